@@ -1,0 +1,70 @@
+//! A history as columns: one entry per event, in real-time order, with every text interned.
+#![forbid(unsafe_code)]
+
+pub mod text;
+
+pub use text::{Text, Texts};
+
+/// The type of an event.
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A client asked.
+    Invoke = 0,
+    /// It happened.
+    Ok = 1,
+    /// It certainly did not happen.
+    Fail = 2,
+    /// Nobody knows.
+    Info = 3,
+}
+
+/// No such event: an invocation that never completed, a completion without invocation.
+pub const NONE: u32 = u32::MAX;
+/// No version was reported with this event.
+pub const NO_VERSION: i64 = i64::MIN;
+/// The process number of nemesis events.
+pub const NEMESIS: i64 = -1;
+
+/// A history. All vectors have the same length; `pair[i]` is the position of the other half of event `i`.
+#[derive(Default, Debug)]
+pub struct Columns {
+    /// The `index` field as written (equal to the position unless the history was cut).
+    pub index: Vec<i64>,
+    /// Nanoseconds since the start of the run.
+    pub time: Vec<i64>,
+    /// Client number, or `NEMESIS`.
+    pub process: Vec<i64>,
+    /// Event types.
+    pub kind: Vec<Kind>,
+    /// Function name.
+    pub f: Vec<Text>,
+    /// Key, `Text::NULL` where there is none.
+    pub key: Vec<Text>,
+    /// Value as canonical JSON.
+    pub value: Vec<Text>,
+    /// The service's own version, or `NO_VERSION`.
+    pub version: Vec<i64>,
+    /// Node name, `Text::NULL` where unknown.
+    pub node: Vec<Text>,
+    /// Error as canonical JSON, `Text::NULL` where none.
+    pub error: Vec<Text>,
+    /// Position of the other half, or `NONE`.
+    pub pair: Vec<u32>,
+    /// All texts.
+    pub texts: Texts,
+}
+
+impl Columns {
+    /// Number of events.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    /// Whether there is no event.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.time.is_empty()
+    }
+}

@@ -1,0 +1,2 @@
+//! Linearizability engines over columns.
+#![forbid(unsafe_code)]

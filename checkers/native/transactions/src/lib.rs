@@ -1,0 +1,2 @@
+//! Isolation of transactions: dependency graphs, cycles, anomalies.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+"""quorate's core: what a run is and how it is driven."""

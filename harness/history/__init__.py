@@ -1,0 +1,1 @@
+"""Histories: events, the journal on disk, columns for checkers and analysts."""

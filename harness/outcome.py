@@ -1,0 +1,52 @@
+"""What can become of one operation, as errors with meaning.
+
+A client returns a `Reply` when the operation certainly happened, and raises one of three errors otherwise. The runner
+turns them into `fail`, `info` and a stopped run; nothing else does. A client must raise `Refused` only where the
+service certainly did nothing: a `fail` that did happen makes every checker lie.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The answer to an operation that certainly happened.
+
+    `value` is what a read saw (None for writes), `version` the service's own order (etcd revision, ZooKeeper zxid,
+    Consul ModifyIndex), `member` the server that answered when that is not simply the node asked, `session` the
+    session it ran under.
+    """
+
+    value: Any = None
+    version: int | None = None
+    member: str | None = None
+    session: str | None = None
+
+
+class OutcomeError(Exception):
+    """Base of the three outcomes that are not `ok`: `code` is short and stable, `text` is the service's own words."""
+
+    def __init__(self, code: str, text: str = "") -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"{code}: {text}" if text else code)
+
+
+class Refused(OutcomeError):  # noqa: N818 - the outcome's name in this field, not an accident
+    """Certainly nothing happened; `seen` is the current value where a refused compare returned it."""
+
+    def __init__(self, code: str, text: str = "", *, seen: Any = None, version: int | None = None) -> None:
+        super().__init__(code, text)
+        self.seen = seen
+        self.version = version
+
+
+class Unknown(OutcomeError):  # noqa: N818
+    """Nobody knows whether it happened: it may take effect now, later, or never."""
+
+
+class Broken(OutcomeError):  # noqa: N818
+    """The harness or its environment failed; the run cannot go on. `text` says what to do about it."""

@@ -1,0 +1,67 @@
+"""A system under test: how it is installed, started, asked for its health, and talked to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from harness.capabilities import Client
+from harness.cluster.node import Cluster, Node
+
+
+class SystemOptions(msgspec.Struct, frozen=True):
+    """What a system is made from: the release asked for (None: its default) and the `--set` options for it."""
+
+    release: str | None = None
+    image: str | None = None
+    settings: Mapping[str, str] = {}
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """One node as it describes itself: `role` is leader, follower, learner or unknown; `error` why it did not answer."""
+
+    node: str
+    healthy: bool
+    role: str = "unknown"
+    term: int | None = None
+    applied: int | None = None
+    version: str | None = None
+    error: str | None = None
+
+
+class System(Protocol):
+    """Lifecycle and clients of a service at one release. One instance serves one cluster."""
+
+    name: str
+    daemon: str  # the name of its daemon on every node
+
+    @property
+    def release(self) -> str:
+        """The release as resolved, e.g. "3.7.3 (built from the Go module)"."""
+        ...
+
+    async def install(self, cluster: Cluster) -> None:
+        """Put the server on every node (from the cache of releases); raises `Broken` with the other ways."""
+        ...
+
+    async def start(self, cluster: Cluster, node: Node) -> None:
+        """Start the server on one node with its data as it is; returns once the process runs, not once healthy."""
+        ...
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        """Ask every node, each with a short deadline (≤ 300 ms), all at once; never raises for a dead node."""
+        ...
+
+    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
+        """Return once all nodes are healthy with one leader; raise `Broken` with the last lines of the logs."""
+        ...
+
+    async def client(self, nodes: Sequence[Node], timeout_s: float) -> Client:
+        """Connect a new logical client to these nodes (one: pinned to it); each call keeps the deadline."""
+        ...
+
+    def log_files(self, node: Node) -> Sequence[str]:
+        """Paths on the node that are worth keeping."""
+        ...

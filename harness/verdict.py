@@ -1,0 +1,70 @@
+"""What a checker says of a history: a verdict with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from harness.history import History
+
+
+class Verdict(StrEnum):
+    """Valid, invalid, or nobody knows (a limit was hit, or too little happened)."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a check may use; hitting one is an `unknown` with the reason, never a hang."""
+
+    time_s: float = 60.0
+    memory_bytes: int = 1 << 30
+
+
+class Anomaly(msgspec.Struct, frozen=True):
+    """One named violation: a sentence a person understands, and the minimal operations that show it.
+
+    `events` are indexes of events in the history (invocations and completions), `culprit` the index of the
+    invocation that could not have happened.
+    """
+
+    name: str
+    sentence: str
+    key: Any = None
+    events: Sequence[int] = ()
+    culprit: int | None = None
+    detail: Mapping[str, Any] = {}
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A checker's word on one guarantee. `stats` are numbers for people; `parts` verdicts per key where it split."""
+
+    guarantee: str
+    verdict: Verdict
+    engine: str = ""
+    model: str | None = None
+    reason: str = ""
+    operations: int = 0
+    anomalies: Sequence[Anomaly] = ()
+    witness: str | None = None
+    time_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_mb: float = 0.0
+    parts: Mapping[str, str] = {}
+    stats: Mapping[str, Any] = {}
+
+
+class Checker(Protocol):
+    """Judges a stored history; knows nothing of clusters."""
+
+    name: str
+
+    def check(self, history: History, limits: Limits) -> Result:
+        """Judge; keeps the limits; never raises for a bad history, only for unreadable input."""
+        ...
