@@ -30,8 +30,8 @@ def did_you_mean(name: str, known: list[str]) -> str:
     return f' - did you mean "{near[0]}"?' if near else ""
 
 
-def find(group: Group, name: str) -> Any:
-    """Load the part; raise `UnknownNameError` with the nearest match where there is none."""
+def check(group: Group, name: str) -> None:
+    """Raise `UnknownNameError` with the nearest match where no such part is registered; loads nothing."""
     found = _found(group)
     if name not in found:
         known = sorted(found)
@@ -39,4 +39,9 @@ def find(group: Group, name: str) -> Any:
         hint = did_you_mean(name, known)
         msg = f'unknown {singular} "{name}"{hint} (known: {", ".join(known)})'
         raise UnknownNameError(msg)
-    return found[name].load()
+
+
+def find(group: Group, name: str) -> Any:
+    """Load the part; raise `UnknownNameError` with the nearest match where there is none."""
+    check(group, name)
+    return _found(group)[name].load()

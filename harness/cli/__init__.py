@@ -1,1 +1,1 @@
-"""cli."""
+"""The `quorate` command: a thin layer over the Python API."""

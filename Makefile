@@ -1,0 +1,37 @@
+# One command each: demo (the main job), test, check (style and types), bench.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test unit check install bench clean
+
+demo: install
+	$(BIN)/quorate test etcd -w register -f partition,kill,pause --time 30s
+
+test: install
+	cd checkers/native && cargo test --workspace --release --quiet
+	$(BIN)/pytest
+
+unit: install
+	$(BIN)/pytest tests/unit
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd checkers/native && cargo fmt --all --check && cargo clippy --workspace --all-targets --release --quiet -- -D warnings
+
+bench: install
+	for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+install: $(VENV)/.installed
+
+# pip builds the native core through maturin; the stamp is renewed when anything that goes into the build changes.
+$(VENV)/.installed: pyproject.toml $(shell find checkers/native -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null | grep -v target)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	$(BIN)/quorate clean

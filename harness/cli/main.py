@@ -1,0 +1,113 @@
+"""Entry of the `quorate` command: finds the subcommand, and turns every ending into an exit code.
+
+Subcommands are imported only when asked for, so that `quorate --help` and shell completion stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from harness.cli.exits import Exit
+from harness.outcome import Broken
+from harness.registry import UnknownNameError, did_you_mean
+from harness.test import UsageError
+
+COMMANDS: Final = {
+    "test": "one run against a cluster",
+    "campaign": "a matrix of runs from a file",
+    "check": "judge a history",
+    "report": "write a run's HTML report",
+    "compare": "what changed between two runs",
+    "show": "a run's verdict in the terminal, the anomaly explained",
+    "replay": "the same options, seed and faults again",
+    "serve": "results browser, loopback only",
+    "list": "what there is: systems, releases, workloads, faults, checkers, models, reports",
+    "doctor": "what this machine can do, each no with the mend",
+    "fetch": "get or build servers beforehand",
+    "images": "node images for Docker",
+    "clean": "remove what earlier runs left behind",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `harness.cli.<name>` and are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All commands, in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the module of the command; a function named like it is the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"harness.cli.{cmd_name}_command")
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(module.__name__)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Add the nearest match to click's words for an unknown command."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            hint = did_you_mean(args[0], list(COMMANDS))
+            raise click.UsageError(f'unknown command "{args[0]}"{hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 valid, 1 anomaly found, 2 unknown or inconclusive, 3 harness or infrastructure "
+    "failed, 4 wrong usage or unreadable input, 130 interrupted.",
+)
+@click.version_option(package_name="quorate", message="quorate %(version)s")
+def quorate() -> None:
+    """Test whether etcd, Consul or ZooKeeper keep their promises while things break.
+
+    \b
+    Examples:
+      quorate test etcd -w register -f partition,kill --time 30s
+      quorate show store/latest
+    """  # noqa: D301 - click's own marker
+
+
+def main() -> None:
+    """Run the command line and exit with CONTRACT's codes; one line for people on every error."""
+    try:
+        outcome = quorate.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except (UsageError, UnknownNameError) as error:
+        _complain(str(error))
+        sys.exit(Exit.USAGE)
+    except Broken as error:
+        _complain(error.text or error.code)
+        sys.exit(Exit.BROKEN)
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output left (`quorate list | head`): nothing is wrong.
+        sys.stderr.close()
+        sys.exit(Exit.VALID)
+    sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
+
+
+def _complain(sentence: str) -> None:
+    click.echo(click.style("error: ", fg="red", bold=True) + sentence, err=True)
+
+
+if __name__ == "__main__":
+    main()

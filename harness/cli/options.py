@@ -1,0 +1,105 @@
+"""Options shared by `test`, `replay` and `campaign`, with CONTRACT's names and forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from harness.duration import format_duration, parse_duration, parse_size
+from harness.test import Test
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_DEFAULT = Test()
+
+
+class DurationType(click.ParamType[float]):
+    """A duration such as 500ms, 30s, 5m, 1h, given in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse, or fail with the forms there are."""
+        if isinstance(value, float | int):
+            return float(value)
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class SizeType(click.ParamType[int]):
+    """A size such as 256MiB or 1GiB, given in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse, or fail with the forms there are."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _split(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    return tuple(part.strip() for part in value.split(",") if part.strip() and part.strip() != "none")
+
+
+def _settings(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str] | None:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            msg = f'"{pair}" is not KEY=VALUE, as in --set reads=serializable'
+            raise click.BadParameter(msg)
+        settings[key.strip()] = value
+    return settings or None
+
+
+def _note(default: float) -> str:
+    return f" [{format_duration(default)}]"
+
+
+_OPTIONS = (
+    click.option("-w", "--workload", multiple=True, help="What clients do; repeat for several. [register]"),
+    click.option("-f", "--faults", callback=_split, help="NAME[:TARGET],… or none, e.g. partition:leader,kill:one."),
+    click.option("--fault-interval", type=DurationType(), help="Pause between faults." + _note(_DEFAULT.fault_interval)),
+    click.option("--schedule", type=click.Path(dir_okay=False), help="Exact faults at exact times (TOML)."),
+    click.option("--cluster", help="auto, docker, local or ssh. [auto]"),
+    click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
+    click.option("--nodes", type=int, help=f"Servers. [{_DEFAULT.nodes}]"),
+    click.option("--image", help="Take the server from this Docker image."),
+    click.option("--time", type=DurationType(), help="How long clients work." + _note(_DEFAULT.time)),
+    click.option("--clients", type=int, help=f"Concurrent clients. [{_DEFAULT.clients}]"),
+    click.option("--rate", type=float, help=f"Operations a second in all; 0: unlimited. [{_DEFAULT.rate:g}]"),
+    click.option("--timeout", type=DurationType(), help="Of one operation." + _note(_DEFAULT.timeout)),
+    click.option("--seed", type=int, help="Of every random decision. [drawn and printed]"),
+    click.option("--set", "settings", multiple=True, callback=_settings, help="KEY=VALUE for system, workload or fault."),
+    click.option("--store", type=click.Path(file_okay=False), help="Where runs are kept. [./store]"),
+    click.option("--name", help="Name of the run in the store."),
+    click.option("--check-time", type=DurationType(), help="Limit of checking." + _note(_DEFAULT.check_time)),
+    click.option("--check-memory", type=SizeType(), help="Limit of checking. [1GiB]"),
+    click.option("--stop-on-anomaly", is_flag=True, default=None, help="End the run at the first anomaly."),
+    click.option("--strict", is_flag=True, default=None, help="Documented weaknesses count as anomalies."),
+    click.option("--keep-cluster", is_flag=True, default=None, help="Leave the nodes up for a look."),
+)
+
+
+def test_options(command: Command) -> Command:
+    """Add all options of a test to a click command; each defaults to None: not given."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return only the options that were given, as fields of `Test`."""
+    found = {name: value for name, value in options.items() if value is not None and value != ()}
+    if "faults" in options and options["faults"] == ():
+        found["faults"] = ()
+    return found
