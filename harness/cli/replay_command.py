@@ -1,0 +1,35 @@
+"""`quorate replay`: the same operations and the same faults asked again."""
+
+from __future__ import annotations
+
+import click
+
+from harness.cli.exits import worst
+from harness.cli.test_command import run_tests
+from harness.store import resolve
+
+
+@click.command(
+    "replay",
+    epilog="""\b
+Examples:
+  quorate replay store/latest
+  quorate replay store/latest --repeat 10
+""",
+)
+@click.argument("run")
+@click.option("--repeat", type=click.IntRange(1, 10_000), default=1, help="Times to do it again.")
+@click.option("--store", type=click.Path(file_okay=False), help="Where the new runs are kept. [as the run]")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json and the run's folder, nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only the verdict.")
+def command(run: str, repeat: int, store: str | None, as_json: bool, quiet: bool) -> int:  # noqa: FBT001
+    """Ask RUN's cluster for the same: options and seed from its test.json, faults from its history.
+
+    Faults come at the same times with the same plans, on the same nodes, whoever leads this time.
+    """
+    from harness.lifecycle import load_test  # noqa: PLC0415 - keeps --help quick
+
+    folder = resolve(run)
+    test = load_test(folder, store=store)
+    codes = [run_tests(test, repeat=1, as_json=as_json, quiet=quiet) for _ in range(repeat)]
+    return worst(codes)

@@ -1,0 +1,39 @@
+"""`quorate report`: the HTML of runs."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from harness import store
+
+
+@click.command(
+    "report",
+    epilog="""\b
+Examples:
+  quorate report store/latest --open
+  quorate report store/etcd-register-*/* --output reports-of-today
+""",
+)
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--output", type=click.Path(), help="File (one run) or folder (several). [report.html of the run]")
+def command(runs: tuple[str, ...], show: bool, output: str | None) -> None:  # noqa: FBT001
+    """Write the report of each RUN as one HTML file that needs no network, and print its path."""
+    from reports.html import write  # noqa: PLC0415 - keeps --help quick
+
+    folders = [store.resolve(run) for run in runs]
+    for folder in folders:
+        target = None
+        if output is not None:
+            target = Path(output)
+            if len(folders) > 1:
+                target.mkdir(parents=True, exist_ok=True)
+                target = target / f"{folder.parent.name}-{folder.name}.html"
+        written = write(folder, target)
+        click.echo(written)
+        if show:
+            webbrowser.open(written.resolve().as_uri())

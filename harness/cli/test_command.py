@@ -1,0 +1,59 @@
+"""`quorate test`: one run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from harness.cli.exits import worst
+from harness.cli.options import given, test_options
+from harness.test import Test
+
+
+@click.command(
+    "test",
+    epilog="""\b
+Examples:
+  quorate test etcd -w register -f partition,kill,pause --time 30s
+  quorate test etcd@3.5.16 -f partition:leader --set reads=serializable --seed 7
+""",
+)
+@click.argument("system")
+@test_options
+@click.option("--repeat", type=click.IntRange(1, 10_000), default=1, help="Runs in a row, with seeds that follow.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json and the run's folder, nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only the verdict.")
+def command(system: str, repeat: int, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: FBT001
+    """Run SYSTEM[@RELEASE] under load and faults, and say whether it kept its promises."""
+    test = Test(system=system, **given(options))
+    return run_tests(test, repeat=repeat, as_json=as_json, quiet=quiet)
+
+
+def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
+    """Run once or several times in a row, print each verdict, and return the worst exit code."""
+    # Imported late: a usage error must not wait for pandas and gRPC.
+    from harness.cli.progress import Progress  # noqa: PLC0415
+    from harness.lifecycle import draw_seed, prepare, run  # noqa: PLC0415
+    from reports.terminal import write  # noqa: PLC0415
+
+    test.validate()
+    prepare(test)
+    first = test.seed if test.seed is not None else draw_seed()
+    codes = []
+    for turn in range(repeat):
+        progress = Progress(silent=as_json or quiet)
+        done = run(msgspec.structs.replace(test, seed=first + turn), progress=progress)
+        codes.append(done.exit_code)
+        if as_json:
+            click.echo(json.dumps({**done.results, "run": str(done.folder)}))
+        elif quiet:
+            click.echo(f"{done.verdict} {done.folder}")
+        else:
+            click.echo(write(done.folder, colour=sys.stdout.isatty()))
+        if done.exit_code not in {0, 2}:
+            break
+    return worst(codes)
