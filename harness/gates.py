@@ -41,8 +41,16 @@ def gates(
     ok, total = statistics["ok"], statistics["operations"]
     share = ok / total if total else 0.0
     found = [
-        Gate("operations", ok >= thresholds.operations, f"{ok} operations succeeded, {thresholds.operations} are needed"),
-        Gate("success", share >= thresholds.success, f"{share:.0%} of {total} succeeded, {thresholds.success:.0%} is needed"),
+        Gate(
+            "operations",
+            ok >= thresholds.operations,
+            f"{ok} operations succeeded, {thresholds.operations} are needed",
+        ),
+        Gate(
+            "success",
+            share >= thresholds.success,
+            f"{share:.0%} of {total} succeeded, {thresholds.success:.0%} is needed",
+        ),
     ]
     for function in functions:
         done = statistics["by_function"].get(function, {}).get("ok", 0)
@@ -54,6 +62,10 @@ def gates(
         text = f"{fault} was injected {len(tries)} times, proved {bit} times"
         found.append(Gate(f"fault {fault}", bit > 0, text))
     if final_reads is not None:
-        text = "operations succeed after the last heal" if final_reads else "nothing succeeded after the last heal"
+        text = (
+            "operations succeed after the last heal"
+            if final_reads
+            else "nothing succeeded after the last heal"
+        )
         found.append(Gate("recovery", final_reads, text))
     return found

@@ -188,7 +188,9 @@ def faults(history: History, operations: Operations, end_s: float) -> list[dict[
     return rows
 
 
-def _effects(row: dict[str, Any], operations: Operations, served: npt.NDArray[np.bool_], end_s: float) -> None:
+def _effects(
+    row: dict[str, Any], operations: Operations, served: npt.NDArray[np.bool_], end_s: float
+) -> None:
     """Add the share served during the fault, and the time to recovery after it."""
     until = row["healed_s"] if row["healed_s"] is not None else end_s
     during = (operations.begin_s >= row["injected_s"]) & (operations.begin_s < until)

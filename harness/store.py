@@ -39,7 +39,9 @@ def create(store: Path, title: str, seed: int, started: datetime | None = None) 
             _point_latest(store, folder)
             return folder
     except OSError as error:
-        raise Broken("store", f"cannot make a run folder in {store}: {error}; choose another with --store") from error
+        raise Broken(
+            "store", f"cannot make a run folder in {store}: {error}; choose another with --store"
+        ) from error
     raise Broken("store", f"{store / safe} already has {tries_max} runs of this second")
 
 
@@ -70,7 +72,9 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
-        raise Broken("store", f"{path} is not there: the run did not come so far, or this is no run folder") from None
+        raise Broken(
+            "store", f"{path} is not there: the run did not come so far, or this is no run folder"
+        ) from None
     except (OSError, ValueError) as error:
         raise Broken("store", f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):

@@ -86,7 +86,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         most_nodes, most_clients = 63, 100_000
         rules = (
             (1 <= self.nodes <= most_nodes, f"--nodes {self.nodes}: give 1 to {most_nodes} nodes"),
-            (1 <= self.clients <= most_clients, f"--clients {self.clients}: give 1 to {most_clients} clients"),
+            (
+                1 <= self.clients <= most_clients,
+                f"--clients {self.clients}: give 1 to {most_clients} clients",
+            ),
             (self.time > 0, "--time must be longer than nothing"),
             (self.timeout > 0, "--timeout must be longer than nothing"),
             (self.rate >= 0, "--rate cannot be negative (0 means as fast as possible)"),
@@ -94,12 +97,17 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             (len(self.workload) > 0, "name at least one workload with -w"),
             (len(set(self.workload)) == len(self.workload), "name each workload once"),
             (self.clients >= len(self.workload), "give at least one client to each workload"),
-            (self.cluster != "ssh" or self.inventory is not None, "--cluster ssh needs --inventory FILE.toml"),
+            (
+                self.cluster != "ssh" or self.inventory is not None,
+                "--cluster ssh needs --inventory FILE.toml",
+            ),
             (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
             (
                 not self.faults or self.fault_interval < self.time,
-                f"--fault-interval {format_duration(self.fault_interval)} leaves no room for a fault in "
-                f"--time {format_duration(self.time)}",
+                (
+                    f"--fault-interval {format_duration(self.fault_interval)} leaves no room for a fault in "
+                    f"--time {format_duration(self.time)}"
+                ),
             ),
         )
         for holds, sentence in rules:
@@ -114,7 +122,12 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             words += ["-w", workload]
         words += ["-f", ",".join(self.faults)] if self.faults else []
         options: list[tuple[str, Any, Any, str]] = [
-            ("--fault-interval", self.fault_interval, default.fault_interval, format_duration(self.fault_interval)),
+            (
+                "--fault-interval",
+                self.fault_interval,
+                default.fault_interval,
+                format_duration(self.fault_interval),
+            ),
             ("--schedule", self.schedule, None, str(self.schedule)),
             ("--cluster", self.cluster, default.cluster, self.cluster),
             ("--inventory", self.inventory, None, str(self.inventory)),

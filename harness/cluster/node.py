@@ -47,7 +47,7 @@ class Node(Protocol):
 
     @property
     def name(self) -> str:
-        """Short name, unique in the cluster: n1, n2, …"""
+        """Short name, unique in the cluster: n1, n2 and so on."""
         ...
 
     @property

@@ -20,7 +20,7 @@ class SystemOptions(msgspec.Struct, frozen=True):
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
-    """One node as it describes itself: `role` is leader, follower, learner or unknown; `error` why it did not answer."""
+    """One node as it describes itself: `role` is leader, follower, learner or unknown; `error` why it was silent."""
 
     node: str
     healthy: bool
