@@ -33,7 +33,9 @@ def command(as_json: bool) -> int:  # noqa: FBT001
         colour = sys.stdout.isatty()
         for finding in findings:
             mark = click.style("yes", fg="green") if finding.ok else click.style("no ", fg="yellow")
-            click.echo(f"{mark} {finding.name}" + (f": {finding.reason}" if finding.reason else ""), color=colour)
+            click.echo(
+                f"{mark} {finding.name}" + (f": {finding.reason}" if finding.reason else ""), color=colour
+            )
             if not finding.ok and finding.mend:
                 click.echo(f"      mend: {finding.mend}")
     return Exit.VALID if able(findings) else Exit.BROKEN

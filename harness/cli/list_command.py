@@ -49,7 +49,9 @@ def _releases(system: str | None) -> list[Row]:
     for name in systems:
         for row in list_releases(name):
             cached = "cached" if row.cached else "not cached"
-            rows.append((f"{name}@{row.release}", f"{row.way}, {cached}" + (f"; {row.note}" if row.note else "")))
+            rows.append(
+                (f"{name}@{row.release}", f"{row.way}, {cached}" + (f"; {row.note}" if row.note else ""))
+            )
     return rows
 
 

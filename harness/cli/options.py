@@ -67,8 +67,12 @@ def _note(default: float) -> str:
 
 _OPTIONS = (
     click.option("-w", "--workload", multiple=True, help="What clients do; repeat for several. [register]"),
-    click.option("-f", "--faults", callback=_split, help="NAME[:TARGET],… or none, e.g. partition:leader,kill:one."),
-    click.option("--fault-interval", type=DurationType(), help="Pause between faults." + _note(_DEFAULT.fault_interval)),
+    click.option(
+        "-f", "--faults", callback=_split, help="NAME[:TARGET],… or none, e.g. partition:leader,kill:one."
+    ),
+    click.option(
+        "--fault-interval", type=DurationType(), help="Pause between faults." + _note(_DEFAULT.fault_interval)
+    ),
     click.option("--schedule", type=click.Path(dir_okay=False), help="Exact faults at exact times (TOML)."),
     click.option("--cluster", help="auto, docker, local or ssh. [auto]"),
     click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
@@ -79,7 +83,13 @@ _OPTIONS = (
     click.option("--rate", type=float, help=f"Operations a second in all; 0: unlimited. [{_DEFAULT.rate:g}]"),
     click.option("--timeout", type=DurationType(), help="Of one operation." + _note(_DEFAULT.timeout)),
     click.option("--seed", type=int, help="Of every random decision. [drawn and printed]"),
-    click.option("--set", "settings", multiple=True, callback=_settings, help="KEY=VALUE for system, workload or fault."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        callback=_settings,
+        help="KEY=VALUE for system, workload or fault.",
+    ),
     click.option("--store", type=click.Path(file_okay=False), help="Where runs are kept. [./store]"),
     click.option("--name", help="Name of the run in the store."),
     click.option("--check-time", type=DurationType(), help="Limit of checking." + _note(_DEFAULT.check_time)),

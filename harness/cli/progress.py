@@ -54,7 +54,9 @@ class Progress:
 def _line(snapshot: Snapshot) -> str:
     words = [f"{snapshot.phase:<10}"]
     if snapshot.operations is not None:
-        words.append(f"{snapshot.operations:>8} ops {snapshot.rate_per_s:>7.0f}/s {snapshot.not_ok:>6} not ok")
+        words.append(
+            f"{snapshot.operations:>8} ops {snapshot.rate_per_s:>7.0f}/s {snapshot.not_ok:>6} not ok"
+        )
         if snapshot.left_s is not None:
             words.append(f"{max(snapshot.left_s, 0):>5.0f} s left")
         words.append(f"fault: {snapshot.fault}" if snapshot.fault else "")

@@ -20,7 +20,9 @@ Examples:
 )
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-@click.option("--output", type=click.Path(), help="File (one run) or folder (several). [report.html of the run]")
+@click.option(
+    "--output", type=click.Path(), help="File (one run) or folder (several). [report.html of the run]"
+)
 def command(runs: tuple[str, ...], show: bool, output: str | None) -> None:  # noqa: FBT001
     """Write the report of each RUN as one HTML file that needs no network, and print its path."""
     from reports.html import write  # noqa: PLC0415 - keeps --help quick

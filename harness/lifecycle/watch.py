@@ -72,7 +72,10 @@ class Watcher:
     def _note_leader(self, time_s: float, status: NodeStatus) -> None:
         last = self.leaders[-1] if self.leaders else None
         # A deposed leader that has not heard yet still calls itself leader: an older term is no change.
-        if last and ((status.term or 0) < (last["term"] or 0) or (status.node, status.term) == (last["node"], last["term"])):
+        if last and (
+            (status.term or 0) < (last["term"] or 0)
+            or (status.node, status.term) == (last["node"], last["term"])
+        ):
             return
         if len(self.leaders) < _LEADERS_MAX:
             self.leaders.append({"time_s": round(time_s, 3), "node": status.node, "term": status.term})
