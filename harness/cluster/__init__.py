@@ -1,1 +1,9 @@
-"""cluster."""
+"""Where nodes live: containers, network namespaces, SSH hosts, behind one interface (harness.cluster.node)."""
+
+from __future__ import annotations
+
+from harness.cluster.factory import make_cluster
+from harness.cluster.identity import new_run_id
+from harness.cluster.sweep import sweep
+
+__all__ = ["make_cluster", "new_run_id", "sweep"]

@@ -1,0 +1,42 @@
+"""Remove what dead runs left behind: called by every start, and by `quorate clean`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from harness.cluster import ledger
+from harness.cluster.ledger import DeadRun
+from harness.cluster.removal import remove_local
+
+
+def sweep(keep: Collection[str] = (), *, kept_too: bool = False) -> list[str]:
+    """Remove what runs left whose harness is dead; return a sentence for each run.
+
+    `keep` names runs to leave alone; runs kept on purpose are removed only with `kept_too`.
+    """
+    done: list[str] = []
+    ledger.remove_drafts()
+    for path in ledger.ledgers():
+        if path.stem in keep:
+            continue
+        with ledger.claim_dead(path) as dead:
+            if dead is not None and (kept_too or not dead.kept):
+                done.append(_remove(dead))
+    return done
+
+
+async def sweep_async(keep: Collection[str] = ()) -> list[str]:
+    """Sweep without blocking the loop."""
+    return await asyncio.to_thread(sweep, keep)
+
+
+def _remove(dead: DeadRun) -> str:
+    left = []
+    left += remove_local(dead.run_id, dead.records)
+    if left:
+        return f"{dead.run_id}: not all could be removed: {'; '.join(left)}"
+    dead.path.unlink(missing_ok=True)
+    kinds = [record.kind for record in dead.records]
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds) if kind != ledger.OWNER}
+    return f"{dead.run_id}: removed {', '.join(f'{count} {kind}' for kind, count in counts.items()) or 'nothing'}"
