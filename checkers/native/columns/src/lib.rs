@@ -1,6 +1,8 @@
 //! A history as columns: one entry per event, in real-time order, with every text interned.
 #![forbid(unsafe_code)]
 
+pub mod json;
+mod scan;
 pub mod text;
 
 pub use text::{Text, Texts};
