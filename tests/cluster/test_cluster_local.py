@@ -81,8 +81,8 @@ def test_a_daemon_is_signalled_with_its_children_and_orphans() -> None:
         async with cluster_of(1) as cluster:
             (node,) = cluster.nodes
             script = "sleep 1000 & setsid sh -c 'sleep 2000 & echo ready' & wait"
-            await node.start(Daemon("family", ("/bin/sh", "-c", script), f"{node.directory}/log"))
-            await wait_for_line(node, f"{node.directory}/log", "ready")
+            await node.start(Daemon("family", ("/bin/sh", "-c", script), f"{node.directory}/own.log"))
+            await wait_for_line(node, f"{node.directory}/own.log", "ready")
             members = processes.marked(f"QUORATE_RUN={cluster.run_id}")
             assert len(members) == 3  # the shell, its child, and the orphan in a session of its own
             await node.signal("family", signal.SIGSTOP)
@@ -134,11 +134,11 @@ def test_daemons_that_cannot_start_say_why() -> None:
         async with cluster_of(1) as cluster:
             (node,) = cluster.nodes
             with pytest.raises(Broken, match="not an executable file"):
-                await node.start(Daemon("ghost", (f"{node.directory}/ghost",), f"{node.directory}/log"))
+                await node.start(Daemon("ghost", (f"{node.directory}/ghost",), f"{node.directory}/own.log"))
             (broken := Path(node.directory, "broken")).write_text("#!/no/such/interpreter\n")
             broken.chmod(0o755)
             with pytest.raises(Broken, match=r"(?i)exec"):
-                await node.start(Daemon("broken", (str(broken),), f"{node.directory}/log"))
+                await node.start(Daemon("broken", (str(broken),), f"{node.directory}/own.log"))
             await node.start(web(node))
             with pytest.raises(Broken, match="runs on n1 already"):
                 await node.start(web(node))

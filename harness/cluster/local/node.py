@@ -22,6 +22,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EXEC_WAIT_S = 5.0
 _STOP_WAIT_S = 10.0
 _TAIL_BYTES = 2000
+_NOT_EXECUTED = (126, 127)  # nsenter's own codes (and every shell's) for what it could not execute
 
 
 class LocalNode:
@@ -140,9 +141,9 @@ class LocalNode:
         if not (binary.is_file() and os.access(binary, os.X_OK)):
             raise Broken("cannot-start", f"{daemon.name} on {self._name}: {binary} is not an executable file")
         log = self._inside(daemon.log)
-        log.parent.mkdir(parents=True, exist_ok=True)
         environment = self._environment({**daemon.env, DAEMON_MARK: f"{self._name}/{daemon.name}"})
         try:
+            log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
                 process = subprocess.Popen(
                     [*self._enter(), *daemon.argv],
@@ -181,12 +182,15 @@ class LocalNode:
 
 
 def _executed(process: subprocess.Popen[bytes]) -> bool:
-    """Wait until nsenter has become the server; False if it ended before that."""
+    """Wait until nsenter has become the server; False if it could not.
+
+    A server that ran and ended, however fast, was executed: its death is for `state` to tell.
+    """
     entering = os.path.realpath(shutil.which("nsenter", path=_PATH) or "nsenter")
     end = time.monotonic() + _EXEC_WAIT_S
     while time.monotonic() < end:
-        if process.poll() is not None:
-            return False
+        if (code := process.poll()) is not None:
+            return code not in _NOT_EXECUTED
         try:
             now = str(Path(f"/proc/{process.pid}/exe").readlink())
         except OSError:
