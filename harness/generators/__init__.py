@@ -1,0 +1,89 @@
+"""Generators decide what is done next: pure values, combined from small parts.
+
+A source is a generator, an `Invocation` (done once) or a list of sources (done in turn). For example, ten operations
+per second for a minute, three reads to one write, every value written once:
+
+    rng = Random(7)
+    reads = repeat(Invocation("read", "k"))
+    writes = each(lambda n, draws: Invocation("write", "k", n))
+    time_limit(60, stagger(10, mix((3, reads), (1, writes), rng=rng), rng))
+"""
+
+from harness.generators.basic import cycle, each, filtered, flip_flop, limit, mapped, mix, once, repeat
+from harness.generators.core import (
+    EXHAUSTED,
+    PENDING,
+    Context,
+    Generator,
+    GeneratorError,
+    Invocation,
+    Offer,
+    Pending,
+    Source,
+    Step,
+    generator,
+    sequence,
+)
+from harness.generators.draws import Draws
+from harness.generators.keys import by_key
+from harness.generators.reactive import deferred, on_update, reactive, retrying, until_ok
+from harness.generators.simulate import imperfect, perfect, simulate
+from harness.generators.threads import (
+    any_of,
+    on_clients,
+    on_nemesis,
+    on_threads,
+    per_process,
+    per_thread,
+    phases,
+    reserve,
+    synchronize,
+)
+from harness.generators.timing import delay, sleep, stagger, time_limit
+
+__all__ = [
+    "EXHAUSTED",
+    "PENDING",
+    "Context",
+    "Draws",
+    "Generator",
+    "GeneratorError",
+    "Invocation",
+    "Offer",
+    "Pending",
+    "Source",
+    "Step",
+    "any_of",
+    "by_key",
+    "cycle",
+    "deferred",
+    "delay",
+    "each",
+    "filtered",
+    "flip_flop",
+    "generator",
+    "imperfect",
+    "limit",
+    "mapped",
+    "mix",
+    "on_clients",
+    "on_nemesis",
+    "on_threads",
+    "on_update",
+    "once",
+    "per_process",
+    "per_thread",
+    "perfect",
+    "phases",
+    "reactive",
+    "repeat",
+    "reserve",
+    "retrying",
+    "sequence",
+    "simulate",
+    "sleep",
+    "stagger",
+    "synchronize",
+    "time_limit",
+    "until_ok",
+]
