@@ -1,0 +1,90 @@
+"""One entry of a campaign's matrix, and what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final, Literal
+
+import msgspec
+
+from harness.test import Test
+
+Expectation = Literal["valid", "invalid", "any"]
+Status = Literal["done", "error", "skipped"]
+
+VERDICT_OF_EXIT: Final = {0: "valid", 1: "invalid", 2: "unknown"}
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A test with what is expected of it. `seed` None means one is drawn from the campaign's seed.
+
+    `repeat` runs with seeds that follow each other make one rate. `link` names the issue of a known bug.
+    """
+
+    test: Test
+    expect: Expectation = "valid"
+    link: str | None = None
+    repeat: int = 1
+    weight: float = 1.0
+    line: int = 0
+
+    @property
+    def name(self) -> str:
+        """What people call it: system, workload, faults, where, and the settings that tell it from its neighbours."""
+        test = self.test
+        words = [test.system, "+".join(test.workload), ",".join(test.faults) or test.schedule or "none"]
+        words.append(f"{test.cluster}x{test.nodes}")
+        words += [f"{key}={value}" for key, value in sorted(test.settings.items())]
+        return " ".join(words)
+
+    @property
+    def key(self) -> str:
+        """Stable identity: the same options have the same key, whatever the file's order; the store does not count."""
+        plain = msgspec.structs.replace(self.test, store="store", keep_cluster=False)
+        content = msgspec.json.encode([plain, self.expect], order="deterministic")
+        return hashlib.sha256(content).hexdigest()[:16]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One finished run of a cell, as `cells.jsonl` keeps it: enough for tables, reports and resume."""
+
+    cell: str
+    name: str
+    system: str
+    release: str
+    workload: str
+    faults: str
+    seed: int
+    turn: int
+    status: Status
+    verdict: str
+    expect: Expectation
+    exit_code: int
+    sentence: str
+    command: str
+    run: str
+    time_s: float
+    attempts: int
+    link: str | None = None
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one the file asks for."""
+        return self.status == "done" and self.expect in {"any", self.verdict}
+
+
+def record_of(cell: Cell, turn: int, seed: int, **found: Any) -> Record:
+    """Make a record; `found` has status, verdict, exit_code, sentence, command, run, time_s, attempts, release."""
+    test = cell.test
+    return Record(
+        cell=cell.key,
+        name=cell.name,
+        system=test.system_name,
+        workload="+".join(test.workload),
+        faults=",".join(test.faults) or "none",
+        seed=seed,
+        turn=turn,
+        expect=cell.expect,
+        link=cell.link,
+        **found,
+    )

@@ -1,0 +1,184 @@
+"""Executes a campaign: slots, retries of infrastructure (never of anomalies), budgets, early ends, resume."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from harness import store
+from harness.campaign.cell import VERDICT_OF_EXIT, Record, Status, record_of
+from harness.campaign.file import Campaign
+from harness.campaign.jobs import Job, jobs
+from harness.campaign.ledger import Ledger
+from harness.campaign.process import Finished, run_process
+from harness.campaign.wilson import is_clear
+
+_USAGE: Final = 4
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to execute: `until_failure` goes round and round until a verdict differs from the expected one."""
+
+    jobs: int = 1
+    retries: int = 2
+    fail_fast: bool = False
+    until_failure: bool = False
+    budget_s: float | None = None
+    early_end: bool = True
+
+
+class Executor(Protocol):
+    """Where jobs run: `slots` at once, each job in a process of its own."""
+
+    slots: int
+
+    async def run(self, job: Job, slot: int) -> Finished:
+        """Run one job to its end."""
+        ...
+
+
+class Local(msgspec.Struct, frozen=True):
+    """On this machine, with one cluster slot for each job at a time."""
+
+    slots: int
+    store: str
+
+    async def run(self, job: Job, slot: int) -> Finished:
+        """Run one job in a process of its own."""
+        return await run_process(job, self.store, slot)
+
+
+Listener = Callable[[Record | None, Sequence[Job]], None]
+
+
+class Execution:
+    """One campaign being executed. `listener` hears every record and which jobs are running."""
+
+    def __init__(
+        self, campaign: Campaign, options: Options, executor: Executor, ledger: Ledger, listener: Listener
+    ) -> None:
+        self._campaign = campaign
+        self._options = options
+        self._executor = executor
+        self._ledger = ledger
+        self._listener = listener
+        self._running: list[Job] = []
+        self._stop = False
+        self._hits: collections.Counter[str] = collections.Counter()
+        self._tries: collections.Counter[str] = collections.Counter()
+        for record in ledger.records:
+            self._count(record)
+
+    async def run(self) -> list[Record]:
+        """Run what is not finished yet; return all records, those of an earlier start included."""
+        queue = collections.deque(self._pending())
+        async with asyncio.TaskGroup() as group:
+            for slot in range(self._executor.slots):
+                group.create_task(self._worker(slot, queue))
+        return self._ledger.records
+
+    def _pending(self) -> list[Job]:
+        finished = self._ledger.finished()
+        pending = [job for job in jobs(self._campaign.cells, self._campaign.seed) if job.key not in finished]
+        limit = self._campaign.budget_runs
+        return pending if limit is None else pending[: max(0, limit - len(finished))]
+
+    async def _worker(self, slot: int, queue: collections.deque[Job]) -> None:
+        loop = asyncio.get_running_loop()
+        budget_s = self._options.budget_s or self._campaign.budget_s
+        end_s = None if budget_s is None else loop.time() + budget_s
+        while queue and not self._stop and (end_s is None or loop.time() < end_s):
+            job = queue.popleft()
+            if self._clear(job):
+                continue
+            self._running.append(job)
+            self._listener(None, self._running)
+            try:
+                record = await self._one(job, slot)
+            finally:
+                self._running.remove(job)
+            self._ledger.add(record)
+            self._count(record)
+            self._listener(record, self._running)
+            if not record.as_expected and (self._options.fail_fast or self._options.until_failure):
+                self._stop = True
+            if self._options.until_failure and record.as_expected:
+                queue.append(
+                    Job(cell=job.cell, turn=job.turn + job.cell.repeat, seed=job.seed + job.cell.repeat)
+                )
+
+    async def _one(self, job: Job, slot: int) -> Record:
+        """Run a job, again where the infrastructure failed: an anomaly is never retried away."""
+        attempt, total_s = 0, 0.0
+        while True:
+            attempt += 1
+            finished = await self._executor.run(job, slot)
+            total_s += finished.time_s
+            settled = finished.exit_code in VERDICT_OF_EXIT or finished.exit_code == _USAGE
+            if settled or attempt > self._options.retries:
+                return to_record(job, finished, attempt, total_s)
+
+    def _count(self, record: Record) -> None:
+        if record.status == "done":
+            self._tries[record.cell] += 1
+            self._hits[record.cell] += record.verdict == "invalid"
+
+    def _clear(self, job: Job) -> bool:
+        """Whether this cell's rate is known well enough that more repeats would only cost time."""
+        key = job.cell.key
+        return (
+            self._options.early_end
+            and not self._options.until_failure
+            and is_clear(self._hits[key], self._tries[key])
+        )
+
+
+def to_record(job: Job, finished: Finished, attempts: int, time_s: float) -> Record:
+    """Turn the end of a process into a record."""
+    results = finished.results or {}
+    verdict = VERDICT_OF_EXIT.get(finished.exit_code, "error")
+    status: Status = "done" if verdict != "error" and results else "error"
+    test = msgspec.structs.replace(job.cell.test, seed=job.seed)
+    return record_of(
+        job.cell,
+        job.turn,
+        job.seed,
+        status=status,
+        verdict=verdict,
+        exit_code=finished.exit_code,
+        sentence=_sentence(results) or finished.complaint or "it ended without a word",
+        command=test.command(),
+        run=str(results.get("run", "")),
+        release=str(results.get("release", test.release or "")),
+        time_s=round(time_s, 2),
+        attempts=attempts,
+    )
+
+
+def _sentence(results: dict[str, Any]) -> str:
+    """The anomaly's own sentence, else the reason of the verdict."""
+    for guarantee in results.get("guarantees", []):
+        for anomaly in guarantee.get("anomalies", []):
+            return str(anomaly.get("sentence", ""))
+    return str(results.get("reason", ""))
+
+
+def summary(campaign: Campaign, records: Sequence[Record], seconds: float) -> dict[str, Any]:
+    """What `campaign.json` holds for reports: the campaign and all its records."""
+    return {
+        "name": campaign.name,
+        "seed": campaign.seed,
+        "time_s": round(seconds, 1),
+        "planned": sum(cell.repeat for cell in campaign.cells),
+        "cells": [msgspec.to_builtins(record) for record in records],
+    }
+
+
+def write_summary(folder: Path, campaign: Campaign, records: Sequence[Record], seconds: float) -> None:
+    """Renew `campaign.json` in the campaign's folder."""
+    store.write_json(folder, "campaign.json", summary(campaign, records, seconds))

@@ -1,0 +1,96 @@
+"""A job in a process of its own: a crash is that cell's, and nothing it leaks outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from harness.campaign.jobs import Job
+
+_ERROR_LINES: Final = 5
+_START_S: Final = 600.0  # building a server or an image for the first time
+_GRACE_S: Final = 60.0  # healing, writing, reporting
+_OUTPUT_MAX: Final = 64 << 20
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """How the process ended: its results when it printed some, else what it said."""
+
+    exit_code: int
+    results: dict[str, Any] | None
+    complaint: str
+    time_s: float
+
+
+def arguments(job: Job, store: str) -> list[str]:
+    """The command line of the job, as this interpreter runs it."""
+    test = msgspec.structs.replace(job.cell.test, seed=job.seed, store=store)
+    words = shlex.split(test.command())
+    return [sys.executable, "-m", "harness.cli.main", *words[1:], "--json"]
+
+
+def limit_s(job: Job) -> float:
+    """How long the process may take in all."""
+    test = job.cell.test
+    return _START_S + 2 * test.time + 2 * test.check_time + _GRACE_S
+
+
+async def run_process(job: Job, store: str, slot: int) -> Finished:
+    """Run the job to its end or its limit; cancelled, it lets the run heal (SIGINT) before it kills it."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    environment = {**os.environ, "QUORATE_CLUSTER_SLOT": str(slot)}
+    process = await asyncio.create_subprocess_exec(
+        *arguments(job, store),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+        limit=_OUTPUT_MAX,
+    )
+    try:
+        async with asyncio.timeout(limit_s(job)):
+            out, err = await process.communicate()
+    except TimeoutError:
+        await _end(process)
+        return Finished(3, None, f"no end after {limit_s(job):.0f} s: killed", loop.time() - begun)
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+    code = process.returncode if process.returncode is not None else 3
+    return Finished(code, _results(out), _complaint(code, err), loop.time() - begun)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Interrupt twice, as a person would, then kill."""
+    for signum, patience_s in ((signal.SIGINT, _GRACE_S), (signal.SIGINT, 5.0), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signum)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), patience_s)
+            return
+
+
+def _results(out: bytes) -> dict[str, Any] | None:
+    """The last line that is a JSON object."""
+    for line in reversed(out.splitlines()):
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                return found
+    return None
+
+
+def _complaint(code: int, err: bytes) -> str:
+    lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
+    said = " / ".join(lines[-_ERROR_LINES:])
+    return f"ended by signal {-code}: {said}" if code < 0 else said

@@ -1,0 +1,93 @@
+"""From a campaign file to a folder with all its records, and the exit code of the worst of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness import store
+from harness.campaign.cell import Record
+from harness.campaign.execute import Execution, Executor, Listener, Local, Options, write_summary
+from harness.campaign.file import Campaign
+from harness.campaign.ledger import Ledger, read
+from harness.outcome import Broken
+
+PLAN = "plan.json"
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A campaign's end: its folder, all records, and whether somebody interrupted it."""
+
+    folder: Path
+    records: Sequence[Record]
+    interrupted: bool = False
+
+
+def open_folder(campaign: Campaign, root: Path, *, resume: bool) -> Path:
+    """Make a folder for the campaign, or with `resume` find the newest of the same cells; raise `Broken` if none."""
+    plan = sorted(cell.key for cell in campaign.cells)
+    if resume:
+        folders = sorted((root / "campaigns" / campaign.name).glob("*/" + PLAN), reverse=True)
+        for found in folders:
+            if json.loads(found.read_text()) == plan:
+                return found.parent
+        raise Broken(
+            "resume", f"{root} holds no campaign {campaign.name} with these cells: run it without --resume"
+        )
+    folder = store.create(root / "campaigns", campaign.name, campaign.seed)
+    store.write_json(folder, PLAN, plan)
+    return folder
+
+
+def run_campaign(
+    campaign: Campaign, folder: Path, options: Options, listener: Listener, executor: Executor | None = None
+) -> Ended:
+    """Execute what is not finished yet; `campaign.json` is renewed after every record, so reports never wait."""
+    ledger = Ledger(folder)
+    where = executor or Local(slots=options.jobs, store=str(folder / "runs"))
+
+    def heard(record: Record | None, running: Sequence[Any]) -> None:
+        if record is not None:
+            write_summary(folder, campaign, ledger.records, sum(found.time_s for found in ledger.records))
+        listener(record, running)
+
+    execution = Execution(campaign, options, where, ledger, heard)
+    interrupted = False
+    try:
+        asyncio.run(execution.run())
+    except KeyboardInterrupt:
+        interrupted = True
+    write_summary(folder, campaign, ledger.records, sum(found.time_s for found in ledger.records))
+    return Ended(folder, tuple(ledger.records), interrupted)
+
+
+def baseline(folder: Path) -> Mapping[str, frozenset[str]]:
+    """Return, for each cell of an earlier campaign, the verdicts that it showed."""
+    seen: dict[str, set[str]] = {}
+    for record in read(folder):
+        seen.setdefault(record.cell, set()).add(record.verdict)
+    if not seen:
+        raise Broken("baseline", f"{folder} holds no records of a campaign")
+    return {cell: frozenset(verdicts) for cell, verdicts in seen.items()}
+
+
+def exit_code(records: Sequence[Record], known: Mapping[str, frozenset[str]] | None = None) -> int:
+    """Return 0 when every record is as expected (or, with a baseline, as bad before), else the worst news.
+
+    A cell that expects `invalid` and was valid is an anomaly of the gate: the known bug was not found again. One of
+    several repeats that finds it is enough.
+    """
+    codes = {0}
+    found_again = {record.cell for record in records if record.verdict == "invalid" == record.expect}
+    for record in records:
+        if record.as_expected or (record.expect == "invalid" and record.cell in found_again):
+            continue
+        if known is not None and record.verdict in known.get(record.cell, frozenset()):
+            continue
+        codes.add({"error": 3, "unknown": 2}.get(record.verdict, 1))
+    return next(code for code in (1, 3, 2, 0) if code in codes)

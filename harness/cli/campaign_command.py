@@ -1,0 +1,106 @@
+"""`quorate campaign`: a matrix of runs from a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.exits import Exit, worst
+from harness.cli.options import DurationType, given, test_options
+
+
+@click.command(
+    "campaign",
+    epilog="""\b
+Examples:
+  quorate campaign campaigns/smoke.toml --jobs 2 --junit out.xml
+  quorate campaign campaigns/nightly.toml --budget 2h --resume
+""",
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@test_options
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, each on a cluster of its own."
+)
+@click.option("--resume", is_flag=True, help="Go on with the newest campaign of these cells in --store.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first verdict that is not the expected one.")
+@click.option("--until-failure", is_flag=True, help="Go round, with new seeds, until a verdict differs.")
+@click.option("--budget", type=DurationType(), help="Start no run after this time.")
+@click.option(
+    "--retries", type=click.IntRange(0, 10), default=2, help="Of failed infrastructure, never of anomalies."
+)
+@click.option("--on", "where", help="dask://HOST:PORT: run the cells on that cluster.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write JUnit XML.")
+@click.option(
+    "--baseline", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Fail only on news."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print campaign.json and the folder, nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only the summary.")
+def command(file: Path, **options: Any) -> int:
+    """Run every cell of FILE and say which kept their promises.
+
+    Options of `test` override the file. The exit code is the worst of the unexpected verdicts.
+    """
+    from harness.campaign.execute import Options  # noqa: PLC0415 - keeps --help quick
+    from harness.campaign.file import load  # noqa: PLC0415
+    from harness.campaign.run import baseline, exit_code, open_folder, run_campaign  # noqa: PLC0415
+    from harness.cli.table import Table  # noqa: PLC0415
+
+    own = {key: options.pop(key) for key in _OWN}
+    overrides = given(options)
+    root = Path(overrides.pop("store", "store"))
+    campaign = load(file, overrides)
+    known = baseline(own["baseline"]) if own["baseline"] else None
+    folder = open_folder(campaign, root, resume=own["resume"])
+    table = Table(campaign, silent=own["as_json"] or own["quiet"])
+    run_options = Options(
+        jobs=own["jobs"],
+        retries=own["retries"],
+        fail_fast=own["fail_fast"],
+        until_failure=own["until_failure"],
+        budget_s=own["budget"],
+    )
+    executor = None
+    if own["where"]:
+        from harness.campaign.dask import DaskExecutor  # noqa: PLC0415 - an optional extra
+
+        executor = DaskExecutor.connect(own["where"], store=str(folder / "runs"))
+    ended = run_campaign(campaign, folder, run_options, table, executor)
+    _write(folder, own, ended.records)
+    code = exit_code(ended.records, known)
+    return worst([code, Exit.INTERRUPTED]) if ended.interrupted and code != Exit.ANOMALY else code
+
+
+_OWN = (
+    "jobs",
+    "resume",
+    "fail_fast",
+    "until_failure",
+    "budget",
+    "retries",
+    "where",
+    "junit",
+    "baseline",
+    "as_json",
+    "quiet",
+)
+
+
+def _write(folder: Path, own: dict[str, Any], records: Sequence[Any]) -> None:
+    """Write the reports that were asked for and print the summary."""
+    from reports import campaign as campaign_report  # noqa: PLC0415
+    from reports import github, junit  # noqa: PLC0415
+
+    html = campaign_report.write(folder)
+    if own["junit"]:
+        junit.write(folder, own["junit"])
+    github.write(folder)
+    if own["as_json"]:
+        click.echo((folder / "campaign.json").read_text())
+        return
+    click.echo(campaign_report.text(folder, colour=sys.stdout.isatty()))
+    click.echo(f"{len(records)} runs; report: {html}")
