@@ -47,5 +47,6 @@ def _line(record: Record, done: int, planned: int, *, colour: bool) -> str:
     mark, tint = _MARKS[record.verdict]
     mark = click.style(mark, fg=tint) if colour else mark
     expected = "" if record.as_expected else f" (expected {record.expect})"
-    words = f"[{done}/{planned}] {mark} {record.verdict}{expected}  {record.name}  seed {record.seed}  {record.time_s:.0f} s"
+    what = f"{record.name}  seed {record.seed}  {record.time_s:.0f} s"
+    words = f"[{done}/{planned}] {mark} {record.verdict}{expected}  {what}"
     return words if record.verdict == "valid" else f"{words}\n        {record.sentence}"

@@ -12,7 +12,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "workloads", "nemesis", "checkers", "reports")
 PLUGS = {"workloads", "nemesis", "checkers", "reports"}
 # The layers above the plugs, which may import them; everything else in harness/ is the core.
-ABOVE = ("harness/lifecycle", "harness/campaign", "harness/cli", "harness/pytest_plugin.py", "harness/simulate.py")
+ABOVE = (
+    "harness/lifecycle",
+    "harness/campaign",
+    "harness/cli",
+    "harness/pytest_plugin.py",
+    "harness/simulate.py",
+)
 LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
 
@@ -88,7 +94,8 @@ def test_no_wall_clock_in_the_harness():
             if (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)
-                and (node.value.id, node.attr) in {("time", "time"), ("time", "time_ns"), ("random", "random")}
+                and (node.value.id, node.attr)
+                in {("time", "time"), ("time", "time_ns"), ("random", "random")}
             ):
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.value.id}.{node.attr}")
     assert wrong == []
