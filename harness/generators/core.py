@@ -110,7 +110,7 @@ class Generator(msgspec.Struct, frozen=True, gc=False):
         raise NotImplementedError
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Return the generator that knows of this completion; the thread that ran it is already free in `ctx`."""
+        """Return the generator that knows of this completion; the thread that ran it is not yet free in `ctx`."""
         del ctx, event
         return self
 

@@ -102,11 +102,11 @@ class _Simulation:
             index_of_invoke=begun.index,
         )  # fmt: skip
         self.events.append(event)
-        ctx.free |= 1 << thread
         if outcome == Type.INFO and begun.process != NEMESIS:
             self.processes[thread] += ctx.clients
         try:
             self.generator = self.generator.update(ctx, event)
         except Exception as error:
             raise blame(self.generator, ctx, error) from error
+        ctx.free |= 1 << thread
         return True
