@@ -1,10 +1,18 @@
 //! A history as columns: one entry per event, in real-time order, with every text interned.
 #![forbid(unsafe_code)]
 
+mod builder;
+mod edn;
+pub mod export;
+mod import;
 pub mod json;
+mod keyed;
+mod pairing;
+pub mod reader;
 mod scan;
 pub mod text;
 
+pub use reader::{FormatError, Reader};
 pub use text::{Text, Texts};
 
 /// The type of an event.
@@ -53,6 +61,9 @@ pub struct Columns {
     pub error: Vec<Text>,
     /// Position of the other half, or `NONE`.
     pub pair: Vec<u32>,
+    /// Fields that have no column, as one canonical JSON object each: position of the event, then the object.
+    /// In order of position; events without such fields are left out.
+    pub extra: Vec<(u32, Text)>,
     /// All texts.
     pub texts: Texts,
 }

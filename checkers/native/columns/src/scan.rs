@@ -342,7 +342,7 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
 /// The two items of a canonical array of exactly two.
 pub(crate) fn pair(json: &[u8]) -> Option<(&[u8], &[u8])> {
     let inside = json.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    let (mut depth, mut quoted, mut escaped, mut comma) = (0usize, false, false, None);
+    let (mut depth, mut quoted, mut escaped, mut commas, mut comma) = (0usize, false, false, 0, 0);
     for (at, &byte) in inside.iter().enumerate() {
         if quoted {
             quoted = escaped || byte != b'"';
@@ -353,15 +353,11 @@ pub(crate) fn pair(json: &[u8]) -> Option<(&[u8], &[u8])> {
             b'"' => quoted = true,
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth -= 1,
-            b',' if depth == 0 => {
-                if comma.replace(at).is_some() {
-                    return None;
-                }
-            }
+            b',' if depth == 0 => (commas, comma) = (commas + 1, at),
             _ => {}
         }
     }
-    comma.map(|at| (&inside[..at], &inside[at + 1..]))
+    (commas == 1).then(|| (&inside[..comma], &inside[comma + 1..]))
 }
 
 #[cfg(test)]
