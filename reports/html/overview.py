@@ -1,0 +1,210 @@
+"""The run over time as a small drawing: what is seen without JavaScript and on paper, and the numbers for both.
+
+Everything is counted in buckets: quantiles of latency, completions a second by outcome, the share of each node's
+operations that were served.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from reports.html import svg
+from reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
+from reports.stored import FaultRow, StoredRun, span, when
+from reports.words import cut, duration, seconds, share
+
+BUCKETS: Final = 200
+_WIDTH: Final = 1060.0
+_LEFT: Final = 92.0
+_RIGHT: Final = 10.0
+# A refusal because of the state that the service holds is an answer; `harness.statistics` counts the same way.
+ANSWERS: Final = frozenset({"mismatch", "held", "empty", "conflict", "not-held", "not-found", "exists"})
+
+
+def served(o: Operations) -> Any:
+    """Return for each operation whether the service answered it: ok, or refused because of the state it holds."""
+    answer = np.array([any(f'["{code}"' in text[:40] for code in ANSWERS) for text in o.errors], dtype=bool)
+    lookup = answer[o.error] if len(o.errors) else np.zeros(len(o), dtype=bool)
+    return (o.outcome == OK) | ((o.outcome == FAIL) & lookup)
+
+
+def buckets(o: Operations, end_s: float) -> dict[str, Any]:
+    """Count per bucket: `rate` by outcome (a second), `quantiles` of latency in ms, `nodes` served share or None."""
+    width = end_s / BUCKETS
+    if not len(o):
+        return {"width": width, "rate": {}, "quantiles": {}, "nodes": {}}
+    began = np.clip((o.begin_us / 1e6 / width).astype(np.int64), 0, BUCKETS - 1)
+    until = np.where(o.end_us == NEVER, o.begin_us, o.end_us)
+    ended = np.clip((until / 1e6 / width).astype(np.int64), 0, BUCKETS - 1)
+    rate = {
+        name: (np.bincount(ended[o.outcome == code], minlength=BUCKETS) / width).round(1).tolist()
+        for code, name in enumerate(OUTCOMES)
+    }
+    good = o.outcome == OK
+    frame = pd.DataFrame({"bucket": ended[good], "ms": o.took_us[good] / 1e3})
+    table = frame.groupby("bucket")["ms"].quantile([0.5, 0.99]).unstack() if len(frame) else pd.DataFrame()
+    quantiles: dict[str, list[float | None]] = {}
+    for mark, name in ((0.5, "p50"), (0.99, "p99")):
+        row: list[float | None] = [None] * BUCKETS
+        if mark in table:
+            for bucket, value in table[mark].items():
+                row[int(str(bucket))] = round(float(value), 3)
+        quantiles[name] = row
+    answered = served(o)
+    nodes = {}
+    for code, name in enumerate(o.nodes):
+        if not name:
+            continue
+        mine = o.node == code
+        asked = np.bincount(began[mine], minlength=BUCKETS)
+        got = np.bincount(began[mine & answered], minlength=BUCKETS)
+        nodes[name] = [round(float(g / a), 3) if a else None for g, a in zip(got, asked, strict=True)]
+    return {"width": width, "rate": rate, "quantiles": quantiles, "nodes": nodes}
+
+
+def drawing(run: StoredRun, counted: dict[str, Any], end_s: float) -> Markup:
+    """Draw faults, leaders, latency, rate and availability over one axis."""
+    scale = (_WIDTH - _LEFT - _RIGHT) / end_s
+    parts: list[Markup] = []
+    y = 6.0
+    bands_at = y
+    for fault in dict.fromkeys(row.fault for row in run.faults):
+        mine = [row for row in run.faults if row.fault == fault]
+        parts += _fault_lane(fault, mine, y, scale, end_s)
+        y += 20
+    if run.leaders:
+        parts += _leader_lane(run, y, scale, end_s)
+        y += 20
+    latency = _latency(counted["quantiles"], y + 8)
+    parts += latency
+    y += 150
+    parts += _rate(counted["rate"], y + 8)
+    y += 92
+    for node, shares in sorted(counted["nodes"].items()):
+        parts += _node_lane(node, shares, y)
+        y += 16
+    bands = [
+        svg.rect(_LEFT + begin * scale, bands_at, (end - begin) * scale, y - bands_at, "band")
+        for begin, end in filter(None, (span(row, end_s) for row in run.faults))
+    ]
+    parts = bands + parts + _time_axis(y + 2, scale, end_s)
+    return svg.svg(_WIDTH, y + 26, "Faults, leader, latency, rate and availability over time", *parts, cls="overview")
+
+
+def _label(y: float, words: str) -> Markup:
+    return svg.text(_LEFT - 8, y, cut(words, 14), "label", "end")
+
+
+def _fault_lane(fault: str, rows: Sequence[FaultRow], y: float, scale: float, end_s: float) -> list[Markup]:
+    parts = [_label(y + 12, fault)]
+    for row in rows:
+        inside = span(row, end_s)
+        if inside is None:
+            continue
+        begin, end = inside
+        proved = row.proof is not None and row.proof.holds
+        tip = f"{fault} on {', '.join(row.nodes)}, {when(row)}: {row.proof.text if row.proof else 'not proved'}"
+        bar = svg.rect(_LEFT + begin * scale, y + 1, (end - begin) * scale, 15, "fault" if proved else "fault unproved", svg.title(tip), rx=2)
+        words = cut(", ".join(row.nodes), max(0, int((end - begin) * scale / 7)))
+        parts += [bar, svg.text(_LEFT + begin * scale + 4, y + 13, words, "onfault")]
+    return parts
+
+
+def _leader_lane(run: StoredRun, y: float, scale: float, end_s: float) -> list[Markup]:
+    parts = [_label(y + 12, "leader")]
+    for number, leader in enumerate(run.leaders):
+        until = run.leaders[number + 1].time_s if number + 1 < len(run.leaders) else end_s
+        x, width = _LEFT + leader.time_s * scale, (until - leader.time_s) * scale
+        words = (leader.node or "none") + (f" · term {leader.term}" if leader.term is not None else "")
+        tip = svg.title(f"{words} from {seconds(leader.time_s)}")
+        parts.append(svg.rect(x, y + 1, width, 15, "leader" if leader.node else "leader nobody", tip))
+        parts.append(svg.text(x + 4, y + 13, cut(words, max(0, int(width / 7))), "onleader"))
+    return parts
+
+
+def _latency(quantiles: dict[str, list[float | None]], top: float) -> list[Markup]:
+    height = 130.0
+    values = [value for row in quantiles.values() for value in row if value]
+    if not values:
+        return [_label(top + 12, "latency")]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)) + 1e-9)
+    high = max(high, low + 1)
+    parts = [_label(top + 12, "latency")]
+    for power in range(low, high + 1):
+        y = top + height * (high - power) / (high - low)
+        parts.append(svg.line(_LEFT, y, _WIDTH - _RIGHT, y, "grid"))
+        if power < high:
+            parts.append(svg.text(_LEFT - 8, y + 4, duration(10.0**power / 1e3), "tick", "end"))
+    step = (_WIDTH - _LEFT - _RIGHT) / BUCKETS
+    for name, row in quantiles.items():
+        path, pen = "", "M"
+        for number, value in enumerate(row):
+            if not value:
+                pen = "M"
+                continue
+            y = top + height * (high - math.log10(value)) / (high - low)
+            path += f"{pen}{_LEFT + (number + 0.5) * step:.1f} {y:.1f}"
+            pen = "L"
+        parts.append(svg.tag("path", svg.title(f"{name} of ok operations"), d=path, cls=f"quantile {name}"))
+    return parts
+
+
+def _rate(rate: dict[str, list[float]], top: float) -> list[Markup]:
+    height = 72.0
+    parts = [_label(top + 12, "rate")]
+    most = max((sum(values) for values in zip(*rate.values(), strict=True)), default=0.0)
+    if most <= 0:
+        return parts
+    step = (_WIDTH - _LEFT - _RIGHT) / BUCKETS
+    base = [0.0] * BUCKETS
+    for name, values in rate.items():
+        path = ""
+        for number, value in enumerate(values):
+            if value <= 0:
+                continue
+            y1 = top + height * (1 - base[number] / most)
+            base[number] += value
+            y2 = top + height * (1 - base[number] / most)
+            path += f"M{_LEFT + number * step:.1f} {y1:.1f}V{y2:.1f}h{step:.2f}V{y1:.1f}z"
+        parts.append(svg.tag("path", svg.title(f"{name} a second"), d=path, cls=f"area {name}"))
+    parts.append(svg.text(_LEFT - 8, top + 26, f"{most:.0f}/s", "tick", "end"))
+    return parts
+
+
+def _node_lane(node: str, shares: Sequence[float | None], y: float) -> list[Markup]:
+    """Runs of the same level become one rectangle; five levels are enough to see an outage."""
+    parts = [_label(y + 11, node)]
+    step = (_WIDTH - _LEFT - _RIGHT) / BUCKETS
+    levels = [None if value is None else math.floor(value * 4) for value in shares]
+    begin = 0
+    for number in range(1, BUCKETS + 1):
+        if number < BUCKETS and levels[number] == levels[begin]:
+            continue
+        if levels[begin] is not None:
+            tip = svg.title(f"{node}: {share(shares[begin])} served")
+            parts.append(svg.rect(_LEFT + begin * step, y + 2, (number - begin) * step, 11, f"served s{levels[begin]}", tip))
+        begin = number
+    return parts
+
+
+def _time_axis(y: float, scale: float, end_s: float) -> list[Markup]:
+    parts = [svg.line(_LEFT, y, _WIDTH - _RIGHT, y, "axis")]
+    step = nice(end_s / 8)
+    moment = 0.0
+    while moment <= end_s * 1.0001:
+        x = _LEFT + moment * scale
+        parts += [svg.line(x, y, x, y + 4, "axis"), svg.text(x, y + 18, f"{moment:g} s", "tick", "middle")]
+        moment += step
+    return parts
+
+
+def nice(step: float) -> float:
+    """Return the next 1, 2 or 5 times a power of ten."""
+    power = 10 ** math.floor(math.log10(step))
+    return next((power * factor for factor in (1, 2, 5) if power * factor >= step), power * 10)

@@ -1,0 +1,207 @@
+"""From a stored run to one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from harness.outcome import Broken
+from harness.store import REPORT, TEST
+from harness.verdict import Anomaly, Result, Verdict
+from reports import logs, stored, words
+from reports.html import figures, overview, planes, spacetime
+from reports.stored import StoredRun
+
+_HERE: Final = Path(__file__).parent
+SCRIPTS: Final = ("data.js", "view.js", "timeline.js", "browser.js", "main.js")
+_ANOMALIES_SHOWN: Final = 10
+_BUDGET_PER_OPERATION: Final = 10
+_BUDGET_LEAST: Final = 1_000_000
+_BUDGET_MOST: Final = 10_000_000
+
+
+def write(run_folder: Path, target: Path | None = None) -> Path:
+    """Write the report of a stored run, by default as `report.html` in its folder, and return the file.
+
+    What is missing or damaged in the folder costs its own part and is said in the report. Raises `Broken` where the
+    folder does not exist or the file cannot be written.
+    """
+    if not run_folder.is_dir():
+        raise Broken("report", f"there is no run at {run_folder}")
+    page = render(stored.read(run_folder))
+    target = target or run_folder / REPORT
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(target)
+    except OSError as error:
+        raise Broken("report", f"cannot write {target}: {error}") from error
+    return target
+
+
+def render(run: StoredRun) -> str:
+    """Return the page as text."""
+    end_s = run.duration_s
+    counted = overview.buckets(run.operations, end_s)
+    shown = [_anomaly(anomaly, result, run) for result, anomaly in _anomalies(run.guarantees)]
+    wanted = sorted({row.position for item in shown for row in item["rows"]})
+    context = _context(run, end_s, counted, shown)
+    template = environment().get_template("report.html.j2")
+    taken = len(template.render(context | {"packed": "", "left_out": ""}).encode())
+    budget = min(_BUDGET_MOST, max(_BUDGET_LEAST, _BUDGET_PER_OPERATION * len(run.operations)))
+    room = max(50_000, budget - taken - 200)
+    extra = _extra(run, end_s, counted, wanted)
+    packed, left_out = planes.pack(run.operations, np.array(wanted, dtype=np.int64), extra, room)
+    return template.render(context | {"packed": packed, "left_out": left_out})
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the templates' environment: everything is escaped, missing names are errors."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "duration": words.duration,
+        "seconds": words.seconds,
+        "share": words.share,
+        "count": words.count,
+        "json": pretty,
+        "when": stored.when,
+        "plural": words.plural,
+        "size": size,
+    }
+    return made
+
+
+def pretty(value: Any) -> str:
+    """Write a setting or a number as people read it: texts bare, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value) or "none"
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def size(octets: float) -> str:
+    """Write a file's size."""
+    for unit in ("B", "kB", "MB"):
+        if octets < 1000:  # noqa: PLR2004
+            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.1f} {unit}"
+        octets /= 1000
+    return f"{octets:.1f} GB"
+
+
+@cache
+def assets(scripts: tuple[str, ...] = SCRIPTS, style: str = "report.css") -> Mapping[str, Any]:
+    """Return style and script, and a policy that allows these two and nothing else."""
+    css = (_HERE / style).read_text("utf-8")
+    js = '"use strict";\n' + "\n".join((_HERE / name).read_text("utf-8") for name in scripts) if scripts else ""
+    policy = f"default-src 'none'; style-src '{_hash(css)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    if js:
+        policy += f"; script-src '{_hash(js)}'"
+    return {"css": Markup(css), "js": Markup(js), "policy": policy}  # noqa: S704 - our own files
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _anomalies(guarantees: Iterable[Result]) -> list[tuple[Result, Anomaly]]:
+    found = [(result, anomaly) for result in guarantees for anomaly in result.anomalies]
+    return found[:_ANOMALIES_SHOWN]
+
+
+def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]:
+    """Everything the page shows of one anomaly."""
+    rows, missing = spacetime.drawn(anomaly, run.operations)
+    edges, legend = figures.cycle_of(anomaly, rows)
+    held = figures.intervals_of(anomaly)
+    culprit = next((row for row in rows if row.culprit), None)
+    moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
+    known = {"steps", "cycle", "intervals"}
+    return {
+        "anomaly": anomaly,
+        "key": "" if anomaly.key is None else spacetime.json_text(anomaly.key).strip('"'),
+        "guarantee": result.guarantee,
+        "rows": rows,
+        "missing": missing,
+        "has_state": any(row.state or row.note for row in rows),
+        "diagram": spacetime.diagram(rows, f"Operations of the anomaly: {anomaly.sentence}"),
+        "edges": edges,
+        "legend": legend,
+        "cycle": figures.cycle(edges, legend),
+        "intervals": figures.intervals(held, f"Who held what: {anomaly.sentence}"),
+        "lines": run.lines.around(moment) if moment is not None else [],
+        "moment": moment,
+        "detail": {key: value for key, value in anomaly.detail.items() if key not in known},
+    }
+
+
+def _context(run: StoredRun, end_s: float, counted: dict[str, Any], shown: list[dict[str, Any]]) -> dict[str, Any]:
+    test = run.test
+    total = sum(len(result.anomalies) for result in run.guarantees)
+    hidden = {"command", "versions", "name", "system", "release", "started", "settings"}
+    return {
+        "run": run,
+        "assets": assets(),
+        "sign": words.SIGNS[run.verdict],
+        "verdict": words.VERDICTS[run.verdict],
+        "headline": words.summary(run.verdict, run.guarantees),
+        "anomalies": shown,
+        "anomalies_hidden": max(0, total - len(shown)),
+        "overview": overview.drawing(run, counted, end_s) if len(run.operations) else Markup(),
+        "options": {key: value for key, value in sorted(test.items()) if key not in hidden},
+        "settings": test.get("settings") if isinstance(test.get("settings"), dict) else {},
+        "versions": test.get("versions") if isinstance(test.get("versions"), dict) else {},
+        "command": str(test.get("command") or ""),
+        "files": [file for file in logs.files(run.folder) if file["path"] != REPORT],
+        "has_test": (run.folder / TEST).exists(),
+        "signs": {str(verdict): sign for verdict, sign in words.SIGNS.items()},
+        "means": {str(verdict): text for verdict, text in _MEANS.items()},
+    }
+
+
+_MEANS: Final = {
+    Verdict.VALID: "held",
+    Verdict.INVALID: "was broken",
+    Verdict.UNKNOWN: "could not be decided",
+}
+
+
+def _extra(run: StoredRun, end_s: float, counted: dict[str, Any], wanted: list[int]) -> dict[str, Any]:
+    """What the time axis draws besides operations; all of it is text or numbers that the script never parses as HTML."""
+    faults = []
+    for row in run.faults:
+        inside = stored.span(row, end_s)
+        if inside is not None:
+            faults.append(
+                {
+                    "fault": row.fault, "target": row.target or "", "nodes": list(row.nodes), "from": inside[0],
+                    "to": inside[1], "holds": row.proof is not None and row.proof.holds,
+                    "proof": row.proof.text if row.proof else "not proved", "healed": row.healed_s is not None,
+                }
+            )  # fmt: skip
+    return {
+        "end": end_s,
+        "faults": faults,
+        "leaders": [{"time": item.time_s, "node": item.node, "term": item.term} for item in run.leaders],
+        "unavailable": [{"node": item.node, "from": item.from_s, "to": item.to_s} for item in run.unavailable],
+        "lines": [[line.time_s, line.node, line.level, words.cut(line.text, 240)] for line in run.lines.kept],
+        "buckets": counted,
+        "marked": [int(run.operations.invoked[position]) for position in wanted],
+        "culprits": [item.culprit for result in run.guarantees for item in result.anomalies if item.culprit is not None],
+    }

@@ -1,0 +1,269 @@
+"""A stored run as reports see it: every part read on its own, so that a damaged one costs only itself.
+
+`read(folder)` never raises for a damaged store: what cannot be read becomes a sentence in `problems`, and the rest is
+there. The structs name the fields of `results.json`; each has a default, and unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from harness.store import HISTORY, RESULTS, TEST
+from harness.verdict import Result, Verdict
+from reports import operations as columns
+from reports.logs import Lines, read_logs
+from reports.operations import Operations
+from reports.words import seconds
+
+T = TypeVar("T")
+
+# A results.json beyond this is damaged or hostile; reading it would take minutes.
+_JSON_BYTES_MAX: Final = 256 << 20
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What was measured where a fault acted: the stored form of `harness.fault.Proof`."""
+
+    holds: bool = False
+    text: str = ""
+    data: Mapping[str, Any] = {}
+
+
+class FaultRow(msgspec.Struct, frozen=True):
+    """One injection: when (seconds since the run's start), on what, proved how, and what it cost."""
+
+    fault: str = "fault"
+    target: str | None = None
+    nodes: Sequence[str] = ()
+    injected_s: float | None = None
+    healed_s: float | None = None
+    proof: Proof | None = None
+    healed_proof: Proof | None = None
+    recovery_s: float | None = None
+    availability: float | None = None
+    outcome: str | None = None
+    detail: Any = None
+    error: Any = None
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A stretch in which a node served nothing that was asked of it, in seconds since the run's start."""
+
+    node: str = ""
+    from_s: float = 0.0
+    to_s: float = 0.0
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """One condition without which a valid verdict would prove nothing."""
+
+    name: str = ""
+    holds: bool = False
+    text: str = ""
+
+
+class Leader(msgspec.Struct, frozen=True):
+    """Who led from `time_s` on; `node` is None where nobody was known to."""
+
+    time_s: float = 0.0
+    node: str | None = None
+    term: int | None = None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Outcomes of a group of operations, and their latency in milliseconds by quantile."""
+
+    ok: int = 0
+    fail: int = 0
+    info: int = 0
+    latency_ms: Mapping[str, float] = {}
+
+    @property
+    def total(self) -> int:
+        """All operations of the group."""
+        return self.ok + self.fail + self.info
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Counts over the whole run."""
+
+    operations: int = 0
+    ok: int = 0
+    fail: int = 0
+    info: int = 0
+    rate_per_s: float | None = None
+    by_function: Mapping[str, Counts] = {}
+    by_node: Mapping[str, Counts] = {}
+    errors: Mapping[str, int] = {}
+
+
+class StoredRun(msgspec.Struct, frozen=True):
+    """Everything of a run that could be read, and a sentence for everything that could not."""
+
+    folder: Path
+    test: Mapping[str, Any]
+    finished: bool
+    verdict: Verdict
+    exit_code: int | None
+    reason: str
+    guarantees: Sequence[Result]
+    statistics: Statistics
+    faults: Sequence[FaultRow]
+    availability: Mapping[str, float]
+    unavailable: Sequence[Window]
+    recovery_s: float | None
+    gates: Sequence[Gate]
+    loop_lag_ms: Mapping[str, float]
+    leaders: Sequence[Leader]
+    interrupted: bool
+    operations: Operations
+    lines: Lines
+    problems: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """The run's name, or its folder's."""
+        return str(self.test.get("name") or self.folder.parent.name or self.folder.name)
+
+    @property
+    def system(self) -> str:
+        """System and release as typed: `etcd@3.5.30`."""
+        system, release = self.test.get("system") or "unknown system", self.test.get("release")
+        return f"{system}@{release}" if release and "@" not in str(system) else str(system)
+
+    @property
+    def duration_s(self) -> float:
+        """The last moment anything is known of, at least one millisecond."""
+        ends = [float(self.operations.end_us.max()) / 1e6 if len(self.operations) else 0.0]
+        ends += [row.healed_s or row.injected_s or 0.0 for row in self.faults]
+        return max(1e-3, *ends)
+
+
+class _Reader:
+    """Takes a results object apart field by field, noting what is damaged."""
+
+    def __init__(self, source: Mapping[str, Any], problems: list[str]) -> None:
+        self.source, self.problems = source, problems
+
+    def get(self, name: str, kind: type[T], default: T) -> T:
+        value = self.source.get(name)
+        if value is None:
+            return default
+        try:
+            return msgspec.convert(value, kind, strict=False)
+        except (msgspec.ValidationError, ValueError) as error:
+            self.problems.append(f'"{name}" in {RESULTS} is not what it should be and is left out: {error}')
+            return default
+
+    def rows(self, name: str, kind: type[T]) -> list[T]:
+        value = self.source.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.problems.append(f'"{name}" in {RESULTS} is no list and is left out')
+            return []
+        found: list[T] = []
+        for number, item in enumerate(value):
+            try:
+                found.append(msgspec.convert(item, kind, strict=False))
+            except (msgspec.ValidationError, ValueError) as error:
+                self.problems.append(f'entry {number} of "{name}" in {RESULTS} is left out: {error}')
+        return found
+
+
+def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
+    """Read a JSON object; an empty one and a sentence in `problems` where that cannot be."""
+    try:
+        if path.stat().st_size > _JSON_BYTES_MAX:
+            problems.append(f"{path.name} is larger than {_JSON_BYTES_MAX >> 20} MiB and was not read")
+            return {}
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        problems.append(f"{path.name} is not there: the run did not come so far, or the file was removed")
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{path.name} cannot be read: {error}")
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"{path.name} does not hold an object")
+        return {}
+    return content
+
+
+def read(folder: Path, *, history: bool = True) -> StoredRun:
+    """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons."""
+    problems: list[str] = []
+    test = read_object(folder / TEST, problems)
+    results = read_object(folder / RESULTS, problems)
+    operations, injected = columns.none(), []
+    if history:
+        operations, injected = columns.read(folder / HISTORY, problems)
+    take = _Reader(results, problems)
+    faults = take.rows("faults", FaultRow)
+    if not faults and injected:
+        faults = [msgspec.convert(row, FaultRow, strict=False) for row in injected]
+    guarantees = take.rows("guarantees", Result)
+    statistics = take.get("statistics", Statistics, Statistics())
+    if not statistics.operations and len(operations):
+        statistics = msgspec.convert(operations.statistics(), Statistics)
+    lines = read_logs(folder, test.get("started"), problems) if history else Lines((), 0, 0)
+    verdict = take.get("verdict", Verdict, Verdict.UNKNOWN)
+    interrupted = bool(take.get("interrupted", bool, False))  # noqa: FBT003 - the field's default
+    return StoredRun(
+        folder=folder,
+        test=test,
+        finished=bool(results),
+        verdict=verdict,
+        exit_code=take.get("exit_code", int, -1) if "exit_code" in results else None,
+        reason=take.get("reason", str, "") or _reason(results, verdict, guarantees),
+        guarantees=guarantees,
+        statistics=statistics,
+        faults=faults,
+        availability=take.get("availability", dict[str, float], {}),
+        unavailable=take.rows("unavailable", Window),
+        recovery_s=take.get("recovery_s", float, -1.0) if results.get("recovery_s") is not None else None,
+        gates=take.rows("gates", Gate),
+        loop_lag_ms=take.get("loop_lag_ms", dict[str, float], {}),
+        leaders=sorted(take.rows("leaders", Leader), key=lambda leader: leader.time_s),
+        interrupted=interrupted,
+        operations=operations,
+        lines=lines,
+        problems=problems,
+    )
+
+
+def _reason(results: Mapping[str, Any], verdict: Verdict, guarantees: Sequence[Result]) -> str:
+    """Say in a sentence what results.json itself did not."""
+    if not results:
+        return "The run was not judged: it has no readable results.json. `quorate check` judges the history it left."
+    for guarantee in guarantees:
+        if guarantee.verdict == verdict and verdict != Verdict.VALID:
+            words = guarantee.anomalies[0].sentence if guarantee.anomalies else guarantee.reason
+            if words:
+                return words
+    return {
+        Verdict.VALID: "Every guarantee held over everything that clients saw.",
+        Verdict.INVALID: "A guarantee was broken.",
+        Verdict.UNKNOWN: "Nobody can tell from this run whether the guarantees held.",
+    }[verdict]
+
+
+def span(row: FaultRow, end_s: float) -> tuple[float, float] | None:
+    """Return when a fault was in force, in seconds, or None where it never was."""
+    if row.injected_s is None:
+        return None
+    return row.injected_s, row.healed_s if row.healed_s is not None else end_s
+
+
+def when(row: FaultRow) -> str:
+    """Say when a fault was in force."""
+    if row.injected_s is None:
+        return "never in force"
+    if row.healed_s is None:
+        return f"from {seconds(row.injected_s)}, never healed"
+    return f"{seconds(row.injected_s)} to {seconds(row.healed_s)}"

@@ -1,0 +1,92 @@
+"""Words and numbers as people read them: durations, operations, verdicts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from harness.verdict import Verdict
+
+VERDICTS: Final = {Verdict.VALID: "Valid", Verdict.INVALID: "Invalid", Verdict.UNKNOWN: "Unknown"}
+SIGNS: Final = {Verdict.VALID: "✓", Verdict.INVALID: "✗", Verdict.UNKNOWN: "?"}
+EDGES: Final = {
+    "ww": "overwrote what the other wrote",
+    "wr": "read what the other wrote",
+    "rw": "read a state from before the other's write",
+    "rt": "ended before the other began",
+    "realtime": "ended before the other began",
+    "process": "came before it in the same process",
+}
+
+
+def seconds(value: float) -> str:
+    """Write a moment of the run: three decimals, so that operations a millisecond apart stay apart."""
+    return f"{value:.3f} s"
+
+
+def duration(value: float | None) -> str:
+    """Write a length of time in the unit that fits; a dash for nothing known."""
+    if value is None:
+        return "–"  # noqa: RUF001 - a typographic dash for a table cell
+    size = abs(value)
+    if size < 1e-3:  # noqa: PLR2004 - a millisecond
+        return f"{value * 1e6:.0f} µs"
+    if size < 1:
+        return f"{value * 1e3:.3g} ms"
+    minute = 60
+    return f"{value:.2f} s" if size < minute else f"{int(value // minute)} min {value % minute:.0f} s"
+
+
+def share(value: float | None) -> str:
+    """Write a share as a percentage that never rounds 99.96 % up to 100 %."""
+    if value is None:
+        return "–"  # noqa: RUF001 - a typographic dash for a table cell
+    percent = value * 100
+    if percent in (0.0, 100.0):
+        return f"{percent:.0f} %"
+    return f"{min(99.99, max(0.01, percent)):.4g} %"
+
+
+def count(value: float | None) -> str:
+    """Write a count with thin groups: 12,345."""
+    if value is None:
+        return "–"  # noqa: RUF001 - a typographic dash for a table cell
+    return f"{value:,.0f}"
+
+
+def cut(text: str, length: int) -> str:
+    """Shorten a text to `length` characters, saying so with an ellipsis."""
+    return text if len(text) <= length else text[: max(0, length - 1)] + "…"
+
+
+def plural(number: int, singular: str, several: str | None = None) -> str:
+    """Return `1 key`, `2 keys`, `2 anomalies`."""
+    return f"{number:,} {singular if number == 1 else several or singular + 's'}"
+
+
+def operation(f: str, key: str, asked: str, got: str, outcome: str, length: int = 60) -> str:
+    """Write an operation as one reads it: `write x 5`, `read x → 3`, `cas x [1,2]` (values are JSON texts)."""
+    words = f if key in ("", "null") else f"{f} {cut(key, 24)}"
+    asked = "" if asked in ("", "null") else cut(asked, length)
+    if asked:
+        words += f" {asked}"
+    if outcome == "ok" and got != "" and got not in (asked, ""):
+        if got == "null" and asked:
+            return words
+        words += f" → {cut(got, length)}"
+    elif outcome == "fail" and got not in ("", "null", asked):
+        words += f" (saw {cut(got, length)})"
+    return words
+
+
+def summary(verdict: Verdict, guarantees: Any) -> str:
+    """Say the verdict over all guarantees in plain words."""
+    total = len(guarantees)
+    broken = sum(1 for item in guarantees if item.verdict == Verdict.INVALID)
+    unsure = sum(1 for item in guarantees if item.verdict == Verdict.UNKNOWN)
+    if verdict == Verdict.INVALID and broken:
+        return f"{broken} of {plural(total, 'guarantee')} was broken" if broken == 1 else f"{broken} of {total} guarantees were broken"
+    if verdict == Verdict.VALID:
+        return "The guarantee held" if total == 1 else f"All {total} guarantees held" if total else "Nothing was broken"
+    if unsure:
+        return f"{unsure} of {plural(total, 'guarantee')} could not be decided"
+    return "Inconclusive: this run proves nothing either way"

@@ -1,0 +1,301 @@
+"""Made-up runs in the format of CONTRACT.md: same arguments, same bytes. No server is involved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import zstandard
+
+STARTED = datetime(2026, 10, 12, 3, 14, 15, 926535, UTC)
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'`\u2028{{7*7}}\x1b[31m"
+
+
+def make(
+    folder: Path,
+    *,
+    operations: int = 2000,
+    rate: float = 200.0,
+    seed: int = 7,
+    verdict: str = "invalid",
+    kind: str = "register",
+    hostile: bool = False,
+    nodes: int = 3,
+    clients: int = 10,
+) -> Path:
+    """Write a whole run; `kind` is register, append or lock, and says what the anomaly (if any) looks like."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = Random(seed)
+    names = [f"n{number + 1}" for number in range(nodes)]
+    end_s = operations / rate
+    faults = _faults(rng, names, end_s)
+    history = _History(rng, names, clients, rate, faults, hostile=hostile)
+    _journal(folder / "history.jsonl.zst", history.lines(operations, kind))
+    broken = verdict == "invalid"
+    guarantees = [_guarantee(kind, history, broken, hostile), _second(operations)]
+    _json(folder / "test.json", _test(kind, seed, end_s, names, clients, rate, hostile))
+    _json(folder / "results.json", _results(verdict, guarantees, history, faults, names, end_s))
+    _logs(folder, names, faults, end_s, rng, hostile=hostile)
+    (folder / "quorate.log").write_text("03:14:15 cluster up\n03:14:16 first operation\n")
+    return folder
+
+
+def _faults(rng: Random, names: list[str], end_s: float) -> list[dict[str, Any]]:
+    rows = []
+    for number, fault in enumerate(("partition", "kill", "pause")):
+        begin = end_s * (0.15 + 0.27 * number)
+        hit = [names[0]] if fault == "partition" else [rng.choice(names)]
+        rows.append(
+            {
+                "fault": fault,
+                "target": "leader" if fault == "partition" else "one",
+                "nodes": hit,
+                "injected_s": round(begin, 3),
+                "healed_s": round(begin + end_s * 0.12, 3),
+                "outcome": "ok",
+                "proof": {
+                    "holds": True,
+                    "text": {
+                        "partition": f"3 of 3 probes from {hit[0]} to n2 and n3 died, probes between n2 and n3 lived",
+                        "kill": f"process 4711 of {hit[0]} is gone from the process table",
+                        "pause": f"process 4712 of {hit[0]} is in state T",
+                    }[fault],
+                },
+                "healed_proof": {"holds": True, "text": "probes answer again in 0.4 ms"},
+                "recovery_s": round(0.3 + rng.random(), 3),
+                "availability": round(0.6 + 0.1 * number, 4),
+            }
+        )
+    return rows
+
+
+class _History:
+    def __init__(
+        self, rng: Random, names: list[str], clients: int, rate: float, faults: list[dict[str, Any]], *, hostile: bool
+    ) -> None:
+        self.rng, self.names, self.clients, self.rate, self.faults, self.hostile = (
+            rng, names, clients, rate, faults, hostile,
+        )  # fmt: skip
+        self.counts: dict[tuple[str, str], int] = {}
+        self.by_node: dict[tuple[str, str], int] = {}
+        self.planted: list[dict[str, Any]] = []
+
+    def lines(self, operations: int, kind: str) -> Iterator[bytes]:
+        """Real-time order by a small heap of completions; values are unique; one stale read is planted."""
+        events = self._events(operations, kind)
+        events.sort(key=lambda event: event[0])
+        opened: dict[int, int] = {}
+        for index, (time, number, event) in enumerate(events):
+            event["index"], event["time"] = index, time
+            if event["type"] == "invoke":
+                opened[number] = index
+            elif number >= 0:
+                event["index_of_invoke"] = opened[number]
+            if event.pop("planted", False):
+                self.planted.append(dict(event))
+            yield json.dumps(event, separators=(",", ":")).encode() + b"\n"
+
+    def _events(self, operations: int, kind: str) -> list[tuple[int, int, dict[str, Any]]]:
+        rng, events, step = self.rng, [], 1e9 / self.rate
+        free = [0] * self.clients
+        process = list(range(self.clients))
+        state: dict[str, int] = {}
+        older: dict[str, int] = {}
+        plant_at, revision = int(operations * 0.2), 5
+        for number in range(operations):
+            client = number % self.clients
+            begin = max(int(number * step + rng.random() * step * 0.6), free[client] + 1000)
+            node = self.names[client % len(self.names)]
+            key = f"k{rng.randrange(20)}" + (HOSTILE if self.hostile and number % 50 == 0 else "")
+            fault = self._fault(begin / 1e9, node)
+            took = int(1e6 * rng.lognormvariate(0.7, 0.5) * (4 if fault else 1))
+            f = ("read", "write", "cas")[min(2, int(rng.random() * 2.3))] if kind == "register" else ("txn" if kind == "append" else ("acquire", "release")[number // self.clients % 2])
+            asked, got, outcome, error, version = None, None, "ok", None, None
+            planted = number in (plant_at, plant_at + 1, plant_at + 2)
+            if planted and kind == "register":
+                key, fault, took = "k7", None, int(2e6 + 1e6 * (number - plant_at))
+                begin = int(plant_at * step) + (number - plant_at) * int(3e6)
+                f = ("write", "write", "read")[number - plant_at]
+            if f == "write":
+                asked = HOSTILE if self.hostile and number % 40 == 0 else number
+            elif f == "cas":
+                asked = [state.get(key), number]
+            elif f == "txn":
+                asked = [["append", key, number], ["r", key, None]]
+            if fault and rng.random() < 0.7:
+                outcome, error = ("info", ["deadline", "context deadline exceeded"]) if rng.random() < 0.6 else ("fail", ["unavailable", "etcdserver: no leader"])
+                took = int(1e9) if outcome == "info" else took
+            elif f == "cas" and rng.random() < 0.5:
+                outcome, error, got = "fail", ["mismatch", "value differs"], state.get(key)
+            else:
+                if f in ("write", "cas"):
+                    older[key], state[key] = state.get(key, 0), number
+                    revision += 1
+                got = older.get(key) if planted and f == "read" else state.get(key) if f == "read" else [["append", key, number], ["r", key, [number]]] if f == "txn" else number if f == "acquire" else None
+                version = revision
+            base = {"process": process[client], "f": f, "key": None if f == "txn" else key, "node": node}
+            events.append((begin, number, {**base, "type": "invoke", "value": asked, "planted": planted}))
+            done: dict[str, Any] = {**base, "type": outcome, "value": got if got is not None else asked, "planted": planted}
+            if version is not None:
+                done["version"] = version
+            if error:
+                done["error"] = error
+            events.append((begin + took, number, done))
+            free[client] = begin + took
+            if outcome == "info":
+                process[client] += self.clients
+            self.counts[f, outcome] = self.counts.get((f, outcome), 0) + 1
+            self.by_node[node, outcome] = self.by_node.get((node, outcome), 0) + 1
+        for row in self.faults:
+            plan = {"fault": row["fault"], "target": row["target"], "nodes": row["nodes"], "detail": {}}
+            for action, moment, proof in (
+                ("inject", row["injected_s"], row["proof"]),
+                ("heal", row["healed_s"], row["healed_proof"]),
+            ):
+                base = {"process": "nemesis", "f": row["fault"], "key": None}
+                value = {"action": action, "plan": plan, "proof": proof}
+                events.append((int(moment * 1e9) - 5_000_000, -1, {**base, "type": "invoke", "value": {"action": action}}))
+                events.append((int(moment * 1e9), -1, {**base, "type": "ok", "value": value}))
+        return events
+
+    def _fault(self, time_s: float, node: str) -> dict[str, Any] | None:
+        for row in self.faults:
+            if row["injected_s"] <= time_s < row["healed_s"] and node in row["nodes"]:
+                return row
+        return None
+
+
+def _journal(path: Path, lines: Iterator[bytes]) -> None:
+    with path.open("wb") as raw, zstandard.ZstdCompressor(level=3).stream_writer(raw) as writer:
+        batch: list[bytes] = []
+        for line in lines:
+            batch.append(line)
+            if len(batch) >= 10_000:
+                writer.write(b"".join(batch))
+                batch.clear()
+        writer.write(b"".join(batch))
+
+
+def _guarantee(kind: str, history: _History, broken: bool, hostile: bool) -> dict[str, Any]:
+    guarantee = {"register": "linearizable", "append": "strict serializable", "lock": "mutual exclusion"}[kind]
+    total = sum(history.counts.values())
+    base = {
+        "guarantee": guarantee, "engine": "zones", "model": kind, "operations": total, "time_s": 0.041, "cpu_s": 0.04,
+        "memory_mb": 12.5, "parts": {f"k{n}": "valid" for n in range(20)}, "stats": {"keys": 20, "longest key": 131},
+    }  # fmt: skip
+    if not broken:
+        return {**base, "verdict": "valid", "witness": "witness.jsonl.zst"}
+    return {**base, "verdict": "invalid", "parts": {**base["parts"], "k7": "invalid"}, "anomalies": [_anomaly(kind, history, hostile)]}
+
+
+def _anomaly(kind: str, history: _History, hostile: bool) -> dict[str, Any]:
+    events = [event["index"] for event in history.planted]
+    invokes = [event for event in history.planted if event["type"] == "invoke"]
+    culprit = invokes[-1]
+    if kind == "register":
+        writes = [event["value"] for event in invokes[:2]]
+        sentence = (
+            f"p{culprit['process']} read {writes[0]} from k7, but {writes[1]} had been written by p{invokes[1]['process']} "
+            f"and acknowledged before p{culprit['process']} asked."
+        )
+        steps = [
+            {"operation": invokes[0]["index"], "state": writes[0], "text": f"writes {writes[0]}"},
+            {"operation": invokes[1]["index"], "state": writes[1], "text": f"writes {writes[1]}"},
+            {"operation": culprit["index"], "state": None, "text": f"cannot read {writes[0]}: the value is {writes[1]}"},
+        ]
+        name = HOSTILE if hostile else "stale read"
+        return {"name": name, "sentence": sentence + (HOSTILE if hostile else ""), "key": "k7", "events": events, "culprit": culprit["index"], "detail": {"steps": steps}}
+    if kind == "append":
+        first, second, third = (event["index"] for event in invokes)
+        cycle = [
+            {"from": first, "to": second, "kind": "wr", "why": "T2 read the element that T1 appended to k7"},
+            {"from": second, "to": third, "kind": "rw", "why": "T3 appended to k7 what T2 did not see"},
+            {"from": third, "to": first, "kind": "rt", "why": "T3 ended before T1 began"},
+        ]
+        return {"name": "G-single", "sentence": "T2 saw T1 but missed T3, which had ended before T1 began.", "events": events, "culprit": second, "detail": {"cycle": cycle}}
+    intervals = [
+        {"process": 3, "node": "n1", "from_s": 2.0, "to_s": 2.6, "kind": "held", "token": 31},
+        {"process": 5, "node": "n3", "from_s": 2.4, "to_s": 3.1, "kind": "held", "token": 32},
+        {"process": 4, "node": "n2", "from_s": 3.05, "to_s": None, "kind": "maybe"},
+    ]
+    return {"name": "two holders", "sentence": "p3 and p5 both held lock k7 from 2.400 s to 2.600 s.", "key": "k7", "events": events, "culprit": culprit["index"], "detail": {"intervals": intervals}}
+
+
+def _second(operations: int) -> dict[str, Any]:
+    return {"guarantee": "versions never regress", "verdict": "valid", "engine": "scan", "operations": operations, "time_s": 0.01, "reason": "Every version a process saw was at least the one it saw before."}
+
+
+def _test(kind: str, seed: int, end_s: float, names: list[str], clients: int, rate: float, hostile: bool) -> dict[str, Any]:
+    return {
+        "name": f"etcd-{kind}-partition-kill-pause" + (HOSTILE if hostile else ""), "system": "etcd", "release": "3.5.30", "workload": [kind],
+        "faults": ["partition:leader", "kill", "pause"], "cluster": "local", "nodes": len(names), "clients": clients,
+        "rate": rate, "time_s": end_s, "timeout_s": 1.0, "seed": seed, "settings": {"reads": "serializable"},
+        "command": f"quorate test etcd@3.5.30 -w {kind} -f partition:leader,kill,pause --time {end_s:g}s --cluster local --set reads=serializable --seed {seed}",
+        "versions": {"quorate": "0.1.0", "etcd": "3.5.30", "python": "3.11.2", "kernel": "6.1.0"},
+        "started": STARTED.isoformat(), "run_id": f"q{seed:04d}",
+    }  # fmt: skip
+
+
+def _results(verdict: str, guarantees: list[dict[str, Any]], history: _History, faults: list[dict[str, Any]], names: list[str], end_s: float) -> dict[str, Any]:
+    def total(outcome: str) -> int:
+        return sum(count for (_, found), count in history.counts.items() if found == outcome)
+
+    functions = sorted({f for f, _ in history.counts})
+    reason = {
+        "invalid": guarantees[0].get("anomalies", [{}])[0].get("sentence", ""),
+        "valid": "Every guarantee held over everything that clients saw, while 3 faults were in force.",
+        "unknown": "The pause was never proved: no process was seen in state T.",
+    }[verdict]
+    return {
+        "verdict": verdict,
+        "exit_code": {"valid": 0, "invalid": 1, "unknown": 2}[verdict],
+        "reason": reason,
+        "guarantees": guarantees,
+        "statistics": {
+            "operations": sum(history.counts.values()),
+            **{outcome: total(outcome) for outcome in ("ok", "fail", "info")},
+            "rate_per_s": round(total("ok") / end_s, 1),
+            "by_function": {
+                f: {**{o: history.counts.get((f, o), 0) for o in ("ok", "fail", "info")}, "latency_ms": {"p50": 2.01, "p95": 4.6, "p99": 8.9, "max": 21.4}}
+                for f in functions
+            },
+            "by_node": {n: {o: history.by_node.get((n, o), 0) for o in ("ok", "fail", "info")} for n in names},
+            "errors": {"deadline": total("info"), "mismatch": total("fail")},
+        },
+        "faults": faults,
+        "availability": {n: 0.93 for n in names},
+        "unavailable": [{"node": row["nodes"][0], "from_s": row["injected_s"] + 0.1, "to_s": row["healed_s"] + 0.3} for row in faults],
+        "recovery_s": 1.1,
+        "gates": [
+            {"name": "operations", "holds": True, "text": f"{total('ok')} operations succeeded, 50 are needed"},
+            {"name": "fault pause", "holds": verdict != "unknown", "text": "pause was injected once, proved " + ("once" if verdict != "unknown" else "never")},
+        ],
+        "loop_lag_ms": {"p50": 0.1, "p99": 2.2, "max": 9.7},
+        "leaders": [{"time_s": 0.0, "node": names[0], "term": 2}, {"time_s": round(end_s * 0.16, 3), "node": names[-1], "term": 3}],
+        "interrupted": False,
+    }
+
+
+def _logs(folder: Path, names: list[str], faults: list[dict[str, Any]], end_s: float, rng: Random, *, hostile: bool) -> None:
+    for number, name in enumerate(names):
+        lines = []
+        for step in range(200):
+            moment = STARTED + timedelta(seconds=end_s * step / 200 + 0.01 * number)
+            level, message = ("info", "applied index is ahead") if step % 9 else ("warn", "apply request took too long")
+            lines.append({"level": level, "ts": moment.isoformat().replace("+00:00", "Z"), "caller": "etcdserver/util.go:170", "msg": message, "took": f"{rng.random():.3f}s"})
+        for row in faults:
+            moment = STARTED + timedelta(seconds=row["injected_s"] + 0.2)
+            message = "lost leader; elected at term 3" + (HOSTILE if hostile else "")
+            lines.append({"level": "error", "ts": moment.isoformat().replace("+00:00", "Z"), "msg": message})
+        lines.sort(key=lambda line: str(line["ts"]))
+        target = folder / "nodes" / name
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "etcd.log").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
