@@ -1,1 +1,30 @@
-"""quorate's core: what a run is and how it is driven."""
+"""quorate's core and what drives it.
+
+from harness import Test, run
+
+done = run(Test(system="simulated", faults=("partition",), time=20.0, seed=7))
+print(done.verdict, done.folder)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.test import Test
+
+if TYPE_CHECKING:
+    from harness.lifecycle import Run, run
+    from harness.load import load
+
+__all__ = ["Run", "Test", "load", "run"]
+
+_LATE = {"run": "harness.lifecycle", "Run": "harness.lifecycle", "load": "harness.load"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what stands above the core only when it is asked for, so that the core stays below its plugs."""
+    if name in _LATE:
+        import importlib  # noqa: PLC0415 - see above
+
+        return getattr(importlib.import_module(_LATE[name]), name)
+    raise AttributeError(name)

@@ -32,6 +32,6 @@ def command(run: str, repeat: int, store: str | None, as_json: bool, quiet: bool
     from harness.lifecycle import load_test  # noqa: PLC0415 - keeps --help quick
 
     folder = resolve(run)
-    test = load_test(folder, store=store)
+    test = load_test(folder, keep_in=store)
     codes = [run_tests(test, repeat=1, as_json=as_json, quiet=quiet) for _ in range(repeat)]
     return worst(codes)

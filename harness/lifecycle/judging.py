@@ -1,0 +1,136 @@
+"""The offline half of a run: from the recorded history to `results.json`. Needs no cluster, can be done again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from harness import statistics, store
+from harness.gates import Gate, Thresholds, gates
+from harness.history import History
+from harness.lifecycle.conduct import Conducted
+from harness.test import Test
+from harness.verdict import Limits, Result, Verdict
+from harness.workload import Workload
+
+log = logging.getLogger(__name__)
+
+VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+_TIGHT_LAG_MS: Final = 5.0
+
+
+def judge(
+    test: Test,
+    folder: Path,
+    workload: Workload,
+    thresholds: Thresholds,
+    faults_asked: Sequence[str],
+    conducted: Conducted,
+    news: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Check the history of the folder and return what `results.json` holds; also writes the counterexample."""
+    history = History.read(folder)
+    limits = Limits(time_s=test.check_time, memory_bytes=test.check_memory)
+    results = []
+    for checker in workload.must_hold:
+        news(checker.name)
+        results.append(_checked(checker.name, lambda checker=checker: checker.check(history, limits)))
+    operations = statistics.Operations(history.columns)
+    times = history.columns.time
+    end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
+    numbers = statistics.summarise(operations, end_s)
+    faults = statistics.faults(history, operations, end_s)
+    final = None if conducted.final is None else conducted.final.ok > 0
+    passed = gates(
+        numbers,
+        faults,
+        functions=workload.functions,
+        faults_asked=faults_asked,
+        thresholds=thresholds,
+        final_reads=final if conducted.recovered or conducted.final else False if faults else final,
+    )
+    verdict, code, reason = conclude(results, passed, conducted)
+    _write_counterexample(folder, history, results)
+    return {
+        "verdict": verdict,
+        "exit_code": code,
+        "reason": reason,
+        "release": conducted.release,
+        "guarantees": [msgspec.to_builtins(result) for result in results],
+        "statistics": numbers,
+        "faults": faults,
+        "availability": statistics.availability(operations, 0.0, end_s),
+        "unavailable": statistics.unavailable(operations, end_s),
+        "recovery_s": conducted.recovery_s,
+        "gates": [msgspec.to_builtins(gate) for gate in passed],
+        "loop_lag_ms": _lag(conducted),
+        "leaders": conducted.leaders,
+        "deaths": conducted.deaths,
+        "timings_s": conducted.timings_s,
+        "interrupted": conducted.interrupted,
+        "truncated": history.truncated,
+    }
+
+
+def _checked(name: str, check: Callable[[], Result]) -> Result:
+    begun, cpu = time.monotonic(), time.process_time()
+    result = check()
+    log.info("%s: %s %s", name, result.verdict, result.reason)
+    if result.time_s:
+        return result
+    return msgspec.structs.replace(
+        result, time_s=round(time.monotonic() - begun, 4), cpu_s=round(time.process_time() - cpu, 4)
+    )
+
+
+def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted) -> tuple[str, int, str]:
+    """Return verdict, exit code and one sentence: the worst news wins (anomaly, broken, inconclusive, valid)."""
+    for result in results:
+        if result.verdict is Verdict.INVALID:
+            sentence = result.anomalies[0].sentence if result.anomalies else result.reason
+            return "invalid", ANOMALY, f"{result.guarantee} is violated: {sentence}"
+    if conducted.interrupted:
+        return "unknown", INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
+    if conducted.error is not None:
+        return "unknown", BROKEN, conducted.error
+    missed = [gate for gate in passed if not gate.holds]
+    if missed:
+        return "unknown", UNKNOWN, "inconclusive: " + "; ".join(gate.text for gate in missed)
+    unsure = [result for result in results if result.verdict is Verdict.UNKNOWN]
+    if unsure:
+        return "unknown", UNKNOWN, f"{unsure[0].guarantee} could not be decided: {unsure[0].reason}"
+    held = " and ".join(result.guarantee for result in results)
+    return "valid", VALID, f"{held} held in everything that clients saw"
+
+
+def _lag(conducted: Conducted) -> Mapping[str, Any]:
+    main = conducted.main
+    if main is None:
+        return {}
+    return {
+        "p50": round(main.lag_ms_p50, 3),
+        "p99": round(main.lag_ms_p99, 3),
+        "max": round(main.lag_ms_max, 3),
+        # Late stamps only widen intervals: sound, but an anomaly may hide in the slack.
+        "tight": main.lag_ms_p99 <= _TIGHT_LAG_MS,
+    }
+
+
+def _write_counterexample(folder: Path, history: History, results: Sequence[Result]) -> None:
+    """Write the events of the first anomaly in the exchange format; a run without one leaves no such file."""
+    path = folder / store.COUNTEREXAMPLE
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    for result in results:
+        for anomaly in result.anomalies:
+            if anomaly.events:
+                wanted = set(anomaly.events)
+                events = [event for event in history.events() if event.index in wanted]
+                path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+                return

@@ -1,0 +1,71 @@
+"""Several workloads in one run: each has its own clients and keys, and its guarantees see only its own events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from harness.generators import Generator, Invocation, mapped, phases, reserve
+from harness.history import History
+from harness.outcome import Reply
+from harness.verdict import Checker, Limits, Result
+from harness.workload import Workload
+
+
+def side_by_side(workloads: Sequence[tuple[Workload, int]]) -> Workload:
+    """Return one workload that is all of them; each gets as many threads as its number says.
+
+    Functions and keys carry the workload's name (`register/read`), so that neither the service nor a checker can mix
+    them up. A single workload is returned as it is.
+    """
+    if len(workloads) == 1:
+        return workloads[0][0]
+    performs = {workload.name: workload.perform for workload, _ in workloads}
+
+    async def perform(client: Any, invocation: Invocation) -> Reply:
+        name, _, function = invocation.f.partition("/")
+        return await performs[name](client, msgspec.structs.replace(invocation, f=function))
+
+    finals = [_renamed(workload.name, workload.final) for workload, _ in workloads if workload.final]
+    return Workload(
+        name="+".join(workload.name for workload, _ in workloads),
+        needs=tuple(need for workload, _ in workloads for need in workload.needs),
+        operations=reserve(*((threads, _renamed(each.name, each.operations)) for each, threads in workloads)),
+        perform=perform,
+        final=phases(*finals) if finals else None,
+        must_hold=tuple(
+            _Own(workload.name, checker) for workload, _ in workloads for checker in workload.must_hold
+        ),
+        model=None,
+        functions=tuple(f"{workload.name}/{f}" for workload, _ in workloads for f in workload.functions),
+    )
+
+
+def _renamed(name: str, source: Generator) -> Generator:
+    def rename(invocation: Invocation) -> Invocation:
+        key = f"{name}/{invocation.key}" if invocation.key is not None else name
+        return Invocation(f"{name}/{invocation.f}", key, invocation.value)
+
+    return mapped(rename, source)
+
+
+class _Own:
+    """A checker that sees only the events of its workload, with their plain function names."""
+
+    def __init__(self, workload: str, checker: Checker) -> None:
+        self.name = f"{workload}: {checker.name}"
+        self._workload = workload
+        self._checker = checker
+
+    def check(self, history: History, limits: Limits) -> Result:
+        """Judge the workload's part of the history."""
+        prefix = f"{self._workload}/"
+        own = [
+            msgspec.structs.replace(event, f=event.f.removeprefix(prefix))
+            for event in history.events()
+            if event.f.startswith(prefix) or event.process == "nemesis"
+        ]
+        result = self._checker.check(History.of(own), limits)
+        return msgspec.structs.replace(result, guarantee=f"{self._workload}: {result.guarantee}")
