@@ -94,8 +94,8 @@ class Locks(Protocol):
 class Counters(Protocol):
     """A counter per key."""
 
-    async def add(self, key: str, amount: int) -> Reply:
-        """Add the amount."""
+    async def increment(self, key: str, amount: int) -> Reply:
+        """Add the amount (not `add`: one client offers sets and counters)."""
         ...
 
     async def value(self, key: str) -> Reply:
