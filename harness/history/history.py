@@ -1,0 +1,171 @@
+"""A stored history: read from a run or a file in any known format, or made of events, and looked at as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+import msgspec
+import numpy as np
+
+from harness.history import frame as frames
+from harness.history.columns import INFO, INVOKE, NEMESIS_PROCESS, NONE, Columns
+from harness.history.event import Event, Operation
+from harness.history.export import write as export
+from harness.history.native import About, Handle, HistoryError
+from harness.history.source import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EVENTS_PER_CHUNK: Final = 50_000
+
+
+class History:
+    """The recorded events of one run, in real-time order.
+
+    `truncated` tells that the file ended in the middle (a killed writer): what was whole before it is all here.
+    `format` is the syntax it came in (`jsonl`, `edn`, `text`), `source` where it came from. Positions count from 0;
+    an event's `index` equals its position unless the history is a part of another.
+    """
+
+    def __init__(self, handle: Handle, about: About, *, truncated: bool = False, source: str = "") -> None:
+        """Wrap a finished native history; use `read` or `of`."""
+        self.handle = handle
+        self.truncated = truncated or about.truncated
+        self.format = about.format
+        self.source = source
+
+    @classmethod
+    def read(cls, path: str | Path, format: str | None = None) -> Self:  # noqa: A002 - the option's name everywhere
+        """Read a run's folder or a file: JSON lines, JSON, EDN or text; plain, .gz or .zst.
+
+        The format is recognised by content unless given. Raises `HistoryError` with the line of the first event
+        that cannot be read or cannot be (a completion without an invocation, ...). A cut end is no error.
+        """
+        source = Source(path)
+        name = str(source.path)
+        try:
+            handle = Handle(format)
+            for chunk in source.chunks():
+                handle.feed(chunk)
+            about = handle.finish()
+        except HistoryError as error:
+            raise HistoryError(error.text, error.line, name) from None
+        return cls(handle, about, truncated=source.truncated, source=name)
+
+    @classmethod
+    def of(cls, events: Iterable[Event] | Iterable[Operation] | pd.DataFrame) -> Self:
+        """Make a history of events in order, of operations, or of a DataFrame as `frame` or `event_frame` give it.
+
+        Operations are put in order by their events' indexes. Raises `HistoryError` as `read` does; its line is the
+        event's position + 1.
+        """
+        items: list[Any]
+        if hasattr(events, "to_dict"):
+            items = frames.events_of(cast("pd.DataFrame", events))
+        else:
+            items = list(events)
+        handle = Handle("jsonl")
+        if items and isinstance(items[0], Operation):
+            items = _unfold(items)
+        encoder = msgspec.json.Encoder()
+        for start in range(0, len(items), _EVENTS_PER_CHUNK):
+            handle.feed(encoder.encode_lines(items[start : start + _EVENTS_PER_CHUNK]))
+        return cls(handle, handle.finish(), source="events")
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.handle)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The history as numpy arrays, without a copy."""
+        return Columns(self.handle)
+
+    def events(self) -> list[Event]:
+        """Return all events. Built at the first call: checkers that can should use `columns`."""
+        return self._events
+
+    @cached_property
+    def _events(self) -> list[Event]:
+        events: list[Event] = []
+        for start in range(0, len(self), _EVENTS_PER_CHUNK):
+            events += self._decode(start, start + _EVENTS_PER_CHUNK)
+        return events
+
+    def event(self, position: int) -> Event:
+        """Return one event by its position, without building the others."""
+        if not 0 <= position < len(self):
+            msg = f"event {position} of a history of {len(self)}"
+            raise IndexError(msg)
+        return self._decode(position, position + 1)[0]
+
+    def _decode(self, start: int, end: int) -> list[Event]:
+        return _DECODER.decode_lines(self.handle.write("jsonl", start, end))
+
+    def position(self, index: int) -> int:
+        """Return the position of the event that carries this `index`; `KeyError` if there is none."""
+        at = int(np.searchsorted(self.columns.index, index))
+        if at == len(self) or self.columns.index[at] != index:
+            raise KeyError(index)
+        return at
+
+    def operations(self) -> list[Operation]:
+        """Return the clients' operations in the order of their invocations."""
+        columns = self.columns
+        return self._operations(np.flatnonzero((columns.process >= 0) & (columns.kind == INVOKE)))
+
+    def nemesis(self) -> list[Operation]:
+        """Return the nemesis' operations; where both halves are `info`, as in Jepsen, the first is the invocation."""
+        columns = self.columns
+        positions = np.arange(len(columns))
+        alone = columns.pair == NONE
+        begins = (columns.kind == INVOKE) | ((columns.kind == INFO) & (alone | (columns.pair > positions)))
+        chosen = np.flatnonzero((columns.process == NEMESIS_PROCESS) & begins)
+        few = [self.event(int(position)) for position in chosen]
+        pairs = [int(columns.pair[position]) for position in chosen]
+        none = int(NONE)
+        return [
+            Operation(event, None if pair == none else self.event(pair))
+            for event, pair in zip(few, pairs, strict=True)
+        ]
+
+    def _operations(self, chosen: np.ndarray[Any, np.dtype[np.int64]]) -> list[Operation]:
+        events = self.events()
+        none = int(NONE)
+        pairs = self.columns.pair[chosen].tolist()
+        return [
+            Operation(events[at], None if pair == none else events[pair])
+            for at, pair in zip(chosen.tolist(), pairs, strict=True)
+        ]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the clients' operations as a DataFrame, one row each (see `harness.history.frame.operations`)."""
+        return frames.operations(self.columns)
+
+    def event_frame(self) -> pd.DataFrame:
+        """Return all events as a DataFrame, one row each, in the fields of the exchange format."""
+        return frames.events(self.columns)
+
+    def write(self, path: str | Path, format: str = "jsonl") -> None:  # noqa: A002
+        """Write to a file as `jsonl`, Jepsen's `edn`, or `parquet`; .gz and .zst names are compressed.
+
+        Parquet needs the extra `quorate[arrow]`. Unknown fields of imported events are kept (not in Parquet). Raises
+        `HistoryError` for an unknown format, `OSError` if the file cannot be written.
+        """
+        export(self, Path(path), format)
+
+
+_DECODER: Final = msgspec.json.Decoder(Event)
+
+
+def _unfold(operations: Iterable[Any]) -> list[Event]:
+    events = []
+    for operation in operations:
+        events.append(operation.invoke)
+        if operation.completion is not None:
+            events.append(operation.completion)
+    return sorted(events, key=lambda event: event.index)
