@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,12 +19,16 @@ _LINE_LENGTH_MAX: Final = 400
 LINES_MAX: Final = 3000
 
 _MOMENT: Final = re.compile(
-    rb'(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)[.,]?(\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?',
+    rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)[.,]?(\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?",
 )
 _HEAD: Final = 120
-_WORST: Final = re.compile(rb'"level":"(?:error|fatal|panic|dpanic)"|\b(?:ERROR|FATAL|PANIC|SEVERE)\b|\[ERR')
-_BAD: Final = re.compile(rb'"level":"warn|\bWARN|\[WARN')
-_TELLING: Final = re.compile(rb"elect|leader|became|term|quorum|snapshot|apply|starting|shutting|session", re.I)
+_WORST: Final = re.compile(
+    rb'"level":\s?"(?:error|fatal|panic|dpanic)"|\b(?:ERROR|FATAL|PANIC|SEVERE)\b|\[ERR'
+)
+_BAD: Final = re.compile(rb'"level":\s?"warn|\bWARN|\[WARN')
+_TELLING: Final = re.compile(
+    rb"elect|leader|became|term|quorum|snapshot|apply|starting|shutting|session", re.IGNORECASE
+)
 _SUFFIXES: Final = (".log", ".out", ".err", ".txt")
 
 
@@ -42,7 +48,9 @@ class Lines(msgspec.Struct, frozen=True):
     total: int
     undated: int
 
-    def around(self, time_s: float, before_s: float = 1.0, after_s: float = 1.0, most: int = 12) -> list[Line]:
+    def around(
+        self, time_s: float, before_s: float = 1.0, after_s: float = 1.0, most: int = 12
+    ) -> list[Line]:
         """Return the lines nearest to a moment, worst first when there are too many, in order of time."""
         near = [line for line in self.kept if time_s - before_s <= line.time_s <= time_s + after_s]
         near.sort(key=lambda line: (-line.level, abs(line.time_s - time_s)))
@@ -70,7 +78,9 @@ def read_logs(folder: Path, started: Any, problems: list[str], most: int = LINES
     if not root.is_dir():
         return Lines((), 0, 0)
     if start is None:
-        problems.append("test.json does not say when the run started: server logs cannot be put on its time axis")
+        problems.append(
+            "test.json does not say when the run started: server logs cannot be put on its time axis"
+        )
         return Lines((), 0, 0)
     found: list[Line] = []
     undated = 0
@@ -99,7 +109,9 @@ def _read_file(path: Path, node: str, start: datetime, found: list[Line], proble
         size = path.stat().st_size
         with path.open("rb") as file:
             if size > _FILE_BYTES_MAX:
-                problems.append(f"{path.name} of {node} is large: only its last {_FILE_BYTES_MAX >> 20} MiB were read")
+                problems.append(
+                    f"{path.name} of {node} is large: only its last {_FILE_BYTES_MAX >> 20} MiB were read"
+                )
                 file.seek(size - _FILE_BYTES_MAX)
             content = file.read(_FILE_BYTES_MAX)
     except OSError as error:
@@ -118,9 +130,21 @@ def _read_file(path: Path, node: str, start: datetime, found: list[Line], proble
             undated += 1
             continue
         level = 3 if _WORST.search(raw) else 2 if _BAD.search(raw) else 1 if _TELLING.search(raw) else 0
-        text = raw[:_LINE_LENGTH_MAX].decode("utf-8", "replace").rstrip()
-        found.append(Line(round(last, 4), node, level, text))
+        found.append(Line(round(last, 4), node, level, _words(raw)))
     return undated
+
+
+def _words(raw: bytes) -> str:
+    """Write a line shortly: a JSON line (etcd) as level, message and fields, without the date that stands beside it."""
+    if raw.startswith(b"{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            fields = json.loads(raw)
+            level, message = fields.pop("level", ""), fields.pop("msg", fields.pop("message", ""))
+            for known in ("ts", "caller", "logger", "time"):
+                fields.pop(known, None)
+            rest = " ".join(f"{name}={value}" for name, value in fields.items())
+            return f"{level}: {message} {rest}".strip()[:_LINE_LENGTH_MAX]
+    return raw[:_LINE_LENGTH_MAX].decode("utf-8", "replace").rstrip()
 
 
 def _moment(raw: bytes, days: dict[bytes, float]) -> float | None:
@@ -136,7 +160,9 @@ def _moment(raw: bytes, days: dict[bytes, float]) -> float | None:
             days[head] = datetime.fromisoformat(text).timestamp()
         except ValueError:
             return None
-    return days[head] + int(clock[3:5]) * 60 + int(clock[6:8]) + (float(b"0." + fraction) if fraction else 0.0)
+    return (
+        days[head] + int(clock[3:5]) * 60 + int(clock[6:8]) + (float(b"0." + fraction) if fraction else 0.0)
+    )
 
 
 def _thin(lines: Sequence[Line], most: int) -> list[Line]:

@@ -52,7 +52,7 @@ class Operations:
     completed: Ints
     functions: list[str]
     keys: list[str]
-    values: list[str]
+    texts: list[str]
     nodes: list[str]
     errors: list[str]
 
@@ -81,7 +81,9 @@ class Operations:
             **{name: counts[name] for name in OUTCOMES},
             "rate_per_s": round(counts["ok"] / end_s, 1) if end_s else None,
             "by_function": {name: self._counts(self.f == code) for code, name in enumerate(self.functions)},
-            "by_node": {name: self._counts(self.node == code) for code, name in enumerate(self.nodes) if name},
+            "by_node": {
+                name: self._counts(self.node == code) for code, name in enumerate(self.nodes) if name
+            },
         }
 
     def _counts(self, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -90,7 +92,9 @@ class Operations:
         quantiles = {}
         if len(took):
             marks = np.percentile(took, [50, 95, 99, 100])
-            quantiles = dict(zip(("p50", "p95", "p99", "max"), (round(float(x), 3) for x in marks), strict=True))
+            quantiles = dict(
+                zip(("p50", "p95", "p99", "max"), (round(float(x), 3) for x in marks), strict=True)
+            )
         counts = {name: int((outcome == code).sum()) for code, name in enumerate(OUTCOMES)}
         return {**counts, "latency_ms": quantiles}
 
@@ -106,12 +110,18 @@ class _Line(msgspec.Struct, gc=False):
     process: int | str
     type: str
     f: str = ""
-    key: msgspec.Raw = msgspec.Raw(b"null")  # noqa: RUF009 - immutable
-    value: msgspec.Raw = msgspec.Raw(b"null")  # noqa: RUF009
+    key: msgspec.Raw = msgspec.Raw(b"null")
+    value: msgspec.Raw = msgspec.Raw(b"null")
     node: str | None = None
     version: int | None = None
-    error: msgspec.Raw = msgspec.Raw(b"null")  # noqa: RUF009
+    error: msgspec.Raw = msgspec.Raw(b"null")
     index_of_invoke: int | None = None
+
+
+_COLUMNS: Final = (
+    "begin_us", "end_us", "process", "outcome", "f", "key", "asked", "got", "node", "error", "version", "invoked",
+    "completed",
+)  # fmt: skip
 
 
 class _Texts:
@@ -171,12 +181,12 @@ class _Builder:
         row[12] = line.index
 
     def build(self) -> Operations:
-        table = np.array(self.rows, dtype=np.int64).reshape(-1, 13)
+        table = np.array(self.rows, dtype=np.int64).reshape(-1, len(_COLUMNS))
         return Operations(
-            *(np.ascontiguousarray(table[:, column]) for column in range(13)),
+            **{name: np.ascontiguousarray(table[:, at]) for at, name in enumerate(_COLUMNS)},
             functions=self.f.texts(),
             keys=self.key.texts(),
-            values=self.value.texts(),
+            texts=self.value.texts(),
             nodes=self.node.texts(),
             errors=self.error.texts(),
         )
@@ -186,7 +196,10 @@ def _lines(path: Path, problems: list[str]) -> Iterator[bytes]:
     """Decompress as far as the file goes."""
     rest = b""
     try:
-        with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader:
+        with (
+            path.open("rb") as raw,
+            zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader,
+        ):
             while chunk := reader.read(_CHUNK):
                 *whole, rest = (rest + chunk).split(b"\n")
                 yield from whole

@@ -200,9 +200,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
     problems: list[str] = []
     test = read_object(folder / TEST, problems)
     results = read_object(folder / RESULTS, problems)
-    operations, injected = columns.none(), []
-    if history:
-        operations, injected = columns.read(folder / HISTORY, problems)
+    operations, injected = columns.read(folder / HISTORY, problems) if history else (columns.none(), [])
     take = _Reader(results, problems)
     faults = take.rows("faults", FaultRow)
     if not faults and injected:
@@ -213,7 +211,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
         statistics = msgspec.convert(operations.statistics(), Statistics)
     lines = read_logs(folder, test.get("started"), problems) if history else Lines((), 0, 0)
     verdict = take.get("verdict", Verdict, Verdict.UNKNOWN)
-    interrupted = bool(take.get("interrupted", bool, False))  # noqa: FBT003 - the field's default
+    interrupted = bool(take.get("interrupted", bool, False))
     return StoredRun(
         folder=folder,
         test=test,

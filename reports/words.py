@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from harness.verdict import Verdict
@@ -65,6 +66,8 @@ def plural(number: int, singular: str, several: str | None = None) -> str:
 
 def operation(f: str, key: str, asked: str, got: str, outcome: str, length: int = 60) -> str:
     """Write an operation as one reads it: `write x 5`, `read x → 3`, `cas x [1,2]` (values are JSON texts)."""
+    if f == "txn":
+        return transaction(got if outcome == "ok" and got not in ("", "null") else asked, length * 3)
     words = f if key in ("", "null") else f"{f} {cut(key, 24)}"
     asked = "" if asked in ("", "null") else cut(asked, length)
     if asked:
@@ -78,15 +81,44 @@ def operation(f: str, key: str, asked: str, got: str, outcome: str, length: int 
     return words
 
 
+def transaction(text: str, length: int = 180) -> str:
+    """Write a transaction's JSON as one reads it: `append x 5 · r x → [1,5]`; other JSON stays as it is."""
+    try:
+        steps = json.loads(text)
+        return cut(" · ".join(_step(*step) for step in steps), length) or "txn"
+    except (ValueError, TypeError, RecursionError):
+        return cut(f"txn {text}", length)
+
+
+def _step(f: Any, key: Any, value: Any) -> str:
+    written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    name = key if isinstance(key, str) else json.dumps(key)
+    return (
+        f"{f} {name} → {written}"
+        if f == "r" and value is not None
+        else f"{f} {name}" + ("" if value is None else f" {written}")
+    )
+
+
 def summary(verdict: Verdict, guarantees: Any) -> str:
     """Say the verdict over all guarantees in plain words."""
     total = len(guarantees)
     broken = sum(1 for item in guarantees if item.verdict == Verdict.INVALID)
     unsure = sum(1 for item in guarantees if item.verdict == Verdict.UNKNOWN)
     if verdict == Verdict.INVALID and broken:
-        return f"{broken} of {plural(total, 'guarantee')} was broken" if broken == 1 else f"{broken} of {total} guarantees were broken"
+        return (
+            f"{broken} of {plural(total, 'guarantee')} was broken"
+            if broken == 1
+            else f"{broken} of {total} guarantees were broken"
+        )
     if verdict == Verdict.VALID:
-        return "The guarantee held" if total == 1 else f"All {total} guarantees held" if total else "Nothing was broken"
+        return (
+            "The guarantee held"
+            if total == 1
+            else f"All {total} guarantees held"
+            if total
+            else "Nothing was broken"
+        )
     if unsure:
         return f"{unsure} of {plural(total, 'guarantee')} could not be decided"
     return "Inconclusive: this run proves nothing either way"

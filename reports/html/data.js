@@ -58,6 +58,18 @@ function column(raw, at, spec) {
   return values;
 }
 
+// The same words as words.py's transaction().
+function transaction(text) {
+  try {
+    const step = ([f, key, value]) => {
+      const name = typeof key === "string" ? key : JSON.stringify(key);
+      if (value === null) return `${f} ${name}`;
+      return f === "r" ? `r ${name} → ${JSON.stringify(value)}` : `${f} ${name} ${JSON.stringify(value)}`;
+    };
+    return JSON.parse(text).map(step).join(" · ") || "txn";
+  } catch { return `txn ${text}`; }
+}
+
 const OUTCOMES = ["ok", "fail", "info"];
 
 class Operations {
@@ -90,6 +102,7 @@ class Operations {
   words(i) {
     const key = this.key(i), value = this.text(this.value[i]), more = this.text(this.more[i]);
     const name = this.functions[this.f[i]];
+    if (name === "txn") return transaction(this.outcome[i] === 0 && more !== "null" && more !== "" ? more : value);
     let words = key ? `${name} ${key}` : name;
     const shown = value === "null" ? "" : value;
     const asks = name !== "read" && name !== "r" && name !== "contains";

@@ -48,13 +48,11 @@ def buckets(o: Operations, end_s: float) -> dict[str, Any]:
     }
     good = o.outcome == OK
     frame = pd.DataFrame({"bucket": ended[good], "ms": o.took_us[good] / 1e3})
-    table = frame.groupby("bucket")["ms"].quantile([0.5, 0.99]).unstack() if len(frame) else pd.DataFrame()
     quantiles: dict[str, list[float | None]] = {}
     for mark, name in ((0.5, "p50"), (0.99, "p99")):
         row: list[float | None] = [None] * BUCKETS
-        if mark in table:
-            for bucket, value in table[mark].items():
-                row[int(str(bucket))] = round(float(value), 3)
+        for bucket, value in frame.groupby("bucket")["ms"].quantile(mark).items():
+            row[int(str(bucket))] = round(float(value), 3)
         quantiles[name] = row
     answered = served(o)
     nodes = {}
@@ -94,7 +92,9 @@ def drawing(run: StoredRun, counted: dict[str, Any], end_s: float) -> Markup:
         for begin, end in filter(None, (span(row, end_s) for row in run.faults))
     ]
     parts = bands + parts + _time_axis(y + 2, scale, end_s)
-    return svg.svg(_WIDTH, y + 26, "Faults, leader, latency, rate and availability over time", *parts, cls="overview")
+    return svg.svg(
+        _WIDTH, y + 26, "Faults, leader, latency, rate and availability over time", *parts, cls="overview"
+    )
 
 
 def _label(y: float, words: str) -> Markup:
@@ -109,8 +109,18 @@ def _fault_lane(fault: str, rows: Sequence[FaultRow], y: float, scale: float, en
             continue
         begin, end = inside
         proved = row.proof is not None and row.proof.holds
-        tip = f"{fault} on {', '.join(row.nodes)}, {when(row)}: {row.proof.text if row.proof else 'not proved'}"
-        bar = svg.rect(_LEFT + begin * scale, y + 1, (end - begin) * scale, 15, "fault" if proved else "fault unproved", svg.title(tip), rx=2)
+        tip = (
+            f"{fault} on {', '.join(row.nodes)}, {when(row)}: {row.proof.text if row.proof else 'not proved'}"
+        )
+        bar = svg.rect(
+            _LEFT + begin * scale,
+            y + 1,
+            (end - begin) * scale,
+            15,
+            "fault" if proved else "fault unproved",
+            svg.title(tip),
+            rx=2,
+        )
         words = cut(", ".join(row.nodes), max(0, int((end - begin) * scale / 7)))
         parts += [bar, svg.text(_LEFT + begin * scale + 4, y + 13, words, "onfault")]
     return parts
@@ -188,7 +198,11 @@ def _node_lane(node: str, shares: Sequence[float | None], y: float) -> list[Mark
             continue
         if levels[begin] is not None:
             tip = svg.title(f"{node}: {share(shares[begin])} served")
-            parts.append(svg.rect(_LEFT + begin * step, y + 2, (number - begin) * step, 11, f"served s{levels[begin]}", tip))
+            parts.append(
+                svg.rect(
+                    _LEFT + begin * step, y + 2, (number - begin) * step, 11, f"served s{levels[begin]}", tip
+                )
+            )
         begin = number
     return parts
 
@@ -206,5 +220,5 @@ def _time_axis(y: float, scale: float, end_s: float) -> list[Markup]:
 
 def nice(step: float) -> float:
     """Return the next 1, 2 or 5 times a power of ten."""
-    power = 10 ** math.floor(math.log10(step))
+    power = 10.0 ** math.floor(math.log10(step))
     return next((power * factor for factor in (1, 2, 5) if power * factor >= step), power * 10)

@@ -17,8 +17,8 @@ from markupsafe import Markup
 from harness.outcome import Broken
 from harness.store import REPORT, TEST
 from harness.verdict import Anomaly, Result, Verdict
-from reports import logs, stored, words
-from reports.html import figures, overview, planes, spacetime
+from reports import evidence, logs, stored, words
+from reports.html import drawings, overview, planes
 from reports.stored import StoredRun
 
 _HERE: Final = Path(__file__).parent
@@ -109,8 +109,14 @@ def size(octets: float) -> str:
 def assets(scripts: tuple[str, ...] = SCRIPTS, style: str = "report.css") -> Mapping[str, Any]:
     """Return style and script, and a policy that allows these two and nothing else."""
     css = (_HERE / style).read_text("utf-8")
-    js = '"use strict";\n' + "\n".join((_HERE / name).read_text("utf-8") for name in scripts) if scripts else ""
-    policy = f"default-src 'none'; style-src '{_hash(css)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    js = (
+        '"use strict";\n' + "\n".join((_HERE / name).read_text("utf-8") for name in scripts)
+        if scripts
+        else ""
+    )
+    policy = (
+        f"default-src 'none'; style-src '{_hash(css)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
     if js:
         policy += f"; script-src '{_hash(js)}'"
     return {"css": Markup(css), "js": Markup(js), "policy": policy}  # noqa: S704 - our own files
@@ -127,31 +133,33 @@ def _anomalies(guarantees: Iterable[Result]) -> list[tuple[Result, Anomaly]]:
 
 def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]:
     """Everything the page shows of one anomaly."""
-    rows, missing = spacetime.drawn(anomaly, run.operations)
-    edges, legend = figures.cycle_of(anomaly, rows)
-    held = figures.intervals_of(anomaly)
+    rows, missing = evidence.drawn(anomaly, run.operations)
+    edges, legend = evidence.cycle_of(anomaly, rows)
+    held = evidence.intervals_of(anomaly)
     culprit = next((row for row in rows if row.culprit), None)
     moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
     known = {"steps", "cycle", "intervals"}
     return {
         "anomaly": anomaly,
-        "key": "" if anomaly.key is None else spacetime.json_text(anomaly.key).strip('"'),
+        "key": "" if anomaly.key is None else evidence.json_text(anomaly.key).strip('"'),
         "guarantee": result.guarantee,
         "rows": rows,
         "missing": missing,
         "has_state": any(row.state or row.note for row in rows),
-        "diagram": spacetime.diagram(rows, f"Operations of the anomaly: {anomaly.sentence}"),
+        "diagram": drawings.diagram(rows, f"Operations of the anomaly: {anomaly.sentence}"),
         "edges": edges,
         "legend": legend,
-        "cycle": figures.cycle(edges, legend),
-        "intervals": figures.intervals(held, f"Who held what: {anomaly.sentence}"),
+        "cycle": drawings.cycle(edges, legend),
+        "intervals": drawings.intervals(held, f"Who held what: {anomaly.sentence}"),
         "lines": run.lines.around(moment) if moment is not None else [],
         "moment": moment,
         "detail": {key: value for key, value in anomaly.detail.items() if key not in known},
     }
 
 
-def _context(run: StoredRun, end_s: float, counted: dict[str, Any], shown: list[dict[str, Any]]) -> dict[str, Any]:
+def _context(
+    run: StoredRun, end_s: float, counted: dict[str, Any], shown: list[dict[str, Any]]
+) -> dict[str, Any]:
     test = run.test
     total = sum(len(result.anomalies) for result in run.guarantees)
     hidden = {"command", "versions", "name", "system", "release", "started", "settings"}
@@ -183,7 +191,7 @@ _MEANS: Final = {
 
 
 def _extra(run: StoredRun, end_s: float, counted: dict[str, Any], wanted: list[int]) -> dict[str, Any]:
-    """What the time axis draws besides operations; all of it is text or numbers that the script never parses as HTML."""
+    """What the time axis draws besides operations: texts and numbers, which the script never parses as HTML."""
     faults = []
     for row in run.faults:
         inside = stored.span(row, end_s)
@@ -199,9 +207,13 @@ def _extra(run: StoredRun, end_s: float, counted: dict[str, Any], wanted: list[i
         "end": end_s,
         "faults": faults,
         "leaders": [{"time": item.time_s, "node": item.node, "term": item.term} for item in run.leaders],
-        "unavailable": [{"node": item.node, "from": item.from_s, "to": item.to_s} for item in run.unavailable],
+        "unavailable": [
+            {"node": item.node, "from": item.from_s, "to": item.to_s} for item in run.unavailable
+        ],
         "lines": [[line.time_s, line.node, line.level, words.cut(line.text, 240)] for line in run.lines.kept],
         "buckets": counted,
         "marked": [int(run.operations.invoked[position]) for position in wanted],
-        "culprits": [item.culprit for result in run.guarantees for item in result.anomalies if item.culprit is not None],
+        "culprits": [
+            item.culprit for result in run.guarantees for item in result.anomalies if item.culprit is not None
+        ],
     }

@@ -70,7 +70,7 @@ class Blob:
 
 
 def base85(octets: bytes) -> str:
-    """Write bytes as text, big end first; the length in bytes stands before a colon, because the last group is filled."""
+    """Write bytes as text, big end first; their number stands before a colon, because the last group is filled."""
     groups = np.frombuffer(octets + bytes(-len(octets) % 4), dtype=">u4").astype(np.uint32)
     digits = np.empty((len(groups), 5), dtype=np.uint8)
     for column in range(4, -1, -1):
@@ -81,16 +81,22 @@ def base85(octets: bytes) -> str:
 def pack(operations: Operations, wanted: Ints, extra: Mapping[str, Any], budget: int) -> tuple[str, str]:
     """Return the packed operations in at most `budget` characters, and a sentence on what was left out (or "").
 
-    `wanted` are positions of operations that must stay whole whatever is dropped (those of anomalies). Dropped
-    in turn: digits of latencies, long values, versions, all other values, operations themselves, evenly, `ok` ones first.
+    `wanted` are positions of operations that must stay whole whatever is dropped (those of anomalies). Dropped in
+    turn: digits of latencies, long values, versions, other values, operations themselves, evenly, `ok` ones first.
     """
     everything = np.arange(len(operations))
     tries: list[tuple[str, dict[str, Any]]] = [
         ("", {}),
         ("Latencies are rounded to three digits.", {"digits": True}),
         (f"Values longer than {_VALUE_SHORT} characters are cut.", {"digits": True, "length": _VALUE_SHORT}),
-        ("Long values are cut and versions left out.", {"digits": True, "length": _VALUE_SHORT, "versions": False}),
-        ("Values are shown for the anomalies' operations only.", {"digits": True, "length": _VALUE_SHORT, "versions": False, "values": False}),
+        (
+            "Long values are cut and versions left out.",
+            {"digits": True, "length": _VALUE_SHORT, "versions": False},
+        ),
+        (
+            "Values are shown for the anomalies' operations only.",
+            {"digits": True, "length": _VALUE_SHORT, "versions": False, "values": False},
+        ),
     ]
     text = ""
     for left_out, options in tries:
@@ -156,7 +162,7 @@ def _packed(
 def _values(blob: Blob, o: Operations, chosen: Ints, wanted: Ints, options: Mapping[str, Any]) -> None:
     """Add what each operation asked for or got (`value`), and what it got beside what it asked for (`more`)."""
     asked, got = o.asked[chosen], o.got[chosen]
-    null = o.values.index("null") if "null" in o.values else -1
+    null = o.texts.index("null") if "null" in o.texts else -1
     value = np.where(asked == null, got, asked)
     more = np.where((asked == null) | (got == asked), null, got)
     if not options.get("values", True):
@@ -164,7 +170,7 @@ def _values(blob: Blob, o: Operations, chosen: Ints, wanted: Ints, options: Mapp
         value, more = np.where(kept, value, -2), np.where(kept, more, -2)
     codes, order = pd.factorize(np.concatenate((value, more)))
     length = options.get("length", 0)
-    texts = ["" if code == -2 else _cut(o.values[code], length) for code in order.tolist()]  # noqa: PLR2004
+    texts = ["" if code == -2 else _cut(o.texts[code], length) for code in order.tolist()]  # noqa: PLR2004
     codes = codes.astype(np.int64)
     blob.add("value", codes[: len(chosen)], "novel")
     blob.add("more", codes[len(chosen) :])

@@ -26,7 +26,7 @@ class Timeline {
     let y = 4;
     const panel = (height) => { const top = y; y += height; return { top, height }; };
     this.panels = { faults: panel(this.kinds.length * LANE), leader: panel(this.about.leaders.length ? LANE : 0) };
-    y += 8; this.panels.latency = panel(LATENCY);
+    y += 18; this.panels.latency = panel(LATENCY);
     y += 14; this.panels.rate = panel(RATE);
     y += 12; this.panels.nodes = panel(this.nodes.length * NODE);
     y += this.about.lines.length ? 10 : 0;
@@ -203,7 +203,7 @@ class Timeline {
       OUTCOMES.forEach((name, outcome) => {
         const tall = counts[outcome][c] / most * height;
         pen.fillStyle = this.colour(name);
-        pen.fillRect(LEFT + c * wide, y - tall, wide + 0.3, tall);
+        pen.fillRect(Math.floor(LEFT + c * wide), y - tall, Math.ceil(wide), tall);
         y -= tall;
       });
     }
@@ -300,7 +300,7 @@ class Timeline {
     this.nodes.forEach((node, row) => label(`${node} served`, nodes.top + row * NODE + 11));
     this.logs.forEach((node, row) => label(`${node} log`, logs.top + row * NODE + 11));
     label("rate", rate.top + 10);
-    if (!this.view.lanes) label("latency", latency.top + 4 - (this.lane ? 6 : 0));
+    if (!this.view.lanes) label("latency", latency.top - 5);
     pen.fillStyle = this.colour("muted");
     label(this.peak ? `${this.peak >= 10 ? this.peak.toFixed(0) : this.peak.toFixed(1)}/s` : "", rate.top + 24);
   }

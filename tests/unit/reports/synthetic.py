@@ -75,7 +75,14 @@ def _faults(rng: Random, names: list[str], end_s: float) -> list[dict[str, Any]]
 
 class _History:
     def __init__(
-        self, rng: Random, names: list[str], clients: int, rate: float, faults: list[dict[str, Any]], *, hostile: bool
+        self,
+        rng: Random,
+        names: list[str],
+        clients: int,
+        rate: float,
+        faults: list[dict[str, Any]],
+        *,
+        hostile: bool,
     ) -> None:
         self.rng, self.names, self.clients, self.rate, self.faults, self.hostile = (
             rng, names, clients, rate, faults, hostile,
@@ -107,13 +114,20 @@ class _History:
         older: dict[str, int] = {}
         plant_at, revision = int(operations * 0.2), 5
         for number in range(operations):
-            client = number % self.clients
-            begin = max(int(number * step + rng.random() * step * 0.6), free[client] + 1000)
+            begin = int(number * step + rng.random() * step * 0.6)
+            # The next client that is free, as a runner would pick; with all of them waiting, the first to be so.
+            order = [(number + shift) % self.clients for shift in range(self.clients)]
+            client = next((one for one in order if free[one] < begin), min(order, key=free.__getitem__))
+            begin = max(begin, free[client] + 1000)
             node = self.names[client % len(self.names)]
             key = f"k{rng.randrange(20)}" + (HOSTILE if self.hostile and number % 50 == 0 else "")
             fault = self._fault(begin / 1e9, node)
             took = int(1e6 * rng.lognormvariate(0.7, 0.5) * (4 if fault else 1))
-            f = ("read", "write", "cas")[min(2, int(rng.random() * 2.3))] if kind == "register" else ("txn" if kind == "append" else ("acquire", "release")[number // self.clients % 2])
+            f = (
+                ("read", "write", "cas")[min(2, int(rng.random() * 2.3))]
+                if kind == "register"
+                else ("txn" if kind == "append" else ("acquire", "release")[number // self.clients % 2])
+            )
             asked, got, outcome, error, version = None, None, "ok", None, None
             planted = number in (plant_at, plant_at + 1, plant_at + 2)
             if planted and kind == "register":
@@ -127,7 +141,11 @@ class _History:
             elif f == "txn":
                 asked = [["append", key, number], ["r", key, None]]
             if fault and rng.random() < 0.7:
-                outcome, error = ("info", ["deadline", "context deadline exceeded"]) if rng.random() < 0.6 else ("fail", ["unavailable", "etcdserver: no leader"])
+                outcome, error = (
+                    ("info", ["deadline", "context deadline exceeded"])
+                    if rng.random() < 0.6
+                    else ("fail", ["unavailable", "etcdserver: no leader"])
+                )
                 took = int(1e9) if outcome == "info" else took
             elif f == "cas" and rng.random() < 0.5:
                 outcome, error, got = "fail", ["mismatch", "value differs"], state.get(key)
@@ -135,11 +153,26 @@ class _History:
                 if f in ("write", "cas"):
                     older[key], state[key] = state.get(key, 0), number
                     revision += 1
-                got = older.get(key) if planted and f == "read" else state.get(key) if f == "read" else [["append", key, number], ["r", key, [number]]] if f == "txn" else number if f == "acquire" else None
+                got = (
+                    older.get(key)
+                    if planted and f == "read"
+                    else state.get(key)
+                    if f == "read"
+                    else [["append", key, number], ["r", key, [number]]]
+                    if f == "txn"
+                    else number
+                    if f == "acquire"
+                    else None
+                )
                 version = revision
             base = {"process": process[client], "f": f, "key": None if f == "txn" else key, "node": node}
             events.append((begin, number, {**base, "type": "invoke", "value": asked, "planted": planted}))
-            done: dict[str, Any] = {**base, "type": outcome, "value": got if got is not None else asked, "planted": planted}
+            done: dict[str, Any] = {
+                **base,
+                "type": outcome,
+                "value": got if got is not None else asked,
+                "planted": planted,
+            }
             if version is not None:
                 done["version"] = version
             if error:
@@ -158,7 +191,13 @@ class _History:
             ):
                 base = {"process": "nemesis", "f": row["fault"], "key": None}
                 value = {"action": action, "plan": plan, "proof": proof}
-                events.append((int(moment * 1e9) - 5_000_000, -1, {**base, "type": "invoke", "value": {"action": action}}))
+                events.append(
+                    (
+                        int(moment * 1e9) - 5_000_000,
+                        -1,
+                        {**base, "type": "invoke", "value": {"action": action}},
+                    )
+                )
                 events.append((int(moment * 1e9), -1, {**base, "type": "ok", "value": value}))
         return events
 
@@ -181,7 +220,9 @@ def _journal(path: Path, lines: Iterator[bytes]) -> None:
 
 
 def _guarantee(kind: str, history: _History, broken: bool, hostile: bool) -> dict[str, Any]:
-    guarantee = {"register": "linearizable", "append": "strict serializable", "lock": "mutual exclusion"}[kind]
+    guarantee = {"register": "linearizable", "append": "strict serializable", "lock": "mutual exclusion"}[
+        kind
+    ]
     total = sum(history.counts.values())
     base = {
         "guarantee": guarantee, "engine": "zones", "model": kind, "operations": total, "time_s": 0.041, "cpu_s": 0.04,
@@ -189,7 +230,12 @@ def _guarantee(kind: str, history: _History, broken: bool, hostile: bool) -> dic
     }  # fmt: skip
     if not broken:
         return {**base, "verdict": "valid", "witness": "witness.jsonl.zst"}
-    return {**base, "verdict": "invalid", "parts": {**base["parts"], "k7": "invalid"}, "anomalies": [_anomaly(kind, history, hostile)]}
+    return {
+        **base,
+        "verdict": "invalid",
+        "parts": {**base["parts"], "k7": "invalid"},
+        "anomalies": [_anomaly(kind, history, hostile)],
+    }
 
 
 def _anomaly(kind: str, history: _History, hostile: bool) -> dict[str, Any]:
@@ -205,10 +251,21 @@ def _anomaly(kind: str, history: _History, hostile: bool) -> dict[str, Any]:
         steps = [
             {"operation": invokes[0]["index"], "state": writes[0], "text": f"writes {writes[0]}"},
             {"operation": invokes[1]["index"], "state": writes[1], "text": f"writes {writes[1]}"},
-            {"operation": culprit["index"], "state": None, "text": f"cannot read {writes[0]}: the value is {writes[1]}"},
+            {
+                "operation": culprit["index"],
+                "state": None,
+                "text": f"cannot read {writes[0]}: the value is {writes[1]}",
+            },
         ]
         name = HOSTILE if hostile else "stale read"
-        return {"name": name, "sentence": sentence + (HOSTILE if hostile else ""), "key": "k7", "events": events, "culprit": culprit["index"], "detail": {"steps": steps}}
+        return {
+            "name": name,
+            "sentence": sentence + (HOSTILE if hostile else ""),
+            "key": "k7",
+            "events": events,
+            "culprit": culprit["index"],
+            "detail": {"steps": steps},
+        }
     if kind == "append":
         first, second, third = (event["index"] for event in invokes)
         cycle = [
@@ -216,20 +273,42 @@ def _anomaly(kind: str, history: _History, hostile: bool) -> dict[str, Any]:
             {"from": second, "to": third, "kind": "rw", "why": "T3 appended to k7 what T2 did not see"},
             {"from": third, "to": first, "kind": "rt", "why": "T3 ended before T1 began"},
         ]
-        return {"name": "G-single", "sentence": "T2 saw T1 but missed T3, which had ended before T1 began.", "events": events, "culprit": second, "detail": {"cycle": cycle}}
+        return {
+            "name": "G-single",
+            "sentence": "T2 saw T1 but missed T3, which had ended before T1 began.",
+            "events": events,
+            "culprit": second,
+            "detail": {"cycle": cycle},
+        }
     intervals = [
         {"process": 3, "node": "n1", "from_s": 2.0, "to_s": 2.6, "kind": "held", "token": 31},
         {"process": 5, "node": "n3", "from_s": 2.4, "to_s": 3.1, "kind": "held", "token": 32},
         {"process": 4, "node": "n2", "from_s": 3.05, "to_s": None, "kind": "maybe"},
     ]
-    return {"name": "two holders", "sentence": "p3 and p5 both held lock k7 from 2.400 s to 2.600 s.", "key": "k7", "events": events, "culprit": culprit["index"], "detail": {"intervals": intervals}}
+    return {
+        "name": "two holders",
+        "sentence": "p3 and p5 both held lock k7 from 2.400 s to 2.600 s.",
+        "key": "k7",
+        "events": events,
+        "culprit": culprit["index"],
+        "detail": {"intervals": intervals},
+    }
 
 
 def _second(operations: int) -> dict[str, Any]:
-    return {"guarantee": "versions never regress", "verdict": "valid", "engine": "scan", "operations": operations, "time_s": 0.01, "reason": "Every version a process saw was at least the one it saw before."}
+    return {
+        "guarantee": "versions never regress",
+        "verdict": "valid",
+        "engine": "scan",
+        "operations": operations,
+        "time_s": 0.01,
+        "reason": "Every version a process saw was at least the one it saw before.",
+    }
 
 
-def _test(kind: str, seed: int, end_s: float, names: list[str], clients: int, rate: float, hostile: bool) -> dict[str, Any]:
+def _test(
+    kind: str, seed: int, end_s: float, names: list[str], clients: int, rate: float, hostile: bool
+) -> dict[str, Any]:
     return {
         "name": f"etcd-{kind}-partition-kill-pause" + (HOSTILE if hostile else ""), "system": "etcd", "release": "3.5.30", "workload": [kind],
         "faults": ["partition:leader", "kill", "pause"], "cluster": "local", "nodes": len(names), "clients": clients,
@@ -240,7 +319,14 @@ def _test(kind: str, seed: int, end_s: float, names: list[str], clients: int, ra
     }  # fmt: skip
 
 
-def _results(verdict: str, guarantees: list[dict[str, Any]], history: _History, faults: list[dict[str, Any]], names: list[str], end_s: float) -> dict[str, Any]:
+def _results(
+    verdict: str,
+    guarantees: list[dict[str, Any]],
+    history: _History,
+    faults: list[dict[str, Any]],
+    names: list[str],
+    end_s: float,
+) -> dict[str, Any]:
     def total(outcome: str) -> int:
         return sum(count for (_, found), count in history.counts.items() if found == outcome)
 
@@ -260,33 +346,64 @@ def _results(verdict: str, guarantees: list[dict[str, Any]], history: _History, 
             **{outcome: total(outcome) for outcome in ("ok", "fail", "info")},
             "rate_per_s": round(total("ok") / end_s, 1),
             "by_function": {
-                f: {**{o: history.counts.get((f, o), 0) for o in ("ok", "fail", "info")}, "latency_ms": {"p50": 2.01, "p95": 4.6, "p99": 8.9, "max": 21.4}}
+                f: {
+                    **{o: history.counts.get((f, o), 0) for o in ("ok", "fail", "info")},
+                    "latency_ms": {"p50": 2.01, "p95": 4.6, "p99": 8.9, "max": 21.4},
+                }
                 for f in functions
             },
-            "by_node": {n: {o: history.by_node.get((n, o), 0) for o in ("ok", "fail", "info")} for n in names},
+            "by_node": {
+                n: {o: history.by_node.get((n, o), 0) for o in ("ok", "fail", "info")} for n in names
+            },
             "errors": {"deadline": total("info"), "mismatch": total("fail")},
         },
         "faults": faults,
         "availability": {n: 0.93 for n in names},
-        "unavailable": [{"node": row["nodes"][0], "from_s": row["injected_s"] + 0.1, "to_s": row["healed_s"] + 0.3} for row in faults],
+        "unavailable": [
+            {"node": row["nodes"][0], "from_s": row["injected_s"] + 0.1, "to_s": row["healed_s"] + 0.3}
+            for row in faults
+        ],
         "recovery_s": 1.1,
         "gates": [
-            {"name": "operations", "holds": True, "text": f"{total('ok')} operations succeeded, 50 are needed"},
-            {"name": "fault pause", "holds": verdict != "unknown", "text": "pause was injected once, proved " + ("once" if verdict != "unknown" else "never")},
+            {
+                "name": "operations",
+                "holds": True,
+                "text": f"{total('ok')} operations succeeded, 50 are needed",
+            },
+            {
+                "name": "fault pause",
+                "holds": verdict != "unknown",
+                "text": "pause was injected once, proved " + ("once" if verdict != "unknown" else "never"),
+            },
         ],
         "loop_lag_ms": {"p50": 0.1, "p99": 2.2, "max": 9.7},
-        "leaders": [{"time_s": 0.0, "node": names[0], "term": 2}, {"time_s": round(end_s * 0.16, 3), "node": names[-1], "term": 3}],
+        "leaders": [
+            {"time_s": 0.0, "node": names[0], "term": 2},
+            {"time_s": round(end_s * 0.16, 3), "node": names[-1], "term": 3},
+        ],
         "interrupted": False,
     }
 
 
-def _logs(folder: Path, names: list[str], faults: list[dict[str, Any]], end_s: float, rng: Random, *, hostile: bool) -> None:
+def _logs(
+    folder: Path, names: list[str], faults: list[dict[str, Any]], end_s: float, rng: Random, *, hostile: bool
+) -> None:
     for number, name in enumerate(names):
         lines = []
         for step in range(200):
             moment = STARTED + timedelta(seconds=end_s * step / 200 + 0.01 * number)
-            level, message = ("info", "applied index is ahead") if step % 9 else ("warn", "apply request took too long")
-            lines.append({"level": level, "ts": moment.isoformat().replace("+00:00", "Z"), "caller": "etcdserver/util.go:170", "msg": message, "took": f"{rng.random():.3f}s"})
+            level, message = (
+                ("info", "applied index is ahead") if step % 9 else ("warn", "apply request took too long")
+            )
+            lines.append(
+                {
+                    "level": level,
+                    "ts": moment.isoformat().replace("+00:00", "Z"),
+                    "caller": "etcdserver/util.go:170",
+                    "msg": message,
+                    "took": f"{rng.random():.3f}s",
+                }
+            )
         for row in faults:
             moment = STARTED + timedelta(seconds=row["injected_s"] + 0.2)
             message = "lost leader; elected at term 3" + (HOSTILE if hostile else "")

@@ -1,0 +1,172 @@
+"""Evidence in words, for every report alike: the operations of an anomaly, the cycle, who held what when.
+
+`Anomaly.detail` may hold `steps` (`[{"operation": index of an invocation, "state": any, "text": …}]`: the legal state
+after each), `cycle` (`[{"from", "to", "kind", "why"}]`, ends being indexes of invocations or names) and `intervals`
+(`[{"process", "node", "from_s", "to_s", "kind": "held|maybe", "token"}]`). Whatever else is there is shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from harness.verdict import Anomaly
+from reports.operations import OUTCOMES, Operations
+from reports.words import EDGES, cut, operation
+
+SHOWN_MAX: Final = 60
+NODES_MAX: Final = 24
+_INTERVALS_MAX: Final = 200
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """One operation of an anomaly in words: for the diagram, the table beside it and the terminal."""
+
+    position: int
+    event: int
+    process: int
+    node: str
+    words: str
+    outcome: str
+    begin_us: int
+    end_us: int
+    culprit: bool
+    error: str
+    version: int | None
+    state: str = ""
+    note: str = ""
+
+
+def drawn(anomaly: Anomaly, operations: Operations, most: int = SHOWN_MAX) -> tuple[list[Drawn], int]:
+    """Return the anomaly's operations in order of invocation, those nearest the culprit if too many.
+
+    Also how many are left out.
+    """
+    positions = {operations.at(event) for event in anomaly.events}
+    culprit = operations.at(anomaly.culprit) if anomaly.culprit is not None else None
+    found = sorted(position for position in positions | {culprit} if position is not None)
+    if len(found) > most:
+        centre = found.index(culprit) if culprit in found else len(found)
+        begin = max(0, min(centre - most * 3 // 4, len(found) - most))
+        chosen = found[begin : begin + most]
+    else:
+        chosen = found
+    steps = _steps(anomaly)
+    rows = [_row(operations, position, position == culprit, steps) for position in chosen]
+    return rows, len(found) - len(chosen)
+
+
+def _steps(anomaly: Anomaly) -> Mapping[int, Mapping[str, Any]]:
+    """The legal state after each operation, where the checker tells it: `detail["steps"]`."""
+    steps = anomaly.detail.get("steps")
+    found = {}
+    for step in steps if isinstance(steps, Sequence) and not isinstance(steps, str) else ():
+        if isinstance(step, Mapping) and isinstance(step.get("operation"), int):
+            found[step["operation"]] = step
+    return found
+
+
+def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str, Any]]) -> Drawn:  # noqa: FBT001
+    outcome = OUTCOMES[int(o.outcome[at])]
+    asked, got = o.texts[int(o.asked[at])], o.texts[int(o.got[at])]
+    event = int(o.invoked[at])
+    step = steps.get(event, {})
+    error = o.errors[int(o.error[at])]
+    state = step.get("state")
+    return Drawn(
+        position=at,
+        event=event,
+        process=int(o.process[at]),
+        node=o.nodes[int(o.node[at])],
+        words=operation(o.functions[int(o.f[at])], o.keys[int(o.key[at])].strip('"'), asked, got, outcome),
+        outcome=outcome,
+        begin_us=int(o.begin_us[at]),
+        end_us=int(o.end_us[at]),
+        culprit=culprit,
+        error="" if error == "null" else cut(error, 200),
+        version=int(o.version[at]) if o.version[at] >= 0 else None,
+        state=cut(json_text(state), 200) if state is not None else "",
+        note=cut(str(step.get("text", "")), 300),
+    )
+
+
+def json_text(value: Any) -> str:
+    """Write a value as JSON, or as Python does where it has none."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return str(value)
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """One dependency of a cycle, in words."""
+
+    source: str
+    target: str
+    kind: str
+    why: str
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A stretch in which a process held something, or may have (`kind` is held or maybe); seconds."""
+
+    process: str
+    node: str
+    begin_s: float
+    end_s: float | None
+    kind: str
+    token: str
+
+
+def _rows(anomaly: Anomaly, name: str) -> list[Mapping[str, Any]]:
+    rows = anomaly.detail.get(name)
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        return []
+    return [row for row in rows if isinstance(row, Mapping)]
+
+
+def cycle_of(anomaly: Anomaly, rows: Sequence[Drawn]) -> tuple[list[Edge], dict[str, str]]:
+    """Return the cycle's edges between T1, T2, … and what each of these is in words.
+
+    `from` and `to` are events' indexes where they are numbers (then the transaction is looked up), else names.
+    """
+    words = {row.event: f"p{row.process} {row.words}" for row in rows}
+    names: dict[str, str] = {}
+    legend: dict[str, str] = {}
+
+    def name(end: Any) -> str:
+        known = json_text(end)
+        if known not in names:
+            names[known] = f"T{len(names) + 1}"
+            legend[names[known]] = words.get(end, "") if isinstance(end, int) else cut(str(end), 200)
+        return names[known]
+
+    edges = []
+    for row in _rows(anomaly, "cycle")[:NODES_MAX]:
+        kind = str(row.get("kind", ""))
+        why = str(row.get("why") or EDGES.get(kind, ""))
+        edges.append(Edge(name(row.get("from")), name(row.get("to")), kind, cut(why, 400)))
+    return edges, legend
+
+
+def intervals_of(anomaly: Anomaly) -> list[Interval]:
+    """Read who held what when: `detail["intervals"]`."""
+    found = []
+    for row in _rows(anomaly, "intervals"):
+        begin, end = row.get("from_s"), row.get("to_s")
+        if not isinstance(begin, (int, float)):
+            continue
+        token = row.get("token")
+        found.append(
+            Interval(
+                process=f"p{row.get('process', '?')}",
+                node=str(row.get("node") or ""),
+                begin_s=float(begin),
+                end_s=float(end) if isinstance(end, (int, float)) else None,
+                kind=str(row.get("kind", "held")),
+                token="" if token is None else str(token),
+            )
+        )
+    return found[:_INTERVALS_MAX]

@@ -1,0 +1,261 @@
+"""Verdict and explanation in a terminal, readable at 80 columns, with or without colours."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from harness.outcome import Broken
+from harness.verdict import Anomaly, Result, Verdict
+from reports import evidence, stored, words
+from reports.evidence import Drawn
+from reports.operations import NEVER
+from reports.stored import StoredRun
+
+WIDTH_LEAST: Final = 40
+_COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
+_OF_VERDICT: Final = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
+_OPERATIONS_SHOWN: Final = 16
+_ANOMALIES_SHOWN: Final = 3
+_LINES_SHOWN: Final = 4
+# What a log line or a value may not do to somebody's terminal: move the cursor, change colours, ring the bell.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def write(run_folder: Path, *, width: int = 80, colour: bool = False) -> str:
+    """Return the verdict of a stored run and the explanation of its anomalies, as lines of at most `width` letters.
+
+    Raises `Broken` where there is no such folder. Damaged parts are said, and the rest is there.
+    """
+    if not run_folder.is_dir():
+        raise Broken("report", f"there is no run at {run_folder}")
+    run = stored.read(run_folder)
+    return render(run, width=width, colour=colour)
+
+
+def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
+    """Return the same for a run that has been read."""
+    writer = _Writer(max(WIDTH_LEAST, width), colour)
+    _head(writer, run)
+    for result in run.guarantees:
+        _guarantee(writer, result)
+    shown = [(result, anomaly) for result in run.guarantees for anomaly in result.anomalies]
+    for _, anomaly in shown[:_ANOMALIES_SHOWN]:
+        _anomaly(writer, run, anomaly)
+    if len(shown) > _ANOMALIES_SHOWN:
+        writer.line(
+            f"… {words.plural(len(shown) - _ANOMALIES_SHOWN, 'more anomaly', 'more anomalies')} in results.json"
+        )
+    _work(writer, run)
+    _faults(writer, run)
+    for problem in run.problems:
+        writer.line(f"note: {problem}", "yellow", hang=6)
+    _tail(writer, run)
+    return "\n".join(writer.lines) + "\n"
+
+
+class _Writer:
+    """Collects lines, wrapped and cleaned; a colour is put on only where it was asked for."""
+
+    def __init__(self, width: int, colour: bool) -> None:  # noqa: FBT001
+        self.width, self.colour = width, colour
+        self.lines: list[str] = []
+
+    def line(self, text: str, colour: str = "", *, indent: int = 0, hang: int = 0) -> None:
+        """Add a text, wrapped; the lines after the first stand `hang` further in."""
+        wrapped = textwrap.wrap(
+            clean(text), self.width, initial_indent=" " * indent, subsequent_indent=" " * (indent + hang)
+        )
+        self.lines += [self.paint(line, colour) for line in wrapped] or [""]
+
+    def cut(self, text: str, colour: str = "") -> None:
+        """Add a text as one line, shortened where it does not fit."""
+        self.lines.append(self.paint(words.cut(clean(text), self.width), colour))
+
+    def blank(self) -> None:
+        """Add an empty line, but never two."""
+        if self.lines and self.lines[-1]:
+            self.lines.append("")
+
+    def paint(self, text: str, colour: str) -> str:
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colour and colour else text
+
+
+def clean(text: str) -> str:
+    """Take out what would steer a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", " ").replace("\n", " "))
+
+
+def _head(writer: _Writer, run: StoredRun) -> None:
+    verdict = run.verdict
+    writer.line(
+        f"{words.SIGNS[verdict]} {words.VERDICTS[verdict].upper()}  {words.summary(verdict, run.guarantees)}",
+        _OF_VERDICT[verdict],
+    )
+    writer.line(run.reason, "bold")
+    if run.interrupted:
+        writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
+    writer.line(f"{run.system} · {run.name}", "dim")
+    writer.blank()
+
+
+def _guarantee(writer: _Writer, result: Result) -> None:
+    said = {Verdict.VALID: "held", Verdict.INVALID: "was broken", Verdict.UNKNOWN: "could not be decided"}
+    text = f"{words.SIGNS[result.verdict]} {result.guarantee} {said[result.verdict]}"
+    if result.anomalies:
+        text += ": " + ", ".join(dict.fromkeys(anomaly.name for anomaly in result.anomalies[:5]))
+    elif result.reason and result.verdict != Verdict.VALID:
+        text += f": {result.reason}"
+    elif result.operations:
+        text += f" over {words.plural(result.operations, 'operation')}"
+    writer.line(text, _OF_VERDICT[result.verdict], hang=2)
+
+
+def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly) -> None:
+    writer.blank()
+    key = "" if anomaly.key is None else f" · key {evidence.json_text(anomaly.key).strip(chr(34))}"
+    writer.line(f"{anomaly.name}{key}", "red")
+    if anomaly.sentence != run.reason:
+        writer.line(anomaly.sentence, indent=2)
+    rows, missing = evidence.drawn(anomaly, run.operations, _OPERATIONS_SHOWN)
+    edges, legend = evidence.cycle_of(anomaly, rows)
+    if edges:
+        writer.blank()
+    for name, what in legend.items():
+        writer.cut(f"  {name}  {what}")
+    for edge in edges:
+        writer.line(f"{edge.source} ─{edge.kind}→ {edge.target}  {edge.why}", indent=2, hang=4)
+    for held in evidence.intervals_of(anomaly)[:_OPERATIONS_SHOWN]:
+        until = "?" if held.end_s is None else words.seconds(held.end_s)
+        token = f" token {held.token}" if held.token else ""
+        writer.cut(f"  {held.process:>5}  {held.kind:<6}{words.seconds(held.begin_s)} to {until}{token}")
+    if rows:
+        writer.blank()
+        for text, marked in lanes(rows, writer.width - 2):
+            writer.cut("  " + text, "red" if marked else "")
+        writer.blank()
+        _operations(writer, rows, missing)
+    culprit = next((row for row in rows if row.culprit), None)
+    if culprit is not None:
+        near = run.lines.around(culprit.begin_us / 1e6, most=_LINES_SHOWN)
+        for line in near:
+            writer.cut(f"  {words.seconds(line.time_s)} {line.node}: {line.text}", "dim")
+
+
+def _operations(writer: _Writer, rows: Sequence[Drawn], missing: int) -> None:
+    for row in rows:
+        until = "never" if row.end_us == NEVER else f"{row.end_us / 1e6:.3f}"
+        sign = "✗" if row.culprit else " "
+        state = f" ⇒ {row.state or row.note}" if row.state or row.note else ""
+        outcome = "" if row.outcome == "ok" else f" {row.outcome}"
+        moment = f"{row.begin_us / 1e6:.3f}–{until}"  # noqa: RUF001 - a range
+        writer.cut(
+            f"{sign} {moment:<17} p{row.process:<4} {row.node:<4} {row.words}{outcome}{state}",
+            "red" if row.culprit else "",
+        )
+    if missing:
+        writer.line(f"{missing} more are in counterexample.jsonl", "dim", indent=2)
+
+
+def lanes(rows: Sequence[Drawn], width: int) -> Iterator[tuple[str, bool]]:
+    """Draw processes as lanes of text, events in their order; the second part marks the culprit's lane.
+
+    Draws nothing where the events do not fit side by side.
+    """
+    left = max(len(f"p{row.process}") for row in rows) + 2
+    room = width - left
+    place = _places(rows, room)
+    for process in sorted({row.process for row in rows}) if place else ():
+        line = [" "] * room
+        mine = [row for row in rows if row.process == process]
+        for row in mine:
+            begin, end = place[row.position, 1], place.get((row.position, 0), room - 1)
+            bar = ["─"] * (end - begin + 1)
+            bar[0], bar[-1] = "├", "┤" if (row.position, 0) in place else "┄"
+            label = words.cut(_label(row), max(0, len(bar) - 3))
+            if label and label != "…":
+                bar[2 : 2 + len(label)] = list(label)
+            line[begin : end + 1] = bar
+        yield (
+            clean(f"p{process}".rjust(left - 1) + " " + "".join(line).rstrip()),
+            any(row.culprit for row in mine),
+        )
+
+
+def _label(row: Drawn) -> str:
+    return clean(("✗ " if row.culprit else "") + words.cut(row.words, 30))
+
+
+def _places(rows: Sequence[Drawn], room: int) -> dict[tuple[int, int], int]:
+    """Give each event a column, wide enough for the words if there is room; {} where even the events do not fit."""
+    events = [(row.begin_us, 1, row) for row in rows]
+    events += [(row.end_us, 0, row) for row in rows if row.end_us != NEVER and row.outcome != "info"]
+    events.sort(key=lambda event: event[:2])
+    if room < 2 * len(events):
+        return {}
+    wanted: dict[tuple[int, int], float] = {}
+    x, widest = 0.0, 0.0
+    for _, kind, row in events:
+        if kind == 0:
+            x = max(x, wanted[row.position, 1] + len(_label(row)) + 3)
+        wanted[row.position, kind] = x
+        widest = max(widest, x, x + len(_label(row)) + 5 if row.outcome == "info" else 0)
+        x += 3
+    scale = min(1.0, (room - 1) / max(1.0, widest))
+    place: dict[tuple[int, int], int] = {}
+    last = -1
+    for left_over, (_, kind, row) in zip(range(len(events) - 1, -1, -1), events, strict=True):
+        last = min(max(last + 1, int(wanted[row.position, kind] * scale)), room - 1 - left_over)
+        place[row.position, kind] = last
+    return place
+
+
+def _work(writer: _Writer, run: StoredRun) -> None:
+    counts = run.statistics
+    writer.blank()
+    rate = f", {words.count(counts.rate_per_s)} ok a second" if counts.rate_per_s else ""
+    total = words.plural(counts.operations, "operation")
+    writer.line(f"{total}: {counts.ok:,} ok, {counts.fail:,} failed, {counts.info:,} unknown{rate}")
+    for name, row in counts.by_function.items():
+        marks = [f"{mark} {row.latency_ms[mark]:.1f}" for mark in ("p50", "p99") if mark in row.latency_ms]
+        latency = f"  {' '.join(marks)} ms" if marks else ""
+        writer.cut(
+            f"  {words.cut(name, 12):<12} {row.ok:>8,} ok {row.fail:>7,} failed {row.info:>6,} unknown{latency}"
+        )
+    for gate in run.gates:
+        if not gate.holds:
+            writer.line(f"✗ not enough: {gate.name}: {gate.text}", "yellow", hang=2)
+    if run.availability:
+        shares = ", ".join(f"{node} {words.share(value)}" for node, value in run.availability.items())
+        writer.line(f"served: {shares}", hang=8)
+
+
+def _faults(writer: _Writer, run: StoredRun) -> None:
+    most = 12
+    for row in run.faults[:most]:
+        proof = row.proof
+        sign = "✓" if proof is not None and proof.holds else "✗"
+        text = f"{sign} {row.fault} on {', '.join(row.nodes) or '?'}, {stored.when(row)}"
+        cost = [] if row.availability is None else [f"{words.share(row.availability)} served"]
+        cost += [] if row.recovery_s is None else [f"recovered in {words.duration(row.recovery_s)}"]
+        writer.line("; ".join([text, *cost]), hang=4)
+        writer.line(
+            f"proof: {proof.text if proof else 'none recorded'}",
+            "dim" if sign == "✓" else "yellow",
+            indent=4,
+            hang=2,
+        )
+    if len(run.faults) > most:
+        writer.line(f"… and {words.plural(len(run.faults) - most, 'more fault')} in results.json")
+
+
+def _tail(writer: _Writer, run: StoredRun) -> None:
+    command: Any = run.test.get("command")
+    writer.blank()
+    if command:
+        # Left whole, however long: it is there to be copied.
+        writer.lines.append("repeat: " + clean(str(command)))
+    writer.lines.append(f"folder: {run.folder}")
