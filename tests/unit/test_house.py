@@ -97,7 +97,7 @@ def test_no_wall_clock_in_the_harness():
                 and (node.value.id, node.attr)
                 in {("time", "time"), ("time", "time_ns"), ("random", "random")}
             ):
-                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.value.id}.{node.attr}")
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.value.id}.{node.attr}")  # noqa: PERF401
     assert wrong == []
 
 

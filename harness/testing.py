@@ -1,0 +1,239 @@
+"""For tests of one's own service: record a history from any thread, and assert that it is linearizable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from harness.duration import parse_duration
+from harness.history import Event, History
+from harness.lifecycle import Run, draw_seed, run
+from harness.outcome import Refused, Unknown
+from harness.test import Test
+from harness.verdict import Limits, Result, Verdict
+
+
+class Pending:
+    """An operation under way; say how it ended with `ok`, `fail` or `info`. Left without a word, it is `info`."""
+
+    def __init__(self, recorder: HistoryRecorder, begun: Event) -> None:
+        self._recorder = recorder
+        self._begun = begun
+        self.ended = False
+
+    def ok(self, value: Any = None) -> None:
+        """It happened; `value` is what a read returned."""
+        self._end("ok", value)
+
+    def fail(self, code: str = "refused", text: str = "") -> None:
+        """It certainly did not happen. When in doubt, say `info`."""
+        self._end("fail", None, [code, text])
+
+    def info(self, code: str = "unknown", text: str = "") -> None:
+        """Nobody knows: it may have happened, or may yet."""
+        self._end("info", None, [code, text])
+
+    def _end(self, kind: str, value: Any, error: list[str] | None = None) -> None:
+        if not self.ended:
+            self.ended = True
+            self._recorder._complete(self._begun, kind, value, error)  # noqa: SLF001 - two halves of one thing
+
+
+class HistoryRecorder:
+    """Records operations in real-time order; safe to use from any thread and from coroutines.
+
+    Each concurrent client needs a process number of its own; after an `info` it goes on under a new one by itself.
+
+        with recorder.operation(client, "write", key="x", value=1) as operation:
+            service.put("x", 1)          # an exception here is recorded as info
+            operation.ok()
+    """
+
+    def __init__(self, name: str = "test") -> None:
+        self.name = name
+        self.events: list[Event] = []
+        self._lock = threading.Lock()
+        self._begun_ns = time.monotonic_ns()
+        self._processes: dict[int, int] = {}
+        self._step = 1 << 16
+
+    @contextlib.contextmanager
+    def operation(self, client: int, f: str, key: Any = None, value: Any = None) -> Iterator[Pending]:
+        """Record one operation of a client; what the block raises is recorded and raised again."""
+        begun = self._invoke(client, f, key, value)
+        pending = Pending(self, begun)
+        try:
+            yield pending
+        except Refused as error:
+            pending.fail(error.code, error.text)
+            raise
+        except Unknown as error:
+            pending.info(error.code, error.text)
+            raise
+        except BaseException as error:
+            pending.info(type(error).__name__, str(error))
+            raise
+        finally:
+            if not pending.ended:
+                pending.info("no-word", "the block ended without ok, fail or info")
+
+    def _invoke(self, client: int, f: str, key: Any, value: Any) -> Event:
+        if not 0 <= client < self._step:
+            msg = f"client {client}: number clients from 0 to {self._step - 1}"
+            raise ValueError(msg)
+        with self._lock:
+            process = self._processes.setdefault(client, client)
+            event = Event(
+                len(self.events), time.monotonic_ns() - self._begun_ns, process, "invoke", f, key, value
+            )
+            self.events.append(event)
+            return event
+
+    def _complete(self, begun: Event, kind: str, value: Any, error: list[str] | None) -> None:
+        with self._lock:
+            event = Event(
+                index=len(self.events),
+                time=time.monotonic_ns() - self._begun_ns,
+                process=begun.process,
+                type=kind,
+                f=begun.f,
+                key=begun.key,
+                value=begun.value if value is None and begun.f != "read" else value,
+                error=error,
+                index_of_invoke=begun.index,
+            )
+            self.events.append(event)
+            if kind == "info":
+                assert isinstance(begun.process, int)
+                self._processes[begun.process % self._step] = begun.process + self._step
+
+    def history(self) -> History:
+        """Return what was recorded until now."""
+        with self._lock:
+            return History.of(list(self.events))
+
+
+def assert_linearizable(
+    history: History | HistoryRecorder, model: str = "cas-register", *, limits: Limits | None = None
+) -> Result:
+    """Raise AssertionError with the sentence that explains the anomaly; an undecided history fails as well.
+
+    An empty history, or one without a single success, proves nothing and fails too.
+    """
+    from checkers import check  # noqa: PLC0415 - checkers stand beside, not below
+
+    judged = history.history() if isinstance(history, HistoryRecorder) else history
+    succeeded = sum(operation.outcome == "ok" for operation in judged.operations())
+    assert succeeded > 0, "no operation succeeded: this history proves nothing"
+    result = check(judged, model=model, limits=limits or Limits())
+    if result.verdict is Verdict.INVALID:
+        told = "\n".join(anomaly.sentence for anomaly in result.anomalies) or result.reason
+        raise AssertionError(f"not linearizable as {model}: {told}")
+    assert result.verdict is Verdict.VALID, f"not decided: {result.reason}"
+    return result
+
+
+class ClusterFactory:
+    """Clusters of any system for tests that drive their own clients; `close` removes them all."""
+
+    def __init__(self, kind: str = "auto") -> None:
+        self._kind = kind
+        self._made: list[RunningCluster] = []
+
+    def __call__(self, system: str, nodes: int = 3, **settings: str) -> RunningCluster:
+        """Start SYSTEM[@RELEASE] and wait until it is healthy."""
+        made = RunningCluster(Test(system=system, nodes=nodes, cluster=self._kind, settings=settings, seed=0))
+        self._made.append(made)
+        made.start()
+        return made
+
+    def close(self) -> None:
+        """Remove every cluster made."""
+        while self._made:
+            self._made.pop().close()
+
+
+class RunningCluster:
+    """A started cluster: `addresses` of its nodes by name, and `call` to await its parts (nodes, network, status)."""
+
+    def __init__(self, test: Test) -> None:
+        from harness.clock import clock_of  # noqa: PLC0415
+        from harness.cluster import new_run_id  # noqa: PLC0415
+        from harness.lifecycle.parts import assemble  # noqa: PLC0415
+
+        self._loop = asyncio.new_event_loop()
+        parts = assemble(test, new_run_id(), clock_of(self._loop))
+        self.system = parts.system
+        self.cluster = parts.cluster
+
+    def start(self) -> None:
+        """Bring it up; a failure leaves nothing behind."""
+        self.call(self._start())
+
+    async def _start(self) -> None:
+        await self.cluster.up()
+        await self.system.install(self.cluster)
+        await asyncio.gather(*(self.system.start(self.cluster, node) for node in self.cluster.nodes))
+        await self.system.wait_ready(self.cluster, 60.0)
+
+    def call(self, awaitable: Any) -> Any:
+        """Await something on the cluster's loop: `cluster.call(cluster.cluster.network.cut(...))`."""
+
+        async def wait() -> Any:
+            return await awaitable
+
+        return self._loop.run_until_complete(wait())
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each node listens."""
+        return {node.name: node.address for node in self.cluster.nodes}
+
+    def close(self) -> None:
+        """Remove the cluster; safe to call twice."""
+        if not self._loop.is_closed():
+            self.call(self.cluster.down())
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class RunFactory(msgspec.Struct, frozen=True):
+    """Whole runs inside tests: asserts the verdict, and remembers the command that repeats a failure."""
+
+    options: dict[str, Any]
+    seed: int | None
+    cluster: str
+    time: str | None
+    store: str
+    failures: list[str]
+
+    def __call__(self, **more: Any) -> Run:
+        """Run and assert that every guarantee held; returns the run for further questions."""
+        options = {"cluster": self.cluster, "store": self.store, **self.options, **more}
+        if self.time is not None:
+            options["time"] = parse_duration(self.time)
+        options["seed"] = self.seed if self.seed is not None else options.get("seed", draw_seed())
+        test = Test(**options)
+        done = run(test)
+        if done.verdict != "valid":
+            self.failures.append(f"{test.command()}   # {done.results['reason']}")
+            raise AssertionError(
+                f"{done.results['reason']}\nrun folder: {Path(done.folder)}\nrepeat: {test.command()}"
+            )
+        return done
