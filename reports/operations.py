@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import zstandard
+import pandas as pd
+
+from harness.history import Columns, History
 
 Ints = npt.NDArray[np.int64]
 
@@ -23,9 +22,9 @@ NEVER: Final = -1
 
 # Reports show the head of a huge value; the journal holds the whole.
 VALUE_LENGTH_MAX: Final = 4096
-_PROBLEMS_MAX: Final = 3
-_CHUNK: Final = 1 << 20
-_CODES: Final = {"ok": OK, "fail": FAIL, "info": INFO}
+_NULL: Final = 0
+_NONE: Final = 0xFFFFFFFF
+_NO_VERSION: Final = -(2**63)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,168 +100,66 @@ class Operations:
 
 def none() -> Operations:
     """Return no operations at all."""
-    return _Builder().build()
+    empty: Ints = np.zeros(0, dtype=np.int64)
+    return Operations(**dict.fromkeys(COLUMNS, empty), functions=[], keys=[], texts=[], nodes=[], errors=[])
 
 
-class _Line(msgspec.Struct, gc=False):
-    index: int
-    time: int
-    process: int | str
-    type: str
-    f: str = ""
-    key: msgspec.Raw = msgspec.Raw(b"null")
-    value: msgspec.Raw = msgspec.Raw(b"null")
-    node: str | None = None
-    version: int | None = None
-    error: msgspec.Raw = msgspec.Raw(b"null")
-    index_of_invoke: int | None = None
-
-
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "begin_us", "end_us", "process", "outcome", "f", "key", "asked", "got", "node", "error", "version", "invoked",
     "completed",
 )  # fmt: skip
 
 
-class _Texts:
-    """Texts to numbers, in order of first appearance."""
-
-    def __init__(self) -> None:
-        self.known: dict[Any, int] = {}
-
-    def code(self, text: Any) -> int:
-        known = self.known
-        found = known.get(text)
-        if found is None:
-            found = known[text] = len(known)
-        return found
-
-    def texts(self) -> list[str]:
-        return [
-            text if isinstance(text, str) else bytes(text).decode("utf-8", "replace") for text in self.known
-        ]
-
-
-class _Builder:
-    def __init__(self) -> None:
-        self.rows: list[list[int]] = []
-        self.open: dict[int | str, int] = {}
-        self.f, self.key, self.value, self.node, self.error = (_Texts() for _ in range(5))
-        self.value.code(b"null")
-        self.error.code(b"null")
-        self.nemesis: list[_Line] = []
-
-    def add(self, line: _Line) -> None:
-        process = line.process
-        if not isinstance(process, int):
-            self.nemesis.append(line)
-            return
-        if line.type == "invoke":
-            self.open[process] = len(self.rows)
-            self.rows.append(
-                [
-                    line.time // 1000, NEVER, process, INFO, self.f.code(line.f), self.key.code(bytes(line.key)),
-                    self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX]), 0, self.node.code(line.node or ""),
-                    0, -1, line.index, -1,
-                ]
-            )  # fmt: skip
-            return
-        position = self.open.pop(process, None)
-        if position is None:
-            return
-        row = self.rows[position]
-        row[1] = line.time // 1000
-        row[3] = _CODES.get(line.type, INFO)
-        row[7] = self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX])
-        if line.node:
-            row[8] = self.node.code(line.node)
-        row[9] = self.error.code(bytes(line.error))
-        row[10] = -1 if line.version is None else line.version
-        row[12] = line.index
-
-    def build(self) -> Operations:
-        table = np.array(self.rows, dtype=np.int64).reshape(-1, len(_COLUMNS))
-        return Operations(
-            **{name: np.ascontiguousarray(table[:, at]) for at, name in enumerate(_COLUMNS)},
-            functions=self.f.texts(),
-            keys=self.key.texts(),
-            texts=self.value.texts(),
-            nodes=self.node.texts(),
-            errors=self.error.texts(),
-        )
+def of(history: History) -> Operations:
+    """Return the operations of a history."""
+    c = history.columns
+    at = np.flatnonzero((c.process >= 0) & (c.kind == 0))
+    pair = c.pair[at].astype(np.int64)
+    done = pair != _NONE
+    after = np.where(done, pair, 0)
+    # The kinds of completions are 1 ok, 2 fail, 3 info; without one nobody knows.
+    outcome = np.where(done, c.kind[after].astype(np.int64) - 1, INFO)
+    version = np.where(done & (c.version[after] != _NO_VERSION), c.version[after], -1)
+    node = np.where(done & (c.node[after] != _NULL), c.node[after], c.node[at])
+    f, functions = _coded(c, c.f[at], plain=True)
+    key, keys = _coded(c, c.key[at])
+    nodes_code, nodes = _coded(c, node, plain=True)
+    error, errors = _coded(c, np.where(done, c.error[after], _NULL))
+    values, texts = _coded(c, np.concatenate((c.value[at], np.where(done, c.value[after], _NULL))))
+    return Operations(
+        begin_us=c.time[at] // 1000,
+        end_us=np.where(done, c.time[after] // 1000, NEVER),
+        process=c.process[at],
+        outcome=outcome,
+        f=f,
+        key=key,
+        asked=values[: len(at)],
+        got=values[len(at) :],
+        node=nodes_code,
+        error=error,
+        version=version,
+        invoked=c.index[at],
+        completed=np.where(done, c.index[after], -1),
+        functions=functions,
+        keys=keys,
+        texts=texts,
+        nodes=nodes,
+        errors=errors,
+    )
 
 
-def _lines(path: Path, problems: list[str]) -> Iterator[bytes]:
-    """Decompress as far as the file goes."""
-    rest = b""
-    try:
-        with (
-            path.open("rb") as raw,
-            zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader,
-        ):
-            while chunk := reader.read(_CHUNK):
-                *whole, rest = (rest + chunk).split(b"\n")
-                yield from whole
-    except FileNotFoundError:
-        problems.append(f"{path.name} is not there: there are no operations to show")
-    except (OSError, zstandard.ZstdError) as error:
-        problems.append(f"{path.name} is damaged; what stands before the damage is shown ({error})")
-    if rest.strip():
-        problems.append(f"{path.name} ends in the midst of a line; everything before it is shown")
-
-
-def read(path: Path, problems: list[str]) -> tuple[Operations, list[dict[str, Any]]]:
-    """Read a journal as far as it can be read; also the faults that its nemesis events tell of."""
-    builder = _Builder()
-    decode = msgspec.json.Decoder(_Line).decode
-    bad = 0
-    for line in _lines(path, problems):
-        if not line:
-            continue
-        try:
-            builder.add(decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            bad += 1
-            if bad <= _PROBLEMS_MAX:
-                problems.append(f"a line of {path.name} is left out: {error}")
-    if bad > _PROBLEMS_MAX:
-        problems.append(f"{bad - _PROBLEMS_MAX} more lines of {path.name} are left out")
-    return builder.build(), _faults(builder.nemesis)
-
-
-def _faults(events: list[_Line]) -> list[dict[str, Any]]:
-    """Pair injections with healings, for runs that were never judged; the shape is that of `results.json`."""
-    rows: list[dict[str, Any]] = []
-    in_force: dict[str, dict[str, Any]] = {}
-    for event in events:
-        value: Any = None
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            value = msgspec.json.decode(event.value)
-        if not isinstance(value, dict) or event.type == "invoke":
-            continue
-        plan = value.get("plan")
-        plan = plan if isinstance(plan, dict) else {}
-        if value.get("action") == "inject":
-            nodes = plan.get("nodes")
-            row = {
-                "fault": event.f,
-                "target": str(plan.get("target") or value.get("target") or ""),
-                "nodes": [str(node) for node in nodes] if isinstance(nodes, list) else [],
-                "injected_s": event.time / 1e9,
-                "outcome": event.type,
-                "proof": _proof(value),
-            }
-            rows.append(row)
-            in_force[event.f] = row
-        elif value.get("action") == "heal" and event.f in in_force:
-            row = in_force.pop(event.f)
-            row["healed_s"] = event.time / 1e9
-            row["healed_proof"] = _proof(value)
-    return rows
-
-
-def _proof(value: dict[str, Any]) -> dict[str, Any] | None:
-    proof = value.get("proof")
-    if not isinstance(proof, dict):
-        return None
-    return {"holds": proof.get("holds") is True, "text": str(proof.get("text", ""))}
+def _coded(columns: Columns, handles: Any, *, plain: bool = False) -> tuple[Ints, list[str]]:
+    """Number the distinct values in order of appearance; `plain` gives strings themselves and "" for null."""
+    codes, order = pd.factorize(np.asarray(handles, dtype=np.int64))
+    texts: list[str] = []
+    encode = msgspec.json.Encoder().encode
+    for value in columns.texts(order.astype(np.uint32)):
+        if plain:
+            texts.append("" if value is None else str(value))
+        else:
+            texts.append(
+                str(value)
+                if type(value) is int
+                else encode(value)[:VALUE_LENGTH_MAX].decode("utf-8", "replace")
+            )
+    return codes.astype(np.int64), texts

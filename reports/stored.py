@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from harness.store import HISTORY, RESULTS, TEST
+from harness.store import RESULTS, TEST
 from harness.verdict import Result, Verdict
+from reports import journal
 from reports import operations as columns
 from reports.logs import Lines, read_logs
 from reports.operations import Operations
@@ -200,7 +201,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
     problems: list[str] = []
     test = read_object(folder / TEST, problems)
     results = read_object(folder / RESULTS, problems)
-    operations, injected = columns.read(folder / HISTORY, problems) if history else (columns.none(), [])
+    operations, injected = journal.read(folder, problems) if history else (columns.none(), [])
     take = _Reader(results, problems)
     faults = take.rows("faults", FaultRow)
     if not faults and injected:

@@ -1,0 +1,150 @@
+"""What can still be read of a damaged journal: whole lines before the damage, broken ones left out and said.
+
+Whole journals are read by `harness.history`, which refuses damaged ones, as a checker must. A reader of a report would
+rather see what is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import zstandard
+
+from harness.history.event import Event
+from reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations
+
+_PROBLEMS_MAX: Final = 3
+_CHUNK: Final = 1 << 20
+_CODES: Final = {"ok": OK, "fail": FAIL, "info": INFO}
+
+
+class _Line(msgspec.Struct, gc=False):
+    index: int
+    time: int
+    process: int | str
+    type: str
+    f: str = ""
+    key: msgspec.Raw = msgspec.Raw(b"null")
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    node: str | None = None
+    version: int | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    index_of_invoke: int | None = None
+
+
+class _Texts:
+    """Texts to numbers, in order of first appearance."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, int] = {}
+
+    def code(self, text: Any) -> int:
+        known = self.known
+        found = known.get(text)
+        if found is None:
+            found = known[text] = len(known)
+        return found
+
+    def texts(self) -> list[str]:
+        return [
+            text if isinstance(text, str) else bytes(text).decode("utf-8", "replace") for text in self.known
+        ]
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+        self.open: dict[int | str, int] = {}
+        self.f, self.key, self.value, self.node, self.error = (_Texts() for _ in range(5))
+        self.value.code(b"null")
+        self.error.code(b"null")
+        self.nemesis: list[_Line] = []
+
+    def add(self, line: _Line) -> None:
+        process = line.process
+        if not isinstance(process, int):
+            self.nemesis.append(line)
+            return
+        if line.type == "invoke":
+            self.open[process] = len(self.rows)
+            self.rows.append(
+                [
+                    line.time // 1000, NEVER, process, INFO, self.f.code(line.f), self.key.code(bytes(line.key)),
+                    self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX]), 0, self.node.code(line.node or ""),
+                    0, -1, line.index, -1,
+                ]
+            )  # fmt: skip
+            return
+        position = self.open.pop(process, None)
+        if position is None:
+            return
+        row = self.rows[position]
+        row[1] = line.time // 1000
+        row[3] = _CODES.get(line.type, INFO)
+        row[7] = self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX])
+        if line.node:
+            row[8] = self.node.code(line.node)
+        row[9] = self.error.code(bytes(line.error))
+        row[10] = -1 if line.version is None else line.version
+        row[12] = line.index
+
+    def build(self) -> Operations:
+        table = np.array(self.rows, dtype=np.int64).reshape(-1, len(COLUMNS))
+        return Operations(
+            **{name: np.ascontiguousarray(table[:, at]) for at, name in enumerate(COLUMNS)},
+            functions=self.f.texts(),
+            keys=self.key.texts(),
+            texts=self.value.texts(),
+            nodes=self.node.texts(),
+            errors=self.error.texts(),
+        )
+
+
+def _lines(path: Path, problems: list[str]) -> Iterator[bytes]:
+    """Decompress as far as the file goes."""
+    rest = b""
+    try:
+        with (
+            path.open("rb") as raw,
+            zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader,
+        ):
+            while chunk := reader.read(_CHUNK):
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from whole
+    except FileNotFoundError:
+        problems.append(f"{path.name} is not there: there are no operations to show")
+    except (OSError, zstandard.ZstdError) as error:
+        problems.append(f"{path.name} is damaged; what stands before the damage is shown ({error})")
+    if rest.strip():
+        problems.append(f"{path.name} ends in the midst of a line; everything before it is shown")
+
+
+def read(path: Path, problems: list[str]) -> tuple[Operations, list[Event]]:
+    """Read a damaged journal as far as it can be read; also the completions of its nemesis."""
+    builder = _Builder()
+    decode = msgspec.json.Decoder(_Line).decode
+    bad = 0
+    for line in _lines(path, problems):
+        if not line:
+            continue
+        try:
+            builder.add(decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            bad += 1
+            if bad <= _PROBLEMS_MAX:
+                problems.append(f"a line of {path.name} is left out: {error}")
+    if bad > _PROBLEMS_MAX:
+        problems.append(f"{bad - _PROBLEMS_MAX} more lines of {path.name} are left out")
+    return builder.build(), [event for line in builder.nemesis for event in _event(line)]
+
+
+def _event(line: _Line) -> Iterator[Event]:
+    if line.type != "invoke":
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            value = msgspec.json.decode(line.value)
+            yield Event(line.index, line.time, line.process, line.type, line.f, value=value)
