@@ -1,0 +1,105 @@
+"""Bugs that can be switched on, one at a time: what each does, and the workload that shows it.
+
+Most are decided by the leader as it accepts a command, with a small probability, so that they need no fault to come
+out; `stale-read` is always on, and `split-brain` waits for a partition that cuts the leader off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+import msgspec
+
+from harness.outcome import Refused, Reply
+from harness.systems.simulated.commands import Command
+from harness.systems.simulated.store import Effect, Store
+
+BUGS: Final = {
+    "stale-read": "any replica answers reads from what it has applied so far (register, set, counter)",
+    "lost-write": "one write in 25 is acknowledged and forgotten (register, append, rw, counter)",
+    "dirty-read": "one write in 12 is seen by readers for a while, then refused (register, set)",
+    "split-brain": "a leader that lost its majority goes on answering (all; needs a partition)",
+    "double-apply": "one update in 25 is applied again a little later (register, append, queue, counter)",
+    "reorder": "one update in 25 takes effect only after the next one on its key (register, append, set)",
+    "phantom": "one read in 25 returns a value that nobody wrote (register, set, queue)",
+    "lost-update": "compares and transactions are decided before they are ordered (register, append, rw, counter)",
+    "write-skew": "transactions read from a snapshot and only their writes are checked (append, rw)",
+    "lost-element": "one element in 25 is acknowledged and forgotten (set, queue)",
+    "duplicate-dequeue": "one dequeue in 12 leaves the element in the queue (queue)",
+    "lock-held-twice": "one acquire in 4 of a lock that is held succeeds (lock)",
+}
+_UPDATES: Final = {
+    "lost-write": ("lose", 0.04, {"write", "txn", "increment"}),
+    "lost-element": ("lose", 0.04, {"add", "enqueue"}),
+    "reorder": ("late", 0.04, {"write", "txn", "add"}),
+    "duplicate-dequeue": ("keep", 0.08, {"dequeue"}),
+    "lock-held-twice": ("share", 0.25, {"acquire"}),
+}
+_AGAIN: Final = {"write", "txn", "enqueue", "increment"}
+_PHANTOM_SHARE: Final = 0.04
+_ABORTED_SHARE: Final = 0.08
+_AGAIN_SHARE: Final = 0.04
+
+
+class Bugs:
+    """The bug that is switched on, if any, and the randomness it decides with."""
+
+    def __init__(self, name: str | None, rng: Random) -> None:
+        self.name = name
+        self._rng = rng
+
+    def twist(self, command: Command, store: Store) -> Command:
+        """Return the command as a leader with this bug puts it into its log."""
+        if self.name in _UPDATES:
+            twist, share, functions = _UPDATES[self.name]
+            if command.f in functions and self._rng.random() < share:
+                return msgspec.structs.replace(command, twist=twist)
+        if self.name == "lost-update" and command.f in {"cas", "txn", "increment"}:
+            return msgspec.structs.replace(command, prepared=_decided_now(command, store))
+        if self.name == "write-skew" and command.f == "txn":
+            return msgspec.structs.replace(command, prepared=_snapshot(command, store))
+        return command
+
+    def again_after_s(self, command: Command) -> float | None:
+        """Return when the leader proposes the command a second time, or None."""
+        if self.name == "double-apply" and command.f in _AGAIN and self._rng.random() < _AGAIN_SHARE:
+            return self._rng.uniform(0.005, 0.1)
+        return None
+
+    def aborts(self, command: Command) -> bool:
+        """Whether the write is shown to readers for a while and then refused."""
+        return (
+            self.name == "dirty-read"
+            and command.f in {"write", "add"}
+            and self._rng.random() < _ABORTED_SHARE
+        )
+
+    def answer(self, reply: Reply) -> Reply:
+        """Return what a reader is told."""
+        if self.name != "phantom" or self._rng.random() >= _PHANTOM_SHARE:
+            return reply
+        ghost = 1_000_000_000 + self._rng.randrange(1_000_000)
+        value = [*reply.value, ghost] if isinstance(reply.value, list) else ghost
+        return msgspec.structs.replace(reply, value=value)
+
+
+def _decided_now(command: Command, store: Store) -> Callable[[Store], Effect]:
+    """Fix the effect on the state as the leader sees it now; it is applied whatever comes between."""
+    effect = store.effect(0, command)
+    return lambda _store: effect
+
+
+def _snapshot(command: Command, store: Store) -> Callable[[Store], Effect]:
+    """Read as of now (snapshot isolation); later check only that the keys to be written did not change."""
+    effect = store.effect(0, command)
+    written = {key for f, key, _ in command.argument if f != "r"}
+    versions = {key: store.cell("txn", key).version for key in written}
+
+    def commit(now: Store) -> Effect:
+        if any(now.cell("txn", key).version != version for key, version in versions.items()):
+            return Effect(Refused("conflict", "a key was written since the transaction began"))
+        return effect
+
+    return commit

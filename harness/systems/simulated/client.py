@@ -1,0 +1,125 @@
+"""A client of the simulated store, with every capability. It never retries an operation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from harness.outcome import OutcomeError, Refused, Reply, Unknown
+from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
+from harness.systems.simulated.commands import Command, Outcome
+
+
+class SimulatedClient:
+    """One logical client with its session; it stays with one node until a connection is refused or an answer fails."""
+
+    def __init__(self, cluster: SimulatedCluster, nodes: Sequence[SimulatedNode], timeout_s: float) -> None:
+        cluster.sessions += 1
+        self.session = f"s{cluster.sessions}"
+        self._cluster = cluster
+        self._nodes = nodes
+        self._at = cluster.sessions % len(nodes)
+        self._timeout_s = timeout_s
+
+    async def close(self) -> None:
+        """End the session: the service lets go of its locks."""
+        self._cluster.closed_sessions.add(self.session)
+
+    async def connect(self) -> None:
+        """Find a node that accepts connections; raise `Refused` where none does."""
+        await asyncio.sleep(self._cluster.network.latency_s())
+        self._connected()
+
+    def _connected(self) -> SimulatedNode:
+        for _ in self._nodes:
+            node = self._nodes[self._at]
+            if node.replica is not None:
+                return node
+            self._at = (self._at + 1) % len(self._nodes)
+        raise Refused("connection-refused", "no node accepts connections")
+
+    async def _call(self, f: str, key: str = "", argument: Any = None) -> Reply:
+        """Send a request and wait for the answer, both with latency, until the deadline."""
+        loop = asyncio.get_running_loop()
+        latency_s = self._cluster.network.latency_s
+        future: asyncio.Future[Outcome] = loop.create_future()
+        command = Command(f, key, argument, self.session)
+        place = self._at
+
+        def settle(outcome: Outcome) -> None:
+            if not future.done():
+                future.set_result(outcome)
+
+        def answered(outcome: Outcome) -> None:
+            loop.call_later(latency_s(), settle, outcome)
+
+        def arrive() -> None:
+            try:
+                node = self._connected()
+            except Refused as error:
+                settle(error)
+            else:
+                node.call(command, answered)
+
+        loop.call_later(latency_s(), arrive)
+        deadline = loop.call_later(
+            self._timeout_s, settle, Unknown("timeout", f"no answer in {self._timeout_s:g} s")
+        )
+        try:
+            outcome = await future
+        finally:
+            deadline.cancel()
+        if isinstance(outcome, OutcomeError):
+            if outcome.code in {"timeout", "connection-reset", "no-leader", "not-leader"}:
+                self._at = (place + 1) % len(self._nodes)
+            raise outcome
+        return outcome
+
+    async def read(self, key: str) -> Reply:
+        """Read a register."""
+        return await self._call("read", key)
+
+    async def write(self, key: str, value: Any) -> Reply:
+        """Write a register."""
+        return await self._call("write", key, value)
+
+    async def cas(self, key: str, old: Any, new: Any) -> Reply:
+        """Compare and set a register."""
+        return await self._call("cas", key, (old, new))
+
+    async def add(self, key: str, element: int) -> Reply:
+        """Add to a set."""
+        return await self._call("add", key, element)
+
+    async def members(self, key: str) -> Reply:
+        """Read a set."""
+        return await self._call("members", key)
+
+    async def transact(self, micro: Sequence[Sequence[Any]]) -> Reply:
+        """Run a transaction."""
+        return await self._call("txn", argument=micro)
+
+    async def enqueue(self, key: str, value: Any) -> Reply:
+        """Put at a queue's tail."""
+        return await self._call("enqueue", key, value)
+
+    async def dequeue(self, key: str) -> Reply:
+        """Take a queue's head."""
+        return await self._call("dequeue", key)
+
+    async def acquire(self, key: str) -> Reply:
+        """Take a lock; the fencing token is the log index."""
+        return await self._call("acquire", key)
+
+    async def release(self, key: str) -> Reply:
+        """Give a lock back."""
+        return await self._call("release", key)
+
+    async def increment(self, key: str, amount: int) -> Reply:
+        """Add to a counter."""
+        return await self._call("increment", key, amount)
+
+    async def value(self, key: str) -> Reply:
+        """Read a counter."""
+        return await self._call("value", key)

@@ -1,0 +1,39 @@
+"""What clients ask of the store, and what replicas keep in their logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from harness.outcome import OutcomeError, Reply
+
+READS: Final = frozenset({"read", "members", "value"})
+NOTHING: Final = "nothing"  # what a new leader commits first, to learn what is committed
+
+
+class Command(msgspec.Struct, frozen=True, gc=False):
+    """One request: what to do, to which key, with which argument, for which session.
+
+    `twist` is a bug that the leader decided on when it accepted the command, so that all replicas apply the same;
+    `prepared` is what a buggy leader worked out in advance.
+    """
+
+    f: str
+    key: str = ""
+    argument: Any = None
+    session: str = ""
+    twist: str = ""
+    prepared: Any = None
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A position in the log: the term it was proposed in and its command."""
+
+    term: int
+    command: Command
+
+
+Outcome: TypeAlias = Reply | OutcomeError
+Answer: TypeAlias = Callable[[Outcome], None]

@@ -1,0 +1,109 @@
+"""The simulated system: lifecycle and clients, so that everything runs in virtual time without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
+
+from harness.cluster.node import Cluster, Daemon, Node
+from harness.outcome import Broken
+from harness.registry import did_you_mean
+from harness.systems.simulated.bugs import BUGS
+from harness.systems.simulated.client import SimulatedClient
+from harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
+from harness.systems.system import NodeStatus, SystemOptions
+from harness.test import UsageError
+
+_POLL_S: Final = 0.02
+
+
+class Simulated:
+    """A replicated store in this process: honest unless `--set bug=NAME` makes it otherwise."""
+
+    name = "simulated"
+    daemon = DAEMON
+    settings: ClassVar[Mapping[str, str]] = {
+        "bug": "a bug to switch on: " + "; ".join(f"{name} - {text}" for name, text in BUGS.items())
+    }
+
+    def __init__(self, options: SystemOptions) -> None:
+        """Raise `UsageError` for a bug that does not exist."""
+        bug = options.settings.get("bug", "none")
+        if bug != "none" and bug not in BUGS:
+            hint = did_you_mean(bug, sorted(BUGS))
+            raise UsageError(f'simulated has no bug "{bug}"{hint} (known: {", ".join(sorted(BUGS))})')
+        self.bug = None if bug == "none" else bug
+
+    @property
+    def release(self) -> str:
+        """Return what is simulated."""
+        return f"simulated with {self.bug}" if self.bug else "simulated, correct"
+
+    async def install(self, cluster: Cluster) -> None:
+        """Give the cluster its bug."""
+        _simulated(cluster).bug = self.bug
+
+    async def start(self, cluster: Cluster, node: Node) -> None:
+        """Start the server on one node with its disk as it is."""
+        _simulated(cluster)
+        await node.start(
+            Daemon(name=DAEMON, argv=("/simulated/server",), log=f"{node.directory}/{DAEMON}.log")
+        )
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        """Ask every node."""
+        simulated = _simulated(cluster)
+        await asyncio.sleep(simulated.network.latency_s())
+        return [_status(node) for node in simulated.nodes]
+
+    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
+        """Return once all nodes follow one leader; raise `Broken` with what they say of themselves instead."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + deadline_s
+        while True:
+            found = await self.status(cluster)
+            leaders = sum(status.role == "leader" for status in found)
+            if leaders == 1 and all(status.healthy for status in found):
+                return found
+            if loop.time() > end_s:
+                raise Broken("not-ready", f"not healthy after {deadline_s:g} s: {found}")
+            await asyncio.sleep(_POLL_S)
+
+    async def client(self, nodes: Sequence[Node], timeout_s: float) -> SimulatedClient:
+        """Connect to these nodes; raise `Refused` where none accepts."""
+        own = []
+        for node in nodes:
+            if not isinstance(node, SimulatedNode):
+                raise Broken("simulated", f"{node.name} is a real node; use --cluster simulated")
+            own.append(node)
+        client = SimulatedClient(own[0].cluster, own, timeout_s)
+        await client.connect()
+        return client
+
+    def log_files(self, node: Node) -> Sequence[str]:
+        """Return the server's log."""
+        return [f"{node.directory}/{DAEMON}.log"]
+
+
+def _simulated(cluster: Cluster) -> SimulatedCluster:
+    if not isinstance(cluster, SimulatedCluster):
+        raise Broken("simulated", "the simulated system runs on --cluster simulated only")
+    return cluster
+
+
+def _status(node: SimulatedNode) -> NodeStatus:
+    replica = node.replica
+    if replica is None:
+        return NodeStatus(node.name, healthy=False, error="connection refused")
+    if replica.paused:
+        return NodeStatus(node.name, healthy=False, error="no answer")
+    return NodeStatus(
+        node.name,
+        healthy=replica.leader is not None,
+        role="leader" if replica.role == "leader" else "follower",
+        term=replica.disk.term,
+        applied=replica.applied,
+        version="1",
+        error=None if replica.leader is not None else "no leader",
+    )

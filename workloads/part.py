@@ -1,0 +1,81 @@
+"""What every workload module shares: its registration with typed settings, values and final reads.
+
+A setting is a field of a msgspec struct whose annotation carries its limits and its description; `--set` gives it as
+text. `part.settings` maps each name to its description, so that unknown names can be answered with the known ones.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from harness.generators import Generator, Invocation, deferred, retrying
+from harness.test import UsageError
+from harness.workload import Workload, WorkloadOptions
+
+Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+S = TypeVar("S", bound=msgspec.Struct)
+_FINAL_TRIES = 10
+
+
+class Part(Generic[S]):
+    """A registered workload: call it with options for a `Workload`; ask it for its settings and its purpose."""
+
+    def __init__(self, name: str, make: Callable[[WorkloadOptions, S], Workload], settings: type[S]) -> None:
+        self.name = name
+        self.summary = (sys.modules[make.__module__].__doc__ or "").partition("\n")[0]
+        self.__doc__ = sys.modules[make.__module__].__doc__
+        self._make = make
+        self._settings = settings
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Name to description, with the default, of every setting."""
+        defaults = self._settings()
+        found = {}
+        for field in msgspec.structs.fields(self._settings):
+            meta = getattr(field.type, "__metadata__", ())
+            text = " ".join(each.description for each in meta if each.description)
+            found[field.name] = f"{text} [{msgspec.json.encode(getattr(defaults, field.name)).decode()}]"
+        return found
+
+    def __call__(self, options: WorkloadOptions) -> Workload:
+        """Make the workload; raise `UsageError` for a setting of this workload that cannot be."""
+        own = {
+            name: text for name, text in options.settings.items() if name in self._settings.__struct_fields__
+        }
+        try:
+            settings = msgspec.convert(own, self._settings, strict=False)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"workload {self.name}: --set {error}") from error
+        return self._make(options, settings)
+
+
+def workload(name: str, settings: type[S]) -> Callable[[Callable[[WorkloadOptions, S], Workload]], Part[S]]:
+    """Register the decorated factory under a name, with its settings."""
+    return lambda make: Part(name, make, settings)
+
+
+class Used:
+    """The keys that a run came to use, in the order of first use; what final reads go over."""
+
+    def __init__(self) -> None:
+        self._keys: dict[Any, None] = {}
+
+    def add(self, key: Any) -> None:
+        """Take note of a key."""
+        self._keys[key] = None
+
+    def read_each(self, f: str) -> Generator:
+        """Return the final reads: `f` on every key used, each until it is ok, at most ten times."""
+        return deferred(lambda: retrying([Invocation(f, key) for key in self._keys], _FINAL_TRIES))
+
+
+def threads_for(clients: int, wanted: int | None) -> int:
+    """Return how many threads share a key: what was asked for, else up to five, so that operations do overlap."""
+    usual = 5
+    return min(wanted or usual, clients)
