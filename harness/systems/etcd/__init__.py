@@ -1,0 +1,7 @@
+"""etcd: its lifecycle on a cluster of nodes, its client, its health."""
+
+from __future__ import annotations
+
+from harness.systems.etcd.system import Etcd
+
+__all__ = ["Etcd"]

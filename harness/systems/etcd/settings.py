@@ -1,0 +1,117 @@
+"""What `--set` means to etcd: every name with its meaning, and the typed values."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from harness.duration import parse_duration
+from harness.systems.etcd.caller import ClientOptions
+from harness.test import UsageError
+
+SETTINGS: Final[dict[str, str]] = {
+    "reads": "linearizable (default) or serializable: a member answers from what it has applied, possibly stale",
+    "lock": "key (default): a key created under a lease; service: etcd's own lock service",
+    "lease_ttl": "time to live of a client's lease, whole seconds (default 5s)",
+    "heartbeat": "how often the leader lets itself be heard (default 100ms)",
+    "election": "how long a silent leader is believed in (default 1s)",
+    "snapshot_count": "applied entries between two snapshots (default: etcd's)",
+    "catchup_entries": "entries kept behind a snapshot for slow followers (default: etcd's; 3.5 and later)",
+    "compaction_batch": "revisions compacted in one batch (default: etcd's; 3.4 and later)",
+    "quota": "largest size of the store in bytes (default: etcd's)",
+    "max_request": "largest request in bytes (default: etcd's 1.5 MiB)",
+    "unsafe_no_fsync": "true: never wait for the disk (default false; 3.5 and later; loses data on a power cut)",
+    "pre_vote": "true or false (default: etcd's, true from 3.5 on)",
+    "args": "more flags for etcd, as in a shell",
+    "binary": "path of an etcd of your own on this host",
+    "failpoints": "with a +failpoints build: what is armed at start, as GOFAIL_FAILPOINTS takes it",
+}
+
+
+class EtcdSettings(msgspec.Struct, frozen=True):
+    """Settings with their types; None leaves the server's own default."""
+
+    client: ClientOptions = ClientOptions()
+    heartbeat_ms: int = 100
+    election_ms: int = 1000
+    snapshot_count: int | None = None
+    catchup_entries: int | None = None
+    compaction_batch: int | None = None
+    quota: int | None = None
+    max_request: int | None = None
+    unsafe_no_fsync: bool = False
+    pre_vote: bool | None = None
+    args: tuple[str, ...] = ()
+    binary: str | None = None
+    failpoints: str | None = None
+
+
+def read_settings(given: Mapping[str, str]) -> EtcdSettings:
+    """Take what is etcd's out of the settings of a run; raises `UsageError` for a value that makes no sense.
+
+    Names that are not in `SETTINGS` belong to the workload or the faults and are left alone.
+    """
+    heartbeat, election = _milliseconds(given, "heartbeat", 100), _milliseconds(given, "election", 1000)
+    if election < 5 * heartbeat or election > 50_000:  # noqa: PLR2004 - etcd's own rules
+        raise UsageError(
+            f"election={election}ms must be 5 times heartbeat={heartbeat}ms at least, 50s at most"
+        )
+    try:
+        args = tuple(shlex.split(given.get("args", "")))
+    except ValueError as error:
+        raise UsageError(f"args={given['args']}: {error}") from error
+    return EtcdSettings(
+        client=ClientOptions(
+            serializable=_choice(given, "reads", ("linearizable", "serializable")) == "serializable",
+            lease_ttl_s=max(1, _milliseconds(given, "lease_ttl", 5000) // 1000),
+            lock_service=_choice(given, "lock", ("key", "service")) == "service",
+        ),
+        heartbeat_ms=heartbeat,
+        election_ms=election,
+        snapshot_count=_count(given, "snapshot_count"),
+        catchup_entries=_count(given, "catchup_entries"),
+        compaction_batch=_count(given, "compaction_batch"),
+        quota=_count(given, "quota"),
+        max_request=_count(given, "max_request"),
+        unsafe_no_fsync=_truth(given, "unsafe_no_fsync") or False,
+        pre_vote=_truth(given, "pre_vote"),
+        args=args,
+        binary=given.get("binary"),
+        failpoints=given.get("failpoints"),
+    )
+
+
+def _choice(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    value = given.get(name, known[0])
+    if value not in known:
+        raise UsageError(f"{name}={value}: etcd knows {' and '.join(known)}")
+    return value
+
+
+def _truth(given: Mapping[str, str], name: str) -> bool | None:
+    if name not in given:
+        return None
+    return _choice(given, name, ("true", "false")) == "true"
+
+
+def _count(given: Mapping[str, str], name: str) -> int | None:
+    if name not in given:
+        return None
+    if not given[name].isdecimal() or int(given[name]) == 0:
+        raise UsageError(f"{name}={given[name]}: give a whole number above zero")
+    return int(given[name])
+
+
+def _milliseconds(given: Mapping[str, str], name: str, default: int) -> int:
+    if name not in given:
+        return default
+    try:
+        value = round(parse_duration(given[name]) * 1000)
+    except ValueError as error:
+        raise UsageError(f"{name}={given[name]}: {error}") from error
+    if value < 1:
+        raise UsageError(f"{name}={given[name]}: give 1ms at least")
+    return value

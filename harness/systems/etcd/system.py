@@ -1,0 +1,131 @@
+"""etcd from 3.3 on: etcd's own consensus, one member a node, clients over gRPC (see docs/systems/etcd.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
+
+from harness.cluster.node import Cluster, Daemon, Node, ProcessState
+from harness.outcome import Broken
+from harness.systems.etcd import flags
+from harness.systems.etcd.client import EtcdClient
+from harness.systems.etcd.connection import Connection
+from harness.systems.etcd.health import Health
+from harness.systems.etcd.installing import Installed, install
+from harness.systems.etcd.settings import SETTINGS, read_settings
+from harness.systems.system import NodeStatus, SystemOptions
+
+_POLL_S: Final = 0.03
+_TAIL_LINES: Final = 5
+
+
+class Etcd:
+    """etcd, every release from 3.3 to 3.7: linearizable registers, transactions, leases, locks, watches."""
+
+    name = "etcd"
+    daemon = "etcd"
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
+
+    def __init__(self, options: SystemOptions) -> None:
+        self._options = options
+        self._settings = read_settings(options.settings)
+        self._installed: dict[str, Installed] = {}
+        self._health = Health()
+        self._clients = 0
+
+    @property
+    def release(self) -> str:
+        """What runs and where it came from; before `install`, what was asked for."""
+        titles = list(dict.fromkeys(server.title for server in self._installed.values()))
+        return " and ".join(titles) or self._options.release or "newest"
+
+    async def install(self, cluster: Cluster) -> None:
+        """Put the server on every node, from the cache, a binary of one's own, or the image."""
+        self._installed = await install(cluster.nodes, self._options, self._settings.binary)
+
+    async def start(self, cluster: Cluster, node: Node) -> None:
+        """Start the member on one node with its data as it is; returns once the process runs."""
+        server = self._installed.get(node.name)
+        if server is None:
+            raise Broken("not-installed", f"no etcd was installed on {node.name}")
+        places = [self._place(other) for other in cluster.nodes]
+        here = next(place for place in places if place.name == node.name)
+        argv = flags.arguments(here, places, server.numbers, self._settings, token=cluster.run_id)
+        await node.start(Daemon(self.daemon, argv, _log(node), self._environment(server)))
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        """Ask every member for its status, each within 300 ms, all at once; never raises."""
+        return await self._health.status(cluster.nodes)
+
+    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
+        """Return once all members are healthy, agree on one leader, and each answers a linearizable read.
+
+        Raises `Broken` at the deadline, or at once when a server has died, with the last lines of its log.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + deadline_s
+        while True:
+            statuses = await self.status(cluster)
+            silent = [f"{each.node}: {each.error}" for each in statuses if not each.healthy]
+            agreed = _one_leader(statuses)
+            if not silent and agreed and not (silent := await self._health.reads(cluster.nodes)):
+                return statuses
+            await self._check_alive(cluster)
+            if loop.time() >= end:
+                why = "; ".join(silent) or "the members do not agree on a leader"
+                tails = "".join([await self._tail(node) for node in cluster.nodes])
+                raise Broken("not-ready", f"etcd was not ready after {deadline_s:g} s: {why}{tails}")
+            await asyncio.sleep(_POLL_S)
+
+    async def client(self, nodes: Sequence[Node], timeout_s: float) -> EtcdClient:
+        """Make a new logical client: with one node pinned to it, with several at the first until that fails."""
+        self._clients += 1
+        connections = [Connection(node.name, node.address) for node in nodes]
+        return EtcdClient(f"c{self._clients}", connections, timeout_s, self._settings.client)
+
+    def log_files(self, node: Node) -> Sequence[str]:
+        """The server's output."""
+        return [_log(node)]
+
+    async def close(self) -> None:
+        """Close the harness's own connections."""
+        await self._health.close()
+
+    def _place(self, node: Node) -> flags.Place:
+        server = self._installed[node.name]
+        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
+
+    def _environment(self, server: Installed) -> dict[str, str]:
+        if "+failpoints" not in server.title:
+            return {}
+        armed = {"GOFAIL_FAILPOINTS": self._settings.failpoints} if self._settings.failpoints else {}
+        return {"GOFAIL_HTTP": f"0.0.0.0:{FAILPOINT_PORT}", **armed}
+
+    async def _check_alive(self, cluster: Cluster) -> None:
+        for node in cluster.nodes:
+            if await node.state(self.daemon) is ProcessState.DEAD:
+                raise Broken("server-died", f"etcd on {node.name} is not running{await self._tail(node)}")
+
+    async def _tail(self, node: Node) -> str:
+        """The last lines of the node's log, for an error's text."""
+        try:
+            done = await node.run(["tail", "-n", str(_TAIL_LINES), _log(node)], check=False)
+        except Broken as error:
+            return f"\n--- log of {node.name}: {error.text}"
+        return f"\n--- last lines of {node.name}'s log:\n{done.stdout.strip() or '(nothing)'}"
+
+
+FAILPOINT_PORT: Final = 2381
+
+
+def _one_leader(statuses: Sequence[NodeStatus]) -> bool:
+    """One leader, and everybody in its term."""
+    return (
+        sum(status.role == "leader" for status in statuses) == 1
+        and len({status.term for status in statuses}) == 1
+    )
+
+
+def _log(node: Node) -> str:
+    return f"{node.directory}/log/etcd.log"

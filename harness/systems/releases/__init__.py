@@ -1,0 +1,12 @@
+"""Where servers come from: a release is found in the cache, built, fetched or unpacked, once.
+
+`resolve(system, release)` gives a `Server`; `list_releases(system)` says what there is and how it would be had.
+"""
+
+from __future__ import annotations
+
+from harness.systems.releases.catalogue import SYSTEMS
+from harness.systems.releases.resolve import ReleaseRow, list_releases, resolve
+from harness.systems.releases.server import Server
+
+__all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve"]

@@ -1,0 +1,118 @@
+"""Servers built from a Go module: a main of ours of a few lines calls the module's own."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from harness.outcome import Broken
+from harness.systems.releases import tools
+from harness.systems.releases.way import Progress, numbers
+
+_FETCH_S: Final = 600.0
+_BUILD_S: Final = 900.0
+
+ETCD_MAIN: Final = """\
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() { etcdmain.Main(os.Args) }
+"""
+
+
+class Module(msgspec.Struct, frozen=True):
+    """A Go module that holds a server: `main` is our program, `binary` the name of what it becomes.
+
+    `known` are releases that were built and started; any from `oldest` on is tried.
+    """
+
+    path: str
+    main: str
+    binary: str
+    known: tuple[str, ...]
+    oldest: str
+    newest: str | None = None
+
+
+class GoModule:
+    """Build a published version of a module (`go install` refuses modules with replace lines)."""
+
+    name = "Go module"
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+
+    def unable(self) -> str | None:
+        """It needs the go command."""
+        return tools.missing("go")
+
+    def releases(self) -> list[str]:
+        """The releases that were tried."""
+        return list(self._module.known)
+
+    def takes(self, release: str) -> bool:
+        """Whether the module has been published since before this release."""
+        found = numbers(release)
+        newest = self._module.newest
+        if len(found) != 3 or "+" in release:  # noqa: PLR2004 - major, minor, patch
+            return False
+        return numbers(self._module.oldest) <= found and (newest is None or found <= numbers(newest))
+
+    def obtain(self, release: str, folder: Path, progress: Progress) -> str:
+        """Fetch the module and its dependencies, and build."""
+        with tempfile.TemporaryDirectory(prefix="quorate-build-") as scratch:
+            work = Path(scratch)
+            start(work, self._module)
+            fetch(work, self._module, release, progress)
+            build(work, self._module, release, folder, progress)
+        return f"built from the Go module with {go_version()}"
+
+
+def start(work: Path, module: Module) -> None:
+    """Lay out our program in an empty folder."""
+    (work / "main.go").write_text(module.main)
+    (work / "go.mod").write_text(f"module quorate.local/{module.binary}\n\ngo 1.17\n")
+
+
+def fetch(work: Path, module: Module, release: str, progress: Progress) -> None:
+    """Add the module at the release; raises `Broken` where no such version is published."""
+    progress(f"fetching {module.path}@v{release}")
+    try:
+        go(work, "get", f"{module.path}@v{release}", deadline_s=_FETCH_S)
+    except Broken as error:
+        if "unknown revision" in error.text or "no matching versions" in error.text:
+            raise Broken("no-release", f"{module.path} has no version v{release}") from error
+        raise
+
+
+def build(work: Path, module: Module, release: str, folder: Path, progress: Progress) -> None:
+    """Build our program into the folder, static and stripped, without paths of this machine."""
+    progress(f"building {module.binary} {release} (a minute or two; once)")
+    target = str(folder / module.binary)
+    go(work, "build", "-mod=mod", "-trimpath", "-ldflags", "-s -w", "-o", target, ".", deadline_s=_BUILD_S)
+
+
+def go(work: Path, *argv: str, deadline_s: float) -> str:
+    """Run the go command there, deaf to the user's GOFLAGS and workspace."""
+    isolated = {"GOFLAGS": "-modcacherw", "GOWORK": "off", "GO111MODULE": "on", "CGO_ENABLED": "0"}
+    return tools.run(["go", *argv], cwd=work, deadline_s=deadline_s, env=isolated)
+
+
+def go_version() -> str:
+    """The version of the go command, e.g. go1.26.8."""
+    try:
+        done = subprocess.run(
+            ["go", "env", "GOVERSION"], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "go"
+    return done.stdout.strip()

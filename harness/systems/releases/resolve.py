@@ -1,0 +1,133 @@
+"""From a release number to a server on this host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import msgspec
+
+from harness.outcome import Broken
+from harness.registry import did_you_mean
+from harness.systems.releases import cache
+from harness.systems.releases.catalogue import SYSTEMS, Catalogue
+from harness.systems.releases.server import Server
+from harness.systems.releases.way import Progress, Way, numbers
+
+_LOCK_S: Final = 1800.0
+
+
+class ReleaseRow(msgspec.Struct, frozen=True):
+    """One release that can be tested: the way it comes, whether it is here already, and a word on it."""
+
+    release: str
+    way: str
+    cached: bool
+    note: str = ""
+
+
+def resolve(system: str, release: str | None = None, *, progress: Progress | None = None) -> Server:
+    """Return the server of a release, or of the newest that this machine can get; blocks while it is made.
+
+    Each way is tried in order; the first that works fills the cache. Raises `Broken` naming every way and why it
+    did not do; `progress` hears what is going on (by default standard error).
+    """
+    say = progress or _say
+    catalogue = _catalogue(system)
+    if release is not None:
+        return _one(system, release, catalogue, say)
+    passed: list[str] = []
+    for candidate in catalogue.defaults:
+        try:
+            server = _one(system, candidate, catalogue, say)
+        except Broken as error:
+            passed.append(f"{candidate}: {error.text}")
+            continue
+        if passed:
+            return msgspec.structs.replace(server, how=f"{server.how}; not {'; not '.join(passed)}")
+        return server
+    raise Broken("no-server", f"no release of {system} can be had here: " + "; ".join(passed))
+
+
+def list_releases(system: str) -> list[ReleaseRow]:
+    """Every known release with its way, newest first; the first default that works here is noted."""
+    catalogue = _catalogue(system)
+    rows: dict[str, ReleaseRow] = {}
+    for way in catalogue.ways:
+        for release in way.releases():
+            if release not in rows:
+                rows[release] = _row(system, release, catalogue)
+    for release in cache.releases(system):
+        if release not in rows:
+            rows[release] = _row(system, release, catalogue)
+    return sorted(rows.values(), key=lambda row: (numbers(row.release), row.release), reverse=True)
+
+
+def _row(system: str, release: str, catalogue: Catalogue) -> ReleaseRow:
+    cached = cache.is_cached(system, release)
+    ways = [way for way in catalogue.ways if way.takes(release)]
+    able = [way for way in ways if way.unable() is None]
+    note = [catalogue.notes[release]] if release in catalogue.notes else []
+    if not able and not cached and ways:
+        note.append(f"not here: {ways[0].unable()}")
+    if release == _default(system, catalogue):
+        note.append("the default here")
+    way = (able or ways)[0].name if ways else "cache"
+    return ReleaseRow(release, way, cached, "; ".join(note))
+
+
+def _default(system: str, catalogue: Catalogue) -> str | None:
+    for release in catalogue.defaults:
+        if cache.is_cached(system, release):
+            return release
+        if any(way.takes(release) and way.unable() is None for way in catalogue.ways):
+            return release
+    return None
+
+
+def _one(system: str, release: str, catalogue: Catalogue, say: Progress) -> Server:
+    if found := cache.find(system, release):
+        return found
+    ways = [way for way in catalogue.ways if way.takes(release)]
+    if not ways:
+        raise Broken("no-release", _unknown(system, release, catalogue))
+    with cache.lock(system, release, _LOCK_S):
+        # Another process may have made it while this one waited.
+        if found := cache.find(system, release):
+            return found
+        reasons = []
+        for way in ways:
+            if why := way.unable():
+                reasons.append(f"{way.name}: {why}")
+                continue
+            try:
+                return _make(system, release, way, say)
+            except Broken as error:
+                reasons.append(f"{way.name}: {error.text}")
+    raise Broken("no-server", f"{system}@{release} - {'; '.join(reasons)}. {_others(catalogue)}")
+
+
+def _make(system: str, release: str, way: Way, say: Progress) -> Server:
+    return cache.add(system, release, lambda folder: way.obtain(release, folder, say))
+
+
+def _others(catalogue: Catalogue) -> str:
+    able = [f"{way.name} ({', '.join(way.releases())})" for way in catalogue.ways if way.unable() is None]
+    here = f"Other ways here: {'; '.join(able)}; " if able else "Other ways: "
+    return f"{here}a binary of your own (--set binary=PATH) or an image that has it (--image NAME)"
+
+
+def _unknown(system: str, release: str, catalogue: Catalogue) -> str:
+    known = sorted({known for way in catalogue.ways for known in way.releases()}, key=numbers)
+    hint = did_you_mean(release, known)
+    return f"no way to get {system}@{release}{hint} (known: {', '.join(known)})"
+
+
+def _catalogue(system: str) -> Catalogue:
+    if system not in SYSTEMS:
+        raise Broken("no-system", f"no releases are known of {system} (there are {', '.join(SYSTEMS)})")
+    return SYSTEMS[system]
+
+
+def _say(line: str) -> None:
+    print(f"quorate: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a build of minutes must say so
