@@ -11,12 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.history import Columns, History
+from harness.history.columns import FAIL as _FAIL
+from harness.history.columns import INFO as _INFO
+from harness.history.columns import INVOKE as _INVOKE
+from harness.history.columns import NONE as _NONE
+from harness.history.columns import OK as _OK
 
-_OK, _FAIL, _INFO = 1, 2, 3
 _OUTCOMES: Final = {_OK: "ok", _FAIL: "fail", _INFO: "info"}
-_NONE: Final = np.uint32(0xFFFFFFFF)
 _ERRORS_SHOWN: Final = 20
 _UNAVAILABLE_S: Final = 0.5
+# Codes of refusals that are answers: the service looked at its state and said no.
+ANSWERED: Final = frozenset({"mismatch", "held", "empty", "conflict", "not-held", "not-found", "exists"})
 
 Ints = npt.NDArray[np.int64]
 
@@ -26,7 +31,7 @@ class Operations:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        invoked = np.flatnonzero((columns.kind == 0) & (columns.process >= 0))
+        invoked = np.flatnonzero((columns.kind == _INVOKE) & (columns.process >= 0))
         pair = columns.pair[invoked]
         done = pair != _NONE
         position = np.where(done, pair, 0).astype(np.int64)
@@ -101,8 +106,7 @@ def _errors(operations: Operations) -> dict[str, int]:
 def availability(operations: Operations, start_s: float, end_s: float) -> dict[str, float]:
     """Return per node the share of operations, begun in the window, that were served.
 
-    A refused compare-and-set was served: the service answered. Only `fail` for want of a server, and `info`, count
-    against it; codes of refusals by the service's state are told apart by `mismatch`, `held` and `empty`.
+    A refused compare-and-set was served (`ANSWERED`); `fail` for want of a server, and `info`, count against it.
     """
     inside = (operations.begin_s >= start_s) & (operations.begin_s < end_s)
     served = served_mask(operations)
@@ -117,13 +121,14 @@ def availability(operations: Operations, start_s: float, end_s: float) -> dict[s
 
 def served_mask(operations: Operations) -> npt.NDArray[np.bool_]:
     """Return True where the service answered: ok, or refused because of the state it holds."""
-    answered = {"mismatch", "held", "empty", "conflict", "not-held", "not-found", "exists"}
-    codes = {}
+    good = []
     for handle in np.unique(operations.error):
         error = operations.columns.text(int(handle))
-        codes[int(handle)] = isinstance(error, list) and bool(error) and error[0] in answered
-    lookup = np.array([codes[int(handle)] for handle in operations.error], dtype=bool)
-    return (operations.outcome == _OK) | ((operations.outcome == _FAIL) & lookup)
+        if isinstance(error, list) and error and error[0] in ANSWERED:
+            good.append(handle)
+    refused = (operations.outcome == _FAIL) & np.isin(operations.error, good)
+    served: npt.NDArray[np.bool_] = (operations.outcome == _OK) | refused
+    return served
 
 
 def unavailable(operations: Operations, end_s: float) -> list[dict[str, Any]]:

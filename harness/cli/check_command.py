@@ -79,14 +79,14 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
 
 
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
-    from harness.history import History  # noqa: PLC0415 - keeps --help quick
+    from harness.history import History, HistoryError  # noqa: PLC0415 - keeps --help quick
 
     limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
     try:
         history = History.read(path, format=options["form"])
-    except Broken as error:
+    except (HistoryError, OSError) as error:
         # Unreadable input is the caller's to mend (exit 4), not a failed harness.
-        raise UsageError(error.text or str(error)) from error
+        raise UsageError(str(error)) from error
     model = options["model"] or _recorded_model(path)
     engines = {"both": ("native", "porcupine")}.get(options["engine"], (options["engine"],))
     results = [_judge(history, model, engine, options["expect"], limits) for engine in engines]

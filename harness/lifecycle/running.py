@@ -20,7 +20,7 @@ import msgspec
 from harness import store
 from harness.clock import clock_of, run_real, run_virtual
 from harness.cluster import new_run_id
-from harness.history import Journal
+from harness.history import HistoryError, Journal
 from harness.lifecycle.conduct import Conducted, Conductor
 from harness.lifecycle.judging import BROKEN, judge
 from harness.lifecycle.parts import Parts, assemble, check_settings, is_simulated
@@ -137,7 +137,7 @@ def _judged(
             conducted,
             lambda name: listener(Snapshot("check", name)),
         )
-    except Broken as error:
+    except (Broken, HistoryError) as error:
         reason = conducted.error or str(error)
         return {"verdict": "unknown", "exit_code": BROKEN, "reason": reason, "guarantees": [], "gates": []}
 
