@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from harness.cluster.local import LocalCluster
@@ -10,6 +11,7 @@ from harness.outcome import Broken
 
 KINDS = ("auto", "docker", "local", "ssh")
 MOST_NODES = 99
+_ENGINE_TIMEOUT_S = 5
 
 
 class KeepableCluster(Cluster, Protocol):
@@ -25,13 +27,43 @@ def make_cluster(
     *,
     run_id: str,
     count: int = 3,
+    image: str | None = None,
+    image_kind: str = "base",
+    force_exec: bool | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> KeepableCluster:
     """Return a cluster that is not up yet.
 
-    Raises `Broken` with the mend where this machine cannot.
+    `auto` takes Docker if an engine answers, else network namespaces. For Docker: `image` is an image of the user's
+    own, else the node image of `image_kind` ("base", or "jre" for servers on the JVM) is taken and built where it is
+    missing, which is told to `progress`; `force_exec` reaches nodes through the engine only. Raises `Broken` with the
+    mend where this machine cannot.
     """
     if not 1 <= count <= MOST_NODES:
         raise Broken("bad-count", f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
     if kind not in KINDS:
         raise Broken("bad-cluster", f"no cluster is called {kind!r}; there are {', '.join(KINDS)}")
+    if kind == "auto":
+        kind = "docker" if image is not None or engine_answers() else "local"
+    if kind == "docker":
+        from harness.cluster.docker.cluster import DockerCluster  # noqa: PLC0415 - loads the SDK
+
+        return DockerCluster(
+            run_id, count, image=image, image_kind=image_kind, force_exec=force_exec, progress=progress
+        )
+    if image is not None:
+        raise Broken(
+            "bad-cluster", f"images are for Docker; a {kind} cluster runs servers from this host's files"
+        )
     return LocalCluster(run_id, count)
+
+
+def engine_answers() -> bool:
+    """Tell whether a Docker engine answers this process."""
+    from harness.cluster.docker import engine  # noqa: PLC0415
+
+    try:
+        engine.connect(timeout_s=_ENGINE_TIMEOUT_S).close()
+    except Broken:
+        return False
+    return True

@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -98,11 +98,11 @@ def pids() -> Iterator[int]:
             yield int(name)
 
 
-def family(process: Handle, mark: str = "") -> list[int]:
+def family(process: Handle, mark: str = "", reapers: Collection[int] = (1,)) -> list[int]:
     """Return the living pids of a daemon and of all that it started, the daemon first.
 
-    Found by session and by parent; orphans that left the session (double fork) by `mark`, a line of the environment
-    that the daemon was started with.
+    Found by session and by parent; orphans that left the session (double fork) are children of one of the `reapers`
+    and known by `mark`, a line of the environment that the daemon was started with.
     """
     everyone = table()
     children: dict[int, list[int]] = {}
@@ -119,19 +119,19 @@ def family(process: Handle, mark: str = "") -> list[int]:
         orphans = [
             one.pid
             for one in everyone.values()
-            if one.parent in {1, os.getpid()} and one.start >= process.start and one.pid not in members
+            if one.parent in reapers and one.start >= process.start and one.pid not in members
         ]
         members |= _descendants([pid for pid in orphans if has_mark(pid, mark)], children)
     living = [pid for pid in members if everyone[pid].state not in "ZXx" or pid == process.pid]
     return sorted(living, key=lambda pid: (pid != process.pid, pid))
 
 
-def signal_family(process: Handle, signum: int, mark: str = "") -> int:
+def signal_family(process: Handle, signum: int, mark: str = "", reapers: Collection[int] = (1,)) -> int:
     """Signal a daemon and all that it started, until no new child appears; return how many got the signal."""
     done: set[int] = set()
     repeat = signum in (signal.SIGKILL, signal.SIGSTOP)
     for _ in range(_ROUNDS if repeat else 1):
-        new = [pid for pid in family(process, mark) if pid not in done]
+        new = [pid for pid in family(process, mark, reapers) if pid not in done]
         if not new:
             break
         for pid in new:
@@ -203,3 +203,12 @@ def _thread_count(pid: int) -> int:
         return len(os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return 0
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the arguments of a process, empty if it is gone."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return raw.decode(errors="replace").split("\0")[:-1]

@@ -8,12 +8,14 @@ from collections.abc import Collection
 from harness.cluster import ledger
 from harness.cluster.ledger import DeadRun
 from harness.cluster.removal import remove_local
+from harness.outcome import Broken
 
 
-def sweep(keep: Collection[str] = (), *, kept_too: bool = False) -> list[str]:
+def sweep(keep: Collection[str] = (), *, kept_too: bool = False, engine: bool = False) -> list[str]:
     """Remove what runs left whose harness is dead; return a sentence for each run.
 
-    `keep` names runs to leave alone; runs kept on purpose are removed only with `kept_too`.
+    `keep` names runs to leave alone; runs kept on purpose are removed only with `kept_too`. `engine` also
+    asks the Docker engine for leftovers of which this host has no record (its state directory was lost).
     """
     done: list[str] = []
     ledger.remove_drafts()
@@ -23,12 +25,34 @@ def sweep(keep: Collection[str] = (), *, kept_too: bool = False) -> list[str]:
         with ledger.claim_dead(path) as dead:
             if dead is not None and (kept_too or not dead.kept):
                 done.append(_remove(dead))
+    if engine:
+        done += _orphans(kept_too=kept_too)
     return done
 
 
-async def sweep_async(keep: Collection[str] = ()) -> list[str]:
+async def sweep_async(*, engine: bool = False) -> list[str]:
     """Sweep without blocking the loop."""
-    return await asyncio.to_thread(sweep, keep)
+    return await asyncio.to_thread(sweep, engine=engine)
+
+
+def _orphans(*, kept_too: bool) -> list[str]:
+    from harness.cluster.docker import leftovers  # noqa: PLC0415 - the SDK takes long to load and may not be needed
+
+    try:
+        return leftovers.remove_orphans(kept_too=kept_too)
+    except Broken:  # no engine, no containers
+        return []
+
+
+def _remove_containers(dead: DeadRun) -> list[str]:
+    names = [
+        record.name for record in dead.records if record.kind in (ledger.CONTAINER, ledger.DOCKER_NETWORK)
+    ]
+    if not names:
+        return []
+    from harness.cluster.docker import leftovers  # noqa: PLC0415
+
+    return leftovers.remove_run(dead.run_id, names, dead.path.stat().st_mtime)
 
 
 def _remove(dead: DeadRun) -> str:

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cluster import commands, ledger, processes, uploads
+from harness.cluster import commands, ledger, processes, signals, uploads
 from harness.cluster.ledger import Ledger
 from harness.cluster.node import Completed, Daemon, ProcessState
 from harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
@@ -97,10 +96,8 @@ class LocalNode:
         known = self._daemons.get(daemon)
         if known is None:
             return
-        processes.signal_family(known[0], signum, self._daemon_mark(daemon))
-        if signum == signal.SIGKILL:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(known[1].wait, _STOP_WAIT_S)
+        await signals.deliver(known[0], signum, self._daemon_mark(daemon))
+        known[1].poll()  # reap it if it died
 
     async def state(self, daemon: str) -> ProcessState:
         """Read the daemon's state from the process table."""

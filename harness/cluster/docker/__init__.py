@@ -1,0 +1,1 @@
+"""Clusters of containers. `import docker` is the SDK everywhere: this package is always named in full."""

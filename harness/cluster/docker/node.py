@@ -1,0 +1,233 @@
+"""A node that is a container: idle under an init, its server started inside by exec."""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, NoReturn, Protocol
+
+import docker
+
+from harness.cluster import commands, shell, uploads
+from harness.cluster.docker.engine import Engine
+from harness.cluster.docker.executed import Executed
+from harness.cluster.node import Completed, Daemon, ProcessState
+from harness.cluster.processes import DAEMON_MARK
+from harness.outcome import Broken
+
+DIRECTORY = "/var/lib/quorate"
+STORE = "/opt/quorate/store"  # executables by checksum: they survive a wipe
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/quorate/bin"
+
+_START_WAIT_S = 10.0
+_POLL_S = 0.002
+_NOT_EXECUTED = (125, 126, 127)  # the shell's codes: no such directory, not executable, not found
+_EXECUTABLE = 0o111
+_SPOOL = 1 << 20
+
+
+class Reach(Protocol):
+    """A way into the container: `Entered` or `Executed`."""
+
+    netns: str | None
+
+    async def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: bytes, env: Mapping[str, str], cwd: str
+    ) -> Completed:
+        """Run a command to its end."""
+        ...
+
+    async def started(self, daemon: str, pid: int, mark: str) -> bool:
+        """Tell whether the shell that starts a daemon has become it."""
+        ...
+
+    async def signal(self, daemon: str, signum: int, mark: str) -> None:
+        """Signal a daemon and all that it started."""
+        ...
+
+    async def state(self, daemon: str) -> ProcessState:
+        """Return a daemon's state."""
+        ...
+
+    async def pid(self, daemon: str) -> int | None:
+        """Return a daemon's pid on this host, if it has one."""
+        ...
+
+    async def kill_all(self) -> None:
+        """Kill everything but what keeps the container up."""
+        ...
+
+
+class DockerNode:
+    """One container; satisfies the protocol `Node`."""
+
+    def __init__(self, name: str, address: str, container: str, engine: Engine, reach: Reach) -> None:
+        self._name = name
+        self._address = address
+        self._container = container
+        self._engine = engine
+        self._reach = reach
+        self._stored: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Short name, unique in the cluster; also the container's host name."""
+        return self._name
+
+    @property
+    def address(self) -> str:
+        """The container's fixed IPv4 address."""
+        return self._address
+
+    @property
+    def directory(self) -> str:
+        """Where the node keeps this run's files."""
+        return DIRECTORY
+
+    @property
+    def netns(self) -> str | None:
+        """Path to the container's network namespace, or None where this process cannot enter it."""
+        return self._reach.netns
+
+    @property
+    def container(self) -> str:
+        """The container's id, for what only the engine can do (limits of CPU and memory)."""
+        return self._container
+
+    async def run(
+        self, argv: Sequence[str], *, timeout_s: float = 10.0, stdin: bytes = b"", check: bool = True
+    ) -> Completed:
+        """Run a command in the node's directory."""
+        completed = await self._reach.run(
+            argv, timeout_s=timeout_s, stdin=stdin, env={"PATH": PATH, "HOME": DIRECTORY}, cwd=DIRECTORY
+        )
+        return commands.checked(completed, f"{self._name}: {' '.join(argv)}", check=check)
+
+    async def put(self, source: Path, target: str, *, mode: int = 0o644) -> None:
+        """Copy a file to the node; an executable that it has had before is only linked."""
+        if not target.startswith("/"):
+            raise Broken("bad-path", f"{target} is not an absolute path")
+        if not mode & _EXECUTABLE:
+            await self._upload(source, target, mode)
+            return
+        digest = await asyncio.to_thread(self._checksum, source)
+        kept = f"{STORE}/{digest}-{mode:o}"
+        if kept not in self._stored:
+            await self._upload(source, kept, mode)
+            self._stored.add(kept)
+        script = 'mkdir -p "$(dirname "$2")" && ln -f "$1" "$2"'
+        await self.run(["sh", "-c", script, "link", kept, target])
+
+    async def get(self, source: str, target: Path) -> None:
+        """Copy a file from the node."""
+
+        def work(api: docker.APIClient) -> None:
+            chunks, _ = api.get_archive(self._container, source)
+            with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+                for chunk in chunks:
+                    spool.write(chunk)
+                spool.seek(0)
+                with tarfile.open(fileobj=spool) as archive:
+                    _extract_file(archive, source, target)
+
+        await self._engine.call(work, doing=f"copying {self._name}:{source}")
+
+    async def start(self, daemon: Daemon) -> None:
+        """Start a server by exec; returns once it has been executed."""
+        if await self.state(daemon.name) is not ProcessState.DEAD:
+            raise Broken("already-running", f"{daemon.name} runs on {self._name} already")
+        argv = shell.start_command(Executed.file(daemon.name), daemon.log, daemon.cwd, daemon.argv)
+        environment = {"PATH": PATH, **daemon.env, DAEMON_MARK: f"{self._name}/{daemon.name}"}
+
+        def work(api: docker.APIClient) -> tuple[str, int]:
+            made = api.exec_create(
+                self._container, argv, environment=environment, user="0", stdout=False, stderr=False
+            )
+            api.exec_start(made["Id"], detach=True)
+            return made["Id"], int(api.exec_inspect(made["Id"])["Pid"])
+
+        doing = f"starting {daemon.name} on {self._name}"
+        exec_id, pid = await self._engine.call(work, doing=doing)
+        end = time.monotonic() + _START_WAIT_S
+        while not await self._reach.started(daemon.name, pid, self._mark(daemon.name)):
+            code = await self._engine.call(lambda api: api.exec_inspect(exec_id)["ExitCode"], doing=doing)
+            if code in _NOT_EXECUTED:
+                await self._explain(daemon)
+            if code is not None:  # ran and ended, however fast: its death is for `state` to tell
+                return
+            if time.monotonic() > end:
+                raise Broken("timeout", f"{doing}: it was not executed within {_START_WAIT_S:g} s")
+            await asyncio.sleep(_POLL_S)
+
+    async def signal(self, daemon: str, signum: int) -> None:
+        """Signal the daemon and everything it started."""
+        await self._reach.signal(daemon, signum, self._mark(daemon))
+
+    async def state(self, daemon: str) -> ProcessState:
+        """Read the daemon's state from the process table."""
+        return await self._reach.state(daemon)
+
+    async def pid(self, daemon: str) -> int | None:
+        """Return the daemon's pid on this host, None where it is dead or out of sight."""
+        return await self._reach.pid(daemon)
+
+    async def wipe(self) -> None:
+        """Kill all daemons and empty the node's directory."""
+        await self._reach.kill_all()
+        await self.run(["find", DIRECTORY, "-mindepth", "1", "-xdev", "-delete"], timeout_s=30.0)
+
+    async def prepare(self) -> None:
+        """Make the node's directory."""
+        completed = await self._reach.run(
+            ["mkdir", "-p", DIRECTORY], timeout_s=10.0, stdin=b"", env={"PATH": PATH}, cwd="/"
+        )
+        commands.checked(completed, f"{self._name}: mkdir {DIRECTORY}", check=True)
+
+    def _mark(self, daemon: str) -> str:
+        return f"{DAEMON_MARK}={self._name}/{daemon}"
+
+    async def _explain(self, daemon: Daemon) -> NoReturn:
+        tail = await self.run(["tail", "-c", "2000", daemon.log], check=False)
+        words = (
+            tail.stdout.strip() or f"{daemon.argv[0]} is not an executable file, or {daemon.cwd} no directory"
+        )
+        raise Broken("cannot-start", f"{daemon.name} on {self._name} could not be executed: {words}")
+
+    async def _upload(self, source: Path, target: str, mode: int) -> None:
+        def work(api: docker.APIClient) -> None:
+            with tempfile.TemporaryFile() as spool:
+                _archive(source, target, mode, spool)
+                spool.seek(0)
+                api.put_archive(self._container, "/", spool)
+
+        await self._engine.call(work, doing=f"copying {source} to {self._name}:{target}")
+
+    def _checksum(self, source: Path) -> str:
+        try:
+            return uploads.checksum(source)
+        except OSError as error:
+            raise Broken("cannot-copy", f"{source}: {error.strerror}") from error
+
+
+def _archive(source: Path, target: str, mode: int, spool: IO[bytes]) -> None:
+    """Write a tarball with one file under its full path; the engine makes the directories in between."""
+    with source.open("rb") as file, tarfile.open(fileobj=spool, mode="w") as archive:
+        header = archive.gettarinfo(arcname=posixpath.normpath(target).lstrip("/"), fileobj=file)
+        header.mode, header.uid, header.gid, header.uname, header.gname = mode, 0, 0, "", ""
+        archive.addfile(header, file)
+
+
+def _extract_file(archive: tarfile.TarFile, source: str, target: Path) -> None:
+    member = archive.next()
+    content = archive.extractfile(member) if member is not None else None
+    if content is None:
+        raise Broken("cannot-copy", f"{source} is not a file")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(content, file)

@@ -1,0 +1,41 @@
+"""Signal a daemon on this host and wait until the process table shows it: a signal sent is not yet a signal taken."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Collection
+
+from harness.cluster import processes
+from harness.cluster.node import ProcessState
+from harness.cluster.processes import Handle
+from harness.outcome import Broken
+
+_DEATH_S = 10.0
+_STOP_S = 2.0  # longer only for a process that hangs in the kernel: then the fault's own proof says so
+_POLL_S = 0.0005
+
+
+async def deliver(process: Handle, signum: int, mark: str, reapers: Collection[int] = (1,)) -> None:
+    """Signal a daemon with all that it started; SIGKILL, SIGSTOP and SIGCONT have taken effect on it on return.
+
+    Raises `Broken` if it survives SIGKILL for ten seconds; a stop or continuation is waited for two at most.
+    """
+    processes.signal_family(process, signum, mark, reapers)
+    if signum == signal.SIGKILL:
+        if not await _until(process, {ProcessState.DEAD}, _DEATH_S):
+            raise Broken("would-not-die", f"process {process.pid} survived SIGKILL for {_DEATH_S:g} s")
+    elif signum == signal.SIGSTOP:
+        await _until(process, {ProcessState.STOPPED, ProcessState.DEAD}, _STOP_S)
+    elif signum == signal.SIGCONT:
+        await _until(process, {ProcessState.RUNNING, ProcessState.DEAD}, _STOP_S)
+
+
+async def _until(process: Handle, wanted: set[ProcessState], deadline_s: float) -> bool:
+    end = time.monotonic() + deadline_s
+    while processes.state(process) not in wanted:
+        if time.monotonic() > end:
+            return False
+        await asyncio.sleep(_POLL_S)
+    return True
