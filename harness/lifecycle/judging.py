@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -22,7 +22,6 @@ from harness.workload import Workload
 log = logging.getLogger(__name__)
 
 VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
-_TIGHT_LAG_MS: Final = 5.0
 
 
 def judge(
@@ -117,8 +116,6 @@ def _lag(conducted: Conducted) -> Mapping[str, Any]:
         "p50": round(main.lag_ms_p50, 3),
         "p99": round(main.lag_ms_p99, 3),
         "max": round(main.lag_ms_max, 3),
-        # Late stamps only widen intervals: sound, but an anomaly may hide in the slack.
-        "tight": main.lag_ms_p99 <= _TIGHT_LAG_MS,
     }
 
 
