@@ -209,6 +209,7 @@ class Conductor:
 
         async def fetch(node: Node, path: str) -> None:
             target = self._folder / "nodes" / node.name / Path(path).name
+            target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 async with asyncio.timeout(_LOGS_S):
                     await node.get(path, target)
