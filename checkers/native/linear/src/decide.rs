@@ -1,0 +1,133 @@
+//! Which procedure decides the operations on one object: the fastest that fits them.
+
+use crate::hash::Map;
+use crate::limits::Limits;
+use crate::models::{Appended, Counted, Elements, Held, Queued};
+use crate::ops::{Model, Op, Values, F};
+use crate::portfolio::{self, Answer, Blame, Decision, Maker};
+use crate::search::general::{General, Machine};
+use crate::search::register::Register;
+use crate::zones;
+
+/// What the parts of one history have in common.
+pub struct Object<'a> {
+    /// The model.
+    pub model: Model,
+    /// All values.
+    pub values: &'a Values<'a>,
+    /// The first value of a register, or of a counter.
+    pub initial: u32,
+    /// Bounds all moments.
+    pub moments: usize,
+    /// Only the search, none of the procedures for special cases.
+    pub search_only: bool,
+}
+
+/// Decide the operations on one object.
+#[must_use]
+pub fn decide(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>) -> Decision {
+    if !object.search_only {
+        if let Some(decision) = quick(object, ops, versions) {
+            return decision;
+        }
+    }
+    match object.model {
+        Model::Register | Model::Kv if !ops.iter().any(|op| op.f == F::Append) => {
+            let (dense, values) = densely(ops, object.initial);
+            portfolio::decide(&Registers { ops: &dense, values }, &dense, limits)
+        }
+        Model::Register | Model::Kv => match Appended::of(ops, object.values, object.initial) {
+            Ok(_) => search(ops, limits, || {
+                Appended::of(ops, object.values, object.initial).expect("it was possible a moment ago")
+            }),
+            Err(reason) => unknown(reason),
+        },
+        Model::Set => search(ops, limits, || Elements::of(ops, object.values)),
+        Model::Queue => search(ops, limits, || Queued::new(true)),
+        Model::UnorderedQueue => search(ops, limits, || Queued::new(false)),
+        Model::Counter => {
+            let initial = object.values.number(object.initial).unwrap_or(0);
+            search(ops, limits, || Counted::new(initial))
+        }
+        Model::Lock | Model::FencedLock => search(ops, limits, || Held::of(ops, object.values)),
+        Model::Custom => unknown("a model from outside needs its state machine".into()),
+    }
+}
+
+/// The near-linear procedures; none where they do not fit.
+fn quick(object: &Object<'_>, ops: &[Op], _versions: &[i64]) -> Option<Decision> {
+    let (engine, answer) = match object.model {
+        Model::Register | Model::Kv if !ops.iter().any(|op| op.f == F::Append) => {
+            match zones::check(ops, object.initial, object.moments) {
+                zones::Answer::NotUnique => return None,
+                zones::Answer::Valid(order) => ("zones", Answer::Valid(order)),
+                zones::Answer::Invalid(these) => ("zones", Answer::Invalid(Blame::These(these))),
+            }
+        }
+        _ => return None,
+    };
+    Some(Decision { answer, engine, bytes: ops.len() * 64 })
+}
+
+fn unknown(reason: String) -> Decision {
+    Decision { answer: Answer::Unknown(reason, Vec::new()), engine: "", bytes: 0 }
+}
+
+fn search<M: Machine>(ops: &[Op], limits: &Limits<'_>, machine: impl Fn() -> M) -> Decision {
+    portfolio::decide(&Machines { ops, machine }, ops, limits)
+}
+
+/// The same operations with values numbered from 0, which is the initial one.
+fn densely(ops: &[Op], initial: u32) -> (Vec<Op>, usize) {
+    let mut numbers: Map<u32, u32> = Map::default();
+    numbers.insert(initial, 0);
+    let mut number = |value: u32| {
+        let next = numbers.len() as u32;
+        *numbers.entry(value).or_insert(next)
+    };
+    let dense = ops
+        .iter()
+        .map(|op| Op { a: number(op.a), b: if op.f == F::Cas { number(op.b) } else { 0 }, ..*op })
+        .collect();
+    (dense, numbers.len())
+}
+
+struct Registers<'o> {
+    ops: &'o [Op],
+    values: usize,
+}
+
+impl Maker for Registers<'_> {
+    type Space<'a, const N: usize>
+        = Register<'a, N>
+    where
+        Self: 'a;
+
+    fn space<const N: usize>(&self, relaxed: bool) -> Register<'_, N> {
+        Register::new(self.ops, self.values, relaxed)
+    }
+
+    fn initial(&self) -> u32 {
+        0
+    }
+}
+
+struct Machines<'o, F> {
+    ops: &'o [Op],
+    machine: F,
+}
+
+impl<M: Machine, F: Fn() -> M> Maker for Machines<'_, F> {
+    type Space<'a, const N: usize>
+        = General<'a, M, N>
+    where
+        Self: 'a;
+
+    fn space<const N: usize>(&self, relaxed: bool) -> General<'_, M, N> {
+        General::new(self.ops, (self.machine)(), relaxed)
+    }
+
+    fn initial(&self) -> u32 {
+        0
+    }
+}

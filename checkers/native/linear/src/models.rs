@@ -1,0 +1,280 @@
+//! The models as state machines, for the general search. Equal states have equal numbers.
+
+use crate::hash::Map;
+use crate::ops::{Op, Values, F};
+use crate::search::general::Machine;
+use std::hash::Hash;
+
+/// Numbers for states.
+pub struct States<T> {
+    list: Vec<T>,
+    numbers: Map<T, u32>,
+    heap: usize,
+}
+
+impl<T: Clone + Eq + Hash> States<T> {
+    fn new(first: T) -> Self {
+        States { list: vec![first.clone()], numbers: [(first, 0)].into_iter().collect(), heap: 0 }
+    }
+
+    fn of(&mut self, state: T, size: usize) -> u32 {
+        if let Some(&number) = self.numbers.get(&state) {
+            return number;
+        }
+        self.list.push(state.clone());
+        self.numbers.insert(state, (self.list.len() - 1) as u32);
+        self.heap += size * 2 + 48;
+        (self.list.len() - 1) as u32
+    }
+}
+
+/// A string with append; the state is the string, null where there is none. An empty string is the same as none.
+pub struct Appended {
+    states: States<Vec<u8>>,
+    texts: Map<u32, u32>,
+    pieces: Map<u32, Vec<u8>>,
+}
+
+impl Appended {
+    /// The machine for these operations; fails where an append is not to a string.
+    pub fn of(ops: &[Op], values: &Values<'_>, initial: u32) -> Result<Self, String> {
+        let mut machine =
+            Appended { states: States::new(inner(values, initial)), texts: Map::default(), pieces: Map::default() };
+        for op in ops {
+            for value in if op.f == F::Cas { vec![op.a, op.b] } else { vec![op.a] } {
+                let piece = inner(values, value);
+                if op.f == F::Append && !values.json(value).starts_with(b"\"") {
+                    return Err("append needs strings".into());
+                }
+                if op.f != F::Append && !machine.texts.contains_key(&value) {
+                    let size = piece.len();
+                    let number = machine.states.of(piece, size);
+                    machine.texts.insert(value, number);
+                } else if op.f == F::Append {
+                    machine.pieces.insert(value, piece);
+                }
+            }
+        }
+        Ok(machine)
+    }
+}
+
+/// A string's own bytes (still escaped, which appending does not mind); other values in a form no string has.
+fn inner(values: &Values<'_>, value: u32) -> Vec<u8> {
+    let json = values.json(value);
+    match json.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+        Some(inner) => inner.to_vec(),
+        None if value == 0 => Vec::new(),
+        None => [b"\"", &*json].concat(),
+    }
+}
+
+impl Machine for Appended {
+    fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
+        match op.f {
+            F::Append => {
+                let piece = &self.pieces[&op.a];
+                let grown = [&self.states.list[state as usize], piece.as_slice()].concat();
+                let size = grown.len();
+                out.push(self.states.of(grown, size));
+            }
+            F::Write => out.push(self.texts[&op.a]),
+            F::Cas if self.texts[&op.a] == state => out.push(self.texts[&op.b]),
+            F::Read if self.texts[&op.a] == state => out.push(state),
+            _ => {}
+        }
+    }
+
+    fn pure(&self, op: &Op) -> bool {
+        op.f == F::Read
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.heap
+    }
+}
+
+/// A set; the state is the sorted list of its elements.
+pub struct Elements {
+    states: States<Vec<u32>>,
+    lists: Map<u32, u32>,
+}
+
+impl Elements {
+    /// The machine for these operations.
+    #[must_use]
+    pub fn of(ops: &[Op], values: &Values<'_>) -> Self {
+        let mut machine = Elements { states: States::new(Vec::new()), lists: Map::default() };
+        for op in ops.iter().filter(|op| op.f == F::Members) {
+            let mut list = values.list(op.a).unwrap_or_default().to_vec();
+            list.sort_unstable();
+            let before = list.len();
+            list.dedup();
+            let number = if list.len() < before { u32::MAX } else { machine.states.of(list, before * 4) };
+            machine.lists.insert(op.a, number);
+        }
+        machine
+    }
+}
+
+impl Machine for Elements {
+    fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
+        let list = &self.states.list[state as usize];
+        let found = list.binary_search(&op.a);
+        match (op.f, found) {
+            (F::Add, Err(at)) => {
+                let mut list = list.clone();
+                list.insert(at, op.a);
+                let size = list.len() * 4;
+                out.push(self.states.of(list, size));
+            }
+            (F::Remove, Ok(at)) => {
+                let mut list = list.clone();
+                list.remove(at);
+                let size = list.len() * 4;
+                out.push(self.states.of(list, size));
+            }
+            (F::Add | F::Remove, _) => out.push(state),
+            (F::Contains, found) if found.is_ok() == (op.b == 1) => out.push(state),
+            (F::Members, _) if self.lists[&op.a] == state => out.push(state),
+            _ => {}
+        }
+    }
+
+    fn pure(&self, op: &Op) -> bool {
+        op.f.looks_only()
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.heap
+    }
+}
+
+/// A queue (the state is what is in it, head first) or a bag (the same, sorted).
+pub struct Queued {
+    states: States<Vec<u32>>,
+    ordered: bool,
+}
+
+impl Queued {
+    /// An empty queue, or bag.
+    #[must_use]
+    pub fn new(ordered: bool) -> Self {
+        Queued { states: States::new(Vec::new()), ordered }
+    }
+
+    fn without(&mut self, state: u32, at: usize) -> u32 {
+        let mut list = self.states.list[state as usize].clone();
+        list.remove(at);
+        let size = list.len() * 4;
+        self.states.of(list, size)
+    }
+}
+
+impl Machine for Queued {
+    fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
+        let list = &self.states.list[state as usize];
+        match op.f {
+            F::Enqueue => {
+                let mut list = list.clone();
+                let at = if self.ordered { list.len() } else { list.partition_point(|&other| other < op.a) };
+                list.insert(at, op.a);
+                let size = list.len() * 4;
+                out.push(self.states.of(list, size));
+            }
+            F::Dequeue if op.b == 1 => {
+                let ends = if self.ordered { list.len().min(1) } else { list.len() };
+                for at in 0..ends {
+                    let next = self.without(state, at);
+                    if !out.contains(&next) {
+                        out.push(next);
+                    }
+                }
+            }
+            F::Dequeue if op.a == 0 => {
+                if list.is_empty() {
+                    out.push(state);
+                }
+            }
+            F::Dequeue => {
+                let at = list.iter().position(|&value| value == op.a);
+                if let Some(at) = at.filter(|&at| at == 0 || !self.ordered) {
+                    let next = self.without(state, at);
+                    out.push(next);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn pure(&self, op: &Op) -> bool {
+        op.f == F::Dequeue && op.a == 0 && op.b == 0
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.heap
+    }
+}
+
+/// A counter; the state is its total.
+pub struct Counted(States<i64>);
+
+impl Counted {
+    /// A counter that starts at `initial`.
+    #[must_use]
+    pub fn new(initial: i64) -> Self {
+        Counted(States::new(initial))
+    }
+}
+
+impl Machine for Counted {
+    fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
+        let total = self.0.list[state as usize];
+        match op.f {
+            F::Increment => out.push(self.0.of(total.wrapping_add(op.number()), 0)),
+            F::Total if op.number() == total => out.push(state),
+            _ => {}
+        }
+    }
+
+    fn pure(&self, op: &Op) -> bool {
+        op.f == F::Total || op.number() == 0
+    }
+}
+
+/// A lock; the state is who holds it (0: nobody, else process number + 1) and the highest token so far.
+pub struct Held {
+    states: States<(u64, Option<i64>)>,
+    tokens: Map<u32, i64>,
+}
+
+impl Held {
+    /// A free lock.
+    #[must_use]
+    pub fn of(ops: &[Op], values: &Values<'_>) -> Self {
+        let tokens = ops.iter().filter(|op| op.f == F::Acquire && op.b != 0);
+        let tokens = tokens.filter_map(|op| Some((op.b, values.number(op.b)?))).collect();
+        Held { states: States::new((0, None)), tokens }
+    }
+}
+
+impl Machine for Held {
+    fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
+        let (holder, highest) = self.states.list[state as usize];
+        let owner = u64::from(op.a) + 1;
+        match op.f {
+            F::Acquire if holder == 0 => {
+                let token = self.tokens.get(&op.b).copied().filter(|_| op.b != 0);
+                if token.is_none() || highest.is_none() || token > highest {
+                    out.push(self.states.of((owner, token.or(highest)), 0));
+                }
+            }
+            F::Release if holder == owner => out.push(self.states.of((0, highest), 0)),
+            _ => {}
+        }
+    }
+
+    fn pure(&self, _op: &Op) -> bool {
+        false
+    }
+}

@@ -1,0 +1,523 @@
+//! From events to operations: one compact record per operation, grouped by key.
+//!
+//! What is kept: `ok` operations with their result; `info` and never completed ones as open for ever; a refused
+//! compare-and-set that says what it saw, as a read of that value. What is dropped: nemesis events, other `fail`
+//! operations (they did not happen), open operations that only look (they constrain nothing).
+
+use crate::hash::Map;
+use columns::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
+
+/// The moment of a completion that never came.
+pub const NEVER: u32 = u32::MAX;
+
+/// What an operation does. The arguments are in `Op::a` and `Op::b`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum F {
+    /// Register: the value is `a`.
+    Read,
+    /// Register: set to `a`.
+    Write,
+    /// Register: from `a` to `b`.
+    Cas,
+    /// String: append `a`.
+    Append,
+    /// Set: add `a`.
+    Add,
+    /// Set: remove `a`.
+    Remove,
+    /// Set: `a` is in it (`b` = 1) or is not (`b` = 0).
+    Contains,
+    /// Set: the elements are those of the list `a`.
+    Members,
+    /// Queue: put `a`.
+    Enqueue,
+    /// Queue: take `a`; null means that it was empty; `b` = 1 that nobody knows what was taken.
+    Dequeue,
+    /// Counter: add the number in `a` and `b`.
+    Increment,
+    /// Counter: the total is the number in `a` and `b`.
+    Total,
+    /// Lock: process number `a` takes it, with token `b` (null: none told).
+    Acquire,
+    /// Lock: process number `a` gives it back.
+    Release,
+    /// A model from outside: class `a`.
+    Custom,
+}
+
+impl F {
+    /// Whether the operation never changes the object.
+    #[must_use]
+    pub fn looks_only(self) -> bool {
+        matches!(self, F::Read | F::Contains | F::Members | F::Total)
+    }
+}
+
+/// One operation. `call` and `ret` are moments (ranks of events): one operation precedes another if its `ret` is
+/// smaller than the other's `call`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Op {
+    /// Moment of the invocation.
+    pub call: u32,
+    /// Moment of the completion, `NEVER` while the outcome is unknown.
+    pub ret: u32,
+    /// What it does.
+    pub f: F,
+    /// First argument.
+    pub a: u32,
+    /// Second argument.
+    pub b: u32,
+    /// Position of the invocation in the columns.
+    pub event: u32,
+}
+
+impl Op {
+    /// Whether nobody knows the outcome.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        self.ret == NEVER
+    }
+
+    /// The number held in both arguments.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        (u64::from(self.b) << 32 | u64::from(self.a)) as i64
+    }
+}
+
+/// Both halves of a number, as arguments.
+#[must_use]
+pub fn halves(number: i64) -> (u32, u32) {
+    (number as u64 as u32, ((number as u64) >> 32) as u32)
+}
+
+/// The models of CONTRACT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Model {
+    /// `register` and `cas-register`.
+    Register,
+    /// Registers with delete and append.
+    Kv,
+    /// Set.
+    Set,
+    /// First in, first out.
+    Queue,
+    /// A bag.
+    UnorderedQueue,
+    /// Counter.
+    Counter,
+    /// Lock owned by a process.
+    Lock,
+    /// Lock whose tokens grow.
+    FencedLock,
+    /// A model from outside.
+    Custom,
+}
+
+impl Model {
+    /// By the name in CONTRACT.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Model> {
+        Some(match name {
+            "register" | "cas-register" => Model::Register,
+            "kv" => Model::Kv,
+            "set" => Model::Set,
+            "queue" => Model::Queue,
+            "unordered-queue" => Model::UnorderedQueue,
+            "counter" => Model::Counter,
+            "lock" => Model::Lock,
+            "fenced-lock" => Model::FencedLock,
+            "custom" => Model::Custom,
+            _ => return None,
+        })
+    }
+}
+
+/// Values beyond the columns' own texts: the halves of pairs and the elements of lists.
+pub struct Values<'a> {
+    columns: &'a Columns,
+    empty: u32,
+    extra: Vec<Box<[u8]>>,
+    by_text: Map<Box<[u8]>, u32>,
+    pairs: Map<u32, Option<(u32, u32)>>,
+    lists: Map<u32, Option<Vec<u32>>>,
+}
+
+/// Handles from here on (below the integers) are texts of `Values` itself.
+const EXTRA: u32 = 1 << 30;
+
+impl<'a> Values<'a> {
+    /// The values of these columns.
+    #[must_use]
+    pub fn of(columns: &'a Columns) -> Self {
+        let mut values = Values {
+            columns,
+            empty: 0,
+            extra: Vec::new(),
+            by_text: Map::default(),
+            pairs: Map::default(),
+            lists: Map::default(),
+        };
+        values.empty = values.intern(b"\"\"");
+        values
+    }
+
+    /// The handle of a canonical text.
+    pub fn intern(&mut self, json: &[u8]) -> u32 {
+        if let Some(text) = self.columns.texts.find(json) {
+            return text.0;
+        }
+        if let Some(&id) = self.by_text.get(json) {
+            return id;
+        }
+        let id = EXTRA + u32::try_from(self.extra.len()).unwrap_or(EXTRA - 1);
+        self.extra.push(json.into());
+        self.by_text.insert(json.into(), id);
+        id
+    }
+
+    /// The text of a handle.
+    #[must_use]
+    pub fn json(&self, value: u32) -> std::borrow::Cow<'_, [u8]> {
+        if value & (1 << 31) == 0 && value >= EXTRA {
+            return (&*self.extra[(value - EXTRA) as usize]).into();
+        }
+        self.columns.texts.json(Text(value))
+    }
+
+    /// Both halves of a list of two.
+    pub fn pair(&mut self, text: Text) -> Option<(u32, u32)> {
+        if let Some(&known) = self.pairs.get(&text.0) {
+            return known;
+        }
+        let json = self.columns.texts.json(text);
+        let parts = elements(&json);
+        let pair = match parts.as_deref() {
+            Some([a, b]) => Some((self.intern(a), self.intern(b))),
+            _ => None,
+        };
+        self.pairs.insert(text.0, pair);
+        pair
+    }
+
+    /// Take a list apart, for `list`.
+    pub fn learn_list(&mut self, value: u32) {
+        if !self.lists.contains_key(&value) {
+            let json = self.json(value).into_owned();
+            let list = elements(&json).map(|parts| parts.iter().map(|part| self.intern(part)).collect());
+            self.lists.insert(value, list);
+        }
+    }
+
+    /// The elements of a list that was taken apart; null is an empty list.
+    #[must_use]
+    pub fn list(&self, value: u32) -> Option<&[u32]> {
+        if value == 0 {
+            return Some(&[]);
+        }
+        self.lists.get(&value)?.as_deref()
+    }
+
+    /// The integer that a handle stands for.
+    #[must_use]
+    pub fn number(&self, value: u32) -> Option<i64> {
+        if let Some(number) = Text(value).as_integer() {
+            return Some(i64::from(number));
+        }
+        std::str::from_utf8(&self.json(value)).ok()?.parse().ok()
+    }
+}
+
+/// The top-level elements of a canonical JSON list.
+fn elements(json: &[u8]) -> Option<Vec<&[u8]>> {
+    let inner = json.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let mut parts = Vec::new();
+    let (mut depth, mut start, mut quoted, mut escaped) = (0usize, 0usize, false, false);
+    for (at, &byte) in inner.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.checked_sub(1)?,
+            b',' if depth == 0 => {
+                parts.push(&inner[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !inner.is_empty() {
+        parts.push(&inner[start..]);
+    }
+    Some(parts)
+}
+
+/// The operations on one object, in the order of their invocations.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The key, null where there is none.
+    pub key: Option<Text>,
+    /// The operations.
+    pub ops: Vec<Op>,
+    /// The service's version of each operation, in the same order; empty where none was reported.
+    pub versions: Vec<i64>,
+    /// Why this part cannot be judged by the model, if so.
+    pub foreign: Option<String>,
+}
+
+/// The moment of each event. Where timestamps tie, invocations come before completions, so that ties only widen
+/// intervals; the one exception keeps a process's own order where it alone both returned and asked again at that time.
+/// A history without times (all equal) is taken in the order of its events.
+#[must_use]
+pub fn moments(columns: &Columns) -> Option<Vec<u32>> {
+    let time = &columns.time;
+    let ties = time.windows(2).any(|pair| pair[0] == pair[1]);
+    if !ties || time.first() == time.last() {
+        return None;
+    }
+    let mut moments: Vec<u32> = Vec::with_capacity(time.len());
+    let mut start = 0;
+    let mut order: Vec<usize> = Vec::new();
+    while start < time.len() {
+        let mut end = start + 1;
+        while end < time.len() && time[end] == time[start] {
+            end += 1;
+        }
+        moments.resize(end, 0);
+        order.clear();
+        order.extend(start..end);
+        if end - start > 1 {
+            let again = asks_again(columns, start, end);
+            order.sort_by_key(|&at| match (again == Some(columns.process[at]), columns.kind[at]) {
+                (true, _) => 1,
+                (false, Kind::Invoke) => 0,
+                (false, _) => 2,
+            });
+        }
+        for (offset, &at) in order.iter().enumerate() {
+            moments[at] = (start + offset) as u32;
+        }
+        start = end;
+    }
+    Some(moments)
+}
+
+/// The only process that both returned and then asked again within these events, if there is exactly one.
+fn asks_again(columns: &Columns, start: usize, end: usize) -> Option<i64> {
+    let mut found = None;
+    for at in start..end {
+        let process = columns.process[at];
+        if columns.kind[at] == Kind::Invoke || process == NEMESIS || found == Some(process) {
+            continue;
+        }
+        let again = (at + 1..end).any(|later| columns.process[later] == process);
+        if again && found.is_some() {
+            return None;
+        }
+        if again {
+            found = Some(process);
+        }
+    }
+    found
+}
+
+/// Reads the operations of a model out of the columns, one part per key (or a single one).
+pub fn parts(columns: &Columns, values: &mut Values<'_>, model: Model, per_key: bool) -> Vec<Part> {
+    let moments = moments(columns);
+    let moment = |at: usize| moments.as_ref().map_or(at as u32, |moments| moments[at]);
+    let mut names = Names::default();
+    let mut by_key: Map<u32, usize> = Map::default();
+    let mut parts: Vec<Part> = Vec::new();
+    let mut last: (u32, usize) = (u32::MAX, 0);
+    for at in 0..columns.len() {
+        if columns.kind[at] != Kind::Invoke || columns.process[at] == NEMESIS {
+            continue;
+        }
+        let key = if per_key { columns.key[at] } else { Text::NULL };
+        let slot = if key.0 == last.0 {
+            last.1
+        } else {
+            *by_key.entry(key.0).or_insert_with(|| {
+                parts.push(Part { key: (!key.is_null()).then_some(key), ..Part::default() });
+                parts.len() - 1
+            })
+        };
+        last = (key.0, slot);
+        let other = columns.pair[at];
+        let end = if other == NONE { None } else { Some(other as usize) };
+        let kind = end.map_or(Kind::Info, |end| columns.kind[end]);
+        let name = names.of(columns, columns.f[at]);
+        let decoded = decode(columns, values, model, name, at, end, kind);
+        let part = &mut parts[slot];
+        match decoded {
+            Ok(None) => {}
+            Ok(Some((f, a, b))) => {
+                let ret = match (kind, end) {
+                    (Kind::Ok | Kind::Fail, Some(end)) => moment(end),
+                    _ => NEVER,
+                };
+                part.ops.push(Op { call: moment(at), ret, f, a, b, event: at as u32 });
+                note_version(part, end.map_or(NO_VERSION, |end| columns.version[end]));
+            }
+            Err(reason) => {
+                part.foreign.get_or_insert(reason);
+            }
+        }
+    }
+    if moments.is_some() {
+        for part in &mut parts {
+            sort_by_call(part);
+        }
+    }
+    parts
+}
+
+fn note_version(part: &mut Part, version: i64) {
+    if part.versions.is_empty() && version == NO_VERSION {
+        return;
+    }
+    part.versions.resize(part.ops.len() - 1, NO_VERSION);
+    part.versions.push(version);
+}
+
+fn sort_by_call(part: &mut Part) {
+    if !part.versions.is_empty() {
+        part.versions.resize(part.ops.len(), NO_VERSION);
+        let mut order: Vec<usize> = (0..part.ops.len()).collect();
+        order.sort_by_key(|&at| part.ops[at].call);
+        part.versions = order.iter().map(|&at| part.versions[at]).collect();
+    }
+    part.ops.sort_by_key(|op| op.call);
+}
+
+/// Function names by handle, decoded once.
+#[derive(Default)]
+struct Names {
+    known: Map<u32, Name>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Read,
+    Write,
+    Cas,
+    Delete,
+    Append,
+    Add,
+    Increment,
+    Remove,
+    Contains,
+    Enqueue,
+    Dequeue,
+    Acquire,
+    Release,
+    Other,
+}
+
+impl Names {
+    fn of(&mut self, columns: &Columns, f: Text) -> Name {
+        *self.known.entry(f.0).or_insert_with(|| match &*columns.texts.json(f) {
+            b"\"read\"" | b"\"get\"" => Name::Read,
+            b"\"write\"" | b"\"put\"" => Name::Write,
+            b"\"cas\"" => Name::Cas,
+            b"\"delete\"" => Name::Delete,
+            b"\"append\"" => Name::Append,
+            b"\"add\"" => Name::Add,
+            b"\"increment\"" => Name::Increment,
+            b"\"remove\"" => Name::Remove,
+            b"\"contains\"" => Name::Contains,
+            b"\"enqueue\"" => Name::Enqueue,
+            b"\"dequeue\"" => Name::Dequeue,
+            b"\"acquire\"" => Name::Acquire,
+            b"\"release\"" => Name::Release,
+            _ => Name::Other,
+        })
+    }
+}
+
+type Decoded = Result<Option<(F, u32, u32)>, String>;
+
+fn decode(
+    columns: &Columns,
+    values: &mut Values<'_>,
+    model: Model,
+    name: Name,
+    at: usize,
+    end: Option<usize>,
+    kind: Kind,
+) -> Decoded {
+    // In `kv` an empty string and no value are the same, as in the services that it models.
+    let empty = values.empty;
+    let plain = |text: Text| if model == Model::Kv && text.0 == empty { Text::NULL } else { text };
+    let asked = plain(columns.value[at]);
+    let told = end.map_or(Text::NULL, |end| plain(columns.value[end]));
+    if kind == Kind::Fail {
+        let saw = name == Name::Cas && matches!(model, Model::Register | Model::Kv);
+        let seen = saw && !told.is_null() && told != asked;
+        return Ok(seen.then_some((F::Read, told.0, 0)));
+    }
+    let ok = kind == Kind::Ok;
+    let looked = |f: F, a: u32, b: u32| Ok(ok.then_some((f, a, b)));
+    match (model, name) {
+        (Model::Register | Model::Kv, Name::Read) => looked(F::Read, told.0, 0),
+        (Model::Register | Model::Kv, Name::Write) => Ok(Some((F::Write, asked.0, 0))),
+        (Model::Register | Model::Kv, Name::Delete) => Ok(Some((F::Write, 0, 0))),
+        (Model::Register | Model::Kv, Name::Cas) => match values.pair(asked) {
+            Some((a, b)) => {
+                let (a, b) = (plain(Text(a)).0, plain(Text(b)).0);
+                if a == b {
+                    return Ok(ok.then_some((F::Read, a, 0)));
+                }
+                Ok(Some((F::Cas, a, b)))
+            }
+            None => Err(format!("event {at}: the value of a cas must be [old, new]")),
+        },
+        (Model::Kv, Name::Append) => Ok(Some((F::Append, asked.0, 0))),
+        (Model::Set, Name::Add) => Ok(Some((F::Add, asked.0, 0))),
+        (Model::Set, Name::Remove) => Ok(Some((F::Remove, asked.0, 0))),
+        (Model::Set, Name::Contains) => match &*values.json(told.0) {
+            b"true" => looked(F::Contains, asked.0, 1),
+            b"false" => looked(F::Contains, asked.0, 0),
+            _ if ok => Err(format!("event {at}: contains must answer true or false")),
+            _ => Ok(None),
+        },
+        (Model::Set, Name::Read) if ok => {
+            values.learn_list(told.0);
+            match values.list(told.0) {
+                Some(_) => looked(F::Members, told.0, 0),
+                None => Err(format!("event {at}: a read of a set must see a list")),
+            }
+        }
+        (Model::Set, Name::Read) => Ok(None),
+        (Model::Queue | Model::UnorderedQueue, Name::Enqueue) => Ok(Some((F::Enqueue, asked.0, 0))),
+        (Model::Queue | Model::UnorderedQueue, Name::Dequeue) => {
+            Ok(Some((F::Dequeue, if ok { told.0 } else { 0 }, u32::from(!ok))))
+        }
+        (Model::Counter, Name::Add | Name::Increment) => {
+            let number = values.number(asked.0).ok_or(format!("event {at}: add needs an integer"))?;
+            let (a, b) = halves(number);
+            Ok(Some((F::Increment, a, b)))
+        }
+        (Model::Counter, Name::Read) if ok => {
+            let number = values.number(told.0).ok_or(format!("event {at}: read must see an integer"))?;
+            let (a, b) = halves(number);
+            looked(F::Total, a, b)
+        }
+        (Model::Counter, Name::Read) => Ok(None),
+        (Model::Lock | Model::FencedLock, Name::Acquire) => {
+            let token = if ok && model == Model::FencedLock { told.0 } else { 0 };
+            if token != 0 && values.number(token).is_none() {
+                return Err(format!("event {at}: a fencing token must be an integer"));
+            }
+            Ok(Some((F::Acquire, columns.process[at] as u32, token)))
+        }
+        (Model::Lock | Model::FencedLock, Name::Release) => Ok(Some((F::Release, columns.process[at] as u32, 0))),
+        _ => Err(format!(
+            "event {at}: the model knows no function {}",
+            String::from_utf8_lossy(&columns.texts.json(columns.f[at]))
+        )),
+    }
+}

@@ -1,0 +1,463 @@
+//! The space of a register with read, write and compare-and-set, decided as late as possible.
+//!
+//! A write overwrites whatever was there, so any other open write may have happened right before it, seen by nobody.
+//! Deciding that at once is what makes searches explode. Here it is left open: a configuration remembers the moment
+//! (`hides`) of the last write it let take effect, and an open operation called before that moment, and not done, may
+//! still turn out to have happened just before that write. So when an operation must return it can
+//!
+//! * take effect now, after compare-and-sets from the present state, or after one write and compare-and-sets from it;
+//! * turn out to have been hidden: a write by itself, a read or compare-and-set behind an open write of the value it
+//!   needs and compare-and-sets in between. Such a detour starts with a write and ends before another one, so the
+//!   present state is not touched, and everything in it was open at that moment.
+//!
+//! With equal states, having fewer writes done is better as long as the others can still be hidden, having more reads
+//! done is better, and so is having used fewer operations of unknown outcome. An operation of unknown outcome is used
+//! only where no open one with the same effect, which has to happen anyway, is there.
+
+use super::config::{and, has, set, slots, within, Bits, Config, Trail, Used, HIDDEN};
+use super::Space;
+use crate::hash::Map;
+use crate::ops::{Op, F};
+
+const NONE: u32 = u32::MAX;
+
+/// What is open around one value.
+struct Around<const N: usize> {
+    writes: Vec<u32>,
+    from: Vec<u32>,
+    into: Vec<u32>,
+    reads: Bits<N>,
+    loose_write: u32,
+    loose_from: Vec<u32>,
+    loose_into: Vec<u32>,
+}
+
+impl<const N: usize> Default for Around<N> {
+    fn default() -> Self {
+        Around {
+            writes: Vec::new(),
+            from: Vec::new(),
+            into: Vec::new(),
+            reads: [0; N],
+            loose_write: NONE,
+            loose_from: Vec::new(),
+            loose_into: Vec::new(),
+        }
+    }
+}
+
+/// Operations of unknown outcome with the same effect, in order of their calls.
+struct Class {
+    a: u32,
+    b: u32,
+    ops: Vec<u32>,
+}
+
+/// The open operations on one register. Values are numbered from 0.
+pub struct Register<'a, const N: usize> {
+    ops: &'a [Op],
+    relaxed: bool,
+    around: Vec<Around<N>>,
+    classes: Vec<Class>,
+    class_of: Map<(F, u32, u32), u32>,
+    slot_of: Map<u32, usize>,
+    op_in: Vec<u32>,
+    cas: Bits<N>,
+    writes: Bits<N>,
+    reads: Bits<N>,
+}
+
+/// A way in which something can take effect: an open operation, or one of a class.
+#[derive(Clone, Copy)]
+enum Way {
+    Known(u32),
+    Loose(u32),
+}
+
+impl<'a, const N: usize> Register<'a, N> {
+    /// A register whose operations take `values` different values.
+    #[must_use]
+    pub fn new(ops: &'a [Op], values: usize, relaxed: bool) -> Self {
+        Register {
+            ops,
+            relaxed,
+            around: (0..values).map(|_| Around::default()).collect(),
+            classes: Vec::new(),
+            class_of: Map::default(),
+            slot_of: Map::default(),
+            op_in: vec![NONE; N * 64],
+            cas: [0; N],
+            writes: [0; N],
+            reads: [0; N],
+        }
+    }
+
+    fn op(&self, id: u32) -> &Op {
+        &self.ops[id as usize]
+    }
+
+    fn begin_loose(&mut self, id: u32) {
+        let op = *self.op(id);
+        let next = self.classes.len() as u32;
+        let class = *self.class_of.entry((op.f, op.a, op.b)).or_insert(next);
+        if class == next {
+            self.classes.push(Class { a: op.a, b: op.b, ops: Vec::new() });
+            if op.f == F::Write {
+                self.around[op.a as usize].loose_write = class;
+            } else {
+                self.around[op.a as usize].loose_from.push(class);
+                self.around[op.b as usize].loose_into.push(class);
+            }
+        }
+        self.classes[class as usize].ops.push(id);
+    }
+
+    /// The operation of the class that would be used next, if one called before `by` is left.
+    fn loose(&self, class: u32, used: &Used, by: u32) -> Option<u32> {
+        let ops = &self.classes[class as usize].ops;
+        let count = if self.relaxed { 0 } else { used.of(class) as usize };
+        ops.get(count).copied().filter(|&op| self.op(op).call < by)
+    }
+
+    fn undone(&self, id: u32, done: &Bits<N>) -> bool {
+        !has(done, self.slot_of[&id])
+    }
+
+    /// The ways to write `value` with operations called before `by`.
+    fn writing(&self, value: u32, config: &Config<N>, by: u32) -> Option<Way> {
+        let around = &self.around[value as usize];
+        let known = around.writes.iter().find(|&&id| self.op(id).call < by && self.undone(id, &config.done));
+        if let Some(&id) = known {
+            return Some(Way::Known(id));
+        }
+        if around.loose_write == NONE {
+            return None;
+        }
+        self.loose(around.loose_write, &config.used, by).map(|_| Way::Loose(around.loose_write))
+    }
+
+    /// The compare-and-sets from (or into) `value` that could take effect, called before `by`.
+    fn swaps(&self, value: u32, forward: bool, config: &Config<N>, by: u32, out: &mut Vec<(u32, Way)>) {
+        let around = &self.around[value as usize];
+        let (known, loose) = if forward {
+            (&around.from, &around.loose_from)
+        } else {
+            (&around.into, &around.loose_into)
+        };
+        let first = out.len();
+        for &id in known {
+            let op = self.op(id);
+            let other = if forward { op.b } else { op.a };
+            if op.call < by
+                && self.undone(id, &config.done)
+                && !out[first..].iter().any(|&(taken, _)| taken == other)
+            {
+                out.push((other, Way::Known(id)));
+            }
+        }
+        let last = out.len();
+        for &class in loose {
+            let Class { a, b, .. } = self.classes[class as usize];
+            let other = if forward { b } else { a };
+            if !out[first..last].iter().any(|&(taken, _)| taken == other)
+                && self.loose(class, &config.used, by).is_some()
+            {
+                out.push((other, Way::Loose(class)));
+            }
+        }
+    }
+
+    /// Let an operation take effect; `mark` is `HIDDEN` in a detour.
+    fn take(&self, config: &mut Config<N>, way: Way, mark: u32, trail: &mut Trail) {
+        match way {
+            Way::Known(id) => {
+                set(&mut config.done, self.slot_of[&id]);
+                config.node = trail.step(config.node, id | mark);
+            }
+            Way::Loose(class) => {
+                if self.relaxed {
+                    return;
+                }
+                let count = config.used.of(class) as usize;
+                let id = self.classes[class as usize].ops[count];
+                config.used = config.used.and(class);
+                config.cost += 1;
+                config.node = trail.step(config.node, id | mark);
+            }
+        }
+    }
+
+    /// Reads of `value` called before `by` take effect.
+    fn look(&self, config: &mut Config<N>, value: u32, by: u32, mark: u32, trail: &mut Trail) {
+        let reads = self.around[value as usize].reads;
+        let fitting: Bits<N> = std::array::from_fn(|i| reads[i] & !config.done[i]);
+        if fitting == [0; N] {
+            return;
+        }
+        for slot in slots(&fitting) {
+            let id = self.op_in[slot];
+            if self.op(id).call < by {
+                set(&mut config.done, slot);
+                config.node = trail.step(config.node, id | mark);
+            }
+        }
+    }
+
+    /// The values from which compare-and-sets lead to `value`, itself included.
+    fn leading_to(&self, value: u32, config: &Config<N>) -> Vec<u32> {
+        let mut reach = vec![value];
+        let (mut next, mut swaps) = (0, Vec::new());
+        while next < reach.len() {
+            swaps.clear();
+            self.swaps(reach[next], false, config, u32::MAX, &mut swaps);
+            for &(from, _) in &swaps {
+                if !reach.contains(&from) {
+                    reach.push(from);
+                }
+            }
+            next += 1;
+        }
+        reach
+    }
+
+    fn write_moves(&self, from: &Config<N>, goal: u32, now: u32, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+        let op = self.op(goal);
+        if op.f == F::Write {
+            let mut next = from.clone();
+            next.state = op.a;
+            next.hides = now;
+            self.take(&mut next, Way::Known(goal), 0, trail);
+            self.look(&mut next, op.a, u32::MAX, 0, trail);
+            out.push(next);
+            return;
+        }
+        for value in self.leading_to(op.a, from) {
+            if let Some(way) = self.writing(value, from, u32::MAX) {
+                let mut next = from.clone();
+                next.state = value;
+                next.hides = now;
+                self.take(&mut next, way, 0, trail);
+                self.look(&mut next, value, u32::MAX, 0, trail);
+                out.push(next);
+            }
+        }
+    }
+
+    /// The goal turns out to have happened before the last write.
+    fn detours(&self, from: &Config<N>, goal: u32, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+        let op = *self.op(goal);
+        let way = Way::Known(goal);
+        match op.f {
+            F::Write => self.follow(from, &[(op.a, way)], trail, out),
+            F::Cas => {
+                let mut base = from.clone();
+                set(&mut base.done, self.slot_of[&goal]);
+                self.sources(from, &base, op.a, &mut vec![(op.b, way)], &mut vec![op.a], trail, out);
+            }
+            _ => self.sources(from, from, op.a, &mut Vec::new(), &mut vec![op.a], trail, out),
+        }
+    }
+
+    /// Walk backwards from `value` to a write. `later` are the steps behind, last first; `base` has them taken;
+    /// `visited` are the values since the last step that had to happen anyway.
+    fn sources(
+        &self,
+        from: &Config<N>,
+        base: &Config<N>,
+        value: u32,
+        later: &mut Vec<(u32, Way)>,
+        visited: &mut Vec<u32>,
+        trail: &mut Trail,
+        out: &mut Vec<Config<N>>,
+    ) {
+        if let Some(way) = self.writing(value, base, from.hides) {
+            later.push((value, way));
+            let steps: Vec<(u32, Way)> = later.iter().rev().copied().collect();
+            self.follow(from, &steps, trail, out);
+            later.pop();
+        }
+        let mut swaps = Vec::new();
+        self.swaps(value, false, base, from.hides, &mut swaps);
+        for (before, way) in swaps {
+            let known = matches!(way, Way::Known(_));
+            if !known && visited.contains(&before) {
+                continue;
+            }
+            let mut next = base.clone();
+            match way {
+                Way::Known(id) => set(&mut next.done, self.slot_of[&id]),
+                Way::Loose(class) if !self.relaxed => next.used = next.used.and(class),
+                Way::Loose(_) => {}
+            }
+            let mut fresh = if known { vec![before] } else { visited.clone() };
+            if !known {
+                fresh.push(before);
+            }
+            later.push((value, way));
+            self.sources(from, &next, before, later, &mut fresh, trail, out);
+            later.pop();
+        }
+    }
+
+    /// Take a detour's steps, first to last, and every way to prolong it that serves something.
+    fn follow(&self, from: &Config<N>, steps: &[(u32, Way)], trail: &mut Trail, out: &mut Vec<Config<N>>) {
+        let mut config = from.clone();
+        let mut value = 0;
+        for &(to, way) in steps {
+            self.take(&mut config, way, HIDDEN, trail);
+            self.look(&mut config, to, from.hides, HIDDEN, trail);
+            value = to;
+        }
+        self.prolong(&config, value, &mut vec![value], trail, out);
+        out.push(config);
+    }
+
+    fn prolong(
+        &self,
+        config: &Config<N>,
+        value: u32,
+        visited: &mut Vec<u32>,
+        trail: &mut Trail,
+        out: &mut Vec<Config<N>>,
+    ) {
+        let mut swaps = Vec::new();
+        self.swaps(value, true, config, config.hides, &mut swaps);
+        for (to, way) in swaps {
+            let known = matches!(way, Way::Known(_));
+            if !known && visited.contains(&to) {
+                continue;
+            }
+            let mut next = config.clone();
+            self.take(&mut next, way, HIDDEN, trail);
+            let before = next.done;
+            self.look(&mut next, to, config.hides, HIDDEN, trail);
+            let mut fresh = if known { vec![to] } else { visited.clone() };
+            if !known {
+                fresh.push(to);
+            }
+            self.prolong(&next, to, &mut fresh, trail, out);
+            if known || next.done != before {
+                out.push(next);
+            }
+        }
+    }
+}
+
+impl<const N: usize> Space<N> for Register<'_, N> {
+    fn begin(&mut self, id: u32) -> bool {
+        let op = *self.op(id);
+        if op.open() {
+            self.begin_loose(id);
+            return false;
+        }
+        let slot = self.op_in.iter().position(|&op| op == NONE).expect("the width was measured");
+        self.op_in[slot] = id;
+        self.slot_of.insert(id, slot);
+        let ops = self.ops;
+        let by_return = |list: &mut Vec<u32>| {
+            let at = list.partition_point(|&other| ops[other as usize].ret < op.ret);
+            list.insert(at, id);
+        };
+        match op.f {
+            F::Write => {
+                by_return(&mut self.around[op.a as usize].writes);
+                set(&mut self.writes, slot);
+            }
+            F::Cas => {
+                by_return(&mut self.around[op.a as usize].from);
+                by_return(&mut self.around[op.b as usize].into);
+                set(&mut self.cas, slot);
+            }
+            _ => {
+                set(&mut self.around[op.a as usize].reads, slot);
+                set(&mut self.reads, slot);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn end(&mut self, id: u32) {
+        let op = *self.op(id);
+        let slot = self.slot_of.remove(&id).expect("open");
+        self.op_in[slot] = NONE;
+        let around = &mut self.around;
+        match op.f {
+            F::Write => around[op.a as usize].writes.retain(|&other| other != id),
+            F::Cas => {
+                around[op.a as usize].from.retain(|&other| other != id);
+                around[op.b as usize].into.retain(|&other| other != id);
+            }
+            _ => super::config::clear(&mut around[op.a as usize].reads, slot),
+        }
+        for bits in [&mut self.cas, &mut self.writes, &mut self.reads] {
+            super::config::clear(bits, slot);
+        }
+    }
+
+    fn slot(&self, op: u32) -> usize {
+        self.slot_of[&op]
+    }
+
+    fn settle(&mut self, config: &mut Config<N>, trail: &mut Trail) {
+        self.look(config, config.state, u32::MAX, 0, trail);
+    }
+
+    fn moves(&mut self, from: &Config<N>, goal: u32, fresh: bool, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+        let now = self.op(goal).ret;
+        let wrote = from.hides == now;
+        if !wrote {
+            self.write_moves(from, goal, now, trail, out);
+        }
+        if fresh && self.op(goal).call < from.hides {
+            self.detours(from, goal, trail, out);
+        }
+        let mut swaps = Vec::new();
+        self.swaps(from.state, true, from, u32::MAX, &mut swaps);
+        for (to, way) in swaps {
+            let mut next = from.clone();
+            next.state = to;
+            self.take(&mut next, way, 0, trail);
+            self.look(&mut next, to, u32::MAX, 0, trail);
+            out.push(next);
+        }
+    }
+
+    fn alike(&self, config: &Config<N>, now: u32) -> (u32, [u64; N]) {
+        (config.state << 1 | u32::from(config.hides == now), and(&config.done, &self.cas))
+    }
+
+    fn dominates(&self, a: &Config<N>, b: &Config<N>) -> bool {
+        if a.hides < b.hides || a.cost > b.cost || a.state != b.state {
+            return false;
+        }
+        let (a_writes, b_writes) = (and(&a.done, &self.writes), and(&b.done, &self.writes));
+        if !within(&a_writes, &b_writes) || !within(&and(&b.done, &self.reads), &a.done) {
+            return false;
+        }
+        let more: Bits<N> = std::array::from_fn(|i| b_writes[i] & !a_writes[i]);
+        slots(&more).all(|slot| self.op(self.op_in[slot]).call < a.hides) && a.used.at_most(&b.used)
+    }
+
+    fn order(&self, trail: &[u32]) -> Vec<u32> {
+        // One run per write that took effect openly; what was hidden goes to the end of the run before it.
+        let mut runs: Vec<Vec<u32>> = vec![Vec::new()];
+        for &step in trail {
+            let id = step & !HIDDEN;
+            if step & HIDDEN != 0 {
+                let before = runs.len() - 2;
+                runs[before].push(id);
+                continue;
+            }
+            if self.op(id).f == F::Write {
+                runs.push(Vec::new());
+            }
+            runs.last_mut().expect("never empty").push(id);
+        }
+        runs.concat()
+    }
+
+    fn bytes(&self) -> usize {
+        self.around.len() * std::mem::size_of::<Around<N>>()
+    }
+}
