@@ -63,11 +63,8 @@ class History:
         Operations are put in order by their events' indexes. Raises `HistoryError` as `read` does; its line is the
         event's position + 1.
         """
-        items: list[Any]
-        if hasattr(events, "to_dict"):
-            items = frames.events_of(cast("pd.DataFrame", events))
-        else:
-            items = list(events)
+        is_frame = hasattr(events, "to_dict")
+        items: list[Any] = frames.events_of(cast("pd.DataFrame", events)) if is_frame else list(events)
         handle = Handle("jsonl")
         if items and isinstance(items[0], Operation):
             items = _unfold(items)

@@ -14,7 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-_MISSING: Final = "the native core of quorate is not built: run `maturin develop --release` in a checkout, or `pip install .`"
+_MISSING: Final = (
+    "the native core is not built: run `maturin develop --release` in a checkout, or `pip install .`"
+)
 _REFUSED: Final = 1
 _POLL_S: Final = 0.1
 # Number and element type of each column, as quorate_history_column counts them.

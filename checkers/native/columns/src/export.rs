@@ -2,8 +2,10 @@
 
 use crate::json::{self, Value};
 use crate::reader::Format;
-use crate::{keyed, Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
+use crate::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
 use std::ops::Range;
+
+pub use crate::keyed::can_join;
 
 /// Writes ranges of one history's events.
 pub struct Writer<'a> {
@@ -14,10 +16,11 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer of JSON lines or EDN; None for a format that is only read.
+    /// A writer of JSON lines or EDN; None for a format that is only read. `can_join` is the answer of the function
+    /// of that name, which looks at the whole history and so is asked once, however many ranges are written.
     #[must_use]
-    pub fn new(columns: &'a Columns, format: Format) -> Option<Self> {
-        let joined = format == Format::Edn && keyed::can_join(columns);
+    pub fn new(columns: &'a Columns, format: Format, can_join: impl FnOnce() -> bool) -> Option<Self> {
+        let joined = format == Format::Edn && can_join();
         (format != Format::Text).then_some(Writer { columns, format, joined })
     }
 

@@ -177,7 +177,7 @@ impl Reader {
         }
         // The rest is short as a rule; it is copied so that the chunk needs not live on.
         self.rest.extend_from_slice(rest);
-        self.patience = if used == 0 { self.rest.len() * 2 } else { 0 };
+        self.patience = if used == 0 { (self.rest.len() * 2).min(EVENT_BYTES_MAX + 1) } else { 0 };
         Ok(())
     }
 
@@ -263,15 +263,21 @@ impl Reader {
         if let Some(rest) = all.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.is_empty()) {
             all = rest.to_vec();
         }
-        // A line's end lets the last token be seen as complete where nothing can follow it.
-        let cut_text = self.format == Some(Format::Text) && !all.is_empty();
-        all.push(b'\n');
-        let used = match self.events(&all) {
-            Ok(used) => used,
-            // A text line that was cut cannot be told from a bad one by its syntax.
-            Err(_) if cut_text && !self.is_empty() => 0,
-            Err(error) => return Err(error),
-        };
+        let mut used = 0;
+        if self.format != Some(Format::Text) {
+            used = self.events(&all)?;
+        }
+        // A text line may end without a line's end, and so may a comment; elsewhere a token that nothing follows may
+        // be the half of a longer one.
+        let last = all[used..].rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        if self.format == Some(Format::Text) || last.trim_ascii_start().starts_with(b";") {
+            all.push(b'\n');
+            used += match self.events(&all[used..]) {
+                // A text line that was cut cannot be told from a bad one by its syntax.
+                Err(_) if self.format == Some(Format::Text) && !self.is_empty() => 0,
+                result => result?,
+            };
+        }
         self.truncated = !all[used..].iter().all(u8::is_ascii_whitespace)
             || matches!(self.array, Array::Opened | Array::Event | Array::Comma);
         Ok(std::mem::take(&mut self.builder).finish())

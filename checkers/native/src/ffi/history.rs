@@ -4,11 +4,13 @@ use super::{guarded, slice};
 use columns::json::Value;
 use columns::reader::Format;
 use columns::{export, Columns, Reader, Text};
+use std::sync::OnceLock;
 
 /// A history: being read, or finished.
 pub struct History {
     reader: Reader,
     columns: Option<Columns>,
+    joined: OnceLock<bool>,
 }
 
 impl History {
@@ -34,7 +36,7 @@ pub unsafe extern "C" fn quorate_history_new(format: *const u8, length: usize) -
     if format.is_none() && !name.is_empty() {
         return std::ptr::null_mut();
     }
-    Box::into_raw(Box::new(History { reader: Reader::new(format), columns: None }))
+    Box::into_raw(Box::new(History { reader: Reader::new(format), columns: None, joined: OnceLock::new() }))
 }
 
 /// Free a history. Its columns' pointers end here.
@@ -183,9 +185,12 @@ pub unsafe extern "C" fn quorate_history_write(
     // SAFETY: the caller vouches for the pointers.
     unsafe {
         guarded(out, out_length, || {
-            let columns = (*history).columns()?;
+            let history = &*history;
+            let columns = history.columns()?;
+            let can_join = || *history.joined.get_or_init(|| export::can_join(columns));
             let name = String::from_utf8_lossy(slice(format, format_length)).into_owned();
-            let writer = Format::named(&name).and_then(|format| export::Writer::new(columns, format));
+            let writer =
+                Format::named(&name).and_then(|format| export::Writer::new(columns, format, can_join));
             let writer = writer.ok_or_else(|| format!("histories are not written as \"{name}\""))?;
             let end = end.min(columns.len());
             let mut bytes = Vec::new();
