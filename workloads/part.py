@@ -70,12 +70,22 @@ class Used:
         """Take note of a key."""
         self._keys[key] = None
 
+    @property
+    def keys(self) -> list[Any]:
+        """All keys used so far."""
+        return list(self._keys)
+
     def read_each(self, f: str) -> Generator:
         """Return the final reads: `f` on every key used, each until it is ok, at most ten times."""
-        return deferred(lambda: retrying([Invocation(f, key) for key in self._keys], _FINAL_TRIES))
+        return deferred(lambda: retrying([Invocation(f, key) for key in self.keys], _FINAL_TRIES))
 
 
 def threads_for(clients: int, wanted: int | None) -> int:
     """Return how many threads share a key: what was asked for, else up to five, so that operations do overlap."""
     usual = 5
     return min(wanted or usual, clients)
+
+
+def weights(*shares: float) -> list[int]:
+    """Return integer weights for `mix` in proportion to the shares."""
+    return [round(share * 1000) for share in shares]

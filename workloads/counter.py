@@ -1,0 +1,72 @@
+"""Counters: amounts are added and sums are read; every sum must be one that some order of the additions gives.
+
+Sees: lost additions, additions applied twice, stale sums. Cannot see: two mistakes that cancel each other out between
+two reads, anything across keys. Amounts are distinct powers of two in turn, so that sums tell additions apart.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from checkers.linearizable import Linearizable
+from harness.capabilities import Counters
+from harness.generators import Draws, Generator, Invocation, by_key, each, mix, repeat
+from harness.outcome import Reply
+from harness.workload import Workload, WorkloadOptions
+from workloads.part import Count, Share, Used, threads_for, weights, workload
+
+_POWERS = 20
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of `counter`."""
+
+    read_share: Annotated[Share, Meta(description="share of operations that read the sum")] = 0.4
+    ops_per_key: Annotated[
+        Count, Meta(description="operations after which a counter is left for a fresh one")
+    ] = 100
+    threads_per_key: Annotated[Count | None, Meta(description="clients that share a counter")] = None
+    keys: Annotated[Count | None, Meta(description="counters in all; the run ends when they are used up")] = (
+        None
+    )
+
+
+@workload("counter", Settings)
+def counter(options: WorkloadOptions, settings: Settings) -> Workload:
+    """Make it."""
+    used = Used()
+    add, read = weights(1 - settings.read_share, settings.read_share)
+
+    async def perform(client: Counters, invocation: Invocation) -> Reply:
+        key: str = invocation.key
+        used.add(key)
+        if invocation.f == "add":
+            return await client.increment(key, invocation.value)
+        return await client.value(key)
+
+    def amount(n: int, _draws: Draws) -> Invocation:
+        return Invocation("add", None, 1 << n % _POWERS)
+
+    def on_key(_key: str, rng: Random) -> Generator:
+        return mix((add, each(amount)), (read, repeat(Invocation("read"))), rng=rng)
+
+    return Workload(
+        name="counter",
+        needs=(Counters,),
+        operations=by_key(
+            on_key,
+            rng=options.rng,
+            threads_per_key=threads_for(options.clients, settings.threads_per_key),
+            operations_per_key=settings.ops_per_key,
+            keys=settings.keys,
+        ),
+        perform=perform,
+        final=used.read_each("read"),
+        must_hold=(Linearizable(model="counter", per_key=True),),
+        model="counter",
+        functions=("add", "read"),
+    )
