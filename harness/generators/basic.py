@@ -260,6 +260,7 @@ class Mapped(Generator, frozen=True, gc=False):
     """Operations changed by a function; see `mapped`."""
 
     change: Callable[[Invocation], Invocation]
+    restore: Callable[[Event], Event] | None
     child: Generator
 
     def next(self, ctx: Context) -> Step | None:
@@ -273,17 +274,29 @@ class Mapped(Generator, frozen=True, gc=False):
                 decision = Offer(self.change(decision.invocation), decision.thread)
             except Exception as error:
                 raise blame(self, ctx, error) from error
-        return decision, Mapped(self.change, child)
+        return decision, Mapped(self.change, self.restore, child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
-        child = self.child.update(ctx, event)
-        return self if child is self.child else Mapped(self.change, child)
+        """Tell the child, in its own words."""
+        try:
+            told = event if self.restore is None else self.restore(event)
+        except Exception as error:
+            raise blame(self, ctx, error) from error
+        child = self.child.update(ctx, told)
+        return self if child is self.child else Mapped(self.change, self.restore, child)
 
 
-def mapped(change: Callable[[Invocation], Invocation], source: Source) -> Generator:
-    """Change every operation of the source with a pure function."""
-    return Mapped(change, generator(source))
+def mapped(
+    change: Callable[[Invocation], Invocation],
+    source: Source,
+    restore: Callable[[Event], Event] | None = None,
+) -> Generator:
+    """Change every operation of the source with a pure function.
+
+    `restore` undoes the change on completions before the source is told of them; a source that knows its operations
+    again by their key or function (`by_key`, `reactive`) needs it.
+    """
+    return Mapped(change, restore, generator(source))
 
 
 class Filtered(Generator, frozen=True, gc=False):
