@@ -1,0 +1,111 @@
+"""The boundary to the native core: errors, memory, threads."""
+
+import gc
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from harness.history import Event, History, HistoryError, native
+from harness.history.columns import NO_VERSION, NONE
+
+
+def history(count=4):
+    return History.of([Event(i, i, i, "invoke", "w", key="k", value=[i, "é"]) for i in range(count)])
+
+
+def test_columns_outlive_their_history():
+    columns = history(1000).columns
+    time = columns.time
+    value = columns.value
+    text = columns.text
+    del columns
+    gc.collect()
+    junk = [history(1000) for _ in range(20)]
+    assert time.tolist() == list(range(1000))
+    assert text(value[7]) == [7, "é"]
+    assert len(junk) == 20
+
+
+def test_columns_cannot_be_written():
+    with pytest.raises(ValueError, match="read-only"):
+        history().columns.time[0] = 5
+
+
+def test_what_is_absent():
+    columns = history().columns
+    assert (columns.pair == NONE).all()
+    assert (columns.version == NO_VERSION).all()
+    assert columns.text(columns.node[0]) is None
+    assert columns.text(0) is None
+
+
+def test_a_handle_of_another_history_is_refused():
+    with pytest.raises(HistoryError, match="no text"):
+        history().columns.text(10_000)
+    with pytest.raises(HistoryError, match="no text"):
+        history().columns.texts(np.array([1, 10_000], dtype=np.uint32))
+
+
+def test_an_unfinished_history_has_no_columns():
+    handle = native.Handle()
+    handle.feed(b'{"process":0,"type":"invoke","f":"w"}\n')
+    assert len(handle) == 0
+    with pytest.raises(HistoryError, match="not finished"):
+        handle.write("jsonl", 0, 1)
+    with pytest.raises(HistoryError, match="not finished"):
+        native.check(handle, {"engine": "linear"})
+
+
+def test_an_error_stays():
+    handle = native.Handle("jsonl")
+    for _ in range(2):
+        with pytest.raises(HistoryError, match="line 1"):
+            handle.feed(b"nonsense\n")
+    with pytest.raises(HistoryError, match="line 1"):
+        handle.finish()
+
+
+def test_unknown_engines_and_formats_are_refused(tmp_path):
+    with pytest.raises(HistoryError, match='no engine "magic"'):
+        native.check(history(), {"engine": "magic"})
+    with pytest.raises(HistoryError, match='not written as "csv"'):
+        history().write(tmp_path / "a", "csv")
+    with pytest.raises(HistoryError, match="not written"):
+        history().handle.write("text", 0, 1)
+
+
+def test_events_by_position_and_by_index():
+    part = History.of(history(6).events()[2:])
+    assert part.event(0).index == 2
+    assert part.position(5) == 3
+    with pytest.raises(KeyError):
+        part.position(1)
+    with pytest.raises(IndexError):
+        part.event(4)
+
+
+def test_a_missing_core_says_how_to_build_it():
+    code = (
+        "import sys; sys.modules['harness._native'] = None\n"
+        "from harness.history import Event, History, NativeMissingError\n"
+        "try: History.of([])\n"
+        "except NativeMissingError as error: print(error)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "maturin develop --release" in out.stdout
+
+
+def test_parquet(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs the extra quorate[arrow]")
+    history(3).write(tmp_path / "a.parquet", "parquet")
+    table = parquet.read_table(tmp_path / "a.parquet").to_pydict()
+    assert table["value"] == ['[0,"é"]', '[1,"é"]', '[2,"é"]']
+    assert table["process"] == [0, 1, 2]
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(HistoryError, match="quorate\\[arrow\\]"):
+        history().write(tmp_path / "a.parquet", "parquet")
