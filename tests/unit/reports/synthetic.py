@@ -112,7 +112,7 @@ class _History:
         process = list(range(self.clients))
         state: dict[str, int] = {}
         older: dict[str, int] = {}
-        plant_at, revision = int(operations * 0.2), 5
+        plant_at, revision, after = int(operations * 0.2), 5, 0
         for number in range(operations):
             begin = int(number * step + rng.random() * step * 0.6)
             # The next client that is free, as a runner would pick; with all of them waiting, the first to be so.
@@ -132,7 +132,9 @@ class _History:
             planted = number in (plant_at, plant_at + 1, plant_at + 2)
             if planted and kind == "register":
                 key, fault, took = "k7", None, int(2e6 + 1e6 * (number - plant_at))
-                begin = int(plant_at * step) + (number - plant_at) * int(3e6)
+                # One after the other, by clients that are free: nothing may be wrong but the value read.
+                begin = max(begin, after + 500_000, free[client] + 1000)
+                after = begin + took
                 f = ("write", "write", "read")[number - plant_at]
             if f == "write":
                 asked = HOSTILE if self.hostile and number % 40 == 0 else number
