@@ -1,0 +1,266 @@
+"""Say in a sentence, in words of the model, which operation of a minimal counterexample could not have happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Self
+
+import msgspec
+
+from harness.history import History
+
+_NS: Final = 1e9
+_INFINITE: Final = float("inf")
+# Sentences list at most this many operations.
+_LISTED_MAX: Final = 6
+
+Seen = Callable[[Any], bool]
+Named = tuple[str, str]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One operation of the counterexample. `returned` is infinite and `kind` is `info` where nobody knows."""
+
+    position: int
+    process: int | str
+    f: str
+    argument: Any
+    result: Any
+    kind: str
+    called: float
+    returned: float
+
+    @classmethod
+    def of(cls, history: History, call: int, end: int | None) -> Self:
+        """Read it from the history, by the positions of its events."""
+        event = history.event(call)
+        done = None if end is None else history.event(end)
+        # A refused compare-and-set that says what it saw is a read.
+        f = "read" if done is not None and done.type == "fail" else event.f
+        return cls(
+            position=call,
+            process=event.process,
+            f=f,
+            argument=event.value,
+            result=None if done is None else done.value,
+            kind="info" if done is None else "ok",
+            called=event.time / _NS,
+            returned=_INFINITE if done is None else done.time / _NS,
+        )
+
+    @property
+    def who(self) -> str:
+        """The client, as people write it."""
+        return f"p{self.process}"
+
+    @property
+    def when(self) -> str:
+        """When the answer came."""
+        return f"at {self.called if self.kind == 'info' else self.returned:.3f} s"
+
+    @property
+    def found(self) -> Any:
+        """The value that it certainly saw: a read's result, or what a compare-and-set replaced."""
+        return self.argument[0] if self.f == "cas" else self.result
+
+    @property
+    def left(self) -> Any:
+        """The value that it leaves."""
+        return self.argument[1] if self.f == "cas" else None if self.f == "delete" else self.argument
+
+    def words(self) -> str:
+        """The operation in words."""
+        what = {
+            "read": f"read {say(self.result)}",
+            "write": f"wrote {say(self.argument)}",
+            "delete": "deleted the value",
+            "contains": f"found {say(self.argument)} {'there' if self.result else 'missing'}",
+            "enqueue": f"enqueued {say(self.argument)}",
+            "add": f"added {say(self.argument)}",
+            "increment": f"added {say(self.argument)}",
+            "remove": f"removed {say(self.argument)}",
+            "acquire": "took the lock" + ("" if self.result is None else f" (token {say(self.result)})"),
+            "release": "gave the lock back",
+            "append": f"appended {say(self.argument)}",
+        }.get(self.f, f"{self.f} {say(self.argument)}")
+        if self.f == "cas":
+            what = f"changed {say(self.argument[0])} to {say(self.argument[1])}"
+        if self.f == "dequeue":
+            what = "found the queue empty" if self.result is None else f"dequeued {say(self.result)}"
+        if self.kind == "info":
+            return f"{self.who} {self.f} {say(self.argument)} (outcome unknown)"
+        return f"{self.who} {what}"
+
+
+def say(value: Any) -> str:
+    """A value as people write it; null is "nothing"."""
+    return "nothing" if value is None else msgspec.json.encode(value).decode()
+
+
+def explain(model: str, told: Sequence[Told], culprit: int, seen: Seen) -> Named:
+    """Name the anomaly and say what happened. `seen` tells whether a value was ever read in the whole history."""
+    bad = next((one for one in told if one.position == culprit), told[-1])
+    others = [one for one in told if one is not bad]
+    family = {
+        "register": _register,
+        "cas-register": _register,
+        "kv": _register,
+        "queue": _queue,
+        "unordered-queue": _queue,
+        "set": _set,
+        "counter": _counter,
+        "lock": _lock,
+        "fenced-lock": _lock,
+    }[model]
+    return family(bad, others, seen) or _general(bad, others)
+
+
+def _general(bad: Told, others: Sequence[Told]) -> Named:
+    listed = ", ".join(f"{one.words()} {one.when}" for one in others[:_LISTED_MAX])
+    more = f" and {len(others) - _LISTED_MAX} more" if len(others) > _LISTED_MAX else ""
+    return "no order", f"{bad.words()} {bad.when}, which fits no order with: {listed}{more}"
+
+
+def _register(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
+    if bad.f not in ("read", "cas") or any(one.f == "append" for one in others):
+        return _unread(bad, others)
+    value = bad.found
+    start = f"{bad.words()} {bad.when}"
+    writers = [one for one in others if one.f in ("write", "cas", "delete") and one.left == value]
+    if not writers and value is not None:
+        return "phantom value", f"{start}, but nobody had ever written {say(value)}"
+    if bad.f == "cas":
+        twice = [one for one in others if one.f == "cas" and one.found == value and one.kind == "ok"]
+        if twice and len(writers) <= 1:
+            other = twice[0]
+            return "double cas", (
+                f"{start}, but {other.words()} {other.when} as well, and {say(value)} was written only once"
+            )
+    if writers and min(one.called for one in writers) >= bad.returned:
+        return "future value", f"{start}, but {say(value)} was first asked to be written after that"
+    over = [one for one in others if one.kind == "ok" and _shows(one) != value and one.returned <= bad.called]
+    over.sort(key=lambda one: one.returned)
+    if not over:
+        return None
+    return _stale(start, value, bad, over, seen)
+
+
+def _shows(one: Told) -> Any:
+    return one.result if one.f == "read" else one.left
+
+
+def _stale(start: str, value: Any, bad: Told, over: Sequence[Told], seen: Seen) -> Named:
+    newest = over[-1]
+    now = _shows(newest)
+    readers = [one for one in over if one.f == "read" and one.result == now]
+    writer = next((one for one in over if one.f != "read" and one.left == now), None)
+    facts = [f"written by {writer.who}"] if writer else []
+    facts += [f"read by {one.who}" for one in readers[:2]]
+    lost = writer is not None and not readers and not seen(now)
+    name = "lost write" if lost else "stale read" if bad.f == "read" else "stale cas"
+    if now is None:
+        facts = facts or ["so"]
+        return name, f"{start}, but {newest.words()} {newest.when}, before {bad.who} asked"
+    tail = f", and nobody ever read {say(now)}" if lost else ""
+    return name, f"{start}, but {say(now)} had been {' and '.join(facts)} before {bad.who} asked{tail}"
+
+
+def _unread(bad: Told, others: Sequence[Told]) -> Named | None:
+    """The last to return is a write: reads around it contradict each other."""
+    readers = [one for one in others if one.f == "read"]
+    if bad.f not in ("write", "delete") or not readers:
+        return None
+    name, sentence = _general(bad, others)
+    return ("reordered reads" if len(readers) > 1 else name), sentence
+
+
+def _queue(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
+    del seen
+    if bad.f == "dequeue":
+        start = f"{bad.words()} {bad.when}"
+        held = [one for one in others if one.f == "enqueue" and one.kind == "ok"]
+        taken = [one for one in others if one.f == "dequeue" and one.kind == "ok"]
+        if bad.result is None:
+            if len(held) > sum(one.result is not None for one in taken):
+                return "false empty", f"{start}, but {held[0].words()} {held[0].when} and it was still there"
+            return "false empty", f"{start}, but at no moment was it empty"
+        if any(one.result == bad.result for one in taken):
+            other = next(one for one in taken if one.result == bad.result)
+            return "duplicate dequeue", f"{start}, but {other.who} had already dequeued it {other.when}"
+        source = [one for one in others if one.f == "enqueue" and one.argument == bad.result]
+        if not source:
+            return "phantom value", f"{start}, but nobody had ever enqueued it"
+        if min(one.called for one in source) >= bad.returned:
+            return "future value", f"{start}, but it was first asked to be enqueued after that"
+        return _queue_order(start, bad, held, taken)
+    return None
+
+
+def _queue_order(start: str, bad: Told, held: Sequence[Told], taken: Sequence[Told]) -> Named | None:
+    came = next((one for one in held if one.argument == bad.result), None)
+    ahead = [one for one in held if came and one.argument != bad.result and one.returned <= came.called]
+    for one in ahead:
+        if not any(other.result == one.argument for other in taken):
+            return "lost element", f"{start}, but {one.words()} {one.when}, ahead of it, and nobody dequeued that"
+    behind = next((one for one in taken if one.returned <= bad.called), None)
+    if behind:
+        return "reordered queue", f"{start}, after {behind.words()} {behind.when}, which had been enqueued later"
+    return None
+
+
+def _set(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
+    del seen
+    start = f"{bad.words()} {bad.when}"
+    if bad.f == "contains":
+        added = [one for one in others if one.f == "add" and one.argument == bad.argument]
+        removed = [one for one in others if one.f == "remove" and one.argument == bad.argument]
+        if bad.result and not added:
+            return "phantom element", f"{start}, but nobody had ever added it"
+        if not bad.result and added and not removed:
+            return "lost element", f"{start}, but {added[0].words()} {added[0].when} and nobody removed it"
+        last = max([*added, *removed], key=lambda one: one.called, default=None)
+        return None if last is None else ("stale read", f"{start}, but {last.words()} {last.when}")
+    if bad.f == "read":
+        elements = set(map(say, bad.result or ()))
+        added = [one for one in others if one.f == "add"]
+        phantom = elements - {say(one.argument) for one in added}
+        if phantom:
+            return "phantom element", f"{start}, but nobody had ever added {', '.join(sorted(phantom))}"
+        missing = [one for one in added if say(one.argument) not in elements and one.returned <= bad.called]
+        if missing:
+            one = missing[0]
+            return "lost element", f"{start} without {say(one.argument)}, which {one.who} had added {one.when}"
+    return None
+
+
+def _counter(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
+    del seen
+    if bad.f != "read":
+        return None
+    start = f"{bad.words()} {bad.when}"
+    adds = [one for one in others if one.f != "read"]
+    sure = sum(one.argument for one in adds if one.returned <= bad.called)
+    most = sum(one.argument for one in adds if one.called < bad.returned)
+    if all(one.argument >= 0 for one in adds):
+        if bad.result < sure:
+            return "lost increment", f"{start}, but increments of {sure} had succeeded before {bad.who} asked"
+        if bad.result > most:
+            return "phantom increment", f"{start}, but increments of no more than {most} had been asked for"
+    return None
+
+
+def _lock(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
+    del seen
+    start = f"{bad.words()} {bad.when}"
+    holders = [one for one in others if one.f == "acquire" and one.kind == "ok"]
+    if bad.f == "release" and not any(one.process == bad.process for one in holders):
+        return "release without hold", f"{start}, but did not hold it"
+    tokens = [one for one in holders if bad.f == "acquire" and one.result is not None and bad.result is not None]
+    newer = [one for one in tokens if one.result >= bad.result and one.returned <= bad.called]
+    if newer:
+        return "token went back", f"{start}, but {newer[0].words()} {newer[0].when}, before {bad.who} asked"
+    others_hold = [one for one in holders if one.process != bad.process]
+    if others_hold:
+        one = max(others_hold, key=lambda one: one.called)
+        return "double grant", f"{start}, but {one.words()} {one.when} and had not given it back"
+    return None

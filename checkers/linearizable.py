@@ -1,0 +1,164 @@
+"""Is the history linearizable? The native engines decide, key by key; this module asks them and tells the evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from checkers.explain import Told, explain
+from harness.history import History
+from harness.history.columns import NONE
+from harness.history.native import Stop
+from harness.history.native import check as ask
+from harness.verdict import Anomaly, Limits, Result, Verdict
+
+MODELS: Final[Mapping[str, str]] = {
+    "register": "a register: read, write",
+    "cas-register": "a register with compare-and-set: read, write, cas",
+    "kv": "a string per key: read, write, cas, delete, append; an empty string is the same as none",
+    "set": "a set: add, remove, contains, read of the whole",
+    "queue": "first in, first out: enqueue, dequeue",
+    "unordered-queue": "a bag: enqueue, dequeue in any order",
+    "counter": "a counter: add (or increment), read",
+    "lock": "a lock held by a process: acquire, release",
+    "fenced-lock": "a lock whose acquire returns a token that grows each time",
+}
+# Anomalies told in full; the rest are counted.
+_TOLD_MAX: Final = 20
+_BYTES_PER_MB: Final = 1e6
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """An order that explains one key: positions of invocations, as they took effect."""
+
+    key: Any
+    order: Sequence[int]
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """A result, the witness of each valid key, and of each undecided key the longest order that was found."""
+
+    result: Result
+    witnesses: Sequence[Witness]
+    prefixes: Sequence[Witness] = ()
+
+
+class Linearizable:
+    """Every key (or, with `per_key=False`, the whole history as one object) is linearizable as `model`.
+
+    `engine` is `auto` or `search` (only the general search). `initial` is what the object holds before the first
+    operation: None for registers, 0 for counters, empty for the others.
+    """
+
+    name = "linearizable"
+
+    def __init__(
+        self, model: str = "register", *, per_key: bool = True, initial: Any = None, engine: str = "auto"
+    ) -> None:
+        if model not in MODELS:
+            msg = f'there is no model "{model}" (known: {", ".join(MODELS)})'
+            raise ValueError(msg)
+        self.model = model
+        self.per_key = per_key
+        self.initial = initial
+        self.engine = engine
+
+    def check(self, history: History, limits: Limits) -> Result:
+        """Judge within the limits. `unknown` names the limit that was hit; it never raises for a bad history."""
+        return self.judge(history, limits, witness=False).result
+
+    def judge(
+        self, history: History, limits: Limits, *, witness: bool = True, stop: Stop | None = None
+    ) -> Judgement:
+        """Judge and hand out the evidence as well. `stop.set()` from another thread ends it as `unknown`."""
+        cpu = time.process_time()
+        request = {
+            "engine": f"linear:{self.engine}",
+            "model": self.model,
+            "per_key": self.per_key,
+            "initial": self.initial,
+            "time_s": limits.time_s,
+            "memory_bytes": limits.memory_bytes,
+            "witness": witness,
+            "explain": True,
+        }
+        answer = ask(history, request, stop)
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        result = self._result(history, answer, time.process_time() - cpu)
+        witnesses = [Witness(one["key"], one["order"]) for one in answer["witness"]]
+        prefixes = [Witness(one["key"], one["prefix"]) for one in answer["keys"] if one.get("prefix")]
+        return Judgement(result, witnesses, prefixes)
+
+    def _result(self, history: History, answer: Mapping[str, Any], cpu_s: float) -> Result:
+        broken = [part for part in answer["keys"] if part["verdict"] == Verdict.INVALID.value]
+        unknown = [part for part in answer["keys"] if part["verdict"] == Verdict.UNKNOWN.value]
+        tally = answer["tally"]
+        return Result(
+            guarantee=self.name,
+            verdict=Verdict(answer["verdict"]),
+            engine="native:" + answer["engine"] if answer["engine"] else "native",
+            model=self.model,
+            reason=_reason(broken, unknown),
+            operations=answer["operations"],
+            anomalies=[self._anomaly(history, part) for part in broken[:_TOLD_MAX]],
+            time_s=answer["time_s"],
+            cpu_s=cpu_s,
+            memory_mb=answer["bytes"] / _BYTES_PER_MB,
+            parts={str(part["key"]): part["verdict"] for part in broken + unknown},
+            stats={
+                "keys": sum(tally.values()),
+                **{f"keys_{name}": count for name, count in tally.items()},
+                "explained": {
+                    str(part["key"]): {"operations": part["operations"], "explained": len(part.get("prefix", ()))}
+                    for part in unknown
+                },
+            },
+        )
+
+    def _anomaly(self, history: History, part: Mapping[str, Any]) -> Anomaly:
+        columns = history.columns
+        told = [Told.of(history, call, end) for call, end in part["events"]]
+        name, sentence = explain(self.model, told, part["culprit"], _Witnesses(history, part["key"]).seen)
+        positions = sorted(at for pair in part["events"] for at in pair if at is not None)
+        return Anomaly(
+            name=name,
+            sentence=sentence,
+            key=part["key"],
+            events=[int(columns.index[at]) for at in positions],
+            culprit=int(columns.index[part["culprit"]]),
+            detail={"minimal": part["minimal"], "engine": part["engine"]},
+        )
+
+
+class _Witnesses:
+    """What the rest of the history says of a value."""
+
+    def __init__(self, history: History, key: Any) -> None:
+        self.history = history
+        self.key = key
+
+    def seen(self, value: Any) -> bool:
+        """Whether any completed read of the key, or compare-and-set, ever saw the value."""
+        columns = self.history.columns
+        wanted = [handle for handle in set(columns.value.tolist()) if columns.text(handle) == value]
+        for handle in wanted:
+            for at in (columns.value == handle).nonzero()[0].tolist():
+                known = columns.kind[at] == 1 and columns.pair[at] != NONE
+                if known and columns.text(columns.f[at]) == "read" and columns.text(columns.key[at]) == self.key:
+                    return True
+        return False
+
+
+def _reason(broken: Sequence[Mapping[str, Any]], unknown: Sequence[Mapping[str, Any]]) -> str:
+    if broken:
+        return f"no order explains {len(broken)} key(s)" if len(broken) > 1 else "no order explains the operations"
+    if unknown:
+        first = unknown[0]
+        done = f"{len(first.get('prefix', ()))} of {first['operations']} operations explained"
+        where = "" if first["key"] is None else f", key {first['key']}"
+        return f"{first['reason']} ({done}{where})"
+    return ""

@@ -1,0 +1,78 @@
+"""Which model can a history be of? Told by its functions and the shape of their values."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from harness.history import History
+from harness.history.columns import INVOKE, OK
+
+_FUNCTIONS: Final[dict[str, frozenset[str]]] = {
+    "register": frozenset({"read", "write"}),
+    "cas-register": frozenset({"read", "write", "cas"}),
+    "kv": frozenset({"read", "write", "cas", "delete", "append"}),
+    "set": frozenset({"add", "remove", "contains", "read"}),
+    "counter": frozenset({"add", "increment", "read"}),
+    "queue": frozenset({"enqueue", "dequeue"}),
+    "lock": frozenset({"acquire", "release"}),
+    "transactions": frozenset({"txn"}),
+}
+_LOOKED_AT: Final = 1000
+
+
+class ModelError(ValueError):
+    """No model fits the history, or several do; the text says which, and what to give."""
+
+
+def recognise(history: History) -> str:
+    """Return the only model that fits. Raises `ModelError` where none or several do."""
+    columns = history.columns
+    asked = (columns.process >= 0) & (columns.kind == INVOKE)
+    functions = {str(columns.text(handle)) for handle in np.unique(columns.f[asked]).tolist()}
+    fitting = [model for model, known in _FUNCTIONS.items() if functions <= known]
+    if not functions:
+        raise ModelError("the history has no operations: name the model with --as")
+    if not fitting:
+        raise ModelError(f"no model knows all of {', '.join(sorted(functions))}: name the model with --as")
+    best = min(fitting, key=lambda model: len(_FUNCTIONS[model]))
+    if best == "transactions":
+        return _transactions(history)
+    if best == "counter" or functions == {"read"}:
+        return _add_and_read(history, functions)
+    if best == "queue":
+        raise ModelError("both queue and unordered-queue fit: name one with --as")
+    if best == "lock":
+        return "fenced-lock" if any(value is not None for value in _results(history, "acquire")) else "lock"
+    return best
+
+
+def _results(history: History, f: str) -> list[Any]:
+    """The first results of completed operations of this function."""
+    columns = history.columns
+    done = np.flatnonzero((columns.process >= 0) & (columns.kind == OK))[: _LOOKED_AT * 10]
+    chosen = [at for at in done.tolist() if columns.text(columns.f[at]) == f][:_LOOKED_AT]
+    return [columns.text(columns.value[at]) for at in chosen]
+
+
+def _add_and_read(history: History, functions: set[str]) -> str:
+    reads = _results(history, "read")
+    if any(isinstance(value, list) for value in reads):
+        return "set"
+    if "increment" in functions or ("add" in functions and any(isinstance(value, int) for value in reads)):
+        return "counter"
+    if functions == {"read"}:
+        return "register"
+    raise ModelError("both set and counter fit: name one with --as")
+
+
+def _transactions(history: History) -> str:
+    columns = history.columns
+    for at in np.flatnonzero(columns.process >= 0)[:_LOOKED_AT].tolist():
+        for micro in columns.text(columns.value[at]) or ():
+            if micro[0] == "append" or (micro[0] == "r" and isinstance(micro[2], list)):
+                return "append"
+            if micro[0] == "w":
+                return "rw"
+    raise ModelError("the transactions only read: name the model with --as append or --as rw")
