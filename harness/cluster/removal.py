@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from harness.cluster import kernel, ledger, processes, subnets
@@ -22,12 +22,16 @@ _TIMEOUT_S = 10.0
 def remove_local(run_id: str, records: Sequence[Record]) -> list[str]:
     """Remove processes, links, namespaces, mounts, directories and subnet locks; return what would not go."""
     paths = [Path(record.name) for record in records if record.kind == ledger.NETNS]
-    left = _kill(run_id, records, paths)
+    inodes = [path.stat().st_ino for path in paths if _is_netns(path)]
+    left: list[str] = []
+    # Namespaces lose their names first: a process that the harness was just starting when it was killed, and that
+    # nothing marks yet, can then not enter one any more; whoever has entered is found by the namespace's inode.
+    for path in paths:
+        left += _unmount_netns(path)
+    left += _kill(run_id, records, inodes)
     for record in records:
         if record.kind == ledger.LINK:
             left += _delete_link(record.name)
-    for path in paths:
-        left += _unmount_netns(path)
     for folder in {path.parent for path in paths}:
         with contextlib.suppress(OSError):
             folder.rmdir()
@@ -39,8 +43,7 @@ def remove_local(run_id: str, records: Sequence[Record]) -> list[str]:
     return left
 
 
-def _kill(run_id: str, records: Sequence[Record], paths: Iterable[Path]) -> list[str]:
-    inodes = [path.stat().st_ino for path in paths if _is_netns(path)]
+def _kill(run_id: str, records: Sequence[Record], inodes: Collection[int]) -> list[str]:
     recorded = [Handle(int(record.name), record.start) for record in records if record.kind == ledger.PROCESS]
 
     def find() -> set[int]:

@@ -56,7 +56,7 @@ def _remove_containers(dead: DeadRun) -> list[str]:
 
 
 def _remove(dead: DeadRun) -> str:
-    left = []
+    left = _remove_containers(dead)
     left += remove_local(dead.run_id, dead.records)
     if left:
         return f"{dead.run_id}: not all could be removed: {'; '.join(left)}"

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.cluster import identity, ledger, shell, subnets
 from harness.cluster.docker import images, leftovers
-from harness.cluster.docker.engine import NODE_LABEL, OWNER_LABEL, RUN_LABEL, Engine
+from harness.cluster.docker.engine import NODE_LABEL, OWNER_LABEL, RUN_LABEL, STATE_LABEL, Engine
 from harness.cluster.docker.entered import Entered, enter
 from harness.cluster.docker.executed import Executed
 from harness.cluster.docker.node import DockerNode
@@ -24,6 +24,7 @@ from harness.cluster.ledger import Ledger
 from harness.cluster.networking import network_of
 from harness.cluster.node import Network
 from harness.cluster.processes import RUN_MARK
+from harness.cluster.state import state_directory
 from harness.cluster.sweep import sweep_async
 from harness.outcome import Broken
 
@@ -231,7 +232,8 @@ class DockerCluster:
         return f"{self._run_id}-{node}"
 
     def _labels(self) -> dict[str, str]:
-        return {RUN_LABEL: self._run_id, OWNER_LABEL: msgspec.json.encode(identity.this_owner()).decode()}
+        owner = msgspec.json.encode(identity.this_owner()).decode()
+        return {RUN_LABEL: self._run_id, OWNER_LABEL: owner, STATE_LABEL: str(state_directory())}
 
 
 def _capabilities() -> list[str]:

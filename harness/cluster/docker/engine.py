@@ -17,6 +17,7 @@ from harness.outcome import Broken
 
 RUN_LABEL = "quorate.run"
 OWNER_LABEL = "quorate.owner"
+STATE_LABEL = "quorate.state"  # where the run is recorded: other users have other places
 NODE_LABEL = "quorate.node"
 
 _TIMEOUT_S = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +13,12 @@ import msgspec
 
 from harness.cluster import identity, ledger
 from harness.cluster.docker import engine
-from harness.cluster.docker.engine import OWNER_LABEL, RUN_LABEL
+from harness.cluster.docker.engine import OWNER_LABEL, RUN_LABEL, STATE_LABEL
+from harness.cluster.state import state_directory
 from harness.outcome import Broken
 
 _THREADS = 8
-_APPEAR_S = 5.0  # a request sent just before its sender was killed may still be carried out
+_APPEAR_S = 3.0  # a request sent just before its sender was killed may still be carried out
 _TRIES = 5
 
 
@@ -48,12 +48,18 @@ def remove_run(run_id: str, names: Iterable[str] = (), recorded_at: float = 0.0)
 
 
 def remove_orphans(*, kept_too: bool) -> list[str]:
-    """Remove what dead runs left of which this host has no record; return a sentence for each run."""
+    """Remove what dead runs left of which this host has no record; return a sentence for each run.
+
+    Runs recorded in another state directory (another user's) may be kept on purpose: they go only with `kept_too`.
+    """
     api = engine.connect()
     done = []
-    for run_id, owner in _owners(api).items():
+    for run_id, labels in _labels_of_runs(api).items():
         if not identity.is_run_id(run_id) or ledger.exists(run_id):
             continue
+        if labels.get(STATE_LABEL) != str(state_directory()) and not kept_too:
+            continue
+        owner = _owner(labels)
         if owner is None or identity.is_dead(owner) is None:
             if kept_too:
                 done.append(f"{run_id}: left alone, it belongs to another machine")
@@ -63,20 +69,21 @@ def remove_orphans(*, kept_too: bool) -> list[str]:
     return done
 
 
-def _owners(api: docker.APIClient) -> dict[str, identity.Owner | None]:
-    """Return the run of every labelled container and network, and the process that made it."""
+def _labels_of_runs(api: docker.APIClient) -> dict[str, dict[str, str]]:
+    """Return the labels of one container or network of every run that the engine knows."""
     with engine.translated("looking for leftovers"):
         things = [
             *api.containers(all=True, filters={"label": RUN_LABEL}),
             *api.networks(filters={"label": RUN_LABEL}),
         ]
-    owners: dict[str, identity.Owner | None] = {}
-    for thing in things:
-        labels = thing["Labels"]
-        owners[labels[RUN_LABEL]] = None
-        with contextlib.suppress(msgspec.DecodeError):
-            owners[labels[RUN_LABEL]] = msgspec.json.decode(labels.get(OWNER_LABEL, ""), type=identity.Owner)
-    return owners
+    return {thing["Labels"][RUN_LABEL]: thing["Labels"] for thing in things}
+
+
+def _owner(labels: dict[str, str]) -> identity.Owner | None:
+    try:
+        return msgspec.json.decode(labels.get(OWNER_LABEL, ""), type=identity.Owner)
+    except msgspec.DecodeError:
+        return None
 
 
 def _labelled(api: docker.APIClient, run_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

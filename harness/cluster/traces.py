@@ -1,0 +1,58 @@
+"""Look for traces of a run on this host, without its ledger: the proof that nothing was left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.cluster import ledger, processes
+from harness.cluster.processes import RUN_MARK
+from harness.cluster.removal import mounts_below
+from harness.cluster.state import data_directory, state_directory
+from harness.outcome import Broken
+
+
+def traces_of(run_id: str, *, engine: bool = True) -> list[str]:
+    """Return everything of a run that can still be found: the kernel, the disk and the engine are asked."""
+    living = [pid for pid in processes.marked(f"{RUN_MARK}={run_id}") if _lives(pid)]
+    found = [f"process {pid}" for pid in living]
+    links = Path("/sys/class/net")
+    found += [f"link {path.name}" for path in links.glob(f"{run_id}*")] if links.exists() else []
+    namespaces = state_directory() / "netns" / run_id
+    found += [f"namespace {path}" for path in (namespaces, *namespaces.glob("*")) if path.exists()]
+    found += [f"mount {path}" for path in mounts_below(namespaces)]
+    data = data_directory() / run_id
+    found += [f"mount {path}" for path in mounts_below(data)]
+    found += [f"directory {data}"] if data.exists() else []
+    found += [f"subnet {path.name}" for path in _files(state_directory() / "subnets") if _says(path, run_id)]
+    found += [f"ledger of {run_id}"] if ledger.exists(run_id) else []
+    found += [f"draft {path.name}" for path in ledger.runs_directory().glob(f".{run_id}.*")]
+    return found + (_of_engine(run_id) if engine else [])
+
+
+def _of_engine(run_id: str) -> list[str]:
+    from harness.cluster.docker import engine  # noqa: PLC0415 - loads the SDK
+
+    try:
+        api = engine.connect()
+    except Broken:
+        return []
+    wanted = {"label": f"{engine.RUN_LABEL}={run_id}"}
+    with engine.translated("looking for traces"):
+        containers = [f"container {one['Id'][:12]}" for one in api.containers(all=True, filters=wanted)]
+        return containers + [f"network {one['Name']}" for one in api.networks(filters=wanted)]
+
+
+def _lives(pid: int) -> bool:
+    entry = processes.entry(pid)
+    return entry is not None and entry.state not in "ZXx"
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("198.*") if path.is_file()] if folder.exists() else []
+
+
+def _says(path: Path, run_id: str) -> bool:
+    try:
+        return path.read_text().strip() == run_id
+    except OSError:
+        return False

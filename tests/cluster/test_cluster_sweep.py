@@ -1,0 +1,140 @@
+"""What is left of a run whose harness was killed: nothing, after the next start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cluster import make_cluster, new_run_id, sweep
+from harness.cluster.factory import engine_answers
+from harness.cluster.traces import traces_of
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(
+        os.geteuid() != 0, reason="needs root: namespaces; without it, they die with the harness"
+    ),
+]
+
+ROOT = Path(__file__).parents[2]
+KEPT = """
+import asyncio, os, signal, sys
+from harness.cluster import make_cluster
+
+async def live() -> None:
+    cluster = make_cluster(sys.argv[1], run_id=sys.argv[2], count=1)
+    await cluster.up()
+    if sys.argv[3] == "keep":
+        cluster.keep()
+        await cluster.down()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(live())
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUORATE_STATE_DIR", str(tmp_path / "state"))  # never sweep another user's runs here
+
+
+@pytest.fixture(params=["local", "docker"])
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if name == "docker" and not engine_answers():
+        pytest.skip("no Docker engine answers")
+    return name
+
+
+def live_and_die(kind: str, run_id: str, keep: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", KEPT, kind, run_id, keep], check=False, timeout=60, env=environment)
+
+
+@pytest.mark.parametrize(("which", "times"), [("local", 12), ("docker", 4)])
+def test_kills_at_random_moments_leave_nothing(which: str, times: int) -> None:
+    if which == "docker" and not engine_answers():
+        pytest.skip("no Docker engine answers")
+    done = subprocess.run(
+        [sys.executable, "bench/kill9.py", "--kind", which, "--times", str(times)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_next_start_sweeps(kind: str) -> None:
+    run_id = new_run_id()
+    live_and_die(kind, run_id, "no")
+    assert len(traces_of(run_id)) > 1
+
+    async def go() -> None:
+        cluster = make_cluster(kind, run_id=new_run_id(), count=1)
+        await cluster.up()
+        await cluster.down()
+
+    asyncio.run(go())
+    assert traces_of(run_id) == []
+
+
+def test_a_kept_cluster_stays_until_it_is_cleaned(kind: str) -> None:
+    run_id = new_run_id()
+    live_and_die(kind, run_id, "keep")
+    before = traces_of(run_id)
+    assert len(before) > 1
+    sweep()
+    assert traces_of(run_id) == before
+    assert any(run_id in line for line in sweep(kept_too=True))
+    assert traces_of(run_id) == []
+
+
+def test_a_living_run_is_left_alone(kind: str) -> None:
+    async def go() -> None:
+        cluster = make_cluster(kind, run_id=new_run_id(), count=1)
+        await cluster.up()
+        try:
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    "-c",
+                    "from harness.cluster import sweep; print(sweep(engine=True))",
+                ],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+            assert cluster.run_id not in done.stdout
+            assert (await cluster.nodes[0].run(["echo", "alive"])).stdout == "alive\n"
+        finally:
+            await cluster.down()
+        assert traces_of(cluster.run_id) == []
+
+    asyncio.run(go())
+
+
+def test_a_failed_start_leaves_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = new_run_id()
+
+    async def go() -> None:
+        cluster = make_cluster(kind, run_id=run_id, count=2)
+        for node_class in ("harness.cluster.local.node.LocalNode", "harness.cluster.docker.node.DockerNode"):
+            monkeypatch.setattr(f"{node_class}.prepare", _fail)
+        with pytest.raises(OSError, match="disk full"):
+            await cluster.up()
+
+    asyncio.run(go())
+    assert traces_of(run_id) == []
+
+
+def _fail(_node: object) -> None:
+    raise OSError(28, "disk full")
