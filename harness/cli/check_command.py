@@ -10,13 +10,13 @@ import click
 import msgspec
 
 from harness import store
-from harness.cli.exits import Exit, worst
+from harness.cli.evidence import agreed, judge, verified, write_counterexample, write_witness
+from harness.cli.exits import Exit
 from harness.cli.options import DurationType, SizeType
-from harness.outcome import Broken
 from harness.test import UsageError
 from harness.verdict import Limits, Result, Verdict
 
-_TRANSACTIONS: Final = ("append", "rw")
+_SHOWN: Final = 5
 
 
 @click.command(
@@ -79,23 +79,27 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
 
 
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
-    from harness.history import History, HistoryError  # noqa: PLC0415 - keeps --help quick
+    from checkers import ModelError, recognise  # noqa: PLC0415 - keeps --help quick
+    from harness.history import History, HistoryError  # noqa: PLC0415
 
-    limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
     try:
         history = History.read(path, format=options["form"])
-    except (HistoryError, OSError) as error:
+        model = options["model"] or _recorded_model(path) or recognise(history)
+    except (HistoryError, ModelError, OSError) as error:
         # Unreadable input is the caller's to mend (exit 4), not a failed harness.
         raise UsageError(str(error)) from error
-    model = options["model"] or _recorded_model(path)
+    limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
     engines = {"both": ("native", "porcupine")}.get(options["engine"], (options["engine"],))
-    results = [_judge(history, model, engine, options["expect"], limits) for engine in engines]
-    result = _agreed(results)
-    row = _row(result)
+    found = [judge(history, model, engine, options["expect"], limits) for engine in engines]
+    chosen = agreed(found)
+    row = _row(chosen.result)
     if options["verify"]:
-        row["verified"] = _verify(history, result)
-    _write_evidence(history, result, row, options)
-    return result, row
+        row["verified"] = verified(history, model, chosen)
+    if options["witness"] and chosen.result.verdict is Verdict.VALID:
+        row["witness"] = str(write_witness(chosen, options["witness"]))
+    if options["counterexample"] and chosen.result.anomalies:
+        row["counterexample"] = str(write_counterexample(history, chosen.result, options["counterexample"]))
+    return chosen.result, row
 
 
 def _recorded_model(path: Path) -> str | None:
@@ -106,21 +110,6 @@ def _recorded_model(path: Path) -> str | None:
     from harness.lifecycle.replaying import read_test  # noqa: PLC0415
 
     return recorded_model(read_test(store.resolve(path)))
-
-
-def _judge(history: Any, model: str | None, engine: str, expect: str | None, limits: Limits) -> Result:
-    from checkers import check  # noqa: PLC0415 - keeps --help quick
-
-    return check(history, model=model, engine=engine, expect=expect, limits=limits)
-
-
-def _agreed(results: list[Result]) -> Result:
-    """One result for all engines; a disagreement of two sound engines is a bug in one of them, told loudly."""
-    decided = {result.verdict for result in results} - {Verdict.UNKNOWN}
-    if len(decided) > 1:
-        said = ", ".join(f"{result.engine} says {result.verdict}" for result in results)
-        raise Broken("disagreement", f"the engines disagree: {said}; please report this history")
-    return next((result for result in results if result.verdict is not Verdict.UNKNOWN), results[0])
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -139,3 +128,19 @@ def _row(result: Result) -> dict[str, Any]:
         "parts": dict(result.parts),
         "anomalies": [msgspec.to_builtins(anomaly) for anomaly in result.anomalies],
     }
+
+
+def _explain(result: Result, row: dict[str, Any]) -> None:
+    """Print the verdict for people."""
+    about = f"{result.operations} operations as {result.model}, {result.engine}, {result.time_s:.3g} s"
+    click.echo(f"{result.verdict.value.upper()}: {about}")
+    if result.reason:
+        click.echo(result.reason)
+    for anomaly in result.anomalies[:_SHOWN]:
+        click.echo(f"- {anomaly.name}" + (f" (key {anomaly.key})" if anomaly.key is not None else ""))
+        click.echo(f"  {anomaly.sentence}")
+    if len(result.anomalies) > _SHOWN:
+        click.echo(f"and {len(result.anomalies) - _SHOWN} more")
+    for kind in ("verified", "witness", "counterexample"):
+        if row.get(kind) is not None:
+            click.echo(f"{kind}: {row[kind]}")

@@ -122,6 +122,11 @@ def _workload(test: Test, settings: Mapping[str, str]) -> Workload:
     return side_by_side(made)
 
 
+def recorded_model(test: Test) -> str | None:
+    """Return the model that the test's workload names; None for several side by side."""
+    return _workload(msgspec.structs.replace(test, seed=test.seed or 0), dict(test.settings)).model
+
+
 def _nemesis(test: Test, settings: Mapping[str, str]) -> Nemesis | None:
     assert test.seed is not None
     rng = stream(test.seed, "nemesis")

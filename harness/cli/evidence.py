@@ -1,0 +1,77 @@
+"""Judging with evidence for `quorate check`: witnesses verified and written, engines compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.outcome import Broken
+from harness.test import UsageError
+from harness.verdict import Limits, Result, Verdict
+
+if TYPE_CHECKING:
+    from harness.history import History
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A result, and for each key the order that explains it (pairs of key and positions of invocations)."""
+
+    result: Result
+    orders: Sequence[tuple[Any, Sequence[int]]] = ()
+
+
+def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
+    """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
+    from checkers import LINEARIZABLE_MODELS, Linearizable, check  # noqa: PLC0415 - keeps --help quick
+
+    try:
+        if model in LINEARIZABLE_MODELS and engine in {"auto", "native"}:
+            found = Linearizable(model).judge(history, limits)
+            return Judged(found.result, [(one.key, one.order) for one in found.witnesses])
+        return Judged(check(history, model=model, engine=engine, expect=expect, limits=limits))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def agreed(judged: Sequence[Judged]) -> Judged:
+    """Return one result for all engines; sound engines that disagree are a bug in one of them, told loudly."""
+    decided = {one.result.verdict for one in judged} - {Verdict.UNKNOWN}
+    if len(decided) > 1:
+        said = ", ".join(f"{one.result.engine} says {one.result.verdict}" for one in judged)
+        raise Broken("disagreement", f"the engines disagree: {said}; please report this history")
+    return next((one for one in judged if one.result.verdict is not Verdict.UNKNOWN), judged[0])
+
+
+def verified(history: History, model: str, judged: Judged) -> bool:
+    """Replay the witness with the independent verifier; raise `Broken` where it does not hold.
+
+    Only a `valid` of the native engines has a witness; everything else is not verified, and returns False.
+    """
+    from checkers.verify import verify  # noqa: PLC0415
+
+    if judged.result.verdict is not Verdict.VALID or not judged.orders:
+        return False
+    wrong = verify(history.events(), model, judged.orders)
+    if wrong is not None:
+        raise Broken(
+            "witness", f"the witness does not hold: {wrong}; this is a bug in the engine, please report it"
+        )
+    return True
+
+
+def write_witness(judged: Judged, path: Path) -> Path:
+    """Write the order, a line for each key: positions of invocations in the history."""
+    lines = [msgspec.json.encode({"key": key, "order": list(order)}) for key, order in judged.orders]
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+def write_counterexample(history: History, result: Result, path: Path) -> Path:
+    """Write the minimal sub-history of the first anomaly in the exchange format."""
+    wanted = set(result.anomalies[0].events)
+    events = [event for event in history.events() if event.index in wanted]
+    path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+    return path
