@@ -1,0 +1,113 @@
+"""Exact schedules: a TOML file that says which fault happens when.
+
+    [[fault]]
+    at = "5s"
+    for = "3s"
+    fault = "partition"
+    target = "leader"
+
+`target` may be left out (the fault's default). With `nodes`, and `detail` where the fault needs it, the plan itself is
+given as it stands in a run's history, and nothing is left to chance.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from harness.duration import parse_duration
+from harness.fault import Plan
+from harness.registry import UnknownNameError, did_you_mean
+from harness.test import UsageError
+from nemesis.specs import FaultSpec, parse
+from nemesis.timetable import HEAL, INJECT, Entry, in_order
+
+_KEYS: Final = ("at", "for", "fault", "target", "nodes", "detail")
+_NS: Final = 1_000_000_000
+_BYTES_MAX: Final = 1 << 20
+
+
+def read_schedule(path: Path) -> tuple[list[FaultSpec], tuple[Entry, ...]]:
+    """Return the faults and the entries of a schedule file; raise `UsageError` that names what is wrong in it."""
+    try:
+        if path.stat().st_size > _BYTES_MAX:
+            raise UsageError(f"{path}: a schedule of more than {_BYTES_MAX >> 20} MiB is a mistake")
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the schedule {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is no TOML: {error}") from error
+    rows = content.pop("fault", None)
+    if content:
+        raise UsageError(
+            f'{path}: unknown key "{next(iter(content))}"; a schedule holds [[fault]] tables only'
+        )
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise UsageError(f"{path}: write at least one [[fault]] table")
+    specs: list[FaultSpec] = []
+    entries: list[Entry] = []
+    for number, row in enumerate(rows, 1):
+        try:
+            spec, pair = _row(row)
+        except (UsageError, UnknownNameError) as error:
+            raise UsageError(f"{path}, fault {number}: {error}") from error
+        specs.append(spec)
+        entries += pair
+    _check_alternating(path, entries)
+    return list(dict.fromkeys(specs)), in_order(entries)
+
+
+def _row(row: dict[str, Any]) -> tuple[FaultSpec, list[Entry]]:
+    for key in row:
+        if key not in _KEYS:
+            raise UsageError(f'unknown key "{key}"{did_you_mean(key, list(_KEYS))}')
+    name, target = row.get("fault"), row.get("target")
+    if not isinstance(name, str) or not isinstance(target, str | None):
+        raise UsageError('name it: fault = "partition", and perhaps target = "leader"')
+    found = parse(name if target is None else f"{name}:{target}")
+    if len(found) != 1:
+        raise UsageError(f'"{name}" is not one fault')
+    (spec,) = found
+    at, length = _duration(row, "at"), _duration(row, "for")
+    if length <= 0:
+        raise UsageError("for must be longer than nothing")
+    plan = None
+    if "nodes" in row or "detail" in row:
+        nodes, detail = row.get("nodes"), row.get("detail", {})
+        if (
+            not isinstance(nodes, list)
+            or not all(isinstance(node, str) for node in nodes)
+            or not isinstance(detail, dict)
+        ):
+            raise UsageError('an exact plan has nodes = ["n1"] and perhaps a table detail')
+        plan = Plan(fault=spec.name, target=spec.target, nodes=tuple(nodes), detail=detail)
+    return spec, [
+        Entry(round(at * _NS), spec.name, INJECT, spec.target, plan=plan),
+        Entry(round((at + length) * _NS), spec.name, HEAL, spec.target),
+    ]
+
+
+def _duration(row: dict[str, Any], key: str) -> float:
+    value = row.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    if not isinstance(value, str):
+        raise UsageError(f'{key} = "5s" is missing')
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise UsageError(f"{key}: {error}") from error
+
+
+def _check_alternating(path: Path, entries: list[Entry]) -> None:
+    """A fault that is in force cannot be injected again: it must have been healed."""
+    in_force: dict[str, int] = {}
+    for entry in in_order(entries):
+        if entry.action == HEAL:
+            in_force.pop(entry.fault, None)
+        elif entry.fault in in_force:
+            since, at = in_force[entry.fault] / _NS, entry.at_ns / _NS
+            raise UsageError(f"{path}: {entry.fault} at {at:g} s is still in force since {since:g} s")
+        else:
+            in_force[entry.fault] = entry.at_ns

@@ -1,0 +1,140 @@
+"""Cut the network between servers: the oldest way to two leaders, stale reads and lost writes.
+
+Packets of the cut directions are dropped where they come in (harness.cluster.network); clients reach every node all
+the time. Proved by a probe packet over every direction between nodes: exactly the cut ones die.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from random import Random
+from typing import Any, ClassVar, Final
+
+from harness.fault import Plan, Proof, Scene
+from harness.outcome import Broken
+from nemesis.grudges import ALIASES, SHAPES, split
+from nemesis.settings import COMMON
+from nemesis.targets import ANY, check_names, leader_of, names_of
+
+_VARIED: Final = (
+    "leader",
+    "majority",
+    "one",
+    "halves",
+    "bridge",
+    "majorities-ring",
+    "one-way",
+    "leader-one-way",
+)
+
+
+class Partition:
+    """Cuts between nodes; see `grudges.SHAPES` for the targets, and `n1+n3` for these nodes against the others."""
+
+    name = "partition"
+    targets = (ANY, *SHAPES, *ALIASES)
+    settings: ClassVar[Mapping[str, str]] = COMMON
+
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        del settings
+        self._took_s = 0.0
+
+    def obstacle(self, target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never be cut so, or None."""
+        choices = ALIASES.get(target, (target,))
+        least = min((SHAPES[name].least for name in choices if name in SHAPES), default=2)
+        if count < least:
+            return f"a partition of {target} needs at least {least} nodes, the cluster has {count}"
+        return None
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide which directions die."""
+        names = [node.name for node in scene.cluster.nodes]
+        if target == ANY:
+            possible = [name for name in _VARIED if self.obstacle(name, len(names)) is None]
+            if not possible:
+                raise Broken("impossible-target", self.obstacle("one", len(names)) or "")
+            target = rng.choice(possible)
+        reason = self.obstacle(target, len(names))
+        if reason is not None:
+            raise Broken("impossible-target", reason)
+        order = rng.sample(names, len(names))
+        shape_name = rng.choice(ALIASES.get(target, (target,)))
+        shape = SHAPES.get(shape_name)
+        if shape is None:
+            grudge = split(*_sides(target, names))
+        else:
+            if shape.led:
+                leader = await leader_of(scene)
+                order = [leader, *(name for name in order if name != leader)]
+            grudge = shape.make(order)
+        return Plan(
+            fault=self.name,
+            target=shape_name,
+            nodes=tuple(sorted(grudge.nodes)),
+            detail={"cut": [list(pair) for pair in sorted(grudge.pairs)], "about": _about(shape_name)},
+        )
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Cut exactly the planned directions."""
+        begin = asyncio.get_running_loop().time()
+        await scene.cluster.network.cut(_cut(plan))
+        self._took_s = asyncio.get_running_loop().time() - begin
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Probe every direction: the cut ones are dead, all others alive."""
+        return await self._probe(scene, _cut(plan), "cut")
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Remove every cut."""
+        del plan
+        begin = asyncio.get_running_loop().time()
+        await scene.cluster.network.heal()
+        self._took_s = asyncio.get_running_loop().time() - begin
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """Probe every direction: all alive. Tells how many packets the cut swallowed, where that can be counted."""
+        del plan
+        proof = await self._probe(scene, frozenset(), "healed")
+        count = getattr(scene.cluster.network, "dropped", None)
+        if count is None:
+            return proof
+        dropped = await count()
+        text = f"{proof.text}; {dropped} packets died in the cut, probes included"
+        return Proof(holds=proof.holds, text=text, data={**proof.data, "dropped": dropped})
+
+    async def _probe(self, scene: Scene, dead: frozenset[tuple[str, str]], what: str) -> Proof:
+        names = [node.name for node in scene.cluster.nodes]
+        pairs = [(one, other) for one in names for other in names if one != other]
+        arrived = await scene.cluster.network.probe(pairs)
+        leaks = sorted(pair for pair in pairs if pair in dead and arrived[pair])
+        lost = sorted(pair for pair in pairs if pair not in dead and not arrived[pair])
+        took_ms = round(self._took_s * 1e3, 3)
+        text = (
+            f"{len(dead)} directions dead, {len(pairs) - len(dead)} alive, by probe; {what} in {took_ms:g} ms"
+        )
+        if leaks or lost:
+            wrong = [f"{one}→{other} still alive" for one, other in leaks]
+            wrong += [f"{one}→{other} dead" for one, other in lost]
+            text = f"not as planned: {', '.join(wrong)}"
+        data: dict[str, Any] = {"took_ms": took_ms, "dead": len(dead), "probed": len(pairs)}
+        if leaks or lost:
+            data |= {"leaks": [list(pair) for pair in leaks], "lost": [list(pair) for pair in lost]}
+        return Proof(holds=not leaks and not lost, text=text, data=data)
+
+
+def _cut(plan: Plan) -> frozenset[tuple[str, str]]:
+    return frozenset((str(one), str(other)) for one, other in plan.detail["cut"])
+
+
+def _sides(target: str, names: list[str]) -> tuple[list[str], list[str]]:
+    side = check_names(names_of(target) or (target,), names)
+    rest = [name for name in names if name not in side]
+    if not rest:
+        raise Broken("impossible-target", f"{target} is the whole cluster: nothing is left to cut it from")
+    return side, rest
+
+
+def _about(shape: str) -> str:
+    return SHAPES[shape].about if shape in SHAPES else f"{shape} against the others"

@@ -1,0 +1,80 @@
+"""What faults on server processes share: signals to all targets at once, and states waited for with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from harness.cluster.node import Node, ProcessState
+from harness.fault import Scene
+from harness.outcome import Broken
+
+_POLL_S: Final = 0.005
+_TAIL_CHARACTERS: Final = 1500
+_LOG_BYTES_MAX: Final = 64 << 20
+
+
+def nodes_of(scene: Scene, names: Sequence[str]) -> list[Node]:
+    """Return the nodes of these names; raise `Broken` for a stranger (a plan of another cluster)."""
+    known = {node.name: node for node in scene.cluster.nodes}
+    strangers = [name for name in names if name not in known]
+    if strangers:
+        raise Broken(
+            "impossible-target", f"no node is called {', '.join(strangers)}; there are {', '.join(known)}"
+        )
+    return [known[name] for name in names]
+
+
+async def signal_all(scene: Scene, names: Sequence[str], signum: int) -> None:
+    """Send a signal to the servers on these nodes, all at once."""
+    daemon = scene.system.daemon
+    await asyncio.gather(*(node.signal(daemon, signum) for node in nodes_of(scene, names)))
+
+
+async def states(scene: Scene, names: Sequence[str]) -> dict[str, ProcessState]:
+    """Return what the process tables say of the servers on these nodes."""
+    found = await asyncio.gather(*(node.state(scene.system.daemon) for node in nodes_of(scene, names)))
+    return dict(zip(names, found, strict=True))
+
+
+async def wait_for(
+    scene: Scene, names: Sequence[str], wanted: frozenset[ProcessState], deadline_s: float
+) -> dict[str, ProcessState]:
+    """Return the states once all are as wanted, or as they are at the deadline."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline_s
+    while True:
+        found = await states(scene, names)
+        if set(found.values()) <= wanted or loop.time() >= end:
+            return found
+        await asyncio.sleep(_POLL_S)
+
+
+def told(found: dict[str, ProcessState]) -> str:
+    """Return the states as a sentence part: `n1 running, n2 dead`."""
+    return ", ".join(f"{name} {state.value}" for name, state in sorted(found.items()))
+
+
+async def log_tail(scene: Scene, node: Node) -> str:
+    """Return the last lines of the server's log on a node, or why there are none."""
+    for path in scene.system.log_files(node):
+        with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
+            copy = Path(folder) / "log"
+            try:
+                await node.get(path, copy)
+            except Broken:
+                continue
+            text = await asyncio.to_thread(_tail, copy)
+            if text:
+                return text
+    return "it left no log"
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        file.seek(max(0, size - 4 * _TAIL_CHARACTERS))
+        return file.read(_LOG_BYTES_MAX).decode(errors="replace").strip()[-_TAIL_CHARACTERS:]

@@ -1,0 +1,237 @@
+"""The nemesis of one run: when which fault happens, and the hands that inject, prove, heal and remember."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from harness.fault import Fault, Plan, Proof, Scene
+from harness.generators import Generator, Invocation
+from harness.history import History
+from harness.outcome import Broken
+from harness.runner.records import NemesisOutcome
+from nemesis.exact import read_schedule
+from nemesis.settings import flag
+from nemesis.specs import FaultSpec, check_possible, make, parse
+from nemesis.timetable import HEAL, INJECT, Entry, Timetable, mixed, repeated
+
+__all__ = ["FaultSpec", "Nemesis", "parse"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_STEP_S: Final = 20.0  # deadline of one injection, healing or proof
+
+
+class Nemesis:
+    """Made before the run, attached to its scene once the cluster is up; one instance serves one run.
+
+    `generator` gives out what to do, `act` does it, `heal_all` ends everything. `counts` says how injections and
+    healings ended.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[FaultSpec],
+        *,
+        interval_s: float,
+        time_s: float,
+        rng: Random,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Decide a random mix of these faults; raises `UsageError` for settings that make no sense."""
+        settings = settings or {}
+        overlap = flag(settings, "overlap", default=False)
+        self._set(
+            specs, mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap), rng, settings
+        )
+
+    @classmethod
+    def from_schedule(cls, path: Path, *, rng: Random, settings: Mapping[str, str] | None = None) -> Self:
+        """Do what a schedule file says; raises `UsageError` for a wrong file."""
+        return cls._of(*read_schedule(path), rng, settings or {})
+
+    @classmethod
+    def from_history(
+        cls, history: History, *, rng: Random, settings: Mapping[str, str] | None = None
+    ) -> Self:
+        """Do what an earlier run did: the same faults at the same times with the same plans."""
+        entries = repeated(history)
+        specs = dict.fromkeys(FaultSpec(entry.fault, entry.target) for entry in entries)
+        return cls._of(list(specs), entries, rng, settings or {})
+
+    @classmethod
+    def _of(
+        cls, specs: Sequence[FaultSpec], entries: tuple[Entry, ...], rng: Random, settings: Mapping[str, str]
+    ) -> Self:
+        self = cls.__new__(cls)
+        self._set(specs, entries, rng, settings)
+        return self
+
+    def _set(
+        self, specs: Sequence[FaultSpec], entries: tuple[Entry, ...], rng: Random, settings: Mapping[str, str]
+    ) -> None:
+        self.specs = tuple(specs)
+        self.entries = entries
+        self.counts: Counter[str] = Counter()
+        self._faults: dict[str, Fault] = {spec.name: make(spec.name, settings) for spec in specs}
+        self._seed = rng.getrandbits(64)
+        self._injections = 0
+        self._in_force: dict[str, Plan] = {}
+        self._scene: Scene | None = None
+        self._lock: asyncio.Lock | None = None
+
+    @property
+    def generator(self) -> Generator:
+        """The nemesis' own generator, to be run beside the clients'."""
+        return Timetable(self.entries)
+
+    def attach(self, scene: Scene) -> None:
+        """Bind to a running cluster; raises `UsageError` for a target that it can never have."""
+        names = [node.name for node in scene.cluster.nodes]
+        for spec in self.specs:
+            check_possible(spec, names)
+        self._scene = scene
+        self._lock = asyncio.Lock()
+
+    def in_force(self) -> list[str]:
+        """Return what is broken right now, in words: `partition of leader (n2)`."""
+        return [f"{name} of {plan.target} ({', '.join(plan.nodes)})" for name, plan in self._in_force.items()]
+
+    def held_down(self) -> frozenset[str]:
+        """Return the nodes whose server is dead, or may die, because of a fault in force."""
+        return frozenset(
+            node
+            for name, plan in self._in_force.items()
+            if getattr(self._faults[name], "downs", False)
+            for node in plan.nodes
+        )
+
+    async def act(self, invocation: Invocation) -> NemesisOutcome:
+        """Inject or heal as the generator said: `ok` proved, `info` done but not proved, `fail` not done.
+
+        A fault that fails is counted and told, and its remains are healed; only a healing that fails ends the run,
+        as `Broken`.
+        """
+        if self._scene is None or self._lock is None:
+            raise Broken("nemesis", "the nemesis is not attached to a cluster")
+        value = invocation.value
+        async with self._lock:
+            if value["action"] == HEAL:
+                outcome = await self._act_heal(self._scene, invocation.f, value)
+            else:
+                outcome = await self._act_inject(self._scene, invocation.f, value)
+        self.counts[f"{value['action']} {outcome.type}"] += 1
+        return outcome
+
+    async def heal_all(self, scene: Scene) -> list[Proof]:
+        """Heal everything in force and return the proofs; safe to call at any moment and twice.
+
+        Tries every fault before it raises `Broken` for those that would not heal.
+        """
+        proofs, broken = [], []
+        async with self._lock or asyncio.Lock():
+            for name in list(self._in_force):
+                try:
+                    proofs.append(await self._heal(scene, name))
+                except Broken as error:
+                    broken.append(f"{name}: {error}")
+        if broken:
+            raise Broken("not-healed", "; ".join(broken))
+        return proofs
+
+    async def _act_inject(self, scene: Scene, name: str, value: Mapping[str, Any]) -> NemesisOutcome:
+        told = {"action": INJECT, "target": value["target"]}
+        fault = self._faults[name]
+        if name in self._in_force and not (await self._heal(scene, name)).holds:
+            return NemesisOutcome(
+                "fail", told, ["in-force", f"{name} is in force still: it could not be healed"]
+            )
+        try:
+            plan = await self._plan(scene, fault, value)
+        except Exception as error:  # noqa: BLE001 - every failure is told
+            return _failed(told, name, error)
+        told["plan"] = msgspec.to_builtins(plan)
+        self._in_force[name] = plan  # before it is done: half done must be healed as well
+        try:
+            took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}")
+            proof = await _within(fault.prove(scene, plan), f"proving {name}")
+        except Exception as error:  # noqa: BLE001
+            failed = _failed(told, name, error)
+            await self._heal(scene, name)
+            return failed
+        return _judged(told, _with(proof, inject_ms=took_ms))
+
+    async def _act_heal(self, scene: Scene, name: str, value: Mapping[str, Any]) -> NemesisOutcome:
+        told: dict[str, Any] = {"action": HEAL, "target": value["target"]}
+        plan = self._in_force.get(name)
+        if plan is None:
+            return NemesisOutcome("fail", told, ["not-in-force", f"{name} is not in force: nothing to heal"])
+        told["plan"] = msgspec.to_builtins(plan)
+        return _judged(told, await self._heal(scene, name))
+
+    async def _plan(self, scene: Scene, fault: Fault, value: Mapping[str, Any]) -> Plan:
+        """Make a plan, or take the one that is to be repeated.
+
+        Every injection has a random stream of its own, so that one that draws more, or fails, shifts no other.
+        """
+        rng = Random(f"{self._seed}/{self._injections}")
+        self._injections += 1
+        if value.get("plan"):
+            return msgspec.convert(value["plan"], Plan)
+        return await _within(fault.plan(scene, value["target"], rng), f"planning {fault.name}")
+
+    async def _heal(self, scene: Scene, name: str) -> Proof:
+        """Heal one fault; it stays in force, for the last healing to try again, unless that is proved."""
+        fault, plan = self._faults[name], self._in_force[name]
+        try:
+            took_ms = await _timed(fault.heal(scene, plan), f"healing {name}")
+            proof = await _within(fault.prove_healed(scene, plan), f"proving that {name} is healed")
+        except Broken:
+            raise
+        except Exception as error:
+            log.exception("healing %s", name)
+            raise Broken("not-healed", f"{name}: {type(error).__name__}: {error}") from error
+        if proof.holds:
+            del self._in_force[name]
+        return _with(proof, heal_ms=took_ms)
+
+
+def _failed(told: Mapping[str, Any], name: str, error: Exception) -> NemesisOutcome:
+    if isinstance(error, Broken):
+        log.warning("%s could not be injected: %s", name, error)
+        return NemesisOutcome("fail", told, [error.code, error.text])
+    log.error("%s could not be injected", name, exc_info=error)
+    return NemesisOutcome("fail", told, ["fault-crashed", f"{type(error).__name__}: {error}"])
+
+
+def _judged(told: Mapping[str, Any], proof: Proof) -> NemesisOutcome:
+    value = {**told, "proof": msgspec.to_builtins(proof)}
+    if proof.holds:
+        return NemesisOutcome("ok", value)
+    return NemesisOutcome("info", value, ["not-proved", proof.text])
+
+
+def _with(proof: Proof, **more: Any) -> Proof:
+    return Proof(holds=proof.holds, text=proof.text, data={**proof.data, **more})
+
+
+async def _timed(step: Awaitable[None], what: str) -> float:
+    begin = asyncio.get_running_loop().time()
+    await _within(step, what)
+    return round((asyncio.get_running_loop().time() - begin) * 1e3, 3)
+
+
+async def _within(step: Awaitable[T], what: str) -> T:
+    try:
+        async with asyncio.timeout(_STEP_S):
+            return await step
+    except TimeoutError:
+        raise Broken("timeout", f"{what} did not end within {_STEP_S:g} s") from None

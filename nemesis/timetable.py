@@ -1,0 +1,147 @@
+"""When faults happen: a list of entries decided before the run, and the generator that gives them out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from harness.fault import Plan
+from harness.generators import Context, Generator, Invocation, Offer, Pending, Step
+from harness.history import History
+from harness.history.event import NEMESIS, Event
+from nemesis.specs import FaultSpec
+
+INJECT: Final = "inject"
+HEAL: Final = "heal"
+_NS: Final = 1_000_000_000
+_QUIET: Final = 0.1  # of the run's time, at most, is quiet at its beginning
+_SPREAD: Final = 0.3
+_FREE_END: Final = 0.05  # of the run's time stays free after the last healing
+_ENTRIES_MAX: Final = 100_000
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing to do: at `at_ns` since the run's start; a healing not sooner than `hold_ns` after its injection.
+
+    `plan` is an exact plan to repeat; without it the fault makes its own.
+    """
+
+    at_ns: int
+    fault: str
+    action: str
+    target: str
+    hold_ns: int = 0
+    plan: Plan | None = None
+
+    def invocation(self) -> Invocation:
+        """Return the invocation that the runner records."""
+        value: dict[str, Any] = {"action": self.action, "target": self.target}
+        if self.plan is not None:
+            value["plan"] = msgspec.to_builtins(self.plan)
+        return Invocation(self.fault, value=value)
+
+
+class Timetable(Generator, frozen=True, gc=False):
+    """Gives out entries in order, each when it is due."""
+
+    entries: tuple[Entry, ...]
+    position: int = 0
+    injected_ns: int = 0
+
+    def next(self, ctx: Context) -> Step | None:
+        """Wait for the next entry's time."""
+        if self.position >= len(self.entries):
+            return None
+        entry = self.entries[self.position]
+        due = max(entry.at_ns, self.injected_ns + entry.hold_ns) if entry.hold_ns else entry.at_ns
+        if ctx.time_ns < due:
+            return Pending(due), self
+        return Offer(entry.invocation(), ctx.pick()), msgspec.structs.replace(
+            self, position=self.position + 1
+        )
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """Note when an injection ended: what took long to inject still stays in force for a while."""
+        del ctx
+        if event.process != NEMESIS:
+            return self
+        return msgspec.structs.replace(self, injected_ns=event.time)
+
+
+def mixed(
+    specs: Sequence[FaultSpec], *, interval_s: float, time_s: float, rng: Random, overlap: bool
+) -> tuple[Entry, ...]:
+    """Decide a random mix: quiet first, then inject and heal in turn, about every `interval_s`; healed at the end.
+
+    Every fault comes once before any comes twice. A run too short for that gets shorter intervals. With `overlap`
+    every fault has a timetable of its own, else one is in force at a time.
+    """
+    if not specs:
+        return ()
+    if not overlap:
+        return tuple(_in_turn(specs, interval_s, time_s, rng))
+    families: dict[str, list[FaultSpec]] = {}
+    for spec in specs:
+        families.setdefault(spec.name, []).append(spec)
+    apart = [
+        entry
+        for family in families.values()
+        for entry in _in_turn(family, interval_s, time_s, rng, late=True)
+    ]
+    return in_order(apart)
+
+
+def in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Sort by time; where a healing and an injection fall together, the healing comes first."""
+    return tuple(sorted(entries, key=lambda entry: (entry.at_ns, entry.action == INJECT)))
+
+
+def _in_turn(
+    specs: Sequence[FaultSpec], interval_s: float, time_s: float, rng: Random, *, late: bool = False
+) -> list[Entry]:
+    quiet = min(interval_s, _QUIET * time_s) * (1 + (rng.random() if late else 0))
+    end = time_s * (1 - _FREE_END)
+    first_round = [rng.uniform(1 - _SPREAD, 1 + _SPREAD) for _ in range(2 * len(specs) - 1)]
+    interval = min(interval_s, (end - quiet) / math.fsum(first_round))
+    entries: list[Entry] = []
+    bag: list[FaultSpec] = []
+    now = quiet
+    while len(entries) < _ENTRIES_MAX:
+        if not bag:
+            bag = rng.sample(list(specs), len(specs))
+        hold = interval * (first_round.pop() if first_round else rng.uniform(1 - _SPREAD, 1 + _SPREAD))
+        if now + hold > end * (1 + 1e-9):
+            break
+        spec = bag.pop()
+        entries.append(Entry(round(now * _NS), spec.name, INJECT, spec.target))
+        entries.append(
+            Entry(round((now + hold) * _NS), spec.name, HEAL, spec.target, hold_ns=round(hold / 2 * _NS))
+        )
+        gap = interval * (first_round.pop() if first_round else rng.uniform(1 - _SPREAD, 1 + _SPREAD))
+        now += hold + gap
+    return entries
+
+
+def repeated(history: History) -> tuple[Entry, ...]:
+    """Return the same faults at the same times with the same plans as an earlier run recorded them."""
+    entries = []
+    for operation in history.nemesis():
+        value = operation.invoke.value
+        if not isinstance(value, Mapping) or value.get("action") not in (INJECT, HEAL):
+            continue
+        done = operation.completion.value if operation.completion is not None else None
+        known = done.get("plan") if isinstance(done, Mapping) else None
+        entries.append(
+            Entry(
+                operation.invoke.time,
+                operation.invoke.f,
+                str(value["action"]),
+                str(value.get("target", "")),
+                plan=msgspec.convert(known, Plan) if known else None,
+            )
+        )
+    return tuple(entries)
