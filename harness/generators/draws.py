@@ -42,14 +42,16 @@ def output(state: int) -> int:
 class Draws:
     """Random draws for one operation: a throw-away stream that depends only on the seed and the operation's number."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_n", "_seed", "_state")
 
     def __init__(self, seed: int, n: int = 0) -> None:
-        self._state = spread(seed, n)
+        self._seed = seed
+        self._n = n
+        self._state: int | None = None  # worked out late: many operations need no draw
 
     def bits(self) -> int:
         """Return 32 random bits."""
-        state = self._state
+        state = spread(self._seed, self._n) if self._state is None else self._state
         self._state = advance(state)
         return output(state)
 

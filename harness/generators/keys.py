@@ -58,46 +58,60 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     child: Generator
 
 
-class ByKey(Generator, frozen=True, gc=False):
-    """Groups of threads, each on a key of its own; see `by_key`.
+class Formation(msgspec.Struct, frozen=True):
+    """Who works together: `masks[i]` are the threads of group i, `base` the first thread, `members` how many."""
 
-    `masks[i]` are the threads of group i, `base` the first thread, `members` how many there are.
-    """
+    base: int
+    members: int
+    masks: tuple[int, ...]
+
+    def group_of(self, thread: int) -> int:
+        """Return the group that a thread works in."""
+        return (thread - self.base) * len(self.masks) // self.members
+
+
+class ByKey(Generator, frozen=True, gc=False):
+    """Groups of threads, each on a key of its own; see `by_key`. `ended` are threads with nothing more to do."""
 
     plan: KeyPlan
-    base: int = 0
-    members: int = 0
-    masks: tuple[int, ...] = ()
+    formation: Formation | None = None
     groups: slots.Slots[Group | None] = ()
     ended: int = 0
 
     def next(self, ctx: Context) -> Step | None:
-        """Ask the group of a free thread, from the cursor on, until one offers; O(1) where groups are not pending."""
-        state = self if self.masks else self.formed(ctx)
-        free, until = ctx.free & ~state.ended, None
-        asked = ctx.restrict(free)
-        while asked.free:
-            i = state.group_of(asked.pick())
-            mask = state.masks[i]
-            asked.free &= ~mask
-            group, step = state.ask(i, ctx.restrict(mask))
+        """Ask the group of a free thread, from the cursor on, until one offers; O(1) where groups are not pending.
+
+        This is on the way of most operations, so it narrows the context in place instead of copying it.
+        """
+        formation = self.formation or self.formed(ctx)
+        groups, ended, until = self.groups or slots.filled(len(formation.masks), None), self.ended, None
+        free, everyone = ctx.free, ctx.everyone
+        asked = free & ~ended
+        while asked:
+            ctx.free = asked
+            i = formation.group_of(ctx.pick())
+            mask = formation.masks[i]
+            ctx.free, ctx.everyone = free & mask, everyone & mask
+            group, step = self.ask(slots.get(groups, i), i, len(formation.masks), ctx)
+            ctx.free, ctx.everyone = free, everyone
+            asked &= ~mask
             if group is None or step is None:
-                state = state.without_group(mask)
+                ended |= mask
                 continue
             decision, child = step
-            offered = isinstance(decision, Offer)
-            left = Group(group.n, group.key, group.left - offered, child)
-            state = state.with_group(i, left)
             if isinstance(decision, Offer):
+                groups = slots.put(groups, i, Group(group.n, group.key, group.left - 1, child))
                 wanted = decision.invocation
-                return Offer(Invocation(wanted.f, group.key, wanted.value), decision.thread), state
+                offer = Offer(Invocation(wanted.f, group.key, wanted.value), decision.thread)
+                return offer, ByKey(self.plan, formation, groups, ended)
+            groups = slots.put(groups, i, Group(group.n, group.key, group.left, child))
             until = soonest(until, decision.until_ns)
-        if not ctx.everyone & ~state.ended:
+        if not everyone & ~ended:
             return None
-        return PENDING if until is None else Pending(until), state
+        return PENDING if until is None else Pending(until), ByKey(self.plan, formation, groups, ended)
 
-    def formed(self, ctx: Context) -> ByKey:
-        """Return the state with its groups: as even as can be, none smaller than asked for unless there is one."""
+    def formed(self, ctx: Context) -> Formation:
+        """Return the groups: as even as can be, none smaller than asked for unless there is only one."""
         base = (ctx.everyone & -ctx.everyone).bit_length() - 1
         members = ctx.everyone.bit_count()
         if ctx.everyone >> base != (1 << members) - 1:
@@ -106,22 +120,17 @@ class ByKey(Generator, frozen=True, gc=False):
         masks = [0] * count
         for thread in range(members):
             masks[thread * count // members] |= 1 << (base + thread)
-        return ByKey(self.plan, base, members, tuple(masks), slots.filled(count, None), 0)
+        return Formation(base, members, tuple(masks))
 
-    def group_of(self, thread: int) -> int:
-        """Return the group that a thread works in."""
-        return (thread - self.base) * len(self.masks) // self.members
-
-    def ask(self, i: int, ctx: Context) -> tuple[Group | None, Step | None]:
+    def ask(self, group: Group | None, i: int, count: int, ctx: Context) -> tuple[Group | None, Step | None]:
         """Ask a group's generator, moving on to its next key where this one is done; (None, None): no more keys.
 
-        Group i of G takes the keys i, i + G, i + 2G, …: which group does which key does not depend on speed.
+        Group i of `count` takes the keys i, i + count, …: which group does which key does not depend on speed.
         """
-        group = slots.get(self.groups, i)
         empty_keys_max = 1000
         for _ in range(empty_keys_max):
             if group is None or group.left <= 0:
-                group = self.begin(ctx, i if group is None else group.n + len(self.masks))
+                group = self.begin(ctx, i if group is None else group.n + count)
                 if group is None:
                     return None, None
             step = group.child.next(ctx)
@@ -142,28 +151,23 @@ class ByKey(Generator, frozen=True, gc=False):
             raise blame(self, ctx, error) from error
         return Group(n, key, plan.operations_per_key, child)
 
-    def with_group(self, i: int, group: Group) -> ByKey:
-        """Return the state with one group replaced."""
-        groups = slots.put(self.groups, i, group)
-        return ByKey(self.plan, self.base, self.members, self.masks, groups, self.ended)
-
-    def without_group(self, mask: int) -> ByKey:
-        """Return the state in which these threads have nothing more to do."""
-        return ByKey(self.plan, self.base, self.members, self.masks, self.groups, self.ended | mask)
-
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the group of the thread that did it, unless it has left that key; it sees operations without key."""
-        thread = ctx.thread(event.process)
-        if not self.masks or not ctx.everyone >> thread & 1:
+        """Tell the group of the thread that did it, unless it has left that key."""
+        formation = self.formation
+        if formation is None:
             return self
-        i = self.group_of(thread)
+        thread = ctx.thread(event.process)
+        if not ctx.everyone >> thread & 1:
+            return self
+        i = formation.group_of(thread)
         group = slots.get(self.groups, i)
         if group is None or group.key != event.key:
             return self
-        child = group.child.update(ctx.restrict(self.masks[i]), event)
-        return (
-            self if child is group.child else self.with_group(i, Group(group.n, group.key, group.left, child))
-        )
+        child = group.child.update(ctx, event)
+        if child is group.child:
+            return self
+        groups = slots.put(self.groups, i, Group(group.n, group.key, group.left, child))
+        return ByKey(self.plan, formation, groups, self.ended)
 
 
 def by_key(

@@ -11,9 +11,8 @@ _WIDTH: Final = 1 << _BITS
 
 
 def filled(count: int, member: T) -> Slots[T]:
-    """Return an array of at least `count` times the same member."""
-    chunk = (member,) * _WIDTH
-    return (chunk,) * ((count + _WIDTH - 1) >> _BITS)
+    """Return an array of `count` times the same member."""
+    return tuple((member,) * min(_WIDTH, count - begin) for begin in range(0, count, _WIDTH))
 
 
 def get(slots: Slots[T], i: int) -> T:
@@ -24,5 +23,8 @@ def get(slots: Slots[T], i: int) -> T:
 def put(slots: Slots[T], i: int, member: T) -> Slots[T]:
     """Return the array with the i-th member replaced."""
     high, low = i >> _BITS, i & (_WIDTH - 1)
-    chunk = slots[high]
-    return (*slots[:high], (*chunk[:low], member, *chunk[low + 1 :]), *slots[high + 1 :])
+    old = slots[high]
+    chunk = old[:low] + (member,) + old[low + 1 :]  # noqa: RUF005 - measured: half the time of unpacking
+    if len(slots) == 1:
+        return (chunk,)
+    return slots[:high] + (chunk,) + slots[high + 1 :]  # noqa: RUF005
