@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -66,16 +67,21 @@ def _is_netns(path: Path) -> bool:
 
 
 def _delete_link(name: str) -> list[str]:
-    if not Path("/sys/class/net", name).exists():
+    if not link_exists(name):
         return []
     done = subprocess.run(
         ["ip", "link", "delete", name], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
-    return (
-        [f"link {name}: {done.stderr.strip()}"]
-        if done.returncode and Path("/sys/class/net", name).exists()
-        else []
-    )
+    return [f"link {name}: {done.stderr.strip()}"] if link_exists(name) else []
+
+
+def link_exists(name: str) -> bool:
+    """Tell whether this process's network has an interface of that name (/sys may show another network's)."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
 
 
 def _unmount_netns(path: Path) -> list[str]:

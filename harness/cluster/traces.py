@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from harness.cluster import ledger, processes
@@ -15,8 +16,7 @@ def traces_of(run_id: str, *, engine: bool = True) -> list[str]:
     """Return everything of a run that can still be found: the kernel, the disk and the engine are asked."""
     living = [pid for pid in processes.marked(f"{RUN_MARK}={run_id}") if _lives(pid)]
     found = [f"process {pid}" for pid in living]
-    links = Path("/sys/class/net")
-    found += [f"link {path.name}" for path in links.glob(f"{run_id}*")] if links.exists() else []
+    found += [f"link {name}" for _, name in socket.if_nameindex() if name.startswith(run_id)]
     namespaces = state_directory() / "netns" / run_id
     found += [f"namespace {path}" for path in (namespaces, *namespaces.glob("*")) if path.exists()]
     found += [f"mount {path}" for path in mounts_below(namespaces)]

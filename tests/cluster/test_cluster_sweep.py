@@ -56,6 +56,13 @@ def live_and_die(kind: str, run_id: str, keep: str) -> None:
     subprocess.run([sys.executable, "-c", KEPT, kind, run_id, keep], check=False, timeout=60, env=environment)
 
 
+def sweep_elsewhere() -> str:
+    """Sweep in another process, for this one holds its own ledgers."""
+    command = [sys.executable, "-c", "from harness.cluster import sweep; print(sweep(engine=True))"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+
+
 @pytest.mark.parametrize(("which", "times"), [("local", 12), ("docker", 4)])
 def test_kills_at_random_moments_leave_nothing(which: str, times: int) -> None:
     if which == "docker" and not engine_answers():
@@ -102,18 +109,8 @@ def test_a_living_run_is_left_alone(kind: str) -> None:
         cluster = make_cluster(kind, run_id=new_run_id(), count=1)
         await cluster.up()
         try:
-            done = subprocess.run(
-                [
-                    sys.executable,
-                    "-c",
-                    "from harness.cluster import sweep; print(sweep(engine=True))",
-                ],
-                capture_output=True,
-                text=True,
-                check=True,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )
-            assert cluster.run_id not in done.stdout
+            swept = await asyncio.to_thread(sweep_elsewhere)
+            assert cluster.run_id not in swept
             assert (await cluster.nodes[0].run(["echo", "alive"])).stdout == "alive\n"
         finally:
             await cluster.down()

@@ -191,8 +191,8 @@ def _executed(process: subprocess.Popen[bytes]) -> bool:
         try:
             now = str(Path(f"/proc/{process.pid}/exe").readlink())
         except OSError:
-            continue  # between fork and exec, or just dead: poll tells
-        if now not in {entering, os.path.realpath("/proc/self/exe")}:
+            continue  # just dead: poll tells
+        if now != entering:  # Popen has returned: it was nsenter before
             return True
         time.sleep(0.0005)
     return False
