@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.outcome import OutcomeError, Reply
+from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.outcomes import TABLE
 
@@ -49,6 +49,10 @@ class Caller:
         """The node that the next call goes to."""
         return self._connections[self._at].member
 
+    def connection(self) -> Connection:
+        """The connection that the next call goes over."""
+        return self._connections[self._at]
+
     def deadline(self) -> float:
         """When an operation that begins now must have ended, on the loop's clock."""
         return asyncio.get_running_loop().time() + self.timeout_s
@@ -62,6 +66,16 @@ class Caller:
             if error.code in _MOVES_ON:
                 self._at = (self._at + 1) % len(self._connections)
             raise
+
+    async def look(self, method: str, request: Any, deadline: float) -> Any:
+        """Make the reading call that an operation begins with, before it has sent anything that writes.
+
+        When its answer is lost, nothing of the operation can ever happen: `Refused("unread")`, not `Unknown`.
+        """
+        try:
+            return await self.call(method, request, deadline)
+        except Unknown as error:
+            raise Refused("unread", f"the reads before the write were lost: {error}") from error
 
     def reply(self, response: Any, value: Any = None) -> Reply:
         """The reply of an operation: its version is the store's revision as this answer saw it."""

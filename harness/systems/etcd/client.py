@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from harness.systems.etcd.locks import LocksOfEtcd
 from harness.systems.etcd.registers import RegistersOfEtcd
+from harness.systems.etcd.structures import CountersOfEtcd, QueuesOfEtcd, SetsOfEtcd
+from harness.systems.etcd.transactions import TransactionsOfEtcd
 
 
-class EtcdClient(RegistersOfEtcd):
-    """One logical client of etcd (see `Caller` for what it promises)."""
+class EtcdClient(RegistersOfEtcd, TransactionsOfEtcd, SetsOfEtcd, QueuesOfEtcd, CountersOfEtcd, LocksOfEtcd):
+    """One logical client of etcd with all its capabilities (see `Caller` for what it promises)."""

@@ -15,16 +15,18 @@ from harness.systems.etcd.protocol import Stubs
 
 CLIENT_PORT: Final = 2379
 _CLOSE_S: Final = 0.5
+_RETRY_S: Final = 0.1
 _REPLY_MAX_BYTES: Final = 64 * 1024 * 1024
 
 # Each of these was learnt by running: channels to one address share a TCP connection unless told otherwise; gRPC
-# retries by itself; its default backoff grows towards two minutes and would hide a recovery; etcd ends connections
-# that ping more often than every five seconds.
+# retries by itself; its default backoff grows towards two minutes and would hide a recovery; what it calls the least
+# backoff is how long one attempt to connect may take, handshake included; etcd ends connections that ping more often
+# than every five seconds.
 CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -54,11 +56,9 @@ class Connection:
     async def call(self, method: str, request: Any, deadline: float) -> Any:
         """Make one call that ends by `deadline` (of the loop's clock) and return the reply.
 
-        Raises `Refused` where it certainly was not executed, `Unknown` otherwise; `moves_on` tells which of these
-        another member may do better.
+        Raises `Refused` where it certainly was not executed, `Unknown` otherwise.
         """
-        if self.channel.get_state(try_to_connect=True) is not _READY:
-            await self._connect(deadline)
+        await self.ready(deadline)
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise Refused("not-connected", f"{self.target}: no time left to send it")
@@ -67,24 +67,26 @@ class Connection:
         except grpc.aio.AioRpcError as error:
             raise outcome_of(error)[0] from None
 
-    async def _connect(self, deadline: float) -> None:
+    async def ready(self, deadline: float) -> None:
         """Wait for a live connection, so that what could not be sent is known not to have been sent.
 
         A deadline that passes while a call waits for its connection looks the same as one that passes while the
-        server works. Returns early when an attempt has failed: the call then fails at once with the reason.
+        server works. Where attempts fail (a state that lasts until one succeeds), returns after a tenth of a second:
+        the call then fails at once with the reason, and a client whose server is dead does not spin.
         """
+        loop = asyncio.get_running_loop()
         state = self.channel.get_state(try_to_connect=True)
-        waited = False
-        try:
-            async with asyncio.timeout_at(deadline):
-                while state is not _READY and not (waited and state is _FAILED):
+        while state is not _READY:
+            end = min(deadline, loop.time() + _RETRY_S) if state is _FAILED else deadline
+            try:
+                async with asyncio.timeout_at(end):
                     await self.channel.wait_for_state_change(state)
-                    waited = True
-                    state = self.channel.get_state(try_to_connect=True)
-        except TimeoutError:
-            raise Refused(
-                "not-connected", f"{self.target}: no connection in time, nothing was sent"
-            ) from None
+            except TimeoutError:
+                if end < deadline:
+                    return
+                text = f"{self.target}: no connection in time, nothing was sent"
+                raise Refused("not-connected", text) from None
+            state = self.channel.get_state(try_to_connect=True)
 
     async def close(self) -> None:
         """Close the channel; never raises, waits at most half a second."""

@@ -1,0 +1,311 @@
+"""What the etcd client offers, against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import pytest
+
+from harness import capabilities
+from harness.outcome import Refused, Unknown
+from harness.systems.etcd import Etcd
+from harness.systems.etcd.client import EtcdClient
+from harness.systems.system import SystemOptions
+
+
+@pytest.fixture
+def clients(run, servers):
+    made: list[EtcdClient] = []
+
+    def make(node: int = 0, timeout_s: float = 5.0) -> EtcdClient:
+        client = run(servers.client(servers.nodes[node], timeout_s=timeout_s))
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        run(client.close())
+
+
+def refused(run, coroutine) -> Refused:
+    with pytest.raises(Refused) as caught:
+        run(coroutine)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "capability",
+    ["Client", "Registers", "Sets", "Transactions", "Queues", "Locks", "Counters"],
+)
+def test_the_client_offers(clients, capability):
+    assert isinstance(clients(), getattr(capabilities, capability))
+
+
+class TestRegisters:
+    def test_read_write_and_compare_and_set(self, run, clients):
+        client, other = clients(0), clients(1)
+        assert run(client.read("r1")).value is None
+        written = run(client.write("r1", {"any": [1, "value"]}))
+        seen = run(other.read("r1"))
+        assert seen.value == {"any": [1, "value"]}
+        assert (written.member, seen.member) == ("n1", "n2")
+        assert seen.version >= written.version
+        changed = run(other.cas("r1", {"any": [1, "value"]}, 2))
+        assert changed.version > written.version
+        assert run(client.read("r1")).value == 2
+
+    def test_a_refused_compare_returns_what_it_saw(self, run, clients):
+        client = clients()
+        run(client.write("r2", 5))
+        error = refused(run, client.cas("r2", 4, 6))
+        assert (error.code, error.seen) == ("mismatch", 5)
+        assert error.version is not None
+        assert run(client.read("r2")).value == 5
+
+    def test_absent_is_none(self, run, clients):
+        client = clients()
+        assert refused(run, client.cas("r3", 1, 2)).seen is None
+        run(client.cas("r3", None, 1))
+        assert refused(run, client.cas("r3", None, 2)).seen == 1
+        run(client.cas("r3", 1, None))
+        assert run(client.read("r3")).value is None
+        run(client.write("r3", 3))
+        run(client.write("r3", None))
+        assert run(client.read("r3")).value is None
+
+    def test_each_write_has_a_version_of_its_own(self, run, clients):
+        async def race():
+            replies = await asyncio.gather(*(c.write("r4", n) for n, c in enumerate(made)))
+            return [reply.version for reply in replies]
+
+        made = [clients(node) for node in (0, 1, 2) * 3]
+        versions = run(race())
+        assert len(set(versions)) == len(versions)
+
+    def test_serializable_reads_of_a_cut_off_member_are_stale_and_linearizable_ones_are_not(
+        self, run, servers
+    ):
+        async def body():
+            node = await servers.follower()
+            other = next(each for each in servers.nodes if each is not node)
+            stale_system = Etcd(SystemOptions(settings={"reads": "serializable"}))
+            stale = await stale_system.client([node], 2)
+            strict, writer = await servers.client(node, timeout_s=1), await servers.client(other)
+            await writer.write("r5", "old")
+            await strict.read("r5")
+            assert (await stale.read("r5")).value == "old"
+            await servers.cut_off(node)
+            try:
+                await writer.write("r5", "new")
+                assert (await stale.read("r5")).value == "old"
+                with pytest.raises(Unknown):
+                    await strict.read("r5")
+            finally:
+                await servers.heal()
+            await asyncio.gather(*(client.close() for client in (stale, strict, writer)))
+
+        run(body())
+
+    def test_a_client_that_knows_all_members_moves_on_and_never_repeats(self, run, servers):
+        async def body():
+            node = await servers.follower()
+            others = [each for each in servers.nodes if each is not node]
+            client = await servers.client(node, *others, timeout_s=0.5)
+            first = await client.write("r6", 1)
+            assert first.member == node.name
+            await node.signal("etcd", signal.SIGSTOP)
+            try:
+                with pytest.raises(Unknown):
+                    await client.write("r6", 2)
+                seen = await client.read("r6")
+                assert seen.member == others[0].name
+                assert seen.value == 1
+            finally:
+                await servers.heal()
+            await client.close()
+
+        run(body())
+
+
+class TestTransactions:
+    def test_reads_see_the_transactions_own_writes(self, run, clients):
+        client = clients()
+        done = run(
+            client.transact(
+                [["r", "t1", None], ["append", "t1", 1], ["r", "t1", None], ["w", "t2", 7], ["r", "t2", None]]
+            )
+        )
+        assert done.value == [
+            ["r", "t1", None],
+            ["append", "t1", 1],
+            ["r", "t1", [1]],
+            ["w", "t2", 7],
+            ["r", "t2", 7],
+        ]
+        again = run(clients(1).transact([["append", "t1", 2], ["r", "t1", None], ["r", "t2", None]]))
+        assert again.value == [["append", "t1", 2], ["r", "t1", [1, 2]], ["r", "t2", 7]]
+        assert again.version > done.version
+
+    def test_of_two_that_race_on_a_key_one_is_refused_and_leaves_no_trace(self, run, clients):
+        made = [clients(node) for node in (0, 1, 2)]
+
+        async def race():
+            attempts = (
+                c.transact([["append", "t3", n], ["append", f"t3-{n}", n]]) for n, c in enumerate(made)
+            )
+            return await asyncio.gather(*attempts, return_exceptions=True)
+
+        outcomes = run(race())
+        won = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
+        lost = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        assert won
+        assert lost
+        assert all(isinstance(error, Refused) and error.code == "conflict" for error in lost)
+        reads = run(made[0].transact([["r", "t3", None], *(["r", f"t3-{n}", None] for n in range(3))])).value
+        assert sorted(reads[0][2]) == won
+        assert [read[2] for read in reads[1:]] == [[n] if n in won else None for n in range(3)]
+
+    def test_blind_writes_never_conflict(self, run, clients):
+        made = [clients(node) for node in (0, 1, 2)]
+
+        async def race():
+            return await asyncio.gather(*(c.transact([["w", "t4", n]]) for n, c in enumerate(made)))
+
+        versions = [reply.version for reply in run(race())]
+        last = versions.index(max(versions))
+        assert run(made[0].transact([["r", "t4", None]])).value == [["r", "t4", last]]
+
+    def test_reads_lost_before_a_write_was_sent_are_a_certain_refusal(self, run, servers):
+        async def body():
+            node = await servers.follower()
+            client = await servers.client(node, timeout_s=0.4)
+            await client.read("warm")
+            await node.signal("etcd", signal.SIGSTOP)
+            with pytest.raises(Refused) as caught:
+                await client.transact([["append", "t5", 1]])
+            assert caught.value.code == "unread"
+            await servers.heal()
+            assert (await client.transact([["r", "t5", None]])).value == [["r", "t5", None]]
+            await client.close()
+
+        run(body())
+
+
+class TestStructures:
+    def test_a_set(self, run, clients):
+        client = clients()
+        assert run(client.members("s1")).value == []
+        for element in (30, 4, 100):
+            run(client.add("s1", element))
+        assert run(clients(2).members("s1")).value == [4, 30, 100]
+        assert run(client.members("s")).value == []
+
+    def test_a_queue_gives_each_value_once_in_order(self, run, clients):
+        client = clients()
+        for value in range(12):
+            run(client.enqueue("q1", value))
+        assert run(clients(1).dequeue("q1")).value == 0
+        made = [clients(node) for node in (0, 1, 2)]
+
+        async def drain(one):
+            taken = []
+            while (value := (await one.dequeue("q1")).value) is not None:
+                taken.append(value)
+            return taken
+
+        async def race():
+            return await asyncio.gather(*(drain(one) for one in made))
+
+        taken = run(race())
+        assert sorted(sum(taken, [])) == list(range(1, 12))
+        assert all(part == sorted(part) for part in taken)
+
+    def test_a_counter_loses_no_increment_that_was_acknowledged(self, run, clients):
+        made = [clients(node) for node in (0, 1, 2)]
+
+        async def add(one):
+            done = 0
+            for _ in range(10):
+                with contextlib.suppress(Refused):
+                    await one.increment("n1", 2)
+                    done += 1
+            return done
+
+        async def race():
+            return sum(await asyncio.gather(*(add(one) for one in made)))
+
+        done = run(race())
+        assert run(made[0].value("n1")).value == 2 * done
+
+
+class TestLocks:
+    def test_one_holder_and_tokens_that_grow(self, run, clients):
+        one, two = clients(0), clients(1)
+        first = run(one.acquire("l1"))
+        assert first.session
+        assert refused(run, two.acquire("l1")).code == "held"
+        assert refused(run, two.release("l1")).code == "not-held"
+        run(one.release("l1"))
+        second = run(two.acquire("l1"))
+        assert second.value > first.value
+        run(two.release("l1"))
+
+    def test_a_lock_is_lost_with_its_lease_and_its_client_learns_it(self, run, clients):
+        one, two = clients(0), clients(1)
+
+        async def body():
+            first = await one.acquire("l2")
+            assert not one.lock_lost(asyncio.get_running_loop().time())
+            await two.revoke(int(first.session, 16))
+            second = await two.acquire("l2")
+            assert second.value > first.value
+            with pytest.raises(Refused) as caught:
+                await one.release("l2")
+            assert caught.value.code == "not-held"
+            with pytest.raises(Refused) as caught:
+                await one.acquire("l3")
+            assert caught.value.code == "lease-not-found"
+            assert one.lock_lost(asyncio.get_running_loop().time())
+            assert (await one.acquire("l3")).session != first.session
+
+        run(body())
+
+    def test_renewals_keep_a_short_lease_alive(self, run, servers):
+        async def body():
+            system = Etcd(SystemOptions(settings={"lease_ttl": "1s"}))
+            client = await system.client(servers.nodes[:1], 2)
+            reply = await client.acquire("l4")
+            await asyncio.sleep(2.5)
+            left = (await client.time_to_live(int(reply.session, 16), keys=True)).value
+            assert left["ttl"] >= 0
+            assert left["keys"] == ["/lock/l4"]
+            await client.release("l4")
+            await client.close()
+
+        run(body())
+
+    def test_the_lock_service_queues(self, run, servers):
+        async def body():
+            system = Etcd(SystemOptions(settings={"lock": "service"}))
+            one, two = [await system.client([node], 5) for node in servers.nodes[:2]]
+            first = await one.acquire("l5")
+            waiting = asyncio.create_task(two.acquire("l5"))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            await one.release("l5")
+            assert (await waiting).value > first.value
+            await two.release("l5")
+            await asyncio.gather(one.close(), two.close())
+
+        run(body())
+
+    def test_leases(self, run, clients):
+        client = clients()
+        lease = run(client.grant(60)).value
+        assert run(client.renew(lease)).value == 60
+        assert run(client.time_to_live(lease)).value["granted"] == 60
+        run(client.revoke(lease))
+        assert refused(run, client.renew(lease)).code == "lease-not-found"
+        assert run(client.time_to_live(lease)).value["ttl"] == -1
