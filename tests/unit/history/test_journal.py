@@ -159,6 +159,13 @@ def test_every_cut_of_a_journal_can_be_read(tmp_path):
     assert counts[-1] >= 298
 
 
+def write_for_ever(journal):
+    for number in range(100_000):
+        value = os.urandom(9).hex()
+        journal.append(Event(index=number, time=0, process=number, type="invoke", f="w", value=value))
+        journal.flush()
+
+
 def test_a_full_disk_is_said_and_what_was_written_stays(tmp_path):
     # The limit on file sizes acts as a full disk does: a short write, then an error.
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -167,12 +174,7 @@ def test_a_full_disk_is_said_and_what_was_written_stays(tmp_path):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
         with pytest.raises(Broken, match=r"cannot write .*What was written before can be read"):
-            for number in range(100_000):
-                event = Event(
-                    index=number, time=0, process=number, type="invoke", f="w", value=os.urandom(9).hex()
-                )
-                journal.append(event)
-                journal.flush()
+            write_for_ever(journal)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)

@@ -36,6 +36,7 @@ MALFORMED = [
     ("a missing comma", '{"index":0 "time":1}', 1, '"," or "}" is missing'),
     ("a name without quotes", "{index:0}", 1, "without a value"),
     ("a leading zero", '{"index":00}', 1, "leading zero"),
+    ("a number beyond floats", INVOKE.replace("}", ',"value":1e999}'), 1, "out of range"),
     ("a control character", '{"f":"a\tb"}', 1, "control character"),
     ("half a pair", '{"f":"\\ud800"}', 1, "surrogate"),
     ("not UTF-8", b'{"f":"\xff\xfe"}', 1, "not UTF-8"),

@@ -28,7 +28,7 @@ impl Pairing {
         index_of_invoke: Option<i64>,
     ) -> Result<u32, String> {
         if process == NEMESIS {
-            return Ok(self.pair_nemesis(columns, position, kind, f, index_of_invoke));
+            return self.pair_nemesis(columns, position, kind, f, index_of_invoke);
         }
         let open = self.slot(process);
         if kind == Kind::Invoke {
@@ -71,7 +71,8 @@ impl Pairing {
         }
     }
 
-    /// Faults overlap, and Jepsen writes both halves of one as `info`: pair by index, else by name, never refuse.
+    /// Faults overlap, and Jepsen writes both halves of one as `info`: pair by index, else by name; what pairs with
+    /// nothing stands alone. Only an index that points nowhere is refused.
     fn pair_nemesis(
         &mut self,
         columns: &Columns,
@@ -79,14 +80,19 @@ impl Pairing {
         kind: Kind,
         f: Text,
         index: Option<i64>,
-    ) -> u32 {
+    ) -> Result<u32, String> {
         let belongs = |open: &u32| match index {
             Some(index) => columns.index[*open as usize] == index,
             None => columns.f[*open as usize] == f,
         };
         let found = if kind == Kind::Invoke { None } else { self.nemesis.iter().rposition(belongs) };
         if let Some(found) = found {
-            return self.nemesis.remove(found);
+            return Ok(self.nemesis.remove(found));
+        }
+        if let Some(index) = index.filter(|_| kind != Kind::Invoke) {
+            return Err(format!(
+                "index_of_invoke is {index}, but the nemesis has nothing open that began there"
+            ));
         }
         if kind == Kind::Invoke || kind == Kind::Info {
             if self.nemesis.len() >= NEMESIS_OPEN_MAX {
@@ -94,6 +100,6 @@ impl Pairing {
             }
             self.nemesis.push(position);
         }
-        NONE
+        Ok(NONE)
     }
 }

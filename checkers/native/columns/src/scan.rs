@@ -29,6 +29,20 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+/// Numbers up to this length, without an exponent, are in range for certain.
+const NUMBER_PLAIN: usize = 300;
+/// Longer integers are refused, as Python does.
+const INTEGER_DIGITS_MAX: usize = 4000;
+
+/// Whether other languages can hold a number: a finite float, or an integer that is not absurdly long.
+fn is_in_range(number: &[u8]) -> bool {
+    if number.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9')) {
+        return number.len() <= INTEGER_DIGITS_MAX;
+    }
+    let text = std::str::from_utf8(number).ok();
+    text.and_then(|text| text.parse().ok()).is_some_and(f64::is_finite)
+}
+
 impl<'a> Cursor<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Cursor { bytes, at: 0 }
@@ -88,7 +102,12 @@ impl<'a> Cursor<'a> {
         if let Some(b'0'..=b'9') = self.bytes.get(self.at) {
             return Err(self.bad("a number with a leading zero"));
         }
-        Ok(&self.bytes[start..self.at])
+        let number = &self.bytes[start..self.at];
+        let suspect = number.len() > NUMBER_PLAIN || number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+        if suspect && !is_in_range(number) {
+            return Err(Trouble::Bad { at: start, text: "a number out of range".into() });
+        }
+        Ok(number)
     }
 
     fn digits(&mut self) -> Result<(), Trouble> {
