@@ -36,10 +36,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Rows under a heading; `changed_only` says that rows without a change were left out."""
+    """Rows under a heading; `drawn` says that the comparison's drawing belongs to it."""
 
     title: str
     rows: Sequence[Row]
+    drawn: bool = False
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -109,7 +110,7 @@ def _runs(a: StoredRun, b: StoredRun) -> Comparison:
     tables = [
         Table("Verdicts", _verdicts(a, b)),
         Table("Options that differ", _options(a.test, b.test)),
-        Table("Latency of ok operations, and rate", _latency(a, b)),
+        Table("Latency of ok operations, and rate", _latency(a, b), drawn=True),
         Table("Availability", _availability(a, b)),
         Table("Faults and recovery", _faults(a, b)),
         Table("Outcomes", _outcomes(a, b)),
@@ -138,7 +139,7 @@ def _verdicts(a: StoredRun, b: StoredRun) -> list[Row]:
     for name in dict.fromkeys([*first, *second]):
         one, two = first.get(name), second.get(name)
         said = [str(result.verdict) if result else "not judged" for result in (one, two)]
-        rank = _RANK.get(said[1], 1) - _RANK.get(said[0], 1)
+        rank = _RANK[two.verdict] - _RANK[one.verdict] if one and two else 0
         kinds = [{item.name for item in result.anomalies} if result else set() for result in (one, two)]
         new, gone = sorted(kinds[1] - kinds[0]), sorted(kinds[0] - kinds[1])
         change = "; ".join(
@@ -282,7 +283,7 @@ def _curves(a: Operations, b: Operations) -> Markup:
             parts.append(
                 svg.tag("path", svg.title(f"run {name}"), d="M" + "L".join(points), cls=f"curve {name}")
             )
-    return svg.svg(width, top + height + 26, "Latency by quantile, both runs", *parts, cls="curves")
+    return svg.svg(width + 30, top + height + 26, "Latency by quantile, both runs", *parts, cls="curves")
 
 
 def _campaigns(before: Path, after: Path) -> Comparison:
