@@ -1,0 +1,218 @@
+"""What this machine can do for clusters and faults: tried, not guessed; each "no" with its reason and the mend.
+
+Each probe is small, makes only what vanishes with it, and ends within a few seconds. Probes inside a network
+namespace run in a fresh one, as root or in a user namespace of this user's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from harness.cluster.identity import new_run_id
+from harness.cluster.local import rootless
+from harness.cluster.node import Cluster
+from harness.outcome import Broken
+
+_TIMEOUT_S = 10.0
+_IPTABLES_QUEUE = (
+    "iptables -t mangle -A PREROUTING -m mark ! --mark 0x51 -j NFQUEUE --queue-num 7 --queue-bypass"
+)
+_ATTACH = (
+    "import ctypes,os,signal,subprocess,sys;"
+    "child=subprocess.Popen(['sleep','5']);"
+    "libc=ctypes.CDLL(None,use_errno=True);"
+    "failed=libc.ptrace(0x4206,child.pid,0,0);"  # PTRACE_SEIZE: attaches without stopping
+    "error=os.strerror(ctypes.get_errno());child.kill();child.wait();"
+    "sys.exit(error if failed else 0)"
+)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing tried: whether it works, why not, and what would mend it."""
+
+    name: str
+    ok: bool
+    reason: str = ""
+    mend: str = ""
+
+    def as_json(self) -> dict[str, str | bool]:
+        """Return the finding as plain data."""
+        return {"name": self.name, "ok": self.ok, "reason": self.reason, "mend": self.mend}
+
+
+def probe() -> list[Finding]:
+    """Try everything, in a second or two; never raises."""
+    return [_safely(one) for one in PROBES]
+
+
+def root() -> Finding:
+    """Whether this process is root."""
+    user = os.geteuid()
+    return Finding(
+        "root",
+        user == 0,
+        "" if user == 0 else f"user {user}",
+        "not needed for local clusters; others work slower",
+    )
+
+
+def namespaces() -> Finding:
+    """Whether network namespaces and veth links can be made as root."""
+    if os.geteuid() != 0:
+        return Finding("network namespaces as root", ok=False, reason="not root", mend="see user namespaces")
+    reason = _in_namespace("ip link add v1 type veth peer name v2 && ip link add b1 type bridge")
+    return Finding(
+        "network namespaces as root", not reason, reason, "a kernel with veth and bridge, CAP_SYS_ADMIN"
+    )
+
+
+def user_namespaces() -> Finding:
+    """Whether an ordinary user can run local clusters; root tries it too, for the users it serves."""
+    reason = rootless.obstacle()
+    return Finding("local clusters without root", reason is None, reason or "", rootless.MEND)
+
+
+def engine() -> Finding:
+    """Whether a Docker engine answers."""
+    from harness.cluster.docker import engine as docker_engine  # noqa: PLC0415 - loads the SDK
+
+    try:
+        version = docker_engine.connect(timeout_s=5).version(api_version=False)["Version"]
+    except Broken as broken:
+        reason, _, mend = broken.text.partition("): ")
+        return Finding("Docker engine", ok=False, reason=f"{reason})", mend=mend)
+    return Finding("Docker engine", ok=True, reason=f"version {version}")
+
+
+def enterable_containers() -> Finding:
+    """Whether containers can be entered from here, or everything goes through the engine: tried with one."""
+    name = "containers entered from this host"
+    mend = "run as root on the engine's own machine; until then commands go through the engine: slower, same results"
+    if os.geteuid() != 0:
+        return Finding(name, ok=False, reason="not root", mend=mend)
+    from harness.cluster.docker import images  # noqa: PLC0415 - loads the SDK
+    from harness.cluster.docker.cluster import DockerCluster  # noqa: PLC0415
+
+    try:
+        image = next((image.tag for image in images.list_images() if image.built), None)
+        if image is None:
+            return Finding(name, ok=False, reason="no node image to try it with", mend="quorate images build")
+        netns = asyncio.run(_one_node(DockerCluster(new_run_id(), 1, image=image)))
+    except Broken as broken:
+        return Finding(name, ok=False, reason=broken.text.partition(": ")[0], mend=mend)
+    return Finding(name, netns is not None, "" if netns else "the engine's processes are not seen here", mend)
+
+
+async def _one_node(cluster: Cluster) -> str | None:
+    await cluster.up()
+    try:
+        return cluster.nodes[0].netns
+    finally:
+        await cluster.down()
+
+
+def image_builder() -> Finding:
+    """Whether node images can be built."""
+    found = shutil.which("mmdebstrap")
+    return Finding(
+        "node images",
+        found is not None,
+        "" if found else "mmdebstrap is missing",
+        "apt-get install mmdebstrap",
+    )
+
+
+def firewall_library() -> Finding:
+    """Whether cuts can be made from this process."""
+    try:
+        ctypes.CDLL("libnftables.so.1")
+    except OSError as error:
+        return Finding(
+            "libnftables",
+            ok=False,
+            reason=str(error),
+            mend="apt-get install libnftables1; else nft runs in the nodes",
+        )
+    return Finding("libnftables", ok=True)
+
+
+def firewall() -> Finding:
+    """Whether the kernel takes nft rules in a namespace."""
+    reason = _in_namespace("nft add table inet quorate_probe")
+    return Finding(
+        "partitions (nft)", not reason, reason, "apt-get install nftables, a kernel with nf_tables"
+    )
+
+
+def packet_queue() -> Finding:
+    """Whether packets can be held back in user space (delay, reorder, corrupt without netem)."""
+    reason = _in_namespace(_IPTABLES_QUEUE)
+    return Finding(
+        "packet queue (NFQUEUE)", not reason, reason, "apt-get install iptables, a kernel with xt_NFQUEUE"
+    )
+
+
+def netem() -> Finding:
+    """Whether the kernel can delay packets by itself."""
+    reason = _in_namespace("ip link set lo up && tc qdisc add dev lo root netem delay 1ms")
+    return Finding("netem", not reason, reason, "modprobe sch_netem; without it the packet queue is used")
+
+
+def ptrace() -> Finding:
+    """Whether one process may attach to another that is its child's age: what clock skew needs."""
+    reason = _run([sys.executable, "-c", _ATTACH])
+    return Finding(
+        "attaching to servers (clock skew)", not reason, reason, "sysctl kernel.yama.ptrace_scope=0, or root"
+    )
+
+
+PROBES: tuple[Callable[[], Finding], ...] = (
+    root,
+    namespaces,
+    user_namespaces,
+    engine,
+    enterable_containers,
+    image_builder,
+    firewall_library,
+    firewall,
+    packet_queue,
+    netem,
+    ptrace,
+)
+
+
+def _safely(one: Callable[[], Finding]) -> Finding:
+    try:
+        found = one()
+        return Finding(found.name, ok=True, reason=found.reason) if found.ok else found
+    except (OSError, Broken) as error:
+        return Finding(one.__name__.replace("_", " "), ok=False, reason=f"the probe itself failed: {error}")
+
+
+def _in_namespace(script: str) -> str:
+    """Run a script in a fresh network namespace; return why it failed, empty if it did not."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return _run(["unshare", *user, "--net", "--", "sh", "-c", script])
+
+
+def _run(command: Sequence[str]) -> str:
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, env=environment
+        )
+    except FileNotFoundError:
+        return f"{command[0]} is missing"
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} did not end within {_TIMEOUT_S:g} s"
+    if done.returncode == 0:
+        return ""
+    return " ".join(done.stderr.split())[:200] or f"code {done.returncode}"
