@@ -53,6 +53,7 @@ def check_settings(test: Test) -> None:
     for fault in test.faults:
         known |= dict(getattr(registry.find("faults", fault.partition(":")[0]), "settings", {}))
     known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
+    known |= {"pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"}
     for key in test.settings:
         if key not in known:
             hint = registry.did_you_mean(key, sorted(known))
@@ -78,14 +79,14 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     system: System = registry.find("systems", test.system_name)(
         SystemOptions(release=test.release, image=test.image, settings=settings)
     )
-    faults_asked = tuple(spec.name for spec in parse(",".join(test.faults)))
+    nemesis = _nemesis(test, settings)
     return Parts(
         system=system,
         cluster=_cluster(test, run_id, clock),
         workload=_workload(test, settings),
-        nemesis=_nemesis(test, settings),
+        nemesis=nemesis,
         thresholds=thresholds(settings),
-        faults_asked=faults_asked,
+        faults_asked=tuple(spec.name for spec in nemesis.specs) if nemesis is not None else (),
     )
 
 

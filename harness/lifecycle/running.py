@@ -57,7 +57,7 @@ def draw_seed() -> int:
 def prepare(test: Test) -> None:
     """Find usage errors before anything starts: settings and faults that nobody knows."""
     check_settings(test)
-    parse(",".join(test.faults))
+    parse(",".join(test.faults), test.nodes if test.inventory is None else None)
 
 
 def run(test: Test, *, progress: Listener | None = None) -> Run:
