@@ -37,7 +37,8 @@ class Kill:
         del settings
         self._failures: dict[str, str] = {}
 
-    def obstacle(self, target: str, count: int) -> str | None:
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         return obstacle(target, count)
 

@@ -40,7 +40,8 @@ class Partition:
         del settings
         self._took_s = 0.0
 
-    def obstacle(self, target: str, count: int) -> str | None:
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never be cut so, or None."""
         choices = ALIASES.get(target, (target,))
         least = min((SHAPES[name].least for name in choices if name in SHAPES), default=2)

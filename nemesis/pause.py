@@ -32,7 +32,8 @@ class Pause:
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         del settings
 
-    def obstacle(self, target: str, count: int) -> str | None:
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         return obstacle(target, count)
 

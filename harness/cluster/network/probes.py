@@ -30,6 +30,11 @@ class Probes:
         self._nodes = {node.name: node for node in nodes}
         self._sockets: dict[str, tuple[int, socket.socket]] = {}
 
+    def prepare(self) -> None:
+        """Make all sockets now."""
+        for name in self._nodes:
+            self._socket(name)
+
     async def probe(
         self, pairs: Sequence[tuple[str, str]], patience_s: float = _PATIENCE_S
     ) -> dict[tuple[str, str], bool]:

@@ -1,0 +1,249 @@
+"""Partition, kill and pause on real nodes: network namespaces, and the way through commands in the nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from harness.cluster import make_cluster, new_run_id
+from harness.cluster.network import EnteredNetwork, ExecutedNetwork, network_for
+from harness.cluster.node import Cluster, Daemon, Network, Node, ProcessState
+from harness.fault import Scene
+from harness.systems.system import NodeStatus
+from nemesis import Nemesis, parse
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces"),
+]
+
+# Answers each datagram with its own address and stays until it is killed.
+SERVER = (
+    "use IO::Socket::INET; $| = 1;"
+    "my $s = IO::Socket::INET->new(LocalPort => 8000, Proto => 'udp', ReuseAddr => 1) or die $!;"
+    "print qq(up\n); while (1) { $s->recv(my $m, 100); $s->send($m) }"
+)
+
+
+class Echo:
+    """A system without wits: n2 leads as long as it runs."""
+
+    name = daemon = "echo"
+
+    def __init__(self) -> None:
+        self.argv: tuple[str, ...] = ("/usr/bin/perl", "-e", SERVER)
+
+    async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002
+        await node.start(Daemon("echo", self.argv, f"{node.directory}/echo.log"))
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        return [
+            NodeStatus(
+                node.name,
+                healthy=await node.state("echo") is ProcessState.RUNNING,
+                role="leader" if node.name == "n2" else "follower",
+            )
+            for node in cluster.nodes
+        ]
+
+    def log_files(self, node: Node) -> Sequence[str]:
+        return [f"{node.directory}/echo.log"]
+
+
+@asynccontextmanager
+async def scene_of(count: int) -> AsyncIterator[Scene]:
+    cluster = make_cluster("local", run_id=new_run_id(), count=count)
+    await cluster.up()
+    try:
+        system: Any = Echo()
+        for node in cluster.nodes:
+            await system.start(cluster, node)
+        yield Scene(cluster, system)
+    finally:
+        await cluster.down()
+
+
+def nemesis_of(faults: str, seed: int = 1) -> Nemesis:
+    return Nemesis(parse(faults), interval_s=5, time_s=60, rng=Random(seed))
+
+
+def everyone(nodes: Sequence[Node]) -> list[tuple[str, str]]:
+    return [(one.name, other.name) for one in nodes for other in nodes if one is not other]
+
+
+def rules_of(node: Node) -> str:
+    command = ["nsenter", f"--net={node.netns}", "nft", "list", "ruleset"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+async def answers(node: Node) -> bool:
+    """Whether a client on the host side gets an answer from the node's server."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        for _ in range(50):
+            try:
+                client.connect((node.address, 8000))
+                await loop.sock_sendall(client, b"hello")
+                async with asyncio.timeout(0.1):
+                    return await loop.sock_recv(client, 100) == b"hello"
+            except (TimeoutError, OSError):
+                await asyncio.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("driver", [EnteredNetwork, ExecutedNetwork])
+def test_cuts_are_exact_in_both_directions_and_leave_foreign_rules_alone(
+    driver: Callable[[Sequence[Node]], Network],
+):
+    foreign = "table ip mine { chain c { type filter hook input priority 0; tcp dport 9 drop; }; }"
+
+    async def body() -> None:
+        async with scene_of(4) as scene:
+            nodes = scene.cluster.nodes
+            await nodes[0].run(["nft", foreign])
+            network = driver(nodes)
+            pairs = everyone(nodes)
+            assert all((await network.probe(pairs)).values())
+            rng = Random(5)
+            for size in (1, 5, len(pairs), 3):
+                cut = frozenset(rng.sample(pairs, size))
+                await network.cut(cut)
+                arrived = await network.probe(pairs)
+                assert {pair for pair in pairs if not arrived[pair]} == cut
+                # Clients are never cut, whatever is.
+                assert all(await asyncio.gather(*(answers(node) for node in nodes)))
+            await network.heal()
+            await network.heal()
+            assert all((await network.probe(pairs)).values())
+            assert "tcp dport 9 drop" in rules_of(nodes[0])
+            for node in nodes:
+                assert "probe" not in rules_of(node)
+
+    asyncio.run(body())
+
+
+def test_established_connections_are_cut_as_well():
+    async def body() -> None:
+        async with scene_of(2) as scene:
+            first, second = scene.cluster.nodes
+            script = (
+                "use IO::Socket::INET; $| = 1; my $c = IO::Socket::INET->new("
+                f"PeerAddr => '{second.address}', PeerPort => 8000, Proto => 'udp');"
+                "sub ask { $c->send('x'); my $r = ''; eval { local $SIG{ALRM} = sub { die }; "
+                "alarm 1; $c->recv($r, 9); alarm 0 }; return $r eq 'x' ? 'yes' : 'no' }"
+                "print ask(), qq(\\n); <STDIN>; print ask(), qq(\\n);"
+            )
+            assert await answers(second)
+            process = await asyncio.create_subprocess_exec(
+                "nsenter", f"--net={first.netns}", "perl", "-e", script,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            assert process.stdout is not None
+            assert process.stdin is not None
+            assert await process.stdout.readline() == b"yes\n"
+            await scene.cluster.network.cut(frozenset([("n2", "n1")]))
+            process.stdin.write(b"\n")
+            assert await process.stdout.readline() == b"no\n"
+            await process.wait()
+
+    asyncio.run(body())
+
+
+def test_network_for_enters_where_it_can():
+    async def body() -> None:
+        async with scene_of(2) as scene:
+            assert isinstance(network_for(scene.cluster.nodes, "x"), EnteredNetwork)
+
+    asyncio.run(body())
+
+
+async def step(nemesis: Nemesis, number: int) -> Any:
+    outcome = await nemesis.act(nemesis.entries[number].invocation())
+    assert outcome.type == "ok", outcome
+    return outcome.value
+
+
+@pytest.mark.parametrize("target", ["leader", "majority", "bridge", "leader-deaf", "n1+n3"])
+def test_a_partition_is_proved_and_counted(target: str):
+    async def body() -> None:
+        async with scene_of(5) as scene:
+            nemesis = nemesis_of(f"partition:{target}")
+            nemesis.attach(scene)
+            value = await step(nemesis, 0)
+            if target.startswith("leader"):
+                assert list(value["plan"]["nodes"]) == ["n2"]
+            assert value["proof"]["data"]["inject_ms"] < 1000
+            healed = await step(nemesis, 1)
+            assert healed["proof"]["data"]["dropped"] >= value["proof"]["data"]["dead"]
+            assert await nemesis.heal_all(scene) == []
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(("fault", "state"), [("kill", ProcessState.DEAD), ("pause", ProcessState.STOPPED)])
+def test_servers_are_hit_and_come_back(fault: str, state: ProcessState):
+    async def body() -> None:
+        async with scene_of(3) as scene:
+            nemesis = nemesis_of(f"{fault}:minority,{fault}:all,{fault}:leader")
+            nemesis.attach(scene)
+            for number in range(0, 6, 2):
+                before = {node.name: await node.pid("echo") for node in scene.cluster.nodes}
+                value = await step(nemesis, number)
+                hit = [node.name for node in scene.cluster.nodes if await node.state("echo") is state]
+                assert hit == list(value["plan"]["nodes"])
+                await step(nemesis, number + 1)
+                for node in scene.cluster.nodes:
+                    assert await answers(node)
+                    assert (await node.pid("echo") != before[node.name]) == (
+                        fault == "kill" and node.name in hit
+                    )
+
+    asyncio.run(body())
+
+
+def test_a_server_that_cannot_start_again_is_told_with_its_last_words():
+    async def body() -> None:
+        async with scene_of(2) as scene:
+            nemesis = nemesis_of("kill:n1")
+            nemesis.attach(scene)
+            await step(nemesis, 0)
+            system: Any = scene.system
+            system.argv = ("/usr/bin/perl", "-e", "select undef, undef, undef, .1; die qq(disk on fire\n)")
+            outcome = await nemesis.act(nemesis.entries[1].invocation())
+            assert outcome.type == "info"
+            assert "n1 did not come back" in outcome.value["proof"]["text"]
+            assert "disk on fire" in outcome.value["proof"]["text"]
+
+    asyncio.run(body())
+
+
+def test_everything_is_healed_even_while_an_injection_is_cancelled():
+    async def body() -> None:
+        async with scene_of(3) as scene:
+            nemesis = nemesis_of("partition:all,pause:all")
+            nemesis.attach(scene)
+            acts: list[Awaitable[Any]] = []
+            for name in ("partition", "pause"):
+                entry = next(entry for entry in nemesis.entries if entry.fault == name)
+                task = asyncio.create_task(nemesis.act(entry.invocation()))
+                acts.append(task)
+                await asyncio.sleep(0.002)
+                task.cancel()
+            await asyncio.gather(*acts, return_exceptions=True)
+            await nemesis.heal_all(scene)
+            assert all((await scene.cluster.network.probe(everyone(scene.cluster.nodes))).values())
+            for node in scene.cluster.nodes:
+                assert await node.state("echo") is ProcessState.RUNNING
+                await node.signal("echo", signal.SIGKILL)
+
+    asyncio.run(body())
