@@ -53,14 +53,21 @@ async def install(
         wanted = options.release.split(",") if options.release else [None]
         sources = [await asyncio.to_thread(_resolved, release) for release in wanted]
 
-    async def place(node: Node, source: tuple[Path, Installed]) -> Installed:
-        target = f"{node.directory}/bin/etcd"
-        await node.put(source[0], target, mode=0o755)
-        return msgspec.structs.replace(source[1], binary=target)
-
     pairs = [(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes)]
-    placed = await asyncio.gather(*(place(node, source) for node, source in pairs))
+    placed = await asyncio.gather(*(_place(node, *source) for node, source in pairs))
     return dict(zip((node.name for node in nodes), placed, strict=True))
+
+
+async def install_release(node: Node, release: str) -> Installed:
+    """Put another release on one node, beside what runs there."""
+    return await _place(node, *await asyncio.to_thread(_resolved, release))
+
+
+async def _place(node: Node, source: Path, server: Installed) -> Installed:
+    # A path for each release: a running binary cannot be written to.
+    target = f"{node.directory}/bin/etcd-{server.release}"
+    await node.put(source, target, mode=0o755)
+    return msgspec.structs.replace(server, binary=target)
 
 
 def _resolved(release: str | None) -> tuple[Path, Installed]:

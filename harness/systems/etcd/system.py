@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
@@ -12,12 +13,14 @@ from harness.systems.etcd import flags
 from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.health import Health
-from harness.systems.etcd.installing import Installed, install
+from harness.systems.etcd.installing import Installed, install, install_release
+from harness.systems.etcd.logs import last_words, log_path
 from harness.systems.etcd.settings import SETTINGS, read_settings
 from harness.systems.system import NodeStatus, SystemOptions
 
 _POLL_S: Final = 0.03
-_TAIL_LINES: Final = 5
+_STOP_S: Final = 10.0
+FAILPOINT_PORT: Final = 2381
 
 
 class Etcd:
@@ -52,7 +55,24 @@ class Etcd:
         places = [self._place(other) for other in cluster.nodes]
         here = next(place for place in places if place.name == node.name)
         argv = flags.arguments(here, places, server.numbers, self._settings, token=cluster.run_id)
-        await node.start(Daemon(self.daemon, argv, _log(node), self._environment(server)))
+        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
+
+    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
+        """Stop the member in good order, and start it as another release with its data; raises `Broken`."""
+        server = await install_release(node, release)
+        await self.stop(node)
+        self._installed[node.name] = server
+        await self.start(cluster, node)
+
+    async def stop(self, node: Node) -> None:
+        """End the member as an operator does (SIGTERM), by force after ten seconds."""
+        await node.signal(self.daemon, signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _STOP_S
+        while await node.state(self.daemon) is not ProcessState.DEAD:
+            if loop.time() >= end:
+                await node.signal(self.daemon, signal.SIGKILL)
+            await asyncio.sleep(_POLL_S)
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every member for its status, each within 300 ms, all at once; never raises."""
@@ -74,7 +94,7 @@ class Etcd:
             await self._check_alive(cluster)
             if loop.time() >= end:
                 why = "; ".join(silent) or "the members do not agree on a leader"
-                tails = "".join([await self._tail(node) for node in cluster.nodes])
+                tails = "".join([await last_words(node) for node in cluster.nodes])
                 raise Broken("not-ready", f"etcd was not ready after {deadline_s:g} s: {why}{tails}")
             await asyncio.sleep(_POLL_S)
 
@@ -86,7 +106,7 @@ class Etcd:
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's output."""
-        return [_log(node)]
+        return [log_path(node)]
 
     async def close(self) -> None:
         """Close the harness's own connections."""
@@ -97,7 +117,7 @@ class Etcd:
         return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
 
     def _environment(self, server: Installed) -> dict[str, str]:
-        if "+failpoints" not in server.title:
+        if "+failpoints" not in server.release:
             return {}
         armed = {"GOFAIL_FAILPOINTS": self._settings.failpoints} if self._settings.failpoints else {}
         return {"GOFAIL_HTTP": f"0.0.0.0:{FAILPOINT_PORT}", **armed}
@@ -105,18 +125,7 @@ class Etcd:
     async def _check_alive(self, cluster: Cluster) -> None:
         for node in cluster.nodes:
             if await node.state(self.daemon) is ProcessState.DEAD:
-                raise Broken("server-died", f"etcd on {node.name} is not running{await self._tail(node)}")
-
-    async def _tail(self, node: Node) -> str:
-        """The last lines of the node's log, for an error's text."""
-        try:
-            done = await node.run(["tail", "-n", str(_TAIL_LINES), _log(node)], check=False)
-        except Broken as error:
-            return f"\n--- log of {node.name}: {error.text}"
-        return f"\n--- last lines of {node.name}'s log:\n{done.stdout.strip() or '(nothing)'}"
-
-
-FAILPOINT_PORT: Final = 2381
+                raise Broken("server-died", f"etcd on {node.name} is not running{await last_words(node)}")
 
 
 def _one_leader(statuses: Sequence[NodeStatus]) -> bool:
@@ -125,7 +134,3 @@ def _one_leader(statuses: Sequence[NodeStatus]) -> bool:
         sum(status.role == "leader" for status in statuses) == 1
         and len({status.term for status in statuses}) == 1
     )
-
-
-def _log(node: Node) -> str:
-    return f"{node.directory}/log/etcd.log"

@@ -56,7 +56,9 @@ def releases(system: str) -> list[str]:
     """The releases that are in the cache."""
     try:
         return sorted(
-            entry.name for entry in (root() / "servers" / system).iterdir() if is_cached(system, entry.name)
+            entry.name
+            for entry in (root() / "servers" / system).glob("[!.]*")
+            if is_cached(system, entry.name)
         )
     except OSError:
         return []
@@ -70,6 +72,8 @@ def add(system: str, release: str, make: Callable[[Path], str]) -> Server:
     final = folder_of(system, release)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+        for dead in final.parent.glob(f".{release}-*"):  # of a process that was killed: the lock is ours
+            shutil.rmtree(dead, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=f".{release}-", dir=final.parent))
     except OSError as error:
         raise Broken("no-cache", f"cannot write to the cache {root()}: {error.strerror}") from error

@@ -219,7 +219,7 @@ class TestStructures:
             return await asyncio.gather(*(drain(one) for one in made))
 
         taken = run(race())
-        assert sorted(sum(taken, [])) == list(range(1, 12))
+        assert sorted(value for part in taken for value in part) == list(range(1, 12))
         assert all(part == sorted(part) for part in taken)
 
     def test_a_counter_loses_no_increment_that_was_acknowledged(self, run, clients):

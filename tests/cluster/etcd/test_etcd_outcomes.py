@@ -172,8 +172,8 @@ def test_behind_a_partition_nothing_is_certain_until_the_server_says_no_leader(r
                     outcome(reader.read("k")),
                     outcome(asker.call("LeaseTimeToLive", pb.LeaseTimeToLiveRequest(ID=5))),
                 )
+                leader_wanted = (("hasleader", "true"),)
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    leader_wanted = (("hasleader", "true"),)
                     await writer.connection().stubs.Put(put(), timeout=2, metadata=leader_wanted)
             finally:
                 await servers.heal()

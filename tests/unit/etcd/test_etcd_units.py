@@ -1,0 +1,205 @@
+"""Parts of the etcd system that need no server."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.systems.etcd import Etcd
+from harness.systems.etcd.flags import Place, arguments
+from harness.systems.etcd.health import describe
+from harness.systems.etcd.outcomes import TABLE, classify
+from harness.systems.etcd.protocol import DESCRIPTOR_SET, SERVICES, Stubs, pb
+from harness.systems.etcd.protocol.build import build
+from harness.systems.etcd.settings import SETTINGS, read_settings
+from harness.systems.etcd.transactions import _apply, _keys_to_read
+from harness.systems.system import SystemOptions
+from harness.test import UsageError
+
+PLACES = [Place(f"n{n}", f"198.18.0.{n}", "/x/etcd", f"/x/n{n}") for n in (1, 2, 3)]
+
+
+class TestProtocol:
+    def test_the_descriptor_set_is_what_the_proto_files_say(self):
+        assert build() == DESCRIPTOR_SET.read_bytes()
+
+    def test_no_two_services_share_a_method_name(self):
+        names = [name for methods in SERVICES.values() for name, _ in methods]
+        assert len(names) == len(set(names))
+        assert {"Range", "Txn", "LeaseKeepAlive", "Lock", "Campaign", "Status", "MemberPromote"} <= set(names)
+
+    def test_an_unknown_method_is_an_attribute_error(self):
+        with pytest.raises(AttributeError, match="NoSuch"):
+            _ = Stubs(None).NoSuch
+
+    def test_messages_survive_the_wire(self):
+        request = pb.RangeRequest(key=b"k", revision=7, serializable=True)
+        assert pb.RangeRequest.FromString(request.SerializeToString()) == request
+
+
+class TestOutcomes:
+    @pytest.mark.parametrize(
+        ("status", "text", "outcome", "code"),
+        [
+            ("UNAVAILABLE", "failed to connect to all addresses; last error: x", "fail", "not-connected"),
+            (
+                "UNAVAILABLE",
+                "Stream removed (recvmsg:Connection reset by peer (104))",
+                "info",
+                "connection-lost",
+            ),
+            (
+                "UNAVAILABLE",
+                "etcdserver: request timed out, possibly due to connection lost",
+                "info",
+                "server-timeout",
+            ),
+            ("UNAVAILABLE", "etcdserver: server stopped", "info", "server-stopped"),
+            ("UNAVAILABLE", "etcdserver: not capable", "fail", "not-capable"),
+            ("UNAVAILABLE", "etcdserver: rpc not supported for learner", "fail", "learner"),
+            ("FAILED_PRECONDITION", "etcdserver: not leader", "fail", "precondition"),
+            ("RESOURCE_EXHAUSTED", "etcdserver: too many requests", "fail", "too-many-requests"),
+            ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", "info", "no-space"),
+            ("RESOURCE_EXHAUSTED", "grpc: received message larger than max (3 vs. 2)", "fail", "too-large"),
+            (
+                "RESOURCE_EXHAUSTED",
+                "CLIENT: Received message larger than max (5 vs. 1)",
+                "info",
+                "reply-too-large",
+            ),
+            ("RESOURCE_EXHAUSTED", "grpc: trying to send message larger than max", "info", "reply-too-large"),
+            ("PERMISSION_DENIED", "etcdserver: permission denied", "fail", "denied"),
+            ("UNAUTHENTICATED", "etcdserver: invalid auth token", "fail", "unauthenticated"),
+            ("CANCELLED", "", "info", "cancelled"),
+            ("UNKNOWN", "context deadline exceeded", "info", "unknown-error"),
+            ("INTERNAL", "", "info", "unknown-error"),
+            ("DATA_LOSS", "etcdserver: corrupt cluster", "info", "unknown-error"),
+            ("ABORTED", "anything", "info", "unknown-error"),
+        ],
+    )
+    def test_rows(self, status, text, outcome, code):
+        row = classify(status, text)
+        assert (row.outcome, row.code) == (outcome, code)
+
+    def test_what_is_in_no_row_is_unknown(self):
+        assert classify("SOMETHING_NEW", "whatever").outcome == "info"
+        assert TABLE[-1].outcome == "info"
+
+    def test_only_the_last_row_takes_everything(self):
+        assert [row.status for row in TABLE].index("*") == len(TABLE) - 1
+
+
+class TestSettings:
+    def test_defaults(self):
+        settings = read_settings({})
+        assert (settings.heartbeat_ms, settings.election_ms) == (100, 1000)
+        assert not settings.client.serializable
+
+    def test_values(self):
+        given = {
+            "reads": "serializable", "heartbeat": "20ms", "election": "200ms", "snapshot_count": "50",
+            "lease_ttl": "2s", "lock": "service", "args": "--max-snapshots 2", "pre_vote": "false",
+            "ops_per_key": "7",
+        }  # fmt: skip
+        settings = read_settings(given)
+        assert settings.client.serializable
+        assert settings.client.lock_service
+        assert settings.client.lease_ttl_s == 2
+        assert (settings.heartbeat_ms, settings.election_ms, settings.snapshot_count) == (20, 200, 50)
+        assert settings.args == ("--max-snapshots", "2")
+        assert settings.pre_vote is False
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"reads": "stale"},
+            {"heartbeat": "fast"},
+            {"heartbeat": "500ms"},
+            {"snapshot_count": "-1"},
+            {"snapshot_count": "0"},
+            {"unsafe_no_fsync": "yes"},
+            {"args": "--x 'unclosed"},
+            {"lock": "both"},
+        ],
+    )
+    def test_nonsense_is_a_usage_error_that_names_it(self, given):
+        with pytest.raises(UsageError, match=next(iter(given))):
+            Etcd(SystemOptions(settings=given))
+
+    def test_every_setting_is_described(self):
+        assert Etcd.settings is SETTINGS
+        assert all(SETTINGS.values())
+
+
+class TestFlags:
+    def argv(self, release, **more):
+        settings = read_settings(more)
+        return arguments(PLACES[0], PLACES, release, settings, token="t")
+
+    def test_every_release_gets_the_flags_it_knows(self):
+        given = {
+            "compaction_batch": "10",
+            "catchup_entries": "5",
+            "unsafe_no_fsync": "true",
+            "pre_vote": "true",
+        }
+        old, middle, new, newest = (
+            self.argv(release, **given) for release in ((3, 3, 25), (3, 4, 23), (3, 5, 16), (3, 7, 3))
+        )
+        assert not [flag for flag in old if "logger" in flag or "compaction" in flag or "fsync" in flag]
+        assert "--experimental-compaction-batch-limit=10" in middle
+        assert "--unsafe-no-fsync=true" not in middle
+        assert "--experimental-snapshot-catchup-entries=5" in new
+        assert {
+            "--compaction-batch-limit=10",
+            "--snapshot-catchup-entries=5",
+            "--unsafe-no-fsync=true",
+        } <= set(newest)
+
+    def test_members_and_own_arguments(self):
+        argv = self.argv((3, 5, 16), args="--log-level debug")
+        assert argv[0] == "/x/etcd"
+        assert (
+            "--initial-cluster=n1=http://198.18.0.1:2380,n2=http://198.18.0.2:2380,n3=http://198.18.0.3:2380"
+            in argv
+        )
+        assert argv[-2:] == ("--log-level", "debug")
+
+
+class TestHealth:
+    def status(self, **more):
+        header = pb.ResponseHeader(member_id=1, revision=9)
+        return describe("n1", pb.StatusResponse(header=header, version="3.5.16", **more))
+
+    def test_roles(self):
+        assert self.status(leader=1, raftTerm=3).role == "leader"
+        assert self.status(leader=2).role == "follower"
+        assert self.status(leader=2, isLearner=True).role == "learner"
+
+    def test_no_leader_and_alarms_are_unhealthy(self):
+        assert not self.status(leader=0).healthy
+        assert self.status(leader=0).error == "no leader"
+        alarmed = self.status(leader=2, errors=["memberID:1 alarm:NOSPACE "])
+        assert not alarmed.healthy
+        assert "NOSPACE" in alarmed.error
+
+    def test_old_releases_tell_only_their_raft_index(self):
+        assert self.status(leader=1, raftIndex=70).applied == 70
+        assert self.status(leader=1, raftIndex=70, raftAppliedIndex=68).applied == 68
+
+
+class TestTransactions:
+    def test_only_keys_whose_stored_value_matters_are_read(self):
+        micro = [["w", "a", 1], ["r", "a", None], ["append", "b", 2], ["r", "c", None], ["r", "b", None]]
+        assert _keys_to_read(micro) == ["b", "c"]
+        done, changed = _apply(micro, {"b": [1], "c": 5})
+        assert done == [["w", "a", 1], ["r", "a", 1], ["append", "b", 2], ["r", "c", 5], ["r", "b", [1, 2]]]
+        assert changed == {"a": 1, "b": [1, 2]}
+
+    def test_the_lists_of_reads_are_not_the_state_itself(self):
+        done, _ = _apply([["r", "a", None], ["append", "a", 2], ["r", "a", None]], {"a": [1]})
+        assert done[0][2] == [1]
+        assert done[2][2] == [1, 2]
+
+    def test_an_unknown_micro_operation_is_an_error(self):
+        with pytest.raises(ValueError, match="increment"):
+            _keys_to_read([["increment", "a", 1]])
