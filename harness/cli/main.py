@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from typing import Final
 
 import click
@@ -102,6 +103,11 @@ def main() -> None:
         # The reader of our output left (`quorate list | head`): nothing is wrong.
         sys.stderr.close()
         sys.exit(Exit.VALID)
+    except Exception:
+        # Python's own exit code for a crash is 1, which here means "anomaly found": the worst false alarm of all.
+        traceback.print_exc()
+        _complain("quorate itself failed; please report the lines above")
+        sys.exit(Exit.BROKEN)
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
 
 
