@@ -35,7 +35,10 @@ class Options(msgspec.Struct, frozen=True):
 class Executor(Protocol):
     """Where jobs run: `slots` at once, each job in a process of its own."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many jobs may run at once."""
+        ...
 
     async def run(self, job: Job, slot: int) -> Finished:
         """Run one job to its end."""

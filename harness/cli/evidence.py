@@ -25,10 +25,11 @@ class Judged(msgspec.Struct, frozen=True):
 
 def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
-    from checkers import LINEARIZABLE_MODELS, Linearizable, check  # noqa: PLC0415 - keeps --help quick
+    from checkers import check  # noqa: PLC0415 - keeps --help quick
+    from checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
 
     try:
-        if model in LINEARIZABLE_MODELS and engine in {"auto", "native"}:
+        if model in MODELS and engine in {"auto", "native"}:
             found = Linearizable(model).judge(history, limits)
             return Judged(found.result, [(one.key, one.order) for one in found.witnesses])
         return Judged(check(history, model=model, engine=engine, expect=expect, limits=limits))

@@ -103,7 +103,7 @@ def main() -> None:
         # The reader of our output left (`quorate list | head`): nothing is wrong.
         sys.stderr.close()
         sys.exit(Exit.VALID)
-    except Exception:
+    except Exception:  # noqa: BLE001 - see below
         # Python's own exit code for a crash is 1, which here means "anomaly found": the worst false alarm of all.
         traceback.print_exc()
         _complain("quorate itself failed; please report the lines above")

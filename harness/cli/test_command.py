@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -39,12 +40,13 @@ def command(system: str, repeat: int, as_json: bool, quiet: bool, **options: Any
 
 def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     """Run once or several times in a row, print each verdict, and return the worst exit code."""
-    # Imported late: a usage error must not wait for pandas and gRPC.
+    test.validate()
+    _enter_namespaces(test)
+    # Imported late: a usage error must not wait for pandas and gRPC, and no thread may run before the line above.
     from harness.cli.progress import Progress  # noqa: PLC0415
     from harness.lifecycle import draw_seed, prepare, run  # noqa: PLC0415
     from reports.terminal import write  # noqa: PLC0415
 
-    test.validate()
     prepare(test)
     first = test.seed if test.seed is not None else draw_seed()
     codes = []
@@ -61,3 +63,20 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
         if done.exit_code not in {0, 2}:
             break
     return worst(codes)
+
+
+def _enter_namespaces(test: Test) -> None:
+    """Without root, a local cluster lives in a user namespace, and this command has to live there too.
+
+    Returns inside it; the command outside only waits and exits with the same code.
+    """
+    if test.system_name == "simulated":
+        return
+    from harness.cluster.factory import engine_answers  # noqa: PLC0415 - keeps --help quick
+    from harness.cluster.local.rootless import reexec_if_needed  # noqa: PLC0415
+
+    docker = test.cluster == "docker" or test.image is not None
+    local = test.cluster == "local" or (
+        test.cluster == "auto" and not docker and os.geteuid() != 0 and not engine_answers()
+    )
+    reexec_if_needed(wanted=local)

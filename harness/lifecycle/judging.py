@@ -16,7 +16,7 @@ from harness.gates import Gate, Thresholds, gates
 from harness.history import History
 from harness.lifecycle.conduct import Conducted
 from harness.test import Test
-from harness.verdict import Limits, Result, Verdict
+from harness.verdict import Checker, Limits, Result, Verdict
 from harness.workload import Workload
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def judge(
     results = []
     for checker in workload.must_hold:
         news(checker.name)
-        results.append(_checked(checker.name, lambda checker=checker: checker.check(history, limits)))
+        results.append(_checked(checker, history, limits))
     operations = statistics.Operations(history.columns)
     times = history.columns.time
     end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
@@ -77,10 +77,10 @@ def judge(
     }
 
 
-def _checked(name: str, check: Callable[[], Result]) -> Result:
+def _checked(checker: Checker, history: History, limits: Limits) -> Result:
     begun, cpu = time.monotonic(), time.process_time()
-    result = check()
-    log.info("%s: %s %s", name, result.verdict, result.reason)
+    result = checker.check(history, limits)
+    log.info("%s: %s %s", checker.name, result.verdict, result.reason)
     if result.time_s:
         return result
     return msgspec.structs.replace(

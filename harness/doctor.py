@@ -1,0 +1,70 @@
+"""All findings of `quorate doctor`: clusters and faults, the native core, and what builds servers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import Final
+
+from harness.cluster import Finding, probe
+from harness.history.native import NativeMissingError
+from harness.history.native import check as _native_check
+from harness.outcome import Broken
+
+# Any of these makes a real cluster possible.
+_WAYS: Final = ("network namespaces as root", "local clusters without root", "Docker engine")
+_TOOLS: Final = (
+    ("go", "building servers and Porcupine", "install Go (https://go.dev/dl or the package golang)"),
+    ("mvn", "fetching ZooKeeper's releases", "apt-get install maven"),
+    ("java", "running ZooKeeper on this host", "apt-get install default-jre-headless"),
+    ("gcc", "building the clock helper", "apt-get install gcc libc6-dev"),
+    ("apt-get", "servers from Debian's packages", "none on this system: Go, Maven and wheels remain"),
+)
+
+
+def examine() -> list[Finding]:
+    """Probe everything; takes a few seconds and never raises."""
+    return [*probe(), _native(), *(_tool(*row) for row in _TOOLS), *_servers()]
+
+
+def able(findings: Sequence[Finding]) -> bool:
+    """Whether some way of running a real cluster works here, and histories can be checked."""
+    by_name = {finding.name: finding.ok for finding in findings}
+    return by_name["native core"] and any(by_name.get(way, False) for way in _WAYS)
+
+
+def _native() -> Finding:
+    from harness.history import Event, History  # noqa: PLC0415 - needs the native core itself
+
+    mend = "run `maturin develop --release` in a checkout, or `pip install .`"
+    try:
+        history = History.of([Event(0, 0, 0, "invoke", "read"), Event(1, 1, 0, "ok", "read")])
+        answer = _native_check(history, {"engine": "linear:auto", "model": "register"})
+    except (NativeMissingError, OSError, ValueError) as error:
+        return Finding("native core", ok=False, reason=str(error), mend=mend)
+    right = answer.get("verdict") == "valid"
+    return Finding("native core", ok=right, reason="" if right else f"it answers {answer}", mend=mend)
+
+
+def _tool(command: str, purpose: str, mend: str) -> Finding:
+    found = shutil.which(command)
+    return Finding(f"{command} ({purpose})", ok=found is not None, reason=found or "not found", mend=mend)
+
+
+def _servers() -> list[Finding]:
+    from harness.systems.releases import list_releases  # noqa: PLC0415 - reads the cache
+
+    findings = []
+    for system in ("etcd", "consul", "zookeeper"):
+        try:
+            rows = list_releases(system)
+        except Broken as error:
+            findings.append(Finding(f"servers of {system}", ok=False, reason=error.text))
+            continue
+        here = [row.release for row in rows if row.cached]
+        can = [row.release for row in rows if not row.note.startswith("not here")]
+        reason = f"cached: {', '.join(here) or 'none'}; can be had: {', '.join(can) or 'none'}"
+        findings.append(
+            Finding(f"servers of {system}", ok=bool(can), reason=reason, mend="--set binary=PATH or --image")
+        )
+    return findings
