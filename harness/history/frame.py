@@ -91,78 +91,89 @@ def events(columns: Columns, *, as_json: bool = False) -> pd.DataFrame:
 
 def events_of(frame: pd.DataFrame) -> list[Event]:
     """Turn a frame of `events` or of `operations` back into events, in order."""
-    if "type" in frame.columns:
-        return [_event(row) for row in frame.to_dict("records")]
-    missing = {"process", "f", "outcome"} - set(frame.columns)
+    is_events = "type" in frame.columns
+    needed = {"process", "type", "f"} if is_events else {"process", "f", "outcome"}
+    missing = sorted(needed - set(frame.columns))
     if missing:
-        msg = f"a DataFrame needs the columns of History.frame() or event_frame(); missing: {sorted(missing)}"
+        msg = f"a DataFrame needs the columns of History.frame() or event_frame(); missing: {', '.join(missing)}"
         raise HistoryError(msg)
-    return _events_of_operations(frame.to_dict("records"))
+    return _from_events(frame) if is_events else _from_operations(frame)
 
 
-def _events_of_operations(rows: list[Any]) -> list[Event]:
+def _from_events(frame: pd.DataFrame) -> list[Event]:
+    names = [name for name in Event.__struct_fields__ if name not in {"index", "time"}]
+    cells = [_cells(frame, name) for name in names]
+    count = range(len(frame))
+    index = _cells(frame, "index") if "index" in frame.columns else list(count)
+    time = _cells(frame, "time") if "time" in frame.columns else list(count)
+    return [
+        Event(number, at, **dict(zip(names, row, strict=True)))
+        for number, at, row in zip(index, time, zip(*cells, strict=True), strict=True)
+    ]
+
+
+def _from_operations(frame: pd.DataFrame) -> list[Event]:
     """Order by recorded indexes where there are any, else by time, an invocation before a completion."""
-    halves: list[tuple[tuple[float, float, int], int, dict[str, Any]]] = []
-    for number, row in enumerate(rows):
-        begun, ended = _float(row.get("invoked_s"), number), _float(row.get("completed_s"))
-        common = {"process": row["process"], "f": row["f"], "key": row.get("key"), "node": row.get("node")}
-        invoke = {**common, "type": "invoke", "value": row.get("asked"), "time": round(begun * _NS_PER_S)}
-        index, completed = _number(row.get("index")), _number(row.get("completion_index"))
-        halves.append(((index if index is not None else begun, begun, 0), number, invoke))
-        if row["outcome"] == "info" and ended is None and completed in (None, -1):
+    process, f, key = (_cells(frame, name) for name in ("process", "f", "key"))
+    asked, value, outcome = (_cells(frame, name) for name in ("asked", "value", "outcome"))
+    node, version, error = (_cells(frame, name) for name in ("node", "version", "error"))
+    begun_s, ended_s = _cells(frame, "invoked_s"), _cells(frame, "completed_s")
+    begun_at, ended_at = _cells(frame, "index"), _cells(frame, "completion_index")
+    halves: list[tuple[tuple[float, float, int], int, bool]] = []
+    for row in range(len(frame)):
+        begun = begun_s[row] = row if begun_s[row] is None else begun_s[row]
+        halves.append(((begun if begun_at[row] is None else begun_at[row], begun, 0), row, False))
+        known = ended_at[row] is not None and ended_at[row] >= 0
+        if outcome[row] == "info" and ended_s[row] is None and not known:
             continue
-        ended = begun if ended is None else ended
-        done = {**common, "type": row["outcome"], "value": row.get("value"), "time": round(ended * _NS_PER_S)}
-        done |= {"version": row.get("version"), "error": row.get("error")}
-        place = completed if completed not in (None, -1) and index is not None else ended
-        halves.append(((place, ended, 1), number, done))
+        ended = ended_s[row] = begun if ended_s[row] is None else ended_s[row]
+        halves.append(
+            ((ended_at[row] if known and begun_at[row] is not None else ended, ended, 1), row, True)
+        )
     halves.sort(key=lambda half: half[0])
-    begun_at: dict[int, int] = {}
-    made = []
-    for position, (_, number, fields) in enumerate(halves):
-        link = begun_at.setdefault(number, position)
-        event = _event({**fields, "index": position})
-        made.append(msgspec.structs.replace(event, index_of_invoke=link) if link != position else event)
+    made: list[Event] = []
+    first: dict[int, int] = {}
+    for index, (_, row, done) in enumerate(halves):
+        who = (process[row], outcome[row] if done else "invoke", f[row], key[row])
+        if done:
+            time = round(ended_s[row] * _NS_PER_S)
+            link = first[row]
+            event = Event(index, time, *who, value[row], node[row], None, version[row], error[row], link)
+        else:
+            first[row] = index
+            event = Event(index, round(begun_s[row] * _NS_PER_S), *who, asked[row], node[row])
+        made.append(event)
     return made
 
 
-def _event(row: dict[Any, Any]) -> Event:
-    process = row["process"]
-    error = _value(row.get("error"))
-    return Event(
-        index=int(row["index"]),
-        time=int(row["time"]),
-        process=process if isinstance(process, str) else int(process),
-        type=str(row["type"]),
-        f=str(row["f"]),
-        key=_value(row.get("key")),
-        value=_value(row.get("value")),
-        node=_value(row.get("node")),
-        version=_number(row.get("version")),
-        error=list(error) if error is not None else None,
-        index_of_invoke=_number(row.get("index_of_invoke")),
-    )
+# Types that need no second look on the way back from pandas.
+_PLAIN: Final = frozenset({int, str, bool, list, dict, type(None)})
+_INTEGERS: Final = frozenset({"index", "time", "version", "index_of_invoke", "completion_index"})
+
+
+def _cells(frame: pd.DataFrame, name: str) -> list[Any]:
+    """Return a column as Python values: what is missing, or of a column that is not there, is None."""
+    if name not in frame.columns:
+        return [None] * len(frame)
+    cells: list[Any] = frame[name].tolist()
+    cells = [cell if type(cell) in _PLAIN else _value(cell) for cell in cells]
+    if frame[name].dtype.kind == "f" and name not in {"invoked_s", "completed_s"}:
+        # pandas makes floats of integers beside a missing one; 1 and 1.0 would be two values to a checker.
+        cells = [int(cell) if isinstance(cell, float) and cell.is_integer() else cell for cell in cells]
+    elif name in _INTEGERS:
+        cells = [None if cell is None else int(cell) for cell in cells]
+    return cells
 
 
 def _value(value: Any) -> Any:
     """Undo what pandas and numpy made of a value: missing is None, scalars are Python's."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+    if type(value).__name__ in {"NAType", "NaTType"}:
         return None
     if isinstance(value, float) and np.isnan(value):
         return None
     if isinstance(value, np.generic):
         return value.item()
     return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _number(value: Any) -> int | None:
-    value = _value(value)
-    return None if value is None else int(value)
-
-
-def _float(value: Any, default: float | None = None) -> Any:
-    value = _value(value)
-    return default if value is None else float(value)
 
 
 def _objects(columns: Columns, handles: Handles) -> pd.Series[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -88,10 +89,15 @@ class History:
 
     @cached_property
     def _events(self) -> list[Event]:
-        events: list[Event] = []
-        for start in range(0, len(self), _EVENTS_PER_CHUNK):
-            events += self._decode(start, start + _EVENTS_PER_CHUNK)
-        return events
+        # Millions of new lists make the garbage collector walk them all again and again, for nothing.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            chunks = range(0, len(self), _EVENTS_PER_CHUNK)
+            return [event for start in chunks for event in self._decode(start, start + _EVENTS_PER_CHUNK)]
+        finally:
+            if collecting:
+                gc.enable()
 
     def event(self, position: int) -> Event:
         """Return one event by its position, without building the others."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.history import Event, History, HistoryError, native
@@ -109,3 +110,28 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(HistoryError, match="quorate\\[arrow\\]"):
         history().write(tmp_path / "a.parquet", "parquet")
+
+
+def test_a_frame_of_ones_own_needs_little():
+    frame = pd.DataFrame(
+        {
+            "process": [0, 1, 2],
+            "f": ["write", "read", "write"],
+            "asked": [1, None, 2],
+            "value": [1, 1, 2],
+            "outcome": ["ok", "ok", "info"],
+            "invoked_s": [0.0, 0.5, 0.25],
+            "completed_s": [1.0, 0.75, None],
+        }
+    )
+    events = History.of(frame).events()
+    assert [(event.process, event.type, event.time, event.value) for event in events] == [
+        (0, "invoke", 0, 1),
+        (2, "invoke", 250_000_000, 2),
+        (1, "invoke", 500_000_000, None),
+        (1, "ok", 750_000_000, 1),
+        (0, "ok", 1_000_000_000, 1),
+    ]
+    assert {type(event.value) for event in events} == {int, type(None)}
+    with pytest.raises(HistoryError, match="missing: outcome"):
+        History.of(frame.drop(columns="outcome"))
