@@ -180,22 +180,25 @@ def check(history: Any, request: dict[str, Any], stop: Stop | None = None) -> di
     stop = stop or Stop()
     text = msgspec.json.encode(request)
     outcome: list[bytes | BaseException] = []
+    ended = threading.Event()
 
     def work() -> None:
         try:
             outcome.append(_call("quorate_check", handle.pointer, text, len(text), stop.flag))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             outcome.append(error)
+        finally:
+            ended.set()
 
     # A call into the core cannot be interrupted, so it runs beside the thread that takes Ctrl-C.
-    thread = threading.Thread(target=work, name="check", daemon=True)
-    thread.start()
+    # An event and not a join: an interrupted join of Python 3.11 takes the thread for ended.
+    threading.Thread(target=work, name="check", daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(_POLL_S)
+        while not ended.wait(_POLL_S):
+            pass
     except BaseException:
         stop.set()
-        thread.join()
+        ended.wait()
         raise
     answer = outcome[0]
     if isinstance(answer, BaseException):

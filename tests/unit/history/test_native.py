@@ -1,8 +1,12 @@
 """The boundary to the native core: errors, memory, threads."""
 
 import gc
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -66,6 +70,27 @@ def test_an_error_stays():
             handle.feed(b"nonsense\n")
     with pytest.raises(HistoryError, match="line 1"):
         handle.finish()
+
+
+def test_ctrl_c_stops_the_engine_and_is_raised(monkeypatch):
+    ended = threading.Event()
+
+    def engine(_function, _history, _request, _length, stop):
+        deadline = time.monotonic() + 10
+        while not stop[0] and time.monotonic() < deadline:
+            time.sleep(0.005)
+        ended.set()
+        return b"{}"
+
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
+    subject = history()
+    monkeypatch.setattr(native, "_call", engine)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        native.check(subject, {"engine": "linear"})
+    assert ended.is_set()
+    assert time.monotonic() - started < 5
 
 
 def test_unknown_engines_and_formats_are_refused(tmp_path):

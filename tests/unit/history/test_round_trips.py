@@ -72,7 +72,7 @@ def same(found, expected):
     assert [exact(event) for event in found] == [exact(event) for event in expected]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(histories())
 def test_events_survive_columns_files_and_formats(events):
     history = History.of(events)
@@ -91,7 +91,7 @@ def test_events_survive_columns_files_and_formats(events):
         same(History.read(path).events(), events)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     histories(
         value=st.none() | st.integers() | st.text("ab", max_size=2) | st.lists(st.integers(0, 9), max_size=2)
@@ -106,7 +106,7 @@ def test_keys_in_values_survive_edn(events):
             same(History.read(path).events(), events)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(histories(others=()))
 def test_operations_and_frames_survive(events):
     history = History.of(events)
@@ -122,7 +122,7 @@ def test_operations_and_frames_survive(events):
             assert exact(frame[frame["index"] == index]["asked"].iloc[0]) == exact(event.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(histories())
 def test_event_frames_survive(events):
     kept = [
@@ -134,7 +134,7 @@ def test_event_frames_survive(events):
     ] == kept
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(histories())
 def test_columns_agree_with_events(events):
     history = History.of(events)

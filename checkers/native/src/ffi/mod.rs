@@ -56,3 +56,27 @@ unsafe fn slice<'a>(bytes: *const u8, length: usize) -> &'a [u8] {
     // SAFETY: the caller vouches for the memory.
     unsafe { std::slice::from_raw_parts(bytes, length) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(work: impl FnOnce() -> Result<Vec<u8>, String>) -> (i32, String) {
+        let (mut out, mut length) = (std::ptr::null_mut(), 0);
+        // SAFETY: both pointers are of this frame, and the buffer is given back once.
+        unsafe {
+            let code = guarded(&raw mut out, &raw mut length, work);
+            let text = String::from_utf8(slice(out, length).to_vec()).unwrap();
+            check::quorate_free(out, length);
+            (code, text)
+        }
+    }
+
+    #[test]
+    fn a_panic_does_not_cross() {
+        assert_eq!(run(|| Ok(b"fine".to_vec())), (DONE, "fine".into()));
+        assert_eq!(run(|| Ok(Vec::new())), (DONE, String::new()));
+        assert_eq!(run(|| Err("no".into())), (REFUSED, "no".into()));
+        assert_eq!(run(|| panic!("on {}", "purpose")), (BROKEN, "the native core failed: on purpose".into()));
+    }
+}
