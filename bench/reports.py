@@ -18,10 +18,12 @@ from reports import html, stored, terminal  # noqa: E402
 
 def main() -> None:
     sizes = [int(text) for text in sys.argv[1:]] or [10_000, 100_000, 1_000_000]
-    print(f"{'operations':>10} {'HTML s':>8} {'HTML MB':>8} {'B each':>7} {'reading s':>9} {'terminal s':>10} {'peak MB':>8}")
+    print("operations   HTML s  HTML MB  B each reading s terminal s  peak MB")
     with tempfile.TemporaryDirectory() as scratch:
         for operations in sizes:
-            folder = synthetic.make(Path(scratch) / str(operations), operations=operations, rate=operations / 60)
+            folder = synthetic.make(
+                Path(scratch) / str(operations), operations=operations, rate=operations / 60
+            )
             start = time.perf_counter()
             target = html.write(folder)
             wrote = time.perf_counter()

@@ -28,7 +28,9 @@ def main() -> None:
         for number in range(runs):
             folder = store / f"etcd-register-{number % 20}" / f"20261012T{number:06d}Z-{number}"
             folder.mkdir(parents=True)
-            (folder / "test.json").write_text(json.dumps({**test, "seed": number, "name": folder.parent.name}))
+            (folder / "test.json").write_text(
+                json.dumps({**test, "seed": number, "name": folder.parent.name})
+            )
             shutil.copyfile(model / "results.json", folder / "results.json")
         shutil.copytree(model, store / "whole" / "run")
         server = serve(store, port=0)

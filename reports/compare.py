@@ -126,7 +126,7 @@ def _runs(a: StoredRun, b: StoredRun) -> Comparison:
         after=f"{b.system} · {b.name} · {b.folder}",
         headline=headline,
         tone=tone,
-        tables=[table for table in tables if table.rows],
+        tables=[table for table in tables if table.rows or table.drawn],
         drawing=str(_curves(a.operations, b.operations)),
         problems=[*(f"a: {problem}" for problem in a.problems), *(f"b: {problem}" for problem in b.problems)],
     )

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--disable-dev-shm-usage",
 ]  # fmt: skip
 
 
@@ -54,14 +54,23 @@ class Browser:
             time.sleep(0.02)
 
     def console(self) -> list[str]:
-        """Errors and warnings of the console since the last call, violations of the page's policy among them."""
-        return [line["message"] for line in self.call("POST", "se/log", {"type": "browser"}) if line["level"] in ("SEVERE", "WARNING")]
+        """Errors on the console since the last call, breaches of the page's policy among them."""
+        lines = self.call("POST", "se/log", {"type": "browser"})
+        return [line["message"] for line in lines if line["level"] == "SEVERE"]
 
     def size(self, width: int, height: int) -> None:
-        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
 
     def scheme(self, name: str) -> None:
-        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+        self.devtools(
+            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}]
+        )
 
     def devtools(self, command: str, **parameters: Any) -> Any:
         return self.call("POST", "goog/cdp/execute", {"cmd": command, "params": parameters})
@@ -71,16 +80,22 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def keys(self, selector: str, text: str) -> None:
-        element = next(iter(self.call("POST", "element", {"using": "css selector", "value": selector}).values()))
+        element = next(
+            iter(self.call("POST", "element", {"using": "css selector", "value": selector}).values())
+        )
         self.call("POST", f"element/{element}/value", {"text": text})
 
     def mouse(self, *actions: dict[str, Any]) -> None:
-        self.call("POST", "actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": list(actions)}]})
+        self.call(
+            "POST", "actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": list(actions)}]}
+        )
 
 
 def request(method: str, url: str, body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    wanted = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
+    wanted = urllib.request.Request(
+        url, data=data, method=method, headers={"Content-Type": "application/json"}
+    )
     try:
         with urllib.request.urlopen(wanted, timeout=60) as answer:
             return json.load(answer)["value"]
@@ -95,10 +110,15 @@ def browser(scratch: Path, *, script: bool = True) -> Iterator[Browser]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     driver = subprocess.Popen(
-        ["chromedriver", f"--port={port}", "--allowed-ips=127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["chromedriver", f"--port={port}", "--allowed-ips=127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     base = f"http://127.0.0.1:{port}"
-    options: dict[str, Any] = {"args": [*FLAGS, f"--user-data-dir={scratch / 'profile'}", "--window-size=1280,900"], "binary": shutil.which("chromium")}
+    options: dict[str, Any] = {
+        "args": [*FLAGS, f"--user-data-dir={scratch / 'profile'}", "--window-size=1280,900"],
+        "binary": shutil.which("chromium"),
+    }
     if not script:
         options["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
     try:
@@ -110,7 +130,11 @@ def browser(scratch: Path, *, script: bool = True) -> Iterator[Browser]:
             if time.monotonic() > end:
                 raise AssertionError("chromedriver did not start")
             time.sleep(0.05)
-        wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        wanted = {
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }
         session = request("POST", f"{base}/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         made = Browser(base, session)
         try:

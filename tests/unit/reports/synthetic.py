@@ -12,6 +12,7 @@ from typing import Any
 import zstandard
 
 STARTED = datetime(2026, 10, 12, 3, 14, 15, 926535, UTC)
+Timed = tuple[int, int, dict[str, Any]]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'`\u2028{{7*7}}\x1b[31m"
 
 
@@ -36,8 +37,8 @@ def make(
     history = _History(rng, names, clients, rate, faults, hostile=hostile)
     _journal(folder / "history.jsonl.zst", history.lines(operations, kind))
     broken = verdict == "invalid"
-    guarantees = [_guarantee(kind, history, broken, hostile), _second(operations)]
-    _json(folder / "test.json", _test(kind, seed, end_s, names, clients, rate, hostile))
+    guarantees = [_guarantee(kind, history, broken=broken, hostile=hostile), _second(operations)]
+    _json(folder / "test.json", _test(kind, seed, end_s, names, clients, rate, hostile=hostile))
     _json(folder / "results.json", _results(verdict, guarantees, history, faults, names, end_s))
     _logs(folder, names, faults, end_s, rng, hostile=hostile)
     (folder / "quorate.log").write_text("03:14:15 cluster up\n03:14:16 first operation\n")
@@ -74,6 +75,8 @@ def _faults(rng: Random, names: list[str], end_s: float) -> list[dict[str, Any]]
 
 
 class _History:
+    """Clients that are free pick up the next operation; a fault on a node makes most of its operations fail."""
+
     def __init__(
         self,
         rng: Random,
@@ -84,15 +87,17 @@ class _History:
         *,
         hostile: bool,
     ) -> None:
-        self.rng, self.names, self.clients, self.rate, self.faults, self.hostile = (
-            rng, names, clients, rate, faults, hostile,
-        )  # fmt: skip
+        self.rng, self.names, self.rate, self.faults, self.hostile = rng, names, rate, faults, hostile
+        self.free = [0] * clients
+        self.process = list(range(clients))
+        self.state: dict[str, int] = {}
+        self.revision = 5
         self.counts: dict[tuple[str, str], int] = {}
         self.by_node: dict[tuple[str, str], int] = {}
         self.planted: list[dict[str, Any]] = []
 
     def lines(self, operations: int, kind: str) -> Iterator[bytes]:
-        """Real-time order by a small heap of completions; values are unique; one stale read is planted."""
+        """The journal's lines in real-time order."""
         events = self._events(operations, kind)
         events.sort(key=lambda event: event[0])
         opened: dict[int, int] = {}
@@ -106,101 +111,111 @@ class _History:
                 self.planted.append(dict(event))
             yield json.dumps(event, separators=(",", ":")).encode() + b"\n"
 
-    def _events(self, operations: int, kind: str) -> list[tuple[int, int, dict[str, Any]]]:
-        rng, events, step = self.rng, [], 1e9 / self.rate
-        free = [0] * self.clients
-        process = list(range(self.clients))
-        state: dict[str, int] = {}
-        older: dict[str, int] = {}
-        plant_at, revision, after = int(operations * 0.2), 5, 0
+    def _events(self, operations: int, kind: str) -> list[Timed]:
+        events: list[Timed] = []
+        step, plant_at, after = 1e9 / self.rate, int(operations * 0.2), 0
         for number in range(operations):
-            begin = int(number * step + rng.random() * step * 0.6)
-            # The next client that is free, as a runner would pick; with all of them waiting, the first to be so.
-            order = [(number + shift) % self.clients for shift in range(self.clients)]
-            client = next((one for one in order if free[one] < begin), min(order, key=free.__getitem__))
-            begin = max(begin, free[client] + 1000)
-            node = self.names[client % len(self.names)]
-            key = f"k{rng.randrange(20)}" + (HOSTILE if self.hostile and number % 50 == 0 else "")
-            fault = self._fault(begin / 1e9, node)
-            took = int(1e6 * rng.lognormvariate(0.7, 0.5) * (4 if fault else 1))
-            f = (
-                ("read", "write", "cas")[min(2, int(rng.random() * 2.3))]
-                if kind == "register"
-                else ("txn" if kind == "append" else ("acquire", "release")[number // self.clients % 2])
+            begin = int(number * step + self.rng.random() * step * 0.6)
+            nth = number - plant_at
+            planted = 0 <= nth <= 2
+            if planted:
+                # One after the other: nothing may be wrong but the value read.
+                begin = max(begin, after + 500_000)
+            client = self._client(number, begin)
+            begin = max(begin, self.free[client] + 1000)
+            invoke, done, took = self._operation(number, kind, client, begin, nth if planted else None)
+            after = begin + took
+            self.free[client] = after
+            events += [(begin, number, invoke), (after, number, done)]
+            self._count(client, invoke["f"], done["type"])
+        return events + self._nemesis()
+
+    def _client(self, number: int, begin: int) -> int:
+        """The next one that is free, as a runner would pick; with all of them waiting, the first to be so."""
+        order = [(number + shift) % len(self.free) for shift in range(len(self.free))]
+        return next((one for one in order if self.free[one] < begin), min(order, key=self.free.__getitem__))
+
+    def _operation(
+        self, number: int, kind: str, client: int, begin: int, nth: int | None
+    ) -> tuple[dict[str, Any], dict[str, Any], int]:
+        rng, node = self.rng, self.names[client % len(self.names)]
+        key = "k7" if nth is not None else f"k{rng.randrange(20)}"
+        if self.hostile and number % 50 == 0 and nth is None:
+            key += HOSTILE
+        fault = None if nth is not None else self._fault(begin / 1e9, node)
+        took = int(1e6 * rng.lognormvariate(0.7, 0.5) * (4 if fault else 1))
+        f = self._function(number, kind, nth)
+        asked = self._asked(f, key, number)
+        base = {"process": self.process[client], "f": f, "key": None if f == "txn" else key, "node": node}
+        base["planted"] = nth is not None
+        done: dict[str, Any] = {**base, "type": "ok"}
+        if fault and rng.random() < 0.7:
+            lost = rng.random() < 0.6
+            done["type"] = "info" if lost else "fail"
+            done["error"] = (
+                ["deadline", "context deadline exceeded"] if lost else ["unavailable", "no leader"]
             )
-            asked, got, outcome, error, version = None, None, "ok", None, None
-            planted = number in (plant_at, plant_at + 1, plant_at + 2)
-            if planted and kind == "register":
-                key, fault, took = "k7", None, int(2e6 + 1e6 * (number - plant_at))
-                # One after the other, by clients that are free: nothing may be wrong but the value read.
-                begin = max(begin, after + 500_000, free[client] + 1000)
-                after = begin + took
-                f = ("write", "write", "read")[number - plant_at]
-            if f == "write":
-                asked = HOSTILE if self.hostile and number % 40 == 0 else number
-            elif f == "cas":
-                asked = [state.get(key), number]
-            elif f == "txn":
-                asked = [["append", key, number], ["r", key, None]]
-            if fault and rng.random() < 0.7:
-                outcome, error = (
-                    ("info", ["deadline", "context deadline exceeded"])
-                    if rng.random() < 0.6
-                    else ("fail", ["unavailable", "etcdserver: no leader"])
-                )
-                took = int(1e9) if outcome == "info" else took
-            elif f == "cas" and rng.random() < 0.5:
-                outcome, error, got = "fail", ["mismatch", "value differs"], state.get(key)
-            else:
-                if f in ("write", "cas"):
-                    older[key], state[key] = state.get(key, 0), number
-                    revision += 1
-                got = (
-                    older.get(key)
-                    if planted and f == "read"
-                    else state.get(key)
-                    if f == "read"
-                    else [["append", key, number], ["r", key, [number]]]
-                    if f == "txn"
-                    else number
-                    if f == "acquire"
-                    else None
-                )
-                version = revision
-            base = {"process": process[client], "f": f, "key": None if f == "txn" else key, "node": node}
-            events.append((begin, number, {**base, "type": "invoke", "value": asked, "planted": planted}))
-            done: dict[str, Any] = {
-                **base,
-                "type": outcome,
-                "value": got if got is not None else asked,
-                "planted": planted,
-            }
-            if version is not None:
-                done["version"] = version
-            if error:
-                done["error"] = error
-            events.append((begin + took, number, done))
-            free[client] = begin + took
-            if outcome == "info":
-                process[client] += self.clients
-            self.counts[f, outcome] = self.counts.get((f, outcome), 0) + 1
-            self.by_node[node, outcome] = self.by_node.get((node, outcome), 0) + 1
+            took = int(1e9) if lost else took
+            done["value"] = asked
+        elif f == "cas" and nth is None and rng.random() < 0.5:
+            done |= {"type": "fail", "error": ["mismatch", "value differs"], "value": self.state.get(key)}
+        else:
+            done["value"] = number - 2 if nth == 2 and f == "read" else self._answer(f, key, number, asked)
+        if done["type"] == "ok" or f == "cas":
+            done["version"] = self.revision
+        return {**base, "type": "invoke", "value": asked}, done, took
+
+    def _function(self, number: int, kind: str, nth: int | None) -> str:
+        if kind == "append":
+            return "txn"
+        if kind == "lock":
+            return ("acquire", "release")[number // len(self.free) % 2]
+        if nth is not None:
+            return ("write", "write", "read")[nth]
+        return ("read", "write", "cas")[min(2, int(self.rng.random() * 2.3))]
+
+    def _asked(self, f: str, key: str, number: int) -> Any:
+        if f == "write":
+            return HOSTILE if self.hostile and number % 40 == 0 else number
+        if f == "cas":
+            return [self.state.get(key), number]
+        return [["append", key, number], ["r", key, None]] if f == "txn" else None
+
+    def _answer(self, f: str, key: str, number: int, asked: Any) -> Any:
+        if f == "read":
+            return self.state.get(key)
+        if f in ("write", "cas"):
+            self.state[key] = number
+            self.revision += 1
+            return asked
+        return (
+            [["append", key, number], ["r", key, [number]]]
+            if f == "txn"
+            else number
+            if f == "acquire"
+            else None
+        )
+
+    def _count(self, client: int, f: str, outcome: str) -> None:
+        if outcome == "info":
+            self.process[client] += len(self.free)
+        node = self.names[client % len(self.names)]
+        self.counts[f, outcome] = self.counts.get((f, outcome), 0) + 1
+        self.by_node[node, outcome] = self.by_node.get((node, outcome), 0) + 1
+
+    def _nemesis(self) -> list[Timed]:
+        events: list[Timed] = []
         for row in self.faults:
             plan = {"fault": row["fault"], "target": row["target"], "nodes": row["nodes"], "detail": {}}
-            for action, moment, proof in (
+            acts = (
                 ("inject", row["injected_s"], row["proof"]),
                 ("heal", row["healed_s"], row["healed_proof"]),
-            ):
+            )
+            for action, moment, proof in acts:
                 base = {"process": "nemesis", "f": row["fault"], "key": None}
-                value = {"action": action, "plan": plan, "proof": proof}
-                events.append(
-                    (
-                        int(moment * 1e9) - 5_000_000,
-                        -1,
-                        {**base, "type": "invoke", "value": {"action": action}},
-                    )
-                )
-                events.append((int(moment * 1e9), -1, {**base, "type": "ok", "value": value}))
+                asked = {**base, "type": "invoke", "value": {"action": action}}
+                done = {**base, "type": "ok", "value": {"action": action, "plan": plan, "proof": proof}}
+                events += [(int(moment * 1e9) - 5_000_000, -1, asked), (int(moment * 1e9), -1, done)]
         return events
 
     def _fault(self, time_s: float, node: str) -> dict[str, Any] | None:
@@ -221,7 +236,7 @@ def _journal(path: Path, lines: Iterator[bytes]) -> None:
         writer.write(b"".join(batch))
 
 
-def _guarantee(kind: str, history: _History, broken: bool, hostile: bool) -> dict[str, Any]:
+def _guarantee(kind: str, history: _History, *, broken: bool, hostile: bool) -> dict[str, Any]:
     guarantee = {"register": "linearizable", "append": "strict serializable", "lock": "mutual exclusion"}[
         kind
     ]
@@ -236,19 +251,20 @@ def _guarantee(kind: str, history: _History, broken: bool, hostile: bool) -> dic
         **base,
         "verdict": "invalid",
         "parts": {**base["parts"], "k7": "invalid"},
-        "anomalies": [_anomaly(kind, history, hostile)],
+        "anomalies": [_anomaly(kind, history, hostile=hostile)],
     }
 
 
-def _anomaly(kind: str, history: _History, hostile: bool) -> dict[str, Any]:
+def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
     events = [event["index"] for event in history.planted]
     invokes = [event for event in history.planted if event["type"] == "invoke"]
     culprit = invokes[-1]
     if kind == "register":
         writes = [event["value"] for event in invokes[:2]]
+        reader, writer = culprit["process"], invokes[1]["process"]
         sentence = (
-            f"p{culprit['process']} read {writes[0]} from k7, but {writes[1]} had been written by p{invokes[1]['process']} "
-            f"and acknowledged before p{culprit['process']} asked."
+            f"p{reader} read {writes[0]} from k7, but {writes[1]} had been written by p{writer} "
+            f"and acknowledged before p{reader} asked."
         )
         steps = [
             {"operation": invokes[0]["index"], "state": writes[0], "text": f"writes {writes[0]}"},
@@ -309,16 +325,31 @@ def _second(operations: int) -> dict[str, Any]:
 
 
 def _test(
-    kind: str, seed: int, end_s: float, names: list[str], clients: int, rate: float, hostile: bool
+    kind: str, seed: int, end_s: float, names: list[str], clients: int, rate: float, *, hostile: bool
 ) -> dict[str, Any]:
+    command = (
+        f"quorate test etcd@3.5.30 -w {kind} -f partition:leader,kill,pause --time {end_s:g}s --cluster local "
+        f"--set reads=serializable --seed {seed}"
+    )
     return {
-        "name": f"etcd-{kind}-partition-kill-pause" + (HOSTILE if hostile else ""), "system": "etcd", "release": "3.5.30", "workload": [kind],
-        "faults": ["partition:leader", "kill", "pause"], "cluster": "local", "nodes": len(names), "clients": clients,
-        "rate": rate, "time_s": end_s, "timeout_s": 1.0, "seed": seed, "settings": {"reads": "serializable"},
-        "command": f"quorate test etcd@3.5.30 -w {kind} -f partition:leader,kill,pause --time {end_s:g}s --cluster local --set reads=serializable --seed {seed}",
+        "name": f"etcd-{kind}-partition-kill-pause" + (HOSTILE if hostile else ""),
+        "system": "etcd",
+        "release": "3.5.30",
+        "workload": [kind],
+        "faults": ["partition:leader", "kill", "pause"],
+        "cluster": "local",
+        "nodes": len(names),
+        "clients": clients,
+        "rate": rate,
+        "time_s": end_s,
+        "timeout_s": 1.0,
+        "seed": seed,
+        "settings": {"reads": "serializable"},
+        "command": command,
         "versions": {"quorate": "0.1.0", "etcd": "3.5.30", "python": "3.11.2", "kernel": "6.1.0"},
-        "started": STARTED.isoformat(), "run_id": f"q{seed:04d}",
-    }  # fmt: skip
+        "started": STARTED.isoformat(),
+        "run_id": f"q{seed:04d}",
+    }
 
 
 def _results(
@@ -360,7 +391,7 @@ def _results(
             "errors": {"deadline": total("info"), "mismatch": total("fail")},
         },
         "faults": faults,
-        "availability": {n: 0.93 for n in names},
+        "availability": dict.fromkeys(names, 0.93),
         "unavailable": [
             {"node": row["nodes"][0], "from_s": row["injected_s"] + 0.1, "to_s": row["healed_s"] + 0.3}
             for row in faults

@@ -1,0 +1,138 @@
+"""Half-written, damaged and hostile stores: a clear line, and the rest still works."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import zstandard
+
+from reports import html, stored, terminal
+
+
+def problems(folder) -> str:
+    assert html.write(folder).stat().st_size > 10_000
+    shown = terminal.write(folder)
+    run = stored.read(folder)
+    for problem in run.problems:
+        assert problem.split()[0] in shown
+    return "\n".join(run.problems)
+
+
+def test_a_run_that_was_killed_before_it_was_judged(run):
+    (run / "results.json").unlink()
+    assert "results.json is not there" in problems(run)
+    report = stored.read(run)
+    assert report.verdict == "unknown"
+    assert report.statistics.operations == 600
+    assert [row.fault for row in report.faults] == ["partition", "kill", "pause"]
+    assert report.faults[0].proof is not None
+    assert report.faults[0].proof.holds
+    assert "was not judged" in report.reason
+
+
+def test_a_journal_cut_short(run):
+    path = run / "history.jsonl.zst"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    assert "cut short" in problems(run) or "midst" in problems(run)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x28\xb5\x2f\xfd garbage", b"[1, 2"])
+def test_a_journal_of_nonsense(run, content):
+    (run / "history.jsonl.zst").write_bytes(content)
+    assert problems(run) if content else True
+    assert stored.read(run).verdict == "invalid"
+
+
+def test_a_broken_line_in_the_midst_of_a_journal_costs_only_itself(run):
+    path = run / "history.jsonl.zst"
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()).split(b"\n")
+    lines[100] = b'{"index": 100, "time": what'
+    path.write_bytes(zstandard.ZstdCompressor().compress(b"\n".join(lines)))
+    assert "damaged" in problems(run)
+    assert len(stored.read(run).operations) >= 598
+
+
+def test_no_journal_at_all(run):
+    (run / "history.jsonl.zst").unlink()
+    assert "there are no operations to show" in problems(run)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", '{"verdict": 7, "guarantees": 3, "statistics": [], "faults": {}}', "[" * 100_000],
+)
+def test_damaged_results(run, content):
+    (run / "results.json").write_text(content)
+    assert problems(run)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"name": ["x"], "settings": 3, "versions": "v", "command": 7, "started": "yesterday"}'],
+)
+def test_damaged_options(run, content):
+    (run / "test.json").write_text(content)
+    assert problems(run)
+
+
+def test_one_bad_entry_costs_only_itself(run):
+    results = json.loads((run / "results.json").read_text())
+    results["guarantees"].append({"guarantee": "nonsense", "verdict": "perhaps"})
+    results["faults"][1] = "kill"
+    results["leaders"] = [{"time_s": "soon"}]
+    (run / "results.json").write_text(json.dumps(results))
+    said = problems(run)
+    assert said.count("is left out") == 3
+    report = stored.read(run)
+    assert (len(report.guarantees), len(report.faults), len(report.leaders)) == (2, 2, 0)
+
+
+def test_an_anomaly_with_a_detail_of_other_shapes(run):
+    results = json.loads((run / "results.json").read_text())
+    detail = {
+        "steps": 3,
+        "cycle": ["a", {"from": None}, {"from": {"x": 1}, "to": [1]}],
+        "intervals": [{"from_s": "x"}],
+        "more": {"k": [1]},
+    }
+    results["guarantees"][0]["anomalies"][0] |= {
+        "detail": detail,
+        "events": [0, 1, 10**9, -1],
+        "key": {"nested": ["k"]},
+    }
+    (run / "results.json").write_text(json.dumps(results))
+    html.write(run)
+    terminal.write(run)
+
+
+def test_a_huge_value_and_a_huge_log_line(run):
+    path = run / "history.jsonl.zst"
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()).splitlines()
+    event = json.loads(lines[0]) | {"value": "x" * 3_000_000}
+    lines[0] = json.dumps(event).encode()
+    path.write_bytes(zstandard.ZstdCompressor().compress(b"\n".join(lines) + b"\n"))
+    with (run / "nodes" / "n1" / "etcd.log").open("a") as log:
+        log.write("2026-10-12T03:14:16Z " + "y" * 3_000_000 + "\n")
+    assert html.write(run).stat().st_size < 1_000_000
+
+
+def test_a_folder_with_nothing_in_it(tmp_path):
+    assert "is not there" in problems(tmp_path)
+
+
+def test_logs_are_dated_by_the_servers_own_clocks(run):
+    node = run / "nodes" / "n2"
+    (node / "zookeeper.log").write_text(
+        "preamble\n2026-10-12 03:14:17,926 [myid:1] - WARN  [main] - hello\n\tat a.b.c\n"
+    )
+    (node / "consul.log").write_text("    2026-10-12T05:14:18.926+0200 [ERROR] agent: no leader\n")
+    (node / "core.bin").write_bytes(b"\x00" * 100)
+    lines = stored.read(run).lines
+    by_text = {line.text.strip()[-12:]: line for line in lines.kept if line.node == "n2"}
+    assert by_text["main] - hello"[-12:]].time_s == pytest.approx(2.0, abs=0.01)
+    assert by_text["main] - hello"[-12:]].level == 2
+    assert by_text["at a.b.c"].time_s == pytest.approx(2.0, abs=0.01)
+    assert by_text["nt: no leader"[-12:]].time_s == pytest.approx(3.0, abs=0.01)
+    assert by_text["nt: no leader"[-12:]].level == 3
+    assert lines.undated == 1
