@@ -101,6 +101,9 @@ class Nemesis:
         names = [node.name for node in scene.cluster.nodes]
         for spec in self.specs:
             check_possible(spec, names)
+        for fault in self._faults.values():
+            if hasattr(fault, "check"):
+                fault.check(scene)
         _ = scene.cluster.network
         self._scene = scene
         self._lock = asyncio.Lock()
@@ -132,6 +135,7 @@ class Nemesis:
                 outcome = await self._act_heal(self._scene, invocation.f, value)
             else:
                 outcome = await self._act_inject(self._scene, invocation.f, value)
+            await self._renew(self._scene, invocation.f)
         self.counts[f"{value['action']} {outcome.type}"] += 1
         return outcome
 
@@ -180,6 +184,17 @@ class Nemesis:
             return NemesisOutcome("fail", told, ["not-in-force", f"{name} is not in force: nothing to heal"])
         told["plan"] = msgspec.to_builtins(plan)
         return _judged(told, await self._heal(scene, name))
+
+    async def _renew(self, scene: Scene, acted: str) -> None:
+        """Let faults in force take hold of servers that another fault has restarted."""
+        for name, plan in self._in_force.items():
+            renew = getattr(self._faults[name], "renew", None)
+            if name != acted and renew is not None:
+                try:
+                    await _within(renew(scene, plan), f"renewing {name}")
+                except Broken as error:
+                    log.warning("%s did not take hold of a restarted server: %s", name, error)
+                    self.counts[f"renew {name} failed"] += 1
 
     async def _plan(self, scene: Scene, fault: Fault, value: Mapping[str, Any]) -> Plan:
         """Make a plan, or take the one that is to be repeated.
