@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from harness.cluster.local import LocalCluster
@@ -31,13 +32,15 @@ def make_cluster(
     image_kind: str = "base",
     force_exec: bool | None = None,
     progress: Callable[[str], None] | None = None,
+    inventory: Path | None = None,
 ) -> KeepableCluster:
     """Return a cluster that is not up yet.
 
     `auto` takes Docker if an engine answers, else network namespaces. For Docker: `image` is an image of the user's
     own, else the node image of `image_kind` ("base", or "jre" for servers on the JVM) is taken and built where it is
-    missing, which is told to `progress`; `force_exec` reaches nodes through the engine only. Raises `Broken` with the
-    mend where this machine cannot.
+    missing, which is told to `progress`; `force_exec` reaches nodes through the engine only. For SSH: the first
+    `count` hosts of `inventory`, a TOML file (harness.cluster.ssh.hosts). Raises `Broken` with the mend where this
+    machine cannot.
     """
     if not 1 <= count <= MOST_NODES:
         raise Broken("bad-count", f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
@@ -51,11 +54,27 @@ def make_cluster(
         return DockerCluster(
             run_id, count, image=image, image_kind=image_kind, force_exec=force_exec, progress=progress
         )
+    if kind == "ssh":
+        return _over_ssh(run_id, count, inventory)
     if image is not None:
         raise Broken(
             "bad-cluster", f"images are for Docker; a {kind} cluster runs servers from this host's files"
         )
     return LocalCluster(run_id, count)
+
+
+def _over_ssh(run_id: str, count: int, inventory: Path | None) -> KeepableCluster:
+    from harness.cluster.ssh.cluster import SshCluster  # noqa: PLC0415 - loads paramiko
+    from harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
+
+    if inventory is None:
+        raise Broken("no-inventory", "a cluster over SSH needs --inventory FILE.toml with its hosts")
+    hosts = read_inventory(inventory)
+    if len(hosts) < count:
+        raise Broken(
+            "bad-count", f"{inventory} has {len(hosts)} hosts, not {count}: add some, or lower --nodes"
+        )
+    return SshCluster(run_id, hosts[:count])
 
 
 def engine_answers() -> bool:

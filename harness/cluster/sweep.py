@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+import msgspec
+
 from harness.cluster import ledger
 from harness.cluster.ledger import DeadRun
 from harness.cluster.removal import remove_local
@@ -55,8 +57,18 @@ def _remove_containers(dead: DeadRun) -> list[str]:
     return leftovers.remove_run(dead.run_id, names, dead.path.stat().st_mtime)
 
 
+def _leave_hosts(dead: DeadRun) -> list[str]:
+    hosts = [record.name for record in dead.records if record.kind == ledger.HOST]
+    if not hosts:
+        return []
+    from harness.cluster.ssh import leftovers  # noqa: PLC0415 - loads paramiko
+    from harness.cluster.ssh.hosts import Host  # noqa: PLC0415
+
+    return leftovers.remove_run(dead.run_id, [msgspec.json.decode(host, type=Host) for host in hosts])
+
+
 def _remove(dead: DeadRun) -> str:
-    left = _remove_containers(dead)
+    left = _remove_containers(dead) + _leave_hosts(dead)
     left += remove_local(dead.run_id, dead.records)
     if left:
         return f"{dead.run_id}: not all could be removed: {'; '.join(left)}"

@@ -1,0 +1,326 @@
+"""Clusters over SSH against real sshd in containers: as root, and as a user with sudo."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from harness.cluster import make_cluster, new_run_id, sweep
+from harness.cluster.docker import images
+from harness.cluster.factory import engine_answers
+from harness.cluster.node import Cluster, Daemon, Node, ProcessState
+from harness.outcome import Broken
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[2]
+SERVER = (
+    "use IO::Socket::INET; $| = 1;"
+    "my $server = IO::Socket::INET->new(LocalPort => 8000, Listen => 9, ReuseAddr => 1) or die $!;"
+    "print qq(up\n); while (my $client = $server->accept) { print $client qq(hello\n); close $client }"
+)
+
+
+class Site:
+    """Two containers with sshd, alive for the whole module on a loop of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        # By exec, for such containers may change their firewall; the SSH cluster has no other way in either.
+        self.cluster = make_cluster("docker", run_id=new_run_id(), count=2, image_kind="ssh", force_exec=True)
+
+    def up(self) -> None:
+        self.call(self._up())
+
+    def down(self) -> None:
+        self.call(self.cluster.down())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def call(self, work: object) -> object:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(120)  # type: ignore[arg-type]
+
+    def inventory(self, user: str, **more: object) -> Path:
+        path = self.folder / f"{user}.toml"
+        settings = {
+            "user": user,
+            "directory": "/srv/quorate",
+            "key": str(self.folder / "key"),
+            "known_hosts": str(self.folder / "known"),
+            **more,
+        }
+        lines = [
+            f"{key} = {str(value).lower() if value is True else repr(value)}"
+            for key, value in settings.items()
+        ]
+        lines += [f'[[hosts]]\nhost = "{node.address}"' for node in self.cluster.nodes]
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    async def _up(self) -> None:
+        await self.cluster.up()
+        key = paramiko.ECDSAKey.generate()
+        key.write_private_key_file(str(self.folder / "key"))
+        public = f"{key.get_name()} {key.get_base64()}"
+        script = f"""set -e
+        mkdir -p /run/sshd /root/.ssh
+        rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+        useradd -m -s /bin/sh tester; mkdir -p /home/tester/.ssh
+        echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/tester
+        for home in /root /home/tester; do echo '{public}' >$home/.ssh/authorized_keys; done
+        chown -R tester /home/tester; chmod 700 /root/.ssh /home/tester/.ssh
+        cat /etc/ssh/ssh_host_ed25519_key.pub"""
+        known = []
+        for node in self.cluster.nodes:
+            host_key = (await node.run(["sh", "-c", script], timeout_s=30)).stdout.split()
+            known.append(f"{node.address} {host_key[-3]} {host_key[-2]}\n")
+            await node.start(Daemon("sshd", ("/usr/sbin/sshd", "-D", "-e"), "/var/log/sshd.log"))
+        (self.folder / "known").write_text("".join(known))
+        for node in self.cluster.nodes:
+            await _accepts(node)
+
+
+async def _accepts(node: Node) -> None:
+    for _ in range(100):
+        try:
+            _, writer = await asyncio.open_connection(node.address, 22)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        return
+    pytest.fail(f"sshd on {node.name} does not answer")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if not engine_answers():
+        pytest.skip("no Docker engine answers: no hosts with sshd")
+    images.ensure_image("ssh")
+    made = Site(tmp_path_factory.mktemp("ssh"))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture(params=["root", "tester"])
+def inventory(site: Site, request: pytest.FixtureRequest) -> Path:
+    user: str = request.param
+    return site.inventory(user, **({} if user == "root" else {"sudo": True}))
+
+
+@contextlib.asynccontextmanager
+async def over_ssh(inventory: Path, count: int = 2) -> AsyncIterator[Cluster]:
+    cluster = make_cluster("ssh", run_id=new_run_id(), count=count, inventory=inventory)
+    await cluster.up()
+    try:
+        yield cluster
+    finally:
+        await cluster.down()
+
+
+def hello(node: Node) -> Daemon:
+    return Daemon("hello", ("/usr/bin/perl", "-e", SERVER), f"{node.directory}/log/hello.log")
+
+
+async def answer(address: str) -> bytes:
+    try:
+        reader, writer = await asyncio.open_connection(address, 8000)
+    except OSError:
+        return b""
+    line = await reader.readline()
+    writer.close()
+    return line
+
+
+async def serves(node: Node) -> None:
+    for _ in range(200):
+        if await answer(node.address) == b"hello\n":
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"{node.name} does not serve")
+
+
+def test_life_of_a_server(inventory: Path) -> None:
+    async def go() -> None:
+        async with over_ssh(inventory) as cluster:
+            first, last = cluster.nodes
+            await first.start(hello(first))
+            await serves(first)
+            with pytest.raises(Broken, match="runs on n1 already"):
+                await first.start(hello(first))
+            assert await first.state("hello") is ProcessState.RUNNING
+            assert (first.netns, await first.pid("hello")) == (None, None)
+            for signum, state in (
+                (signal.SIGSTOP, ProcessState.STOPPED),
+                (signal.SIGCONT, ProcessState.RUNNING),
+                (signal.SIGKILL, ProcessState.DEAD),
+            ):
+                await first.signal("hello", signum)
+                assert await first.state("hello") is state
+            assert await answer(first.address) == b""
+            await first.start(hello(first))
+            await serves(first)
+            assert (await first.run(["cat", hello(first).log])).stdout == "up\nup\n"
+            await cluster.network.cut(frozenset({(last.name, first.name)}))
+            assert await cluster.network.probe([("n2", "n1"), ("n1", "n2")]) == {
+                ("n2", "n1"): False,
+                ("n1", "n2"): True,
+            }
+            await cluster.network.heal()
+            assert await cluster.network.probe([("n2", "n1")]) == {("n2", "n1"): True}
+            await cluster.wipe()
+            assert await first.state("hello") is ProcessState.DEAD
+            assert (await first.run(["ls", "-A"])).stdout == ""
+
+    asyncio.run(go())
+
+
+def test_commands_and_bad_daemons(inventory: Path) -> None:
+    async def go() -> None:
+        async with over_ssh(inventory, 1) as cluster:
+            (node,) = cluster.nodes
+            assert (await node.run(["id", "-u"])).stdout == "0\n"
+            with pytest.raises(Broken, match=r"did not end within 0\.3 s"):
+                await node.run(["sh", "-c", "sleep 100 & sleep 100"], timeout_s=0.3)
+            assert (await node.run(["pgrep", "-fx", "sleep 100"], check=False)).stdout == ""
+            with pytest.raises(Broken, match="code 3: oops"):
+                await node.run(["sh", "-c", "echo oops >&2; exit 3"])
+            told = await node.run(["sh", "-c", "printf out; printf err >&2; exit 4"], check=False)
+            assert (told.code, told.stdout, told.stderr) == (4, "out", "err")
+            assert (await node.run(["cat"], stdin=b"a'\n\"$x" * 10_000)).stdout == "a'\n\"$x" * 10_000
+            big = await node.run(
+                ["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; head -c 100000 /dev/zero >&2"]
+            )
+            assert (len(big.stdout), len(big.stderr)) == (3_000_000, 100_000)
+            many = await asyncio.gather(*(node.run(["echo", str(number)]) for number in range(30)))
+            assert [one.stdout for one in many] == [f"{number}\n" for number in range(30)]
+            log = f"{node.directory}/log"
+            with pytest.raises(Broken, match="not an executable file"):
+                await node.start(Daemon("ghost", (f"{node.directory}/ghost",), log))
+            await node.run(["sh", "-c", "echo '#!/no/such/interpreter' >broken; chmod +x broken"])
+            with pytest.raises(Broken, match="could not be executed"):
+                await node.start(Daemon("broken", (f"{node.directory}/broken",), log))
+            await node.start(Daemon("short", ("/bin/echo", "was here"), log))
+            assert await node.state("short") is ProcessState.DEAD
+
+    asyncio.run(go())
+
+
+def test_files(inventory: Path, tmp_path: Path) -> None:
+    content = os.urandom(2 << 20)
+    (tmp_path / "server").write_bytes(content)
+
+    async def go() -> None:
+        async with over_ssh(inventory, 1) as cluster:
+            (node,) = cluster.nodes
+            for _ in range(2):
+                await node.put(tmp_path / "server", f"{node.directory}/some/server", mode=0o755)
+                await node.put(tmp_path / "server", f"{node.directory}/etc/a file", mode=0o600)
+                shown = (
+                    await node.run(["stat", "-c", "%a %s %U", "some/server", "etc/a file"])
+                ).stdout.split()
+                assert shown == ["755", str(len(content)), "root", "600", str(len(content)), "root"]
+                await cluster.wipe()
+            await node.put(tmp_path / "server", f"{node.directory}/etc/a file", mode=0o600)
+            await node.get(f"{node.directory}/etc/a file", tmp_path / "back" / "server")
+            assert (tmp_path / "back" / "server").read_bytes() == content
+            with pytest.raises(Broken, match="nonexistent"):
+                await node.get("/nonexistent", tmp_path / "none")
+
+    asyncio.run(go())
+
+
+def test_hosts_are_left_as_they_were_and_serve_one_run_at_a_time(site: Site) -> None:
+    inventory = site.inventory("root")
+
+    async def go() -> None:
+        async with over_ssh(inventory) as cluster:
+            await cluster.nodes[0].start(hello(cluster.nodes[0]))
+            with pytest.raises(Broken, match=f"used by the run {cluster.run_id}"):
+                async with over_ssh(inventory, 1):
+                    pytest.fail("two runs have one host")
+            await serves(cluster.nodes[0])
+            await cluster.network.cut(frozenset({("n1", "n2")}))
+
+    asyncio.run(go())
+    assert seen_by(site, "ls /srv; nft list tables | grep quorate; pgrep perl; true") == ["", ""]
+
+
+def test_after_kill_9_the_next_start_leaves_the_hosts_clean(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUORATE_STATE_DIR", str(tmp_path / "state"))
+    inventory = site.inventory("root")
+    script = f"""
+import asyncio, os
+from pathlib import Path
+from harness.cluster import make_cluster, new_run_id
+from harness.cluster.node import Daemon
+async def live():
+    cluster = make_cluster("ssh", run_id=new_run_id(), count=2, inventory=Path({str(inventory)!r}))
+    await cluster.up()
+    for node in cluster.nodes:
+        argv = ("/bin/sh", "-c", "sleep 300 & setsid sleep 400 & wait")
+        await node.start(Daemon("server", argv, node.directory + "/log"))
+    await cluster.network.cut(frozenset({{("n1", "n2")}}))
+    os.kill(os.getpid(), 9)
+asyncio.run(live())
+"""
+    subprocess.run(
+        [sys.executable, "-c", script], check=False, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    look = "ls /srv; nft list tables | grep quorate; pgrep -f 'sleep [34]00'; true"
+    assert all("quorate" in words for words in seen_by(site, look))
+    assert len(sweep()) == 1
+    assert seen_by(site, look) == ["", ""]
+
+
+def test_strangers_are_refused_with_the_mend(site: Site, tmp_path: Path) -> None:
+    async def go(inventory: Path, match: str) -> None:
+        with pytest.raises(Broken, match=match):
+            async with over_ssh(inventory, 1):
+                pytest.fail("it let us in")
+
+    (tmp_path / "empty").write_text("")
+    asyncio.run(go(site.inventory("root", known_hosts=str(tmp_path / "empty")), "ssh-keyscan"))
+    paramiko.ECDSAKey.generate().write_private_key_file(str(tmp_path / "other"))
+    asyncio.run(go(site.inventory("root", key=str(tmp_path / "other")), "authorized keys"))
+    asyncio.run(go(site.inventory("root", key=str(tmp_path / "empty")), "private key"))
+    asyncio.run(go(site.inventory("root", port=2), "cannot log in"))
+
+
+def test_a_command_is_quick(site: Site) -> None:
+    async def go() -> float:
+        async with over_ssh(site.inventory("root"), 1) as cluster:
+            (node,) = cluster.nodes
+            await node.run(["true"])
+            started = time.monotonic()
+            for _ in range(20):
+                await node.run(["true"])
+            return (time.monotonic() - started) / 20
+
+    assert asyncio.run(go()) < 0.04  # a delayed acknowledgement alone would take that long
+
+
+def seen_by(site: Site, script: str) -> list[str]:
+    """Run a script in each container past SSH."""
+
+    async def look() -> list[str]:
+        return [(await node.run(["sh", "-c", script])).stdout for node in site.cluster.nodes]
+
+    return list(site.call(look()))  # type: ignore[call-overload]
