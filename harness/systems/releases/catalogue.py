@@ -7,7 +7,9 @@ from typing import Final
 import msgspec
 
 from harness.systems.releases.debian import Debian, Package
-from harness.systems.releases.golang import ETCD_MAIN, GoModule, Module
+from harness.systems.releases.failpoints import Failpoints
+from harness.systems.releases.golang import CONSUL_MAIN, ETCD_MAIN, GoModule, Module
+from harness.systems.releases.maven import Artifact, Extra, Maven
 from harness.systems.releases.way import Way
 from harness.systems.releases.wheel import Wheel
 
@@ -28,10 +30,34 @@ _ETCD_MODULE: Final = Module(
     oldest="3.5.0",
 )
 
+# Later releases need parts of Consul that are not published as modules.
+_CONSUL_MODULE: Final = Module(
+    path="github.com/hashicorp/consul",
+    main=CONSUL_MAIN,
+    binary="consul",
+    known=("1.12.9",),
+    oldest="1.12.0",
+    newest="1.12.9",
+)
+
+_METRICS: Final = "io.dropwizard.metrics:metrics-core:4.1.12.1"
+_SNAPPY: Final = "org.xerial.snappy:snappy-java:1.1.10.5"
+
+_ZOOKEEPER: Final = Artifact(
+    name="org.apache.zookeeper:zookeeper",
+    known=("3.9.4", "3.8.6", "3.7.2", "3.6.4", "3.5.10", "3.4.14"),
+    oldest="3.4.0",
+    extras=(
+        Extra((3, 6), ("io.dropwizard.metrics:metrics-core:3.2.5", _SNAPPY)),
+        Extra((3, 7), (_METRICS, _SNAPPY)),
+    ),
+)
+
 SYSTEMS: Final[dict[str, Catalogue]] = {
     "etcd": Catalogue(
         ways=(
             GoModule(_ETCD_MODULE),
+            Failpoints(_ETCD_MODULE, ("3.6.5",)),
             Debian(
                 Package(
                     name="etcd-server",
@@ -52,5 +78,18 @@ SYSTEMS: Final[dict[str, Catalogue]] = {
             "3.5.0": "has known bugs (data inconsistency after a crash, fixed in 3.5.3)",
             "3.3.25": "out of support; no learners, gateway /v3beta",
         },
+    ),
+    "consul": Catalogue(
+        ways=(
+            GoModule(_CONSUL_MODULE),
+            Debian(Package(name="consul", suites={"1.8.7": "bullseye"}, member="usr/bin/consul")),
+        ),
+        defaults=("1.12.9", "1.8.7"),
+        notes={"1.12.9": "the newest that is published as a Go module; the build takes some minutes"},
+    ),
+    "zookeeper": Catalogue(
+        ways=(Maven(_ZOOKEEPER),),
+        defaults=("3.9.4",),
+        notes={"3.4.14": "out of support", "3.5.10": "out of support", "3.6.4": "out of support"},
     ),
 }

@@ -29,6 +29,40 @@ func main() { etcdmain.Main(os.Args) }
 """
 
 
+CONSUL_MAIN: Final = """\
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"os"
+
+	"github.com/hashicorp/consul/command"
+	"github.com/hashicorp/consul/command/cli"
+	"github.com/hashicorp/consul/command/version"
+	"github.com/hashicorp/consul/lib"
+	mcli "github.com/mitchellh/cli"
+)
+
+func main() {
+	lib.SeedMathRand()
+	log.SetOutput(io.Discard)
+	ui := &cli.BasicUI{BasicUi: mcli.BasicUi{Writer: os.Stdout, ErrorWriter: os.Stderr}}
+	program := &mcli.CLI{Name: "consul", Args: os.Args[1:], Commands: command.CommandsFromRegistry(ui)}
+	if program.IsVersion() {
+		os.Exit(version.New(ui).Run(nil))
+	}
+	code, err := program.Run()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+"""
+
+
 class Module(msgspec.Struct, frozen=True):
     """A Go module that holds a server: `main` is our program, `binary` the name of what it becomes.
 
