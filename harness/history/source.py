@@ -13,6 +13,7 @@ from harness.history.journal import FILE_NAME
 from harness.history.native import HistoryError
 
 _CHUNK: Final = 1 << 20
+_BITE: Final = 4 << 10
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
@@ -52,7 +53,8 @@ class Source:
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
         frame = decompressor.decompressobj()
         started = False
-        while data := file.read(_CHUNK // 4):
+        # Small bites: four bytes of zstd can be 128 KiB of text, and all of a bite comes out at once.
+        while data := file.read(_BITE):
             while data:
                 if frame.eof:
                     frame, started = decompressor.decompressobj(), False

@@ -7,6 +7,7 @@ import pytest
 import zstandard
 
 from harness.history import History, HistoryError
+from harness.history.source import Source
 
 DATA = Path(__file__).parents[2] / "data" / "histories"
 
@@ -187,3 +188,17 @@ def test_empty_files_are_empty_histories(tmp_path):
         assert len(history.frame()) == 0
         assert len(history.event_frame()) == 0
         assert not history.truncated
+
+
+def test_a_small_file_cannot_demand_all_memory(tmp_path):
+    """Half a gigabyte of spaces in a few kilobytes: read in bounded pieces, and found to be no history."""
+    path = tmp_path / "bomb.zst"
+    compressor = zstandard.ZstdCompressor().compressobj()
+    with path.open("wb") as file:
+        for _ in range(512):
+            file.write(compressor.compress(b" " * (1 << 20)))
+        file.write(compressor.flush())
+    assert path.stat().st_size < 100_000
+    pieces = list(map(len, Source(path).chunks()))
+    assert sum(pieces) == 512 << 20
+    assert max(pieces) <= 128 << 20
