@@ -1,0 +1,179 @@
+//! Cycles in words: each edge with the reads and writes that prove it, then the contradiction.
+
+use crate::append::Versions;
+use crate::findings::{tail, Example, Findings, Step};
+use crate::graph::{kind, Edge};
+use crate::txns::{Mop, Txns, F};
+use columns::NONE;
+
+pub(crate) struct Teller<'a> {
+    pub txns: &'a Txns,
+    /// Only of list-append.
+    pub versions: Option<&'a Versions>,
+}
+
+/// What a class of cycles means, without its suffix.
+fn meaning(class: &str) -> &'static str {
+    let base = class.trim_end_matches("-process").trim_end_matches("-realtime");
+    match base {
+        "G0" => "writes of several transactions are interleaved, each before the other",
+        "G1c" => "information flows in a circle, each transaction saw or followed the other",
+        "G-single" => "one transaction saw a part of what another did and missed the rest",
+        "G-nonadjacent" => {
+            "transactions missed each other's effects although information flowed between them"
+        }
+        "long-fork" => "two readers saw two independent writes in opposite orders",
+        "G2-item" => "transactions each missed what the other wrote, so neither can be first",
+        _ => "transactions are ordered in a circle",
+    }
+}
+
+impl Teller<'_> {
+    /// An example of a class from its cycle, helpers and all.
+    pub fn tell(&self, class: &str, cycle: &[Edge], findings: &Findings<'_>) -> Example {
+        let joined = self.join(cycle);
+        let mut names: Vec<u32> = Vec::new();
+        for &(edge, _) in &joined {
+            if !names.contains(&edge.from) {
+                names.push(edge.from);
+            }
+        }
+        let name =
+            |txn: u32| format!("T{}", names.iter().position(|&other| other == txn).map_or(0, |at| at + 1));
+        let steps: Vec<Step> = joined
+            .iter()
+            .map(|(edge, to_why)| Step {
+                from: edge.from,
+                to: edge.to,
+                kind: kind_name(edge.kind),
+                key: (edge.why != u32::MAX).then(|| self.txns.mops[edge.why as usize].key),
+                why: self.why(edge, *to_why, &name(edge.from), &name(edge.to)),
+            })
+            .collect();
+        let whys: Vec<&str> = steps.iter().map(|step| step.why.as_str()).collect();
+        let legend: Vec<String> =
+            names.iter().map(|&txn| format!("{} is {}", name(txn), findings.call(self.txns, txn))).collect();
+        let sentence = format!(
+            "{}: {}. So each came before the next, and the last before the first, which cannot be. ({})",
+            meaning(class),
+            whys.join("; "),
+            legend.join(", ")
+        );
+        Example { sentence, key: steps.iter().find_map(|step| step.key), txns: names, cycle: steps }
+    }
+
+    /// Edges between transactions only; with each the micro-operation at its end, if a helper told it.
+    fn join(&self, cycle: &[Edge]) -> Vec<(Edge, u32)> {
+        let count = self.txns.list.len() as u32;
+        let mut joined: Vec<(Edge, u32)> = Vec::new();
+        for edge in cycle {
+            match joined.last_mut() {
+                Some((last, why)) if last.to >= count => {
+                    last.to = edge.to;
+                    *why = edge.why;
+                }
+                _ => joined.push((*edge, u32::MAX)),
+            }
+        }
+        joined
+    }
+
+    fn why(&self, edge: &Edge, to_why: u32, from: &str, to: &str) -> String {
+        match edge.kind & !kind::PASS {
+            kind::PROCESS => format!("the same process did {from} and then {to}"),
+            kind::TIME => format!("{from} had returned before {to} was invoked"),
+            kind::WW => self.overwrote(edge, from, to),
+            kind::WR => self.saw(edge, from, to),
+            _ => self.missed(edge, to_why, from, to),
+        }
+    }
+
+    fn overwrote(&self, edge: &Edge, from: &str, to: &str) -> String {
+        let txns = self.txns;
+        let mop = txns.mops[edge.why as usize];
+        let (key, value) = (txns.key_json(mop.key), txns.json(mop.value));
+        let Some(versions) = self.versions else {
+            return format!("{to} wrote {value} to key {key} after what {from} had written");
+        };
+        let trunk = &txns.trunks[mop.key as usize];
+        let place = versions.place[edge.why as usize];
+        let end = if place == NONE { trunk.len() as u32 } else { place };
+        let own = |place: &u32| {
+            versions.writer(mop.key, *place).is_some_and(|append| txns.mops[append as usize].txn == edge.from)
+        };
+        let earlier = (0..end).rev().find(own).map_or_else(String::new, |at| txns.json(trunk[at as usize]));
+        if place == NONE {
+            return format!(
+                "{from} appended {earlier} to key {key}, {to} appended {value}, and lists show {earlier} but never \
+                 {value}, so {from} came first"
+            );
+        }
+        let list = tail(txns, &trunk[..=place as usize]);
+        format!("{from} appended {earlier} to key {key} and {to} appended {value} after it, as {list} shows")
+    }
+
+    fn saw(&self, edge: &Edge, from: &str, to: &str) -> String {
+        let txns = self.txns;
+        let mop = txns.mops[edge.why as usize];
+        let key = txns.key_json(mop.key);
+        if self.versions.is_none() {
+            let value = txns.json(mop.value);
+            return format!("{from} wrote {value} to key {key} and {to} read it");
+        }
+        let list = self.outside(&mop, edge.why);
+        let value = list.last().map_or_else(String::new, |&value| txns.json(value));
+        let list = tail(txns, list);
+        format!("{from} appended {value} to key {key} and {to} read {list}: {to} saw {from}")
+    }
+
+    fn missed(&self, edge: &Edge, to_why: u32, from: &str, to: &str) -> String {
+        let txns = self.txns;
+        let mop = txns.mops[edge.why as usize];
+        let key = txns.key_json(mop.key);
+        let Some(versions) = self.versions else {
+            let writes = txns.mops_of(edge.to).iter().rev();
+            let write = writes.clone().find(|other| other.f == F::Write && other.key == mop.key);
+            let (old, new) =
+                (txns.json(mop.value), write.map_or_else(String::new, |write| txns.json(write.value)));
+            return format!(
+                "{from} read {old} of key {key}, which {to} replaced by {new}: {from} did not see {to}"
+            );
+        };
+        let list = self.outside(&mop, edge.why);
+        let trunk = &txns.trunks[mop.key as usize];
+        let told = (to_why != u32::MAX).then(|| txns.mops[to_why as usize].value);
+        let of_to = |place: &u32| {
+            versions.writer(mop.key, *place).is_some_and(|append| txns.mops[append as usize].txn == edge.to)
+        };
+        let placed =
+            || (list.len() as u32..trunk.len() as u32).find(of_to).map(|place| trunk[place as usize]);
+        let unplaced = || {
+            let own = txns.mops_of(edge.to).iter().find(|other| other.f == F::Write && other.key == mop.key);
+            own.map(|own| own.value)
+        };
+        let value = told.or_else(placed).or_else(unplaced).map_or_else(String::new, |value| txns.json(value));
+        let list = tail(txns, list);
+        format!(
+            "{from} read key {key} as {list}, without {value}, which {to} appended: {from} did not see {to}"
+        )
+    }
+
+    /// A read list without the reader's own appends.
+    fn outside(&self, mop: &Mop, number: u32) -> &[u32] {
+        let content = self.txns.content(mop);
+        let first = self.txns.list[mop.txn as usize].first;
+        let before = &self.txns.mops[first as usize..number as usize];
+        let own = before.iter().filter(|other| other.f == F::Write && other.key == mop.key).count();
+        &content[..content.len().saturating_sub(own)]
+    }
+}
+
+fn kind_name(kinds: u8) -> &'static str {
+    match kinds & !kind::PASS {
+        kind::WW => "ww",
+        kind::WR => "wr",
+        kind::RW => "rw",
+        kind::PROCESS => "process",
+        _ => "realtime",
+    }
+}

@@ -1,0 +1,122 @@
+"""Are transactions isolated as promised? Dependency cycles in list-append and register transactions.
+
+The native core reads version orders off what transactions saw, builds the graph of dependencies, real time and
+processes, and looks for cycles (Kingsbury and Alvaro, "Elle", VLDB 2021; Adya, "Weak consistency", 1999). Where there is
+none, it runs the transactions one after the other in the graph's order: that every read comes out right is the proof.
+
+Sees: dirty, lost, stale and skewed reads and writes across keys. Cannot see: predicates, and the order of writes that
+nobody ever read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from harness.history import History, native
+from harness.verdict import Anomaly, Limits, Result, Verdict
+
+MODELS: Final = ("append", "rw")
+ENGINE: Final = "native:transactions"
+
+
+class Transactions:
+    """Judges transactions of `model` (`append`: lists, `rw`: registers whose values are written once) by `expect`.
+
+    `expect` is a consistency model from `read-uncommitted` to `strict-serializable`, session variants included; a
+    violation of a stronger one alone does not make the verdict invalid but is told in `stats["tolerated"]`.
+    `stats["strongest"]` lists the strongest models that the history still satisfies. Never raises for a bad history.
+    """
+
+    name = "transactions"
+
+    def __init__(self, model: Literal["append", "rw"] = "append", expect: str = "strict-serializable") -> None:
+        if model not in MODELS:
+            msg = f'no transactions are called "{model}" (known: {", ".join(MODELS)})'
+            raise ValueError(msg)
+        self.model = model
+        self.expect = expect
+        self.name = f"{model}-transactions"
+
+    def check(self, history: History, limits: Limits) -> Result:
+        """Judge; keeps the limits."""
+        answer, wall_s, cpu_s = self._ask(history, limits, witness=False)
+        verdict = Verdict(answer["verdict"])
+        found = answer.get("anomalies", [])
+        stats = dict(answer.get("stats", {}))
+        memory_mb = float(stats.pop("memory_mb", 0.0))
+        for name in ("strongest", "not", "proved"):
+            if name in answer:
+                stats[name] = answer[name]
+        stats["anomalies"] = {one["name"]: one["count"] for one in found}
+        stats["tolerated"] = [one["name"] for one in found if not one["violates"]]
+        return Result(
+            guarantee=self.expect,
+            verdict=verdict,
+            engine=ENGINE,
+            model=self.model,
+            reason=_reason(answer, self.expect),
+            operations=int(answer.get("operations", 0)),
+            anomalies=[_anomaly(one, example) for one in found if one["violates"] for example in one["examples"]],
+            time_s=wall_s,
+            cpu_s=cpu_s,
+            memory_mb=memory_mb,
+            stats=stats,
+        )
+
+    def order(self, history: History, limits: Limits | None = None) -> list[int] | None:
+        """Return the transactions' invocations (event indexes) in an order that explains every read.
+
+        None if the verdict is not a proven `valid`. `checkers.transactions_verify.replay` checks such an order.
+        """
+        answer, _, _ = self._ask(history, limits or Limits(), witness=True)
+        order: list[int] | None = answer.get("witness")
+        return order
+
+    def _ask(self, history: History, limits: Limits, *, witness: bool) -> tuple[Mapping[str, Any], float, float]:
+        start, cpu = time.monotonic(), time.process_time()
+        request = {
+            "engine": "transactions",
+            "model": self.model,
+            "expect": self.expect,
+            "time_s": limits.time_s,
+            "memory_bytes": limits.memory_bytes,
+            "witness": witness,
+        }
+        answer = native.check(history, request)
+        return answer, time.monotonic() - start, time.process_time() - cpu
+
+
+def append(expect: str = "strict-serializable") -> Transactions:
+    """Return the checker of list-append transactions."""
+    return Transactions("append", expect)
+
+
+def rw(expect: str = "strict-serializable") -> Transactions:
+    """Return the checker of transactions on registers."""
+    return Transactions("rw", expect)
+
+
+def _reason(answer: Mapping[str, Any], expect: str) -> str:
+    if answer["verdict"] != Verdict.INVALID:
+        return str(answer.get("reason", ""))
+    names = ", ".join(one["name"] for one in answer["anomalies"] if one["violates"])
+    left = " and ".join(answer["strongest"]) or "not even read-uncommitted"
+    return f"not {expect}: {names}; what still holds is {left}"
+
+
+def _anomaly(finding: Mapping[str, Any], example: Mapping[str, Any]) -> Anomaly:
+    return Anomaly(
+        name=finding["name"],
+        sentence=example["sentence"],
+        key=example["key"],
+        events=example["events"],
+        culprit=example["culprit"],
+        detail={
+            "count": finding["count"],
+            "not": finding["not"],
+            "transactions": example["transactions"],
+            "cycle": example["cycle"],
+        },
+    )
