@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -29,6 +29,28 @@ class NodeStatus(msgspec.Struct, frozen=True):
     applied: int | None = None
     version: str | None = None
     error: str | None = None
+
+
+class NodeDump(msgspec.Struct, frozen=True):
+    """The whole state of one node, as it alone tells it, for divergence checks.
+
+    `position` is how far it has applied what was agreed on (raft index, zxid): two nodes must hold equal `contents`
+    where their positions are equal, and cannot be compared where they are not. `error` is why nothing is known.
+    """
+
+    node: str
+    position: int | None = None
+    contents: Mapping[str, Any] = {}
+    error: str | None = None
+
+
+@runtime_checkable
+class Dumps(Protocol):
+    """A system whose nodes can each be asked for their whole state."""
+
+    async def dump(self, cluster: Cluster, deadline_s: float) -> list[NodeDump]:
+        """Ask every node alone, waiting for equal positions until the deadline; never raises for a dead node."""
+        ...
 
 
 class System(Protocol):

@@ -6,7 +6,10 @@ from harness.systems.etcd.locks import LocksOfEtcd
 from harness.systems.etcd.registers import RegistersOfEtcd
 from harness.systems.etcd.structures import CountersOfEtcd, QueuesOfEtcd, SetsOfEtcd
 from harness.systems.etcd.transactions import TransactionsOfEtcd
+from harness.systems.etcd.watches import WatchesOfEtcd
 
 
-class EtcdClient(RegistersOfEtcd, TransactionsOfEtcd, SetsOfEtcd, QueuesOfEtcd, CountersOfEtcd, LocksOfEtcd):
+class EtcdClient(
+    RegistersOfEtcd, TransactionsOfEtcd, SetsOfEtcd, QueuesOfEtcd, CountersOfEtcd, LocksOfEtcd, WatchesOfEtcd
+):
     """One logical client of etcd with all its capabilities (see `Caller` for what it promises)."""

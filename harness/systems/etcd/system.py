@@ -12,11 +12,13 @@ from harness.outcome import Broken
 from harness.systems.etcd import flags
 from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import Connection
+from harness.systems.etcd.dumping import dump
 from harness.systems.etcd.health import Health
 from harness.systems.etcd.installing import Installed, install, install_release
 from harness.systems.etcd.logs import last_words, log_path
+from harness.systems.etcd.maintenance import Maintenance
 from harness.systems.etcd.settings import SETTINGS, read_settings
-from harness.systems.system import NodeStatus, SystemOptions
+from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 
 _POLL_S: Final = 0.03
 _STOP_S: Final = 10.0
@@ -35,6 +37,7 @@ class Etcd:
         self._settings = read_settings(options.settings)
         self._installed: dict[str, Installed] = {}
         self._health = Health()
+        self.maintenance = Maintenance(self._health)
         self._clients = 0
 
     @property
@@ -56,6 +59,24 @@ class Etcd:
         here = next(place for place in places if place.name == node.name)
         argv = flags.arguments(here, places, server.numbers, self._settings, token=cluster.run_id)
         await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
+
+    async def join(self, cluster: Cluster, through: Node, node: Node) -> int:
+        """Add the (installed, empty) node to a formed cluster as a learner and start it; return the member's number.
+
+        It votes once `maintenance.promote` has succeeded, which etcd refuses until it has caught up.
+        """
+        server = self._installed[node.name]
+        here = self._place(node)
+        added = await self.maintenance.add_learner(through, node.address)
+        members = await self.maintenance.members(through)
+        known = [
+            flags.Place(member.name or here.name, _host(member.peer_urls[0]), server.binary, here.data)
+            for member in members
+        ]
+        token = cluster.run_id
+        argv = flags.arguments(here, known, server.numbers, self._settings, token=token, joining=True)
+        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
+        return added.id
 
     async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
         """Stop the member in good order, and start it as another release with its data; raises `Broken`."""
@@ -104,6 +125,10 @@ class Etcd:
         connections = [Connection(node.name, node.address) for node in nodes]
         return EtcdClient(f"c{self._clients}", connections, timeout_s, self._settings.client)
 
+    async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
+        """Every member's whole store as it alone holds it, at equal applied indexes if they come in time."""
+        return await dump(self._health, cluster.nodes, deadline_s)
+
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's output."""
         return [log_path(node)]
@@ -134,3 +159,8 @@ def _one_leader(statuses: Sequence[NodeStatus]) -> bool:
         sum(status.role == "leader" for status in statuses) == 1
         and len({status.term for status in statuses}) == 1
     )
+
+
+def _host(url: str) -> str:
+    """The address in http://address:port."""
+    return url.rpartition("//")[2].rpartition(":")[0]

@@ -14,7 +14,7 @@ from harness.systems.releases.catalogue import SYSTEMS, Catalogue
 from harness.systems.releases.server import Server
 from harness.systems.releases.way import Progress, Way, numbers
 
-_LOCK_S: Final = 1800.0
+_LOCK_S: Final = 2700.0
 
 
 class ReleaseRow(msgspec.Struct, frozen=True):
