@@ -1,8 +1,9 @@
 """Evidence in words, for every report alike: the operations of an anomaly, the cycle, who held what when.
 
 `Anomaly.detail` may hold `steps` (`[{"operation": index of an invocation, "state": any, "text": …}]`: the legal state
-after each), `cycle` (`[{"from", "to", "kind", "why"}]`, ends being indexes of invocations or names) and `intervals`
-(`[{"process", "node", "from_s", "to_s", "kind": "held|maybe", "token"}]`). Whatever else is there is shown as it is.
+after each; no `state` for the impossible one), `cycle` (`[{"from", "to", "kind", "why"}]`, ends being indexes of
+invocations or names) and `intervals` (`[{"process", "node", "from_s", "to_s", "kind": "held|maybe", "token"}]`).
+Whatever else is there is shown as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from harness.verdict import Anomaly
-from reports.operations import OUTCOMES, Operations
+from reports import legal
+from reports.operations import FAIL, INFO, OUTCOMES, Operations
 from reports.words import EDGES, cut, operation
 
 SHOWN_MAX: Final = 60
@@ -39,10 +41,12 @@ class Drawn(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def drawn(anomaly: Anomaly, operations: Operations, most: int = SHOWN_MAX) -> tuple[list[Drawn], int]:
+def drawn(
+    anomaly: Anomaly, operations: Operations, model: str | None = None, most: int = SHOWN_MAX
+) -> tuple[list[Drawn], int]:
     """Return the anomaly's operations in order of invocation, those nearest the culprit if too many.
 
-    Also how many are left out.
+    Also how many are left out. Where the checker tells no legal states and the model is a known one, they are found.
     """
     positions = {operations.at(event) for event in anomaly.events}
     culprit = operations.at(anomaly.culprit) if anomaly.culprit is not None else None
@@ -53,7 +57,7 @@ def drawn(anomaly: Anomaly, operations: Operations, most: int = SHOWN_MAX) -> tu
         chosen = found[begin : begin + most]
     else:
         chosen = found
-    steps = _steps(anomaly)
+    steps = _steps(anomaly) or _found(operations, chosen, culprit, model)
     rows = [_row(operations, position, position == culprit, steps) for position in chosen]
     return rows, len(found) - len(chosen)
 
@@ -68,13 +72,36 @@ def _steps(anomaly: Anomaly) -> Mapping[int, Mapping[str, Any]]:
     return found
 
 
+def _found(
+    o: Operations, chosen: Sequence[int], culprit: int | None, model: str | None
+) -> dict[int, Mapping[str, Any]]:
+    if culprit is None or len(chosen) > legal.OPERATIONS_MAX:
+        return {}
+    steps = [_step(o, at) for at in chosen if o.outcome[at] != FAIL or o.got[at] != o.asked[at]]
+    return {step["operation"]: step for step in legal.explain(model, steps, int(o.invoked[culprit]))}
+
+
+def _step(o: Operations, at: int) -> legal.Step:
+    """As the models see it; a refused compare-and-set that says what it saw is a read."""
+    outcome = int(o.outcome[at])
+    asked, got = (msgspec.json.decode(o.texts[int(column[at])]) for column in (o.asked, o.got))
+    return legal.Step(
+        event=int(o.invoked[at]),
+        process=int(o.process[at]),
+        f="read" if outcome == FAIL else o.functions[int(o.f[at])],
+        asked=asked,
+        got=got,
+        begin=int(o.invoked[at]),
+        end=int(o.completed[at]) if outcome != INFO else None,
+    )
+
+
 def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str, Any]]) -> Drawn:  # noqa: FBT001
     outcome = OUTCOMES[int(o.outcome[at])]
     asked, got = o.texts[int(o.asked[at])], o.texts[int(o.got[at])]
     event = int(o.invoked[at])
     step = steps.get(event, {})
     error = o.errors[int(o.error[at])]
-    state = step.get("state")
     return Drawn(
         position=at,
         event=event,
@@ -87,7 +114,7 @@ def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str,
         culprit=culprit,
         error="" if error == "null" else cut(error, 200),
         version=int(o.version[at]) if o.version[at] >= 0 else None,
-        state=cut(json_text(state), 200) if state is not None else "",
+        state=cut(json_text(step["state"]), 200) if "state" in step else "",
         note=cut(str(step.get("text", "")), 300),
     )
 

@@ -21,6 +21,7 @@ LINES_MAX: Final = 3000
 _MOMENT: Final = re.compile(
     rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)[.,]?(\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?",
 )
+_RELATIVE: Final = re.compile(rb"(\d{1,7}\.\d{1,9})\s")
 _HEAD: Final = 120
 _WORST: Final = re.compile(
     rb'"level":\s?"(?:error|fatal|panic|dpanic)"|\b(?:ERROR|FATAL|PANIC|SEVERE)\b|\[ERR'
@@ -124,7 +125,7 @@ def _read_file(path: Path, node: str, start: datetime, found: list[Line], proble
     for raw in content.split(b"\n"):
         if not raw.strip():
             continue
-        moment = _moment(raw, days)
+        moment = _moment(raw, days, begin)
         last = moment - begin if moment is not None else last
         if last is None:
             undated += 1
@@ -144,14 +145,19 @@ def _words(raw: bytes) -> str:
                 fields.pop(known, None)
             rest = " ".join(f"{name}={value}" for name, value in fields.items())
             return f"{level}: {message} {rest}".strip()[:_LINE_LENGTH_MAX]
+    raw = _RELATIVE.sub(b"", raw[: _LINE_LENGTH_MAX + 20], count=1)
     return raw[:_LINE_LENGTH_MAX].decode("utf-8", "replace").rstrip()
 
 
-def _moment(raw: bytes, days: dict[bytes, float]) -> float | None:
-    """Return the date at the head of a line as seconds since 1970; servers log in UTC unless they say otherwise."""
+def _moment(raw: bytes, days: dict[bytes, float], begin: float) -> float | None:
+    """Return the date at the head of a line as seconds since 1970; servers log in UTC unless they say otherwise.
+
+    A line that starts with seconds alone counts from the run's start: so does the simulated system.
+    """
     match = _MOMENT.search(raw, 0, _HEAD)
     if match is None:
-        return None
+        relative = _RELATIVE.match(raw)
+        return begin + float(relative.group(1)) if relative else None
     day, clock, fraction, zone = match.groups()
     head = day + clock[:2] + (zone or b"")
     if head not in days:

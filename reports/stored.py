@@ -135,7 +135,11 @@ class StoredRun(msgspec.Struct, frozen=True):
     def system(self) -> str:
         """System and release as typed: `etcd@3.5.30`."""
         system, release = self.test.get("system") or "unknown system", self.test.get("release")
-        return f"{system}@{release}" if release and "@" not in str(system) else str(system)
+        if not release or "@" in str(system):
+            return str(system)
+        if str(release).startswith(str(system)):
+            return str(release)
+        return f"{system}@{release}"
 
     @property
     def duration_s(self) -> float:

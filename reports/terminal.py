@@ -43,8 +43,8 @@ def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
     for result in run.guarantees:
         _guarantee(writer, result)
     shown = [(result, anomaly) for result in run.guarantees for anomaly in result.anomalies]
-    for _, anomaly in shown[:_ANOMALIES_SHOWN]:
-        _anomaly(writer, run, anomaly)
+    for result, anomaly in shown[:_ANOMALIES_SHOWN]:
+        _anomaly(writer, run, anomaly, result.model)
     if len(shown) > _ANOMALIES_SHOWN:
         writer.line(
             f"… {words.plural(len(shown) - _ANOMALIES_SHOWN, 'more anomaly', 'more anomalies')} in results.json"
@@ -114,13 +114,13 @@ def _guarantee(writer: _Writer, result: Result) -> None:
     writer.line(text, _OF_VERDICT[result.verdict], hang=2)
 
 
-def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly) -> None:
+def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | None) -> None:
     writer.blank()
     key = "" if anomaly.key is None else f" · key {evidence.json_text(anomaly.key).strip(chr(34))}"
     writer.line(f"{anomaly.name}{key}", "red")
-    if anomaly.sentence != run.reason:
+    if anomaly.sentence not in run.reason:
         writer.line(anomaly.sentence, indent=2)
-    rows, missing = evidence.drawn(anomaly, run.operations, _OPERATIONS_SHOWN)
+    rows, missing = evidence.drawn(anomaly, run.operations, model, _OPERATIONS_SHOWN)
     edges, legend = evidence.cycle_of(anomaly, rows)
     if edges:
         writer.blank()
@@ -140,7 +140,7 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly) -> None:
         _operations(writer, rows, missing)
     culprit = next((row for row in rows if row.culprit), None)
     if culprit is not None:
-        near = run.lines.around(culprit.begin_us / 1e6, most=_LINES_SHOWN)
+        near = run.lines.around(culprit.begin_us / 1e6, 0.5, 0.5, most=_LINES_SHOWN)
         for line in near:
             writer.cut(f"  {words.seconds(line.time_s)} {line.node}: {line.text}", "dim")
 

@@ -28,6 +28,8 @@ def duration(value: float | None) -> str:
     """Write a length of time in the unit that fits; a dash for nothing known."""
     if value is None:
         return "–"  # noqa: RUF001 - a typographic dash for a table cell
+    if value == 0:
+        return "0 s"
     size = abs(value)
     if size < 1e-3:  # noqa: PLR2004 - a millisecond
         return f"{value * 1e6:.0f} µs"

@@ -127,13 +127,17 @@ def _hash(content: str) -> str:
 
 
 def _anomalies(guarantees: Iterable[Result]) -> list[tuple[Result, Anomaly]]:
-    found = [(result, anomaly) for result in guarantees for anomaly in result.anomalies]
-    return found[:_ANOMALIES_SHOWN]
+    """The first of every guarantee, then the others in turn, so that no guarantee crowds out another."""
+    found = [
+        (turn, result, anomaly) for result in guarantees for turn, anomaly in enumerate(result.anomalies)
+    ]
+    found.sort(key=lambda item: item[0])
+    return [(result, anomaly) for _, result, anomaly in found[:_ANOMALIES_SHOWN]]
 
 
 def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]:
     """Everything the page shows of one anomaly."""
-    rows, missing = evidence.drawn(anomaly, run.operations)
+    rows, missing = evidence.drawn(anomaly, run.operations, result.model)
     edges, legend = evidence.cycle_of(anomaly, rows)
     held = evidence.intervals_of(anomaly)
     culprit = next((row for row in rows if row.culprit), None)
@@ -162,7 +166,7 @@ def _context(
 ) -> dict[str, Any]:
     test = run.test
     total = sum(len(result.anomalies) for result in run.guarantees)
-    hidden = {"command", "versions", "name", "system", "release", "started", "settings"}
+    hidden = {"options", "command", "versions", "name", "system", "release", "started", "settings"}
     return {
         "run": run,
         "assets": assets(),

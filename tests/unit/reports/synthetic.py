@@ -271,7 +271,6 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             {"operation": invokes[1]["index"], "state": writes[1], "text": f"writes {writes[1]}"},
             {
                 "operation": culprit["index"],
-                "state": None,
                 "text": f"cannot read {writes[0]}: the value is {writes[1]}",
             },
         ]
