@@ -82,7 +82,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     nemesis = _nemesis(test, settings)
     return Parts(
         system=system,
-        cluster=_cluster(test, run_id, clock),
+        cluster=_cluster(test, run_id, clock, getattr(system, "image_kind", "base")),
         workload=_workload(test, settings),
         nemesis=nemesis,
         thresholds=thresholds(settings),
@@ -90,7 +90,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     )
 
 
-def _cluster(test: Test, run_id: str, clock: Clock) -> Cluster:
+def _cluster(test: Test, run_id: str, clock: Clock, image_kind: str) -> Cluster:
     assert test.seed is not None
     if is_simulated(test):
         from harness.systems.simulated import SimulatedCluster  # noqa: PLC0415 - real runs do not need it
@@ -98,7 +98,7 @@ def _cluster(test: Test, run_id: str, clock: Clock) -> Cluster:
         names = [f"n{number}" for number in range(1, test.nodes + 1)]
         simulated: Cluster = SimulatedCluster(run_id, names, stream(test.seed, "simulated"), clock)
         return simulated
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"image_kind": image_kind}
     if test.image is not None:
         options["image"] = test.image
     if test.inventory is not None:
