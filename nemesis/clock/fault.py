@@ -17,6 +17,7 @@ from harness.fault import Plan, Proof, Scene
 from harness.outcome import Broken
 from harness.test import UsageError
 from nemesis import processes, settings
+from nemesis.clock.build import helper
 from nemesis.clock.modes import EXACT_NS, MODES, VARIED, S, in_words, mismatch, options
 from nemesis.clock.tool import Change, ClockTool, Reading
 from nemesis.settings import COMMON
@@ -24,6 +25,7 @@ from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
 
 _SPAN_S: Final = 0.25
 _READINGS_MAX: Final = 12
+_READINGS_TOLD: Final = 4
 _HOST_MOVED_NS: Final = 50_000_000  # NTP may slew a little; a skew that leaked to the host would be far more
 _FASTEST: Final = 1.0001
 
@@ -49,6 +51,7 @@ class Clock:
         self._tools: dict[str, ClockTool] = {}
         self._anchors: dict[str, int] = {}
         self._changes: dict[str, Change] = {}
+        self._ahead: dict[str, int] = {}  # monotonic clocks that an earlier skew left ahead
 
     @staticmethod
     def obstacle(target: str, count: int) -> str | None:
@@ -56,10 +59,11 @@ class Clock:
         return obstacle(target, count)
 
     def check(self, scene: Scene) -> None:
-        """Raise `UsageError` where the system's runtime cannot live with the mode."""
+        """Raise `UsageError` where the system's runtime cannot live with the mode; has the helper compiled."""
         reason = _refusal(self._mode, scene) if self._mode != ANY else None
         if reason is not None:
             raise UsageError(reason)
+        helper()
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide the mode, and for each node a skew of its own."""
@@ -93,12 +97,12 @@ class Clock:
         wrong, data = [], {}
         for name, seen in readings.items():
             skew = plan.detail["skews"][name]
-            reason = mismatch(skew, seen)
+            reason = mismatch(skew, seen, ahead_ns=self._ahead.get(name, 0))
             if reason is not None:
                 wrong.append(f"{name}: {reason}")
             data[name] = {
-                "real_off_ns": [one.real.off_ns for one in seen],
-                "mono_off_ns": [one.mono.off_ns for one in seen],
+                "real_off_ns": [one.real.off_ns for one in seen[-_READINGS_TOLD:]],
+                "mono_off_ns": [one.mono.off_ns for one in seen[-_READINGS_TOLD:]],
                 "stopped_us": self._changes[name].stopped_us if name in self._changes else None,
             }
         wrong += await self._moved_hosts(tools)
@@ -150,7 +154,10 @@ class Clock:
                 await self._set(plan, name, tool)
 
     async def _set(self, plan: Plan, name: str, tool: ClockTool) -> None:
-        self._changes[name] = await tool.set(options(plan.detail["skews"][name]))
+        before = await tool.read()
+        self._ahead[name] = before.mono.off_ns if before.patched else 0
+        skew = plan.detail["skews"][name]
+        self._changes[name] = await tool.set(options(skew, ahead_ns=self._ahead[name]))
 
     async def _heal_one(self, scene: Scene, tool: ClockTool, name: str) -> None:
         if await _is_dead(scene, name):
@@ -185,7 +192,8 @@ class Clock:
             )
             readings.append(await tool.read())
             long_enough = readings[-1].real.true_ns - readings[0].real.true_ns >= _SPAN_S * S
-            if mismatch(skew, readings) is None and (long_enough or period_s):
+            wrong = mismatch(skew, readings, ahead_ns=self._ahead.get(name, 0))
+            if wrong is None and (long_enough or period_s):
                 break
         return readings
 

@@ -96,14 +96,15 @@ MODES: Final[Mapping[str, Mode]] = {
 VARIED: Final = ("jump", "drift", "strobe", "both-drift")
 
 
-def options(skew: Mapping[str, Any]) -> list[str]:
-    """Return a decided skew as the helper's options."""
+def options(skew: Mapping[str, Any], ahead_ns: int = 0) -> list[str]:
+    """Return a decided skew as the helper's options; a monotonic clock that is `ahead_ns` already steps from there."""
     words = []
     for family in ("real", "mono"):
         if f"{family}_rate" in skew:
             words.append(f"--{family}-rate={float(skew[f'{family}_rate'])!r}")
         if f"{family}_offset_ns" in skew:
-            words.append(f"--{family}-offset={int(skew[f'{family}_offset_ns'])}")
+            start = ahead_ns if family == "mono" else 0
+            words.append(f"--{family}-offset={start + int(skew[f'{family}_offset_ns'])}")
         if f"{family}_strobe_ns" in skew:
             period, strobe = int(skew[f"{family}_period_ns"]), int(skew[f"{family}_strobe_ns"])
             words.append(f"--{family}-strobe={period},{strobe}")
@@ -124,17 +125,18 @@ def in_words(skew: Mapping[str, Any]) -> str:
     return ", ".join(parts) or "true"
 
 
-def mismatch(skew: Mapping[str, Any], readings: Sequence[Reading]) -> str | None:
+def mismatch(skew: Mapping[str, Any], readings: Sequence[Reading], ahead_ns: int = 0) -> str | None:
     """Return how what the process sees differs from what was decided, or None where it is as decided.
 
-    The readings are in order of time; a drift shows between the first and the last.
+    The readings are in order of time; a drift shows between the first and the last. `ahead_ns` is what an earlier
+    skew left the monotonic clock ahead.
     """
     for family in ("real", "mono"):
         seen: list[Seen] = [getattr(reading, family) for reading in readings]
         wrong = _family_mismatch(
             seen,
             rate=skew.get(f"{family}_rate"),
-            offset=int(skew.get(f"{family}_offset_ns", 0)),
+            offset=int(skew.get(f"{family}_offset_ns", 0)) + (ahead_ns if family == "mono" else 0),
             strobe=int(skew.get(f"{family}_strobe_ns", 0)),
         )
         if wrong is not None:
