@@ -51,7 +51,9 @@ class Part(Generic[S]):
         try:
             settings = msgspec.convert(own, self._settings, strict=False)
         except msgspec.ValidationError as error:
-            raise UsageError(f"workload {self.name}: --set {error}") from error
+            text, _, where = str(error).partition(" - at `$.")
+            name = where.rstrip("`")
+            raise UsageError(f"workload {self.name}: --set {name}={own.get(name)}: {text.lower()}") from error
         return self._make(options, settings)
 
 

@@ -1,17 +1,30 @@
 """Transactions that read and write registers; together they must be strict serializable.
 
 Sees: the anomalies that append sees, where unique values tell who wrote what that was read.
-Cannot see: the order of writes that nobody read in between, so it finds less than append on the same service.
+Cannot see: the order of writes that nobody read in between. So a transaction reads what it is about to overwrite,
+which leaves no order open; with `blind_share` above 0 some do not, and a verdict may well be unknown.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import workload
+from workloads.part import Share, workload
 from workloads.transactions import Settings, transactions
 
 
-@workload("rw", Settings)
-def rw(options: WorkloadOptions, settings: Settings) -> Workload:
+class ReadFirst(Settings, frozen=True, forbid_unknown_fields=True):
+    """Of `rw`: as for append, but no write is blind."""
+
+    blind_share: Annotated[
+        Share, Meta(description="share of writes whose key the transaction did not just read")
+    ] = 0.0
+
+
+@workload("rw", ReadFirst)
+def rw(options: WorkloadOptions, settings: ReadFirst) -> Workload:
     """Make it."""
     return transactions("rw", "w", options, settings)

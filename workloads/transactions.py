@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     writes_per_key: Annotated[Count, Meta(description="writes after which a key is left for a fresh one")] = (
         64
     )
+    blind_share: Annotated[
+        Share, Meta(description="share of writes whose key the transaction did not just read")
+    ] = 1.0
 
 
 class Operations(Generator, frozen=True, gc=False):
@@ -54,6 +57,8 @@ class Operations(Generator, frozen=True, gc=False):
                 micro.append(["r", f"k{key}", None])
                 continue
             written.add(key)
+            if not draws.chance(settings.blind_share):
+                micro.append(["r", f"k{key}", None])
             micro.append([self.write, f"k{key}", writes + 1])
             active[place] = (key, writes + 1)
             if writes + 1 >= settings.writes_per_key:
@@ -63,7 +68,9 @@ class Operations(Generator, frozen=True, gc=False):
         return Offer(Invocation("txn", None, micro), ctx.pick()), new
 
 
-def transactions(name: str, write: str, options: WorkloadOptions, settings: Settings) -> Workload:
+def transactions(
+    name: Literal["append", "rw"], write: str, options: WorkloadOptions, settings: Settings
+) -> Workload:
     """Make the workload whose writes are `append` or `w`."""
     used = Used()
 

@@ -1,0 +1,99 @@
+"""Settings of workloads: documented, checked, and they do what they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from harness import registry
+from harness.generators import limit, simulate
+from harness.test import UsageError
+from harness.workload import WorkloadOptions
+from workloads.part import Part
+
+NAMES = ("append", "counter", "lock", "queue", "register", "rw", "set")
+
+
+def make(name: str, clients: int = 6, **settings: str):
+    part: Part = registry.find("workloads", name)
+    return part(WorkloadOptions(clients=clients, nodes=3, time_s=10, rng=Random(1), settings=settings))
+
+
+def stream(name: str, operations: int = 2000, **settings: str):
+    events = simulate(limit(operations, make(name, **settings).operations), clients=6)
+    return [event for event in events if event.type == "invoke"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_workload_is_registered_and_documented(name):
+    part = registry.find("workloads", name)
+    assert part.name == name
+    assert part.summary.endswith(".")
+    assert "Sees:" in part.__doc__
+    assert "Cannot see:" in part.__doc__
+    assert all(len(text) > 20 for text in part.settings.values())
+    workload = make(name)
+    assert workload.name == name
+    assert workload.must_hold
+    assert workload.needs
+    tried = {event.f for event in stream(name)}
+    assert set(workload.functions) <= tried | {"release"}  # nobody releases where no acquire is told to be ok
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_operations(name):
+    assert stream(name) == stream(name)
+
+
+def test_foreign_settings_are_somebody_elses():
+    make("register", reads="serializable")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("register", "read_share", "1.5"),
+        ("register", "cas_share", "much"),
+        ("register", "ops_per_key", "0"),
+        ("queue", "keys", "-1"),
+        ("append", "max_length", "2.5"),
+    ],
+)
+def test_an_impossible_value_is_named(name, key, value):
+    with pytest.raises(UsageError, match=f"workload {name}: --set {key}={value}: expected"):
+        make(name, **{key: value})
+
+
+def test_shares_and_keys():
+    events = stream("register", read_share="0.8", cas_share="0", ops_per_key="50", threads_per_key="3")
+    kinds = Counter(event.f for event in events)
+    assert "cas" not in kinds
+    assert 0.75 < kinds["read"] / len(events) < 0.85
+    per_key = Counter(event.key for event in events)
+    assert set(per_key.values()) == {50}
+    assert len({event.process for event in events if event.key == "k0"}) == 3
+    assert len(stream("register", keys="4", ops_per_key="50")) == 200
+    assert (
+        max(event.value for event in stream("register", unique="false", cas_share="0") if event.f == "write")
+        < 5
+    )
+
+
+def test_transactions_name_each_written_key_once_and_leave_keys():
+    for name, write in (("append", "append"), ("rw", "w")):
+        events = stream(name, writes_per_key="10", active_keys="3")
+        written = Counter()
+        for event in events:
+            own = [key for f, key, _ in event.value if f == write]
+            assert len(own) == len(set(own))
+            written.update(own)
+            assert 1 <= len(event.value) <= 8
+        assert max(written.values()) == 10
+        assert len(written) > 50
+    for event in stream("rw"):
+        seen = set()
+        for f, key, _ in event.value:
+            assert f == "r" or key in seen, "a write without a read before it"
+            seen.add(key)
