@@ -78,7 +78,9 @@ class DaskExecutor:
         from distributed import Client  # noqa: PLC0415
 
         if self._client is None:
-            self._client = await Client(self._address, asynchronous=True, timeout=_CONNECT_S, set_as_default=False)
+            self._client = await Client(
+                self._address, asynchronous=True, timeout=_CONNECT_S, set_as_default=False
+            )
         future = self._client.submit(
             _on_worker,
             msgspec.json.encode(job),

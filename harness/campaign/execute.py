@@ -16,7 +16,7 @@ from harness.campaign.file import Campaign
 from harness.campaign.jobs import Job, jobs
 from harness.campaign.ledger import Ledger
 from harness.campaign.process import Finished, run_process
-from harness.campaign.wilson import is_clear
+from harness.campaign.early import is_clear
 
 _USAGE: Final = 4
 

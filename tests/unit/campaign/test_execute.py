@@ -13,8 +13,9 @@ from harness.campaign.jobs import jobs
 from harness.campaign.ledger import RECORDS, Ledger, read
 from harness.campaign.process import Finished
 from harness.campaign.run import baseline, exit_code
-from harness.campaign.wilson import interval, is_clear
+from harness.campaign.early import is_clear
 from harness.test import Test
+from reports.rates import interval
 
 
 class Scripted:
