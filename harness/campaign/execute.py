@@ -12,11 +12,11 @@ import msgspec
 
 from harness import store
 from harness.campaign.cell import VERDICT_OF_EXIT, Record, Status, record_of
+from harness.campaign.early import is_clear
 from harness.campaign.file import Campaign
 from harness.campaign.jobs import Job, jobs
 from harness.campaign.ledger import Ledger
 from harness.campaign.process import Finished, run_process
-from harness.campaign.early import is_clear
 
 _USAGE: Final = 4
 

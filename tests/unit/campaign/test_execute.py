@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from harness.campaign.cell import Cell
+from harness.campaign.early import is_clear
 from harness.campaign.execute import Execution, Options
 from harness.campaign.file import Campaign
 from harness.campaign.jobs import jobs
 from harness.campaign.ledger import RECORDS, Ledger, read
 from harness.campaign.process import Finished
 from harness.campaign.run import baseline, exit_code
-from harness.campaign.early import is_clear
 from harness.test import Test
 from reports.rates import interval
 
