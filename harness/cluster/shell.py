@@ -1,7 +1,7 @@
 """Daemons on a node that is reached only by a shell: POSIX sh scripts that start, signal, look at and kill them.
 
-Used inside containers that this process cannot enter, and over SSH. They need a `/proc` and sh, cat, mkdir, find, rm,
-tr, grep and timeout, of GNU or busybox; nothing is installed. A daemon is remembered by a file with its pid and its
+Used inside containers that this process cannot enter, and over SSH. They need a `/proc` and sh, cat, mkdir, rm, tr,
+grep and timeout, of GNU or busybox; nothing is installed. A daemon is remembered by a file with its pid and its
 start in ticks, so that a reused pid is never signalled.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/quorate/bin"
 IDLE_MARK = "QUORATE_IDLE=1"
 STARTING = "quorate-start"  # the shell's own name until it has become the server
 
@@ -106,6 +107,12 @@ exit 0
 """
 )
 
+_EMPTY = r"""mkdir -p "$1" && cd "$1" || exit 1
+for one in * .[!.]* ..?*; do # busybox' find cannot delete
+  if [ -e "$one" ] || [ -L "$one" ]; then rm -rf -- "./$one" || exit 1; fi
+done
+"""
+
 # Kills every process with the mark except the idle one that keeps a container up, then empties the directory.
 WIPE = r"""
 mark=$1 directory=$2
@@ -124,8 +131,13 @@ while [ $rounds -lt 50 ]; do
   [ -n "$found" ] || break
 done
 [ -z "$found" ] || { echo "processes would not die" >&2; exit 1; }
-mkdir -p "$directory" && find "$directory" -mindepth 1 -xdev -delete
-""".replace("@IDLE@", IDLE_MARK)
+@EMPTY@
+""".replace("@IDLE@", IDLE_MARK).replace("@EMPTY@", _EMPTY.replace("$1", "$directory"))
+
+
+def empty_command(directory: str) -> list[str]:
+    """Return the argv that empties a directory."""
+    return command(_EMPTY, directory)
 
 
 def command(script: str, *arguments: str, name: str = "quorate") -> list[str]:

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import make_cluster, new_run_id
+from harness.cluster.docker import engine, images
 from harness.cluster.factory import engine_answers
 from harness.cluster.node import Cluster, Daemon, Node, ProcessState
+from harness.cluster.traces import traces_of
 from harness.outcome import Broken
 
 pytestmark = pytest.mark.cluster
@@ -81,10 +83,13 @@ async def serves(node: Node) -> None:
     await eventually(greets, f"{node.name} answers")
 
 
-async def processes_of(node: Node) -> set[str]:
-    """What runs on the node, as the node itself sees it, by pid and command line."""
-    script = "for p in /proc/[0-9]*; do tr '\\0' ' ' 2>/dev/null <$p/cmdline | grep -q '^sleep [12]00' && echo $p; done"
-    return set((await node.run(["sh", "-c", script + "; true"])).stdout.split())
+async def processes_of(node: Node, run_id: str) -> set[str]:
+    """Return the sleeps of this run, as the node itself sees them (a local node sees the whole host)."""
+    script = (
+        "for p in /proc/[0-9]*; do tr '\\0' ' ' 2>/dev/null <$p/cmdline | grep -q '^sleep [12]00 $' "
+        "&& tr '\\0' '\\n' <$p/environ | grep -qx QUORATE_RUN=$1 && echo $p; done; true"
+    )
+    return set((await node.run(["sh", "-c", script, "look", run_id])).stdout.split())
 
 
 def test_life_of_a_server(kind: str) -> None:
@@ -128,7 +133,7 @@ def test_signals_reach_children_and_orphans(kind: str) -> None:
                 return "ready" in (await node.run(["cat", f"{node.directory}/own.log"])).stdout
 
             await eventually(ready, "the family has started")
-            both = await processes_of(node)
+            both = await processes_of(node, cluster.run_id)
             assert len(both) == 2
             await node.signal("family", signal.SIGSTOP)
             states = (
@@ -138,7 +143,7 @@ def test_signals_reach_children_and_orphans(kind: str) -> None:
             await node.signal("family", signal.SIGKILL)
 
             async def gone() -> bool:
-                return await processes_of(node) == set()
+                return await processes_of(node, cluster.run_id) == set()
 
             await eventually(gone, "child and orphan are dead")
 
@@ -153,7 +158,9 @@ def test_commands_and_bad_daemons(kind: str) -> None:
             with pytest.raises(Broken, match=r"did not end within 0\.5 s"):
                 await node.run(["sh", "-c", "sleep 100 & sleep 100"], timeout_s=0.5)
             assert time.monotonic() - started < 5
-            assert await processes_of(node) == set()  # the deadline killed what it had started
+            assert (
+                await processes_of(node, cluster.run_id) == set()
+            )  # the deadline killed what it had started
             with pytest.raises(Broken, match="code 3: oops"):
                 await node.run(["sh", "-c", "echo oops >&2; exit 3"])
             failed = await node.run(["sh", "-c", "echo out; echo err >&2; exit 4"], check=False)
@@ -251,5 +258,53 @@ def test_clusters_live_side_by_side(kind: str) -> None:
             await one.down()
             await one.down()  # twice is no error
             assert await answer(two.nodes[0].address) == b"hello\n"
+
+    asyncio.run(go())
+
+
+def test_an_image_without_a_shell_is_lent_one(kind: str, tmp_path: Path) -> None:
+    if kind == "local":
+        pytest.skip("local clusters have no images")
+    api = engine.connect()
+    name = f"quorate-test-{new_run_id()}"
+    container = api.create_container(images.ensure_image(), ["true"])["Id"]
+    chunks, _ = api.get_archive(container, "/bin/busybox")
+    (tmp_path / "busybox.tar").write_bytes(b"".join(chunks))  # this one program is all that the image holds
+    api.remove_container(container)
+    api.import_image_from_file(str(tmp_path / "busybox.tar"), name, "bare")
+    try:
+
+        async def go() -> None:
+            cluster = make_cluster(
+                "docker", run_id=new_run_id(), count=1, image=f"{name}:bare", force_exec=kind == "exec"
+            )
+            await cluster.up()
+            try:
+                (node,) = cluster.nodes
+                daemon = Daemon("web", ("/busybox", "httpd", "-f", "-p", "8000"), f"{node.directory}/log")
+                await node.start(daemon)
+                await node.signal("web", signal.SIGSTOP)
+                assert await node.state("web") is ProcessState.STOPPED
+                await cluster.wipe()
+                assert await node.state("web") is ProcessState.DEAD
+                assert (await node.run(["ls", "-A"])).stdout == ""
+            finally:
+                await cluster.down()
+
+        asyncio.run(go())
+    finally:
+        api.remove_image(f"{name}:bare", force=True)
+
+
+def test_an_image_that_is_not_there_is_named() -> None:
+    if not engine_answers():
+        pytest.skip("no Docker engine answers")
+
+    async def go() -> None:
+        run_id = new_run_id()
+        cluster = make_cluster("docker", run_id=run_id, count=1, image="quorate-no-such-image")
+        with pytest.raises(Broken, match="quorate-no-such-image"):
+            await cluster.up()
+        assert traces_of(run_id) == []
 
     asyncio.run(go())

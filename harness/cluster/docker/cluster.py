@@ -15,7 +15,7 @@ import docker.types
 import msgspec
 
 from harness.cluster import identity, ledger, shell, subnets
-from harness.cluster.docker import images, leftovers
+from harness.cluster.docker import images, leftovers, lent
 from harness.cluster.docker.engine import NODE_LABEL, OWNER_LABEL, RUN_LABEL, STATE_LABEL, Engine
 from harness.cluster.docker.entered import Entered, enter
 from harness.cluster.docker.executed import Executed
@@ -59,6 +59,7 @@ class DockerCluster:
         self._nodes: list[DockerNode] = []
         self._network: Network | None = None
         self._kept = False
+        self._shell_is_lent = False
 
     @property
     def run_id(self) -> str:
@@ -137,6 +138,8 @@ class DockerCluster:
 
     async def _find_image(self) -> str:
         if self._image is not None:
+            has_shell = partial(lent.has_shell, image=self._image)
+            self._shell_is_lent = not await self._engine.call(has_shell, doing=f"looking into {self._image}")
             return self._image
         return await asyncio.to_thread(images.ensure_image, self._image_kind, progress=self._progress)
 
@@ -199,13 +202,13 @@ class DockerCluster:
         endpoint = api.create_endpoint_config(ipv4_address=addresses[name])
         made = api.create_container(
             image,
-            entrypoint=["sh", "-c", _IDLE],
+            entrypoint=[f"{lent.FOLDER}/sh" if self._shell_is_lent else "sh", "-c", _IDLE],
             name=self._container_name(name),
             hostname=name,
             user="0:0",
             working_dir="/",
             labels={**self._labels(), NODE_LABEL: name},
-            environment={RUN_MARK: self._run_id},
+            environment={RUN_MARK: self._run_id, "PATH": shell.NODE_PATH},
             healthcheck={"test": ["NONE"]},  # the image's own would ask a server that is down on purpose
             networking_config=api.create_networking_config({self._run_id: endpoint}),  # type: ignore[arg-type]
             host_config=api.create_host_config(
@@ -215,6 +218,8 @@ class DockerCluster:
                 cap_add=_capabilities() if by_exec else [],
             ),
         )
+        if self._shell_is_lent:
+            lent.lend(api, made["Id"])
         api.start(made["Id"])
         state: dict[str, Any] = api.inspect_container(made["Id"])["State"]
         if not state["Running"]:

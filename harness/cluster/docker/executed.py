@@ -87,7 +87,9 @@ class Executed:
         return words[0] if words else "dead"
 
     async def _script(self, argv: list[str]) -> Completed:
-        completed = await self.run(argv, timeout_s=_SCRIPT_TIMEOUT_S, stdin=b"", env={}, cwd="/")
+        completed = await self.run(
+            argv, timeout_s=_SCRIPT_TIMEOUT_S, stdin=b"", env={"PATH": shell.NODE_PATH}, cwd="/"
+        )
         if completed.code != 0:
             raise Broken(
                 "command-failed", f"a script in {self._container} failed: {completed.stderr.strip()}"

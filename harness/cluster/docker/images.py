@@ -144,6 +144,7 @@ class _Builder:
             lower = self._exported(recipe.base, below)
             self._add_layer(tag, below, lower, self._tree(kind, recipe, lower))
         size = _size(self._api, tag)
+        self._api.tag(tag, REPOSITORY, kind, force=True)  # the name for people and for docker/compose.yaml
         if size is None:
             raise Broken("no-image", f"the engine does not know {tag} although it was just built")
         self._say(f"built {tag}: {size / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")

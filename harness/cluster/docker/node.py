@@ -23,7 +23,6 @@ from harness.outcome import Broken
 
 DIRECTORY = "/var/lib/quorate"
 STORE = "/opt/quorate/store"  # executables by checksum: they survive a wipe
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/quorate/bin"
 
 _START_WAIT_S = 10.0
 _POLL_S = 0.002
@@ -105,7 +104,11 @@ class DockerNode:
     ) -> Completed:
         """Run a command in the node's directory."""
         completed = await self._reach.run(
-            argv, timeout_s=timeout_s, stdin=stdin, env={"PATH": PATH, "HOME": DIRECTORY}, cwd=DIRECTORY
+            argv,
+            timeout_s=timeout_s,
+            stdin=stdin,
+            env={"PATH": shell.NODE_PATH, "HOME": DIRECTORY},
+            cwd=DIRECTORY,
         )
         return commands.checked(completed, f"{self._name}: {' '.join(argv)}", check=check)
 
@@ -143,7 +146,7 @@ class DockerNode:
         if await self.state(daemon.name) is not ProcessState.DEAD:
             raise Broken("already-running", f"{daemon.name} runs on {self._name} already")
         argv = shell.start_command(Executed.file(daemon.name), daemon.log, daemon.cwd, daemon.argv)
-        environment = {"PATH": PATH, **daemon.env, DAEMON_MARK: f"{self._name}/{daemon.name}"}
+        environment = {"PATH": shell.NODE_PATH, **daemon.env, DAEMON_MARK: f"{self._name}/{daemon.name}"}
 
         def work(api: docker.APIClient) -> tuple[str, int]:
             made = api.exec_create(
@@ -180,12 +183,12 @@ class DockerNode:
     async def wipe(self) -> None:
         """Kill all daemons and empty the node's directory."""
         await self._reach.kill_all()
-        await self.run(["find", DIRECTORY, "-mindepth", "1", "-xdev", "-delete"], timeout_s=30.0)
+        await self.run(shell.empty_command(DIRECTORY), timeout_s=30.0)
 
     async def prepare(self) -> None:
         """Make the node's directory."""
         completed = await self._reach.run(
-            ["mkdir", "-p", DIRECTORY], timeout_s=10.0, stdin=b"", env={"PATH": PATH}, cwd="/"
+            ["mkdir", "-p", DIRECTORY], timeout_s=10.0, stdin=b"", env={"PATH": shell.NODE_PATH}, cwd="/"
         )
         commands.checked(completed, f"{self._name}: mkdir {DIRECTORY}", check=True)
 

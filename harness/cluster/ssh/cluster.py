@@ -23,7 +23,7 @@ _THREADS_EACH = 8
 _CLAIM_S = 10.0
 # `set -C` makes the creation of the file fail if it exists: one run at a time has a host.
 _CLAIM = r"""
-for tool in timeout setsid base64 find tr grep; do
+for tool in timeout setsid base64 tr grep; do
   command -v "$tool" >/dev/null || { echo "$tool is missing" >&2; exit 3; }
 done
 [ -d "$1" ] || { mkdir -p "$1" && : >"$1/made"; } || exit 4
