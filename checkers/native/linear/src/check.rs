@@ -1,6 +1,6 @@
 //! A whole history: keys in parallel, one verdict, the evidence.
 
-use crate::decide::{decide, Object};
+use crate::decide::{decide, Object, Way};
 use crate::limits::Limits;
 use crate::minimal::{self, Sub};
 use crate::ops::{parts, Model, Part, Values};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// What is asked.
 pub struct Request {
     model: Model,
-    search_only: bool,
+    way: Way,
     time: Duration,
     memory: usize,
     threads: usize,
@@ -37,7 +37,7 @@ impl Request {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Request {
             model,
-            search_only: engine == "linear:search",
+            way: Way::named(engine.strip_prefix("linear").unwrap_or(engine)).ok_or_else(|| format!("there is no engine \"{engine}\""))?,
             time: Duration::try_from_secs_f64(number("time_s", 60.0)).unwrap_or(Duration::from_secs(60)),
             memory: number("memory_bytes", f64::from(1u32 << 30)) as usize,
             threads: value.get("threads").and_then(Value::as_i64).map_or(cores, |n| n.clamp(1, 256) as usize),
@@ -72,7 +72,7 @@ pub fn check(columns: &Columns, request: &str, stop: &AtomicBool) -> String {
         values: &values,
         initial,
         moments: columns.len() + 1,
-        search_only: request.search_only,
+        way: request.way,
     };
     let deadline = started + request.time;
     let outcomes = judge(&object, &parts, &request, deadline, stop);

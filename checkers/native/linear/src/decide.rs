@@ -7,6 +7,7 @@ use crate::ops::{Model, Op, Values, F};
 use crate::portfolio::{self, Answer, Blame, Decision, Maker};
 use crate::search::general::{General, Machine};
 use crate::search::register::Register;
+use crate::search::Mode;
 use crate::zones;
 
 /// What the parts of one history have in common.
@@ -19,14 +20,46 @@ pub struct Object<'a> {
     pub initial: u32,
     /// Bounds all moments.
     pub moments: usize,
-    /// Only the search, none of the procedures for special cases.
-    pub search_only: bool,
+    /// Which procedures may be used.
+    pub way: Way,
+}
+
+/// Which procedures may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// Whatever fits best.
+    Auto,
+    /// The search in its three forms, none of the procedures for special cases.
+    Search,
+    /// One form of the search alone (for tests and measurements).
+    Only(Mode),
+}
+
+impl Way {
+    /// By name: `auto`, `search`, `exact`, `relaxed`, `beam-N`; an empty name is `auto`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Way> {
+        Some(match name.trim_start_matches(':') {
+            "" | "auto" => Way::Auto,
+            "search" => Way::Search,
+            "exact" => Way::Only(Mode::Exact),
+            "relaxed" => Way::Only(Mode::Relaxed),
+            other => Way::Only(Mode::Beam(other.strip_prefix("beam-")?.parse().ok()?)),
+        })
+    }
+
+    fn only(self) -> Option<Mode> {
+        match self {
+            Way::Only(mode) => Some(mode),
+            Way::Auto | Way::Search => None,
+        }
+    }
 }
 
 /// Decide the operations on one object.
 #[must_use]
 pub fn decide(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>) -> Decision {
-    if !object.search_only {
+    if object.way == Way::Auto {
         if let Some(decision) = quick(object, ops, versions) {
             return decision;
         }
@@ -34,22 +67,22 @@ pub fn decide(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits
     match object.model {
         Model::Register | Model::Kv if !ops.iter().any(|op| op.f == F::Append) => {
             let (dense, values) = densely(ops, object.initial);
-            portfolio::decide(&Registers { ops: &dense, values }, &dense, limits)
+            portfolio::decide(&Registers { ops: &dense, values }, &dense, object.way.only(), limits)
         }
         Model::Register | Model::Kv => match Appended::of(ops, object.values, object.initial) {
-            Ok(_) => search(ops, limits, || {
+            Ok(_) => search(ops, object.way, limits, || {
                 Appended::of(ops, object.values, object.initial).expect("it was possible a moment ago")
             }),
             Err(reason) => unknown(reason),
         },
-        Model::Set => search(ops, limits, || Elements::of(ops, object.values)),
-        Model::Queue => search(ops, limits, || Queued::new(true)),
-        Model::UnorderedQueue => search(ops, limits, || Queued::new(false)),
+        Model::Set => search(ops, object.way, limits, || Elements::of(ops, object.values)),
+        Model::Queue => search(ops, object.way, limits, || Queued::new(true)),
+        Model::UnorderedQueue => search(ops, object.way, limits, || Queued::new(false)),
         Model::Counter => {
             let initial = object.values.number(object.initial).unwrap_or(0);
-            search(ops, limits, || Counted::new(initial))
+            search(ops, object.way, limits, || Counted::new(initial))
         }
-        Model::Lock | Model::FencedLock => search(ops, limits, || Held::of(ops, object.values)),
+        Model::Lock | Model::FencedLock => search(ops, object.way, limits, || Held::of(ops, object.values)),
         Model::Custom => unknown("a model from outside needs its state machine".into()),
     }
 }
@@ -73,8 +106,8 @@ fn unknown(reason: String) -> Decision {
     Decision { answer: Answer::Unknown(reason, Vec::new()), engine: "", bytes: 0 }
 }
 
-fn search<M: Machine>(ops: &[Op], limits: &Limits<'_>, machine: impl Fn() -> M) -> Decision {
-    portfolio::decide(&Machines { ops, machine }, ops, limits)
+fn search<M: Machine>(ops: &[Op], way: Way, limits: &Limits<'_>, machine: impl Fn() -> M) -> Decision {
+    portfolio::decide(&Machines { ops, machine }, ops, way.only(), limits)
 }
 
 /// The same operations with values numbered from 0, which is the initial one.
@@ -103,8 +136,8 @@ impl Maker for Registers<'_> {
     where
         Self: 'a;
 
-    fn space<const N: usize>(&self, relaxed: bool) -> Register<'_, N> {
-        Register::new(self.ops, self.values, relaxed)
+    fn space<const N: usize>(&self, mode: Mode) -> Register<'_, N> {
+        Register::new(self.ops, self.values, mode)
     }
 
     fn initial(&self) -> u32 {
@@ -123,8 +156,8 @@ impl<M: Machine, F: Fn() -> M> Maker for Machines<'_, F> {
     where
         Self: 'a;
 
-    fn space<const N: usize>(&self, relaxed: bool) -> General<'_, M, N> {
-        General::new(self.ops, (self.machine)(), relaxed)
+    fn space<const N: usize>(&self, mode: Mode) -> General<'_, M, N> {
+        General::new(self.ops, (self.machine)(), mode == Mode::Relaxed)
     }
 
     fn initial(&self) -> u32 {

@@ -36,14 +36,14 @@ pub struct Decision {
     pub bytes: usize,
 }
 
-/// Makes spaces: `relaxed` or not.
+/// Makes spaces for searches of any mode.
 pub trait Maker {
     /// Run `visit` with searches over this object.
     type Space<'a, const N: usize>: Space<N>
     where
         Self: 'a;
     /// A new space.
-    fn space<const N: usize>(&self, relaxed: bool) -> Self::Space<'_, N>;
+    fn space<const N: usize>(&self, mode: Mode) -> Self::Space<'_, N>;
     /// The first state.
     fn initial(&self) -> u32;
 }
@@ -53,13 +53,13 @@ const FIRST_BEAM: usize = 32;
 const LAST_BEAM: usize = 1 << 20;
 
 /// Decide the operations within the limits.
-pub fn decide<M: Maker>(maker: &M, ops: &[Op], limits: &Limits<'_>) -> Decision {
+pub fn decide<M: Maker>(maker: &M, ops: &[Op], only: Option<Mode>, limits: &Limits<'_>) -> Decision {
     let events = events(ops);
     match width(ops, &events) {
-        0..=64 => race::<M, 1>(maker, ops, &events, limits),
-        65..=128 => race::<M, 2>(maker, ops, &events, limits),
-        129..=256 => race::<M, 4>(maker, ops, &events, limits),
-        257..=1024 => race::<M, 16>(maker, ops, &events, limits),
+        0..=64 => race::<M, 1>(maker, ops, &events, only, limits),
+        65..=128 => race::<M, 2>(maker, ops, &events, only, limits),
+        129..=256 => race::<M, 4>(maker, ops, &events, only, limits),
+        257..=1024 => race::<M, 16>(maker, ops, &events, only, limits),
         open => Decision {
             answer: Answer::Unknown(format!("{open} operations open at once, 1024 are the most"), Vec::new()),
             engine: "search",
@@ -74,9 +74,15 @@ struct Racer<'a, S, const N: usize> {
     silent: bool,
 }
 
-fn race<M: Maker, const N: usize>(maker: &M, ops: &[Op], events: &[(u32, bool)], limits: &Limits<'_>) -> Decision {
+fn race<M: Maker, const N: usize>(
+    maker: &M,
+    ops: &[Op],
+    events: &[(u32, bool)],
+    only: Option<Mode>,
+    limits: &Limits<'_>,
+) -> Decision {
     let over = || limits.over();
-    let start = |mode: Mode| Search::new(ops, events, maker.space::<N>(mode == Mode::Relaxed), mode, maker.initial());
+    let start = |mode: Mode| Search::new(ops, events, maker.space::<N>(mode), mode, maker.initial());
     let loose = ops.iter().any(Op::open);
     let mut racers = vec![Racer { name: "search", search: Some(start(Mode::Exact)), silent: false }];
     if loose {
@@ -84,13 +90,26 @@ fn race<M: Maker, const N: usize>(maker: &M, ops: &[Op], events: &[(u32, bool)],
     }
     racers.push(Racer { name: "beam", search: Some(start(Mode::Beam(FIRST_BEAM))), silent: false });
     let mut beam = FIRST_BEAM;
+    if let Some(mode) = only {
+        let name = match mode {
+            Mode::Exact => "search",
+            Mode::Relaxed => "relaxation",
+            Mode::Beam(_) => "beam",
+        };
+        if let Mode::Beam(k) = mode {
+            beam = k;
+        }
+        racers = vec![Racer { name, search: Some(start(mode)), silent: false }];
+    }
     let (mut slice, mut bytes) = (FIRST_SLICE, 0);
     let mut longest: (usize, Vec<u32>) = (0, Vec::new());
     let mut reason = String::from("the search found no answer");
     loop {
         for racer in &mut racers {
             let Some(search) = &mut racer.search else { continue };
-            let status = search.run(slice, limits.memory / 3, &over);
+            // The exact search rarely wins once slices are long.
+            let share = if racer.name == "search" && loose { slice / 4 } else { slice };
+            let status = search.run(share.max(1024), limits.memory / 3, &over);
             bytes = bytes.max(search.peak);
             match status {
                 Status::Valid(order) => {
@@ -112,7 +131,7 @@ fn race<M: Maker, const N: usize>(maker: &M, ops: &[Op], events: &[(u32, bool)],
                 }
             }
             if racer.silent && racer.name == "beam" && beam < LAST_BEAM && status != Status::Full {
-                beam *= 4;
+                beam = (beam * 4).min(LAST_BEAM);
                 racer.search = Some(start(Mode::Beam(beam)));
                 racer.silent = false;
             }

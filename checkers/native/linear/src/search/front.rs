@@ -4,8 +4,6 @@ use super::config::Config;
 use super::Space;
 use crate::hash::Map;
 
-/// Comparisons per insertion; beyond, a dominated configuration may stay, which costs time and never soundness.
-const COMPARE_MAX: usize = 512;
 const END: u32 = u32::MAX;
 
 /// The set, grouped by what the space holds to be comparable.
@@ -14,15 +12,15 @@ pub struct Front<const N: usize> {
     items: Vec<(Option<Config<N>>, u32)>,
     live: usize,
     heap: usize,
-}
-
-impl<const N: usize> Default for Front<N> {
-    fn default() -> Self {
-        Front { heads: Map::default(), items: Vec::new(), live: 0, heap: 0 }
-    }
+    compare: usize,
 }
 
 impl<const N: usize> Front<N> {
+    /// An empty set that makes at most so many comparisons per configuration.
+    pub fn comparing(compare: usize) -> Self {
+        Front { heads: Map::default(), items: Vec::new(), live: 0, heap: 0, compare }
+    }
+
     /// Number of configurations.
     pub fn len(&self) -> usize {
         self.live
@@ -40,7 +38,7 @@ impl<const N: usize> Front<N> {
         let key = space.alike(&config, now);
         let head = self.heads.entry(key).or_insert(END);
         let (mut at, mut compared) = (*head, 0);
-        while at != END && compared < COMPARE_MAX {
+        while at != END && compared < self.compare {
             let (item, next) = &mut self.items[at as usize];
             if let Some(held) = item {
                 if space.dominates(held, &config) {

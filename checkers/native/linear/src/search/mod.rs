@@ -33,11 +33,19 @@ pub trait Space<const N: usize> {
     fn dominates(&self, a: &Config<N>, b: &Config<N>) -> bool;
     /// The trail as an order of operations.
     fn order(&self, trail: &[u32]) -> Vec<u32>;
+    /// Whether moves were left out, so that running dry proves nothing.
+    fn cut(&self) -> bool {
+        false
+    }
     /// Bytes held by the space itself.
     fn bytes(&self) -> usize {
         0
     }
 }
+
+/// Comparisons per configuration; beyond, a dominated one may stay, which costs time and never soundness.
+const COMPARE_EXACT: usize = 512;
+const COMPARE_BEAM: usize = 24;
 
 /// How much is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +77,8 @@ struct Round<const N: usize> {
     goal: u32,
     work: Vec<Vec<(Config<N>, bool)>>,
     base: u32,
+    /// The lowest cost, above the base, of a configuration that has the goal done.
+    first: usize,
     seen: Front<N>,
     results: Front<N>,
 }
@@ -86,6 +96,7 @@ pub struct Search<'a, S, const N: usize> {
     trail_limit: usize,
     truncated: bool,
     out: Vec<Config<N>>,
+    sample: u32,
     /// Steps made so far.
     pub work: u64,
     /// The most bytes held at once, by estimate.
@@ -147,6 +158,7 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
             trail_limit: 1 << 16,
             truncated: false,
             out: Vec::new(),
+            sample: ROOT,
             work: 0,
             peak: 0,
         }
@@ -161,7 +173,8 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
     /// The order found so far, as far as it goes.
     #[must_use]
     pub fn prefix(&self) -> Vec<u32> {
-        self.frontier.first().map_or_else(Vec::new, |best| self.space.order(&self.trail.path(best.node)))
+        let node = self.frontier.first().map_or(self.sample, |best| best.node);
+        self.space.order(&self.trail.path(node))
     }
 
     /// Run until decided, until about `budget` steps are made, until more than `memory` bytes are held, or until
@@ -207,8 +220,15 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
         let slot = self.space.slot(goal);
         let now = self.ops[goal as usize].ret;
         let base = self.frontier.iter().map(|config| config.cost).min().unwrap_or(0);
-        let mut round =
-            Round { goal, work: Vec::new(), base, seen: Front::default(), results: Front::default() };
+        let compare = if matches!(self.mode, Mode::Beam(_)) { COMPARE_BEAM } else { COMPARE_EXACT };
+        let mut round = Round {
+            goal,
+            work: Vec::new(),
+            base,
+            first: usize::MAX,
+            seen: Front::comparing(compare),
+            results: Front::comparing(compare),
+        };
         let all_done = self.frontier.iter().all(|config| has(&config.done, slot));
         if all_done {
             for config in &mut self.frontier {
@@ -218,8 +238,10 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
             self.at += 1;
             return;
         }
+        self.sample = self.frontier.first().map_or(ROOT, |config| config.node);
         for config in self.frontier.drain(..) {
             if has(&config.done, slot) {
+                round.first = round.first.min((config.cost - base) as usize);
                 round.results.insert(&self.space, config, now);
             } else {
                 push(&mut round.work, (config.cost - base) as usize, (config, true));
@@ -233,7 +255,10 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
         let goal = round.goal;
         let slot = self.space.slot(goal);
         let now = self.ops[goal as usize].ret;
-        let enough = if let Mode::Beam(k) = self.mode { k } else { usize::MAX };
+        let (enough, slack) = match self.mode {
+            Mode::Beam(k) => (k, 1 + k.ilog2() as usize / 4),
+            _ => (usize::MAX, usize::MAX),
+        };
         let mut level = 0;
         let mut out = std::mem::take(&mut self.out);
         loop {
@@ -243,7 +268,8 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
             if level == round.work.len() {
                 break;
             }
-            if round.results.len() >= enough {
+            let dear = level > round.first.saturating_add(slack);
+            if round.results.len() >= enough || dear {
                 self.truncated = true;
                 break;
             }
@@ -262,6 +288,7 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
             for next in out.drain(..) {
                 self.work += 1;
                 if has(&next.done, slot) {
+                    round.first = round.first.min((next.cost - round.base) as usize);
                     round.results.insert(&self.space, next, now);
                 } else if let Some(next) = round.seen.admit(&self.space, next, now) {
                     let at = (next.cost - round.base) as usize;
@@ -285,7 +312,7 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
         let goal = round.goal;
         self.frontier = round.results.into_vec();
         if self.frontier.is_empty() {
-            let proof = !matches!(self.mode, Mode::Beam(_)) || !self.truncated;
+            let proof = !self.truncated && !self.space.cut();
             return Some(if proof { Status::Invalid(goal) } else { Status::Silent });
         }
         if let Mode::Beam(k) = self.mode {

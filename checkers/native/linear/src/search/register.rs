@@ -15,11 +15,14 @@
 //! only where no open one with the same effect, which has to happen anyway, is there.
 
 use super::config::{and, has, set, slots, within, Bits, Config, Trail, Used, HIDDEN};
-use super::Space;
+use super::{Mode, Space};
 use crate::hash::Map;
 use crate::ops::{Op, F};
+use std::cell::Cell;
 
 const NONE: u32 = u32::MAX;
+/// Ways out of one configuration; beyond, the rest stays untried.
+const WAYS_MAX: u32 = 20_000;
 
 /// What is open around one value.
 struct Around<const N: usize> {
@@ -57,6 +60,14 @@ struct Class {
 pub struct Register<'a, const N: usize> {
     ops: &'a [Op],
     relaxed: bool,
+    /// How many operations of unknown outcome a single detour may use.
+    thrift: u32,
+    /// Whether something was left untried for thrift, or because there were too many ways.
+    cut: Cell<bool>,
+    /// Ways tried since the last look at the clock.
+    tried: Cell<u32>,
+    /// Relaxed: from when on a value can be had for nothing.
+    free_since: Vec<u32>,
     around: Vec<Around<N>>,
     classes: Vec<Class>,
     class_of: Map<(F, u32, u32), u32>,
@@ -72,15 +83,22 @@ pub struct Register<'a, const N: usize> {
 enum Way {
     Known(u32),
     Loose(u32),
+    /// For nothing (relaxed).
+    Free,
 }
 
 impl<'a, const N: usize> Register<'a, N> {
     /// A register whose operations take `values` different values.
     #[must_use]
-    pub fn new(ops: &'a [Op], values: usize, relaxed: bool) -> Self {
+    pub fn new(ops: &'a [Op], values: usize, mode: Mode) -> Self {
+        let relaxed = mode == Mode::Relaxed;
         Register {
             ops,
             relaxed,
+            thrift: if let Mode::Beam(k) = mode { k.ilog2() / 5 } else { u32::MAX },
+            cut: Cell::new(false),
+            tried: Cell::new(0),
+            free_since: if relaxed { vec![u32::MAX; values] } else { Vec::new() },
             around: (0..values).map(|_| Around::default()).collect(),
             classes: Vec::new(),
             class_of: Map::default(),
@@ -110,6 +128,54 @@ impl<'a, const N: usize> Register<'a, N> {
             }
         }
         self.classes[class as usize].ops.push(id);
+        if self.relaxed && class == next {
+            let from = if op.f == F::Write { None } else { Some(op.a) };
+            if from.is_none_or(|from| self.free_since[from as usize] != NONE) {
+                self.set_free(if op.f == F::Write { op.a } else { op.b }, op.call);
+            }
+        }
+    }
+
+    /// From now on `value` can be had for nothing, and so can what loose compare-and-sets make of it.
+    fn set_free(&mut self, value: u32, now: u32) {
+        let mut todo = vec![value];
+        while let Some(value) = todo.pop() {
+            let since = &mut self.free_since[value as usize];
+            if *since == NONE {
+                *since = now;
+                let from = &self.around[value as usize].loose_from;
+                todo.extend(from.iter().map(|&class| self.classes[class as usize].b));
+            }
+        }
+    }
+
+    /// Relaxed: whether `value` can be had for nothing by operations called before `by`.
+    fn free(&self, value: u32, by: u32) -> bool {
+        self.relaxed && self.free_since[value as usize] < by
+    }
+
+    /// Relaxed: what may be hidden, and could be had for nothing anyway, counts as done.
+    fn discharge(&self, config: &mut Config<N>) {
+        for (slot, &id) in self.op_in.iter().enumerate() {
+            if id == NONE || has(&config.done, slot) {
+                continue;
+            }
+            let op = self.op(id);
+            let free = |value| self.free(value, config.hides);
+            if op.call < config.hides && free(op.a) && (op.f != F::Cas || free(op.b)) {
+                set(&mut config.done, slot);
+            }
+        }
+    }
+
+    /// Whether one more way may be tried.
+    fn more(&self) -> bool {
+        let tried = self.tried.get() + 1;
+        self.tried.set(tried);
+        if tried > WAYS_MAX {
+            self.cut.set(true);
+        }
+        tried <= WAYS_MAX
     }
 
     /// The operation of the class that would be used next, if one called before `by` is left.
@@ -125,6 +191,9 @@ impl<'a, const N: usize> Register<'a, N> {
 
     /// The ways to write `value` with operations called before `by`.
     fn writing(&self, value: u32, config: &Config<N>, by: u32) -> Option<Way> {
+        if self.free(value, by) {
+            return Some(Way::Free);
+        }
         let around = &self.around[value as usize];
         let known = around.writes.iter().find(|&&id| self.op(id).call < by && self.undone(id, &config.done));
         if let Some(&id) = known {
@@ -174,10 +243,9 @@ impl<'a, const N: usize> Register<'a, N> {
                 set(&mut config.done, self.slot_of[&id]);
                 config.node = trail.step(config.node, id | mark);
             }
+            Way::Free => {}
+            Way::Loose(_) if self.relaxed => {}
             Way::Loose(class) => {
-                if self.relaxed {
-                    return;
-                }
                 let count = config.used.of(class) as usize;
                 let id = self.classes[class as usize].ops[count];
                 config.used = config.used.and(class);
@@ -209,6 +277,9 @@ impl<'a, const N: usize> Register<'a, N> {
         let (mut next, mut swaps) = (0, Vec::new());
         while next < reach.len() {
             swaps.clear();
+            if self.free(reach[next], u32::MAX) {
+                return vec![reach[next]];
+            }
             self.swaps(reach[next], false, config, u32::MAX, &mut swaps);
             for &(from, _) in &swaps {
                 if !reach.contains(&from) {
@@ -228,6 +299,9 @@ impl<'a, const N: usize> Register<'a, N> {
             next.hides = now;
             self.take(&mut next, Way::Known(goal), 0, trail);
             self.look(&mut next, op.a, u32::MAX, 0, trail);
+            if self.relaxed {
+                self.discharge(&mut next);
+            }
             out.push(next);
             return;
         }
@@ -238,6 +312,9 @@ impl<'a, const N: usize> Register<'a, N> {
                 next.hides = now;
                 self.take(&mut next, way, 0, trail);
                 self.look(&mut next, value, u32::MAX, 0, trail);
+                if self.relaxed {
+                    self.discharge(&mut next);
+                }
                 out.push(next);
             }
         }
@@ -270,11 +347,19 @@ impl<'a, const N: usize> Register<'a, N> {
         trail: &mut Trail,
         out: &mut Vec<Config<N>>,
     ) {
+        if !self.more() {
+            return;
+        }
+        let loose = |way: &Way| matches!(way, Way::Loose(_));
+        let spent = later.iter().filter(|(_, way)| loose(way)).count() as u32;
         if let Some(way) = self.writing(value, base, from.hides) {
             later.push((value, way));
             let steps: Vec<(u32, Way)> = later.iter().rev().copied().collect();
             self.follow(from, &steps, trail, out);
             later.pop();
+            if matches!(way, Way::Free) {
+                return;
+            }
         }
         let mut swaps = Vec::new();
         self.swaps(value, false, base, from.hides, &mut swaps);
@@ -283,11 +368,15 @@ impl<'a, const N: usize> Register<'a, N> {
             if !known && visited.contains(&before) {
                 continue;
             }
+            if !known && !self.relaxed && spent >= self.thrift {
+                self.cut.set(true);
+                continue;
+            }
             let mut next = base.clone();
             match way {
                 Way::Known(id) => set(&mut next.done, self.slot_of[&id]),
                 Way::Loose(class) if !self.relaxed => next.used = next.used.and(class),
-                Way::Loose(_) => {}
+                Way::Loose(_) | Way::Free => {}
             }
             let mut fresh = if known { vec![before] } else { visited.clone() };
             if !known {
@@ -308,7 +397,8 @@ impl<'a, const N: usize> Register<'a, N> {
             self.look(&mut config, to, from.hides, HIDDEN, trail);
             value = to;
         }
-        self.prolong(&config, value, &mut vec![value], trail, out);
+        let spent = config.cost - from.cost;
+        self.prolong(&config, value, spent, &mut vec![value], trail, out);
         out.push(config);
     }
 
@@ -316,15 +406,24 @@ impl<'a, const N: usize> Register<'a, N> {
         &self,
         config: &Config<N>,
         value: u32,
+        spent: u32,
         visited: &mut Vec<u32>,
         trail: &mut Trail,
         out: &mut Vec<Config<N>>,
     ) {
+        // What starts from a value that can be had for nothing needs no help.
+        if self.free(value, config.hides) || !self.more() {
+            return;
+        }
         let mut swaps = Vec::new();
         self.swaps(value, true, config, config.hides, &mut swaps);
         for (to, way) in swaps {
             let known = matches!(way, Way::Known(_));
             if !known && visited.contains(&to) {
+                continue;
+            }
+            if !known && !self.relaxed && spent >= self.thrift {
+                self.cut.set(true);
                 continue;
             }
             let mut next = config.clone();
@@ -335,7 +434,7 @@ impl<'a, const N: usize> Register<'a, N> {
             if !known {
                 fresh.push(to);
             }
-            self.prolong(&next, to, &mut fresh, trail, out);
+            self.prolong(&next, to, spent + u32::from(!known), &mut fresh, trail, out);
             if known || next.done != before {
                 out.push(next);
             }
@@ -405,6 +504,7 @@ impl<const N: usize> Space<N> for Register<'_, N> {
 
     fn moves(&mut self, from: &Config<N>, goal: u32, fresh: bool, trail: &mut Trail, out: &mut Vec<Config<N>>) {
         let now = self.op(goal).ret;
+        self.tried.set(0);
         let wrote = from.hides == now;
         if !wrote {
             self.write_moves(from, goal, now, trail, out);
@@ -415,6 +515,9 @@ impl<const N: usize> Space<N> for Register<'_, N> {
         let mut swaps = Vec::new();
         self.swaps(from.state, true, from, u32::MAX, &mut swaps);
         for (to, way) in swaps {
+            if matches!(way, Way::Loose(_)) && self.free(to, u32::MAX) {
+                continue;
+            }
             let mut next = from.clone();
             next.state = to;
             self.take(&mut next, way, 0, trail);
@@ -455,6 +558,10 @@ impl<const N: usize> Space<N> for Register<'_, N> {
             runs.last_mut().expect("never empty").push(id);
         }
         runs.concat()
+    }
+
+    fn cut(&self) -> bool {
+        self.cut.get()
     }
 
     fn bytes(&self) -> usize {
