@@ -28,7 +28,7 @@ _WORST: Final = re.compile(
 )
 _BAD: Final = re.compile(rb'"level":\s?"warn|\bWARN|\[WARN')
 _TELLING: Final = re.compile(
-    rb"elect|leader|became|term|quorum|snapshot|apply|starting|shutting|session", re.IGNORECASE
+    r"\b(?:elect|leader|became|quorum|snapshot|shutting down|session expired)", re.IGNORECASE
 )
 _SUFFIXES: Final = (".log", ".out", ".err", ".txt")
 
@@ -130,23 +130,23 @@ def _read_file(path: Path, node: str, start: datetime, found: list[Line], proble
         if last is None:
             undated += 1
             continue
-        level = 3 if _WORST.search(raw) else 2 if _BAD.search(raw) else 1 if _TELLING.search(raw) else 0
-        found.append(Line(round(last, 4), node, level, _words(raw)))
+        message, rest = _words(raw)
+        level = 3 if _WORST.search(raw) else 2 if _BAD.search(raw) else 1 if _TELLING.search(message) else 0
+        found.append(Line(round(last, 4), node, level, f"{message} {rest}".rstrip()[:_LINE_LENGTH_MAX]))
     return undated
 
 
-def _words(raw: bytes) -> str:
-    """Write a line shortly: a JSON line (etcd) as level, message and fields, without the date that stands beside it."""
+def _words(raw: bytes) -> tuple[str, str]:
+    """Return a line's message and the rest: of a JSON line (etcd) its fields, without the date."""
     if raw.startswith(b"{"):
         with contextlib.suppress(ValueError, RecursionError):
             fields = json.loads(raw)
             level, message = fields.pop("level", ""), fields.pop("msg", fields.pop("message", ""))
             for known in ("ts", "caller", "logger", "time"):
                 fields.pop(known, None)
-            rest = " ".join(f"{name}={value}" for name, value in fields.items())
-            return f"{level}: {message} {rest}".strip()[:_LINE_LENGTH_MAX]
+            return f"{level}: {message}", " ".join(f"{name}={value}" for name, value in fields.items())
     raw = _RELATIVE.sub(b"", raw[: _LINE_LENGTH_MAX + 20], count=1)
-    return raw[:_LINE_LENGTH_MAX].decode("utf-8", "replace").rstrip()
+    return raw[:_LINE_LENGTH_MAX].decode("utf-8", "replace").rstrip(), ""
 
 
 def _moment(raw: bytes, days: dict[bytes, float], begin: float) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,7 +18,7 @@ from harness.store import RESULTS, TEST
 from harness.verdict import Result, Verdict
 from reports import journal
 from reports import operations as columns
-from reports.logs import Lines, read_logs
+from reports.logs import Lines, read_logs, started_at
 from reports.operations import Operations
 from reports.words import seconds
 
@@ -214,7 +215,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
     statistics = take.get("statistics", Statistics, Statistics())
     if not statistics.operations and len(operations):
         statistics = msgspec.convert(operations.statistics(), Statistics)
-    lines = read_logs(folder, test.get("started"), problems) if history else Lines((), 0, 0)
+    lines = read_logs(folder, _zero(test, results), problems) if history else Lines((), 0, 0)
     verdict = take.get("verdict", Verdict, Verdict.UNKNOWN)
     interrupted = bool(take.get("interrupted", bool, False))
     return StoredRun(
@@ -238,6 +239,21 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
         lines=lines,
         problems=problems,
     )
+
+
+def _zero(test: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
+    """The date of the history's time 0, which lies some seconds after the run's start: the cluster comes up between.
+
+    `history_started` says it; without it the time that the cluster took to be ready is as near as one gets.
+    """
+    known = test.get("history_started") or results.get("history_started")
+    if known is not None:
+        return known
+    start, timings = started_at(test.get("started")), results.get("timings_s")
+    ready = timings.get("ready") if isinstance(timings, Mapping) else None
+    if start is None or not isinstance(ready, (int, float)):
+        return test.get("started")
+    return (start + timedelta(seconds=ready)).isoformat()
 
 
 def _reason(results: Mapping[str, Any], verdict: Verdict, guarantees: Sequence[Result]) -> str:

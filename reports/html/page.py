@@ -166,7 +166,18 @@ def _context(
 ) -> dict[str, Any]:
     test = run.test
     total = sum(len(result.anomalies) for result in run.guarantees)
-    hidden = {"options", "command", "versions", "name", "system", "release", "started", "settings"}
+    hidden = {
+        "options",
+        "conducted",
+        "argv",
+        "command",
+        "versions",
+        "name",
+        "system",
+        "release",
+        "started",
+        "settings",
+    }
     return {
         "run": run,
         "assets": assets(),

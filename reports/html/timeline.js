@@ -272,7 +272,7 @@ class Timeline {
       pen.globalAlpha = 0.4;
       pen.fillRect(x, y - thick / 2, Math.max(1, until - x), thick);
       pen.globalAlpha = 1;
-      if (this.view.lanes && until - x > 40 && this.lane >= 12) this.inside(pen, o.words(i), x, until, y + 4, "ink");
+      if (this.view.lanes && until - x > 40 && this.lane >= 12) this.inside(pen, o.words(i), x + 5, until, y + 4, "ink");
       pen.fillStyle = this.colour(OUTCOMES[outcome]);
       pen.beginPath();
       if (outcome === 0) pen.arc(x, y, size * 0.7, 0, 7);
