@@ -70,6 +70,7 @@ class TestOutcomes:
             ("PERMISSION_DENIED", "etcdserver: permission denied", "fail", "denied"),
             ("UNAUTHENTICATED", "etcdserver: invalid auth token", "fail", "unauthenticated"),
             ("CANCELLED", "", "info", "cancelled"),
+            ("UNKNOWN", "etcdserver: too many requests", "fail", "too-many-requests"),
             ("UNKNOWN", "context deadline exceeded", "info", "unknown-error"),
             ("INTERNAL", "", "info", "unknown-error"),
             ("DATA_LOSS", "etcdserver: corrupt cluster", "info", "unknown-error"),
