@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define DRIFT_ONE 4294967296.0
+#define TWO_64 18446744073709551616.0
 #define RATE_MAX 1000.0
 
 struct wish {
@@ -80,7 +81,7 @@ static bool option(const char *text) {
         wish->has_strobe = true;
         wish->period = integer(text + 7, ',');
         wish->strobe = integer(comma + 1, 0);
-        if (wish->period < 0) die("a period cannot be negative");
+        if (wish->period < 0 || wish->period == 1) die("a period is 2 ns or longer, or 0 for none");
     } else {
         return false;
     }
@@ -94,7 +95,7 @@ static void apply(struct skew *skew) {
         int64_t now = true_ns(k == REAL ? CLOCK_REALTIME : CLOCK_MONOTONIC);
         if (wish->has_rate) {
             struct family steady = *family;
-            steady.period = 0;
+            steady.pace = 0;
             family->offset = skewed(&steady, now) - now;
             family->base = now;
             family->drift = (int64_t)((wish->rate - 1) * DRIFT_ONE);
@@ -104,7 +105,7 @@ static void apply(struct skew *skew) {
             family->base = now;
         }
         if (wish->has_strobe) {
-            family->period = wish->period;
+            family->pace = wish->period ? (uint64_t)(TWO_64 / (double)wish->period) : 0;
             family->strobe = wish->strobe;
         }
     }
@@ -158,7 +159,8 @@ static void do_read(int pid) {
         const struct family *family = &skew.family[k];
         printf(", \"%s\": {\"true_ns\": %" PRId64 ", \"seen_ns\": %" PRId64 ", \"rate\": %.9f, \"period_ns\": %" PRId64
                ", \"strobe_ns\": %" PRId64 "}",
-               names[k], truth[k], seen[k], 1 + (double)family->drift / DRIFT_ONE, family->period, family->strobe);
+               names[k], truth[k], seen[k], 1 + (double)family->drift / DRIFT_ONE,
+               family->pace ? (int64_t)(TWO_64 / (double)family->pace) : 0, family->strobe);
     }
     printf("}\n");
 }

@@ -21,8 +21,8 @@ enum { REAL, MONO, FAMILIES };
 struct family {
     int64_t offset;
     int64_t base;
-    int64_t drift;  // (rate - 1) * 2^32
-    int64_t period; // 0: no strobe
+    int64_t drift; // (rate - 1) * 2^32
+    uint64_t pace; // strobe periods in a nanosecond, times 2^64; 0: no strobe
     int64_t strobe;
 };
 
@@ -43,7 +43,8 @@ _Static_assert(sizeof(struct header) <= SKEW_HEADER_BYTES, "the header outgrew i
 static inline __attribute__((always_inline)) int64_t skewed(const struct family *f, int64_t t) {
     int64_t seen = t + f->offset;
     if (f->drift) seen += (int64_t)(((__int128)(t - f->base) * f->drift) >> 32);
-    if (f->period && ((uint64_t)t / (uint64_t)f->period & 1)) seen += f->strobe;
+    // A multiplication takes a fifth of the division's time.
+    if ((uint64_t)(((unsigned __int128)(uint64_t)t * f->pace) >> 64) & 1) seen += f->strobe;
     return seen < 0 ? 0 : seen;
 }
 

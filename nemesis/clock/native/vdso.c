@@ -2,11 +2,14 @@
 #include "helper.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define EXEC_WAIT_MS 200
 
 static const char *const NAMES[SKEW_FUNCTIONS] = {"__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time"};
 
@@ -19,7 +22,7 @@ void vdso_write(const struct vdso *vdso, const void *from, size_t size, uint64_t
     if (pwrite(vdso->memory, from, size, (off_t)address) != (ssize_t)size) die("cannot write process %d", vdso->pid);
 }
 
-static void find_mapping(struct vdso *vdso) {
+static void look_for_mapping(struct vdso *vdso) {
     char path[64], line[512];
     snprintf(path, sizeof path, "/proc/%d/maps", vdso->pid);
     FILE *maps = fopen(path, "r");
@@ -32,7 +35,18 @@ static void find_mapping(struct vdso *vdso) {
         }
     }
     fclose(maps);
-    if (!vdso->base) die("process %d has no vDSO (vdso=0 at boot, or gone)", vdso->pid);
+}
+
+static void find_mapping(struct vdso *vdso) {
+    look_for_mapping(vdso);
+    for (int i = 0; i < EXEC_WAIT_MS && !vdso->base; i++) { // in the midst of execve there is none for a moment
+        usleep(1000);
+        look_for_mapping(vdso);
+    }
+    if (!vdso->base) {
+        errno = 0;
+        die("process %d has no vDSO: it is dead, or the kernel was booted with vdso=0", vdso->pid);
+    }
 }
 
 static const void *at(const struct vdso *vdso, uint64_t offset, size_t size) {
