@@ -72,7 +72,8 @@ def test_shares_and_keys():
     assert "cas" not in kinds
     assert 0.75 < kinds["read"] / len(events) < 0.85
     per_key = Counter(event.key for event in events)
-    assert set(per_key.values()) == {50}
+    assert max(per_key.values()) == 50
+    assert sum(count < 50 for count in per_key.values()) <= 2  # cut off by the limit
     assert len({event.process for event in events if event.key == "k0"}) == 3
     assert len(stream("register", keys="4", ops_per_key="50")) == 200
     assert (

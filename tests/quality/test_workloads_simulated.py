@@ -1,0 +1,222 @@
+"""Do the workloads find each bug of the simulated system, and nothing in the correct one?"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Sequence
+from random import Random
+from signal import SIGCONT, SIGKILL, SIGSTOP
+
+import pytest
+
+from harness.clock import clock_of, run_virtual
+from harness.generators import Invocation, cycle, sleep, stagger, time_limit
+from harness.history import History
+from harness.history.event import Event
+from harness.runner import Connection, Nemesis, NemesisOutcome, Recorder, drive
+from harness.systems.simulated import BUGS, Simulated, SimulatedCluster
+from harness.systems.system import SystemOptions
+from harness.verdict import Limits, Result, Verdict
+from harness.workload import Workload, WorkloadOptions
+
+LIMITS = Limits(time_s=1.5)
+HUNT = Limits(time_s=1)  # an anomaly is found at once; what takes long is making it small
+CLIENTS = 6
+# Short histories per key: this test is about finding, and many short searches cost less than few long ones.
+SETTINGS = {"queue": {"ops_per_key": "40"}, "set": {"ops_per_key": "60"}, "counter": {"ops_per_key": "40"}}
+
+
+class Faults:
+    """Partition, kill and pause of a random node or of the leader, through the same interfaces as real faults."""
+
+    def __init__(self, system: Simulated, cluster: SimulatedCluster, rng: Random) -> None:
+        self.system = system
+        self.cluster = cluster
+        self.rng = rng
+        self.victim = ""
+
+    async def act(self, invocation: Invocation) -> NemesisOutcome:
+        if invocation.f in {"partition", "kill", "pause"}:
+            leaders = [
+                status.node for status in await self.system.status(self.cluster) if status.role == "leader"
+            ]
+            anyone = [self.rng.choice(self.cluster.nodes).name]
+            self.victim = self.rng.choice((leaders or anyone) + anyone)
+        node = self.cluster.node(self.victim)
+        match invocation.f:
+            case "partition":
+                others = [other.name for other in self.cluster.nodes if other is not node]
+                pairs = {pair for other in others for pair in ((node.name, other), (other, node.name))}
+                await self.cluster.network.cut(frozenset(pairs))
+            case "heal":
+                await self.cluster.network.heal()
+            case "kill" | "pause":
+                await node.signal("simulated", SIGKILL if invocation.f == "kill" else SIGSTOP)
+            case "start":
+                await self.system.start(self.cluster, node)
+            case _:
+                await node.signal("simulated", SIGCONT)
+        return NemesisOutcome("ok", self.victim)
+
+    def schedule(self, kinds: Sequence[str], seconds: float) -> Nemesis | None:
+        ends = {"partition": "heal", "kill": "start", "pause": "continue"}
+        steps = [
+            step
+            for kind in kinds
+            for step in (
+                sleep(0.4),
+                Invocation(kind),
+                sleep(self.rng.uniform(0.4, 1.2)),
+                Invocation(ends[kind]),
+            )
+        ]
+        return Nemesis(time_limit(seconds, cycle(steps)), self.act) if steps else None
+
+
+async def _run(name: str, seed: int, bug: str, faults: Sequence[str], seconds: float, rate: float):
+    clock = clock_of(asyncio.get_running_loop())
+    cluster = SimulatedCluster("run", [f"n{i}" for i in range(1, 4 + 2 * (seed % 2))], Random(seed), clock)
+    system = Simulated(SystemOptions(settings={"bug": bug}))
+    await system.install(cluster)
+    for node in cluster.nodes:
+        await system.start(cluster, node)
+    await system.wait_ready(cluster, 10)
+    make = getattr(importlib.import_module(f"workloads.{name}"), "set_" if name == "set" else name)
+    workload: Workload = make(
+        WorkloadOptions(CLIENTS, len(cluster.nodes), seconds, Random(seed + 1), SETTINGS.get(name, {}))
+    )
+    events: list[Event] = []
+    recorder = Recorder(events.append, clock, CLIENTS)
+    nemesis = Faults(system, cluster, Random(seed + 2))
+
+    async def open_client(thread: int, _process: int) -> Connection:
+        # Every third client knows all nodes, the others are pinned to one.
+        nodes = cluster.nodes if thread % 3 == 2 else [cluster.nodes[thread % len(cluster.nodes)]]
+        return Connection(await system.client(nodes, 1.0), nodes[0].name if len(nodes) == 1 else None)
+
+    operations = time_limit(seconds, stagger(rate, workload.operations, Random(seed + 3)))
+    common = {"perform": workload.perform, "open_client": open_client, "recorder": recorder, "timeout_s": 1.0}
+    await drive(operations, nemesis=nemesis.schedule(faults, seconds), deadline_s=seconds + 10, **common)
+    await cluster.network.heal()
+    for node in cluster.nodes:
+        await node.signal("simulated", SIGCONT)
+        await system.start(cluster, node)
+    await system.wait_ready(cluster, 10)
+    if workload.final is not None:
+        await drive(workload.final, deadline_s=30, **common)
+    await cluster.down()
+    return workload, events
+
+
+def run(
+    name: str,
+    seed: int,
+    *,
+    bug: str = "none",
+    faults: Sequence[str] = (),
+    seconds: float = 4.0,
+    rate: float = 100,
+) -> tuple[list[Event], list[Result]]:
+    workload, events = run_virtual(_run(name, seed, bug, faults, seconds, rate))
+    history = History.of(events)
+    return events, [
+        checker.check(history, LIMITS if bug == "none" else HUNT) for checker in workload.must_hold
+    ]
+
+
+def explain(results: Sequence[Result]) -> str:
+    return "; ".join(
+        f"{r.guarantee}: {r.verdict} {r.reason} {[a.sentence for a in r.anomalies[:2]]}" for r in results
+    )
+
+
+ALL = ("partition", "kill", "pause")
+WORKLOADS = ("register", "set", "counter", "queue", "lock", "append", "rw")
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_the_correct_system_passes(block):
+    """Two hundred seeds in all, register most of all."""
+    for number in range(20):
+        seed = block * 20 + number
+        name = WORKLOADS[number - 13] if number > 13 else "register"
+        events, results = run(name, seed, faults=ALL, seconds=2.4)
+        # An unanswered dequeue may have taken anything, which can be too much to search through.
+        allowed = {Verdict.VALID, Verdict.UNKNOWN} if name == "queue" else {Verdict.VALID}
+        assert {result.verdict for result in results} <= allowed, f"{name} {seed}: {explain(results)}"
+        done = sum(event.type == "ok" for event in events)
+        assert done > (15 if name == "lock" else 40), f"{name} {seed}: only {done} operations succeeded"
+
+
+@pytest.mark.parametrize(
+    ("bug", "workload", "faults"),
+    [
+        ("stale-read", "register", ()),
+        ("stale-read", "set", ()),
+        ("stale-read", "counter", ()),
+        ("lost-write", "register", ()),
+        ("lost-write", "append", ()),
+        ("lost-write", "rw", ()),
+        ("lost-write", "counter", ()),
+        ("dirty-read", "register", ()),
+        ("dirty-read", "set", ()),
+        ("split-brain", "register", ("partition",)),
+        ("split-brain", "set", ("partition",)),
+        ("split-brain", "queue", ("partition",)),
+        ("split-brain", "lock", ("partition",)),
+        ("split-brain", "append", ("partition",)),
+        ("double-apply", "register", ()),
+        ("double-apply", "append", ()),
+        ("double-apply", "queue", ()),
+        ("double-apply", "counter", ()),
+        ("reorder", "register", ()),
+        ("reorder", "append", ()),
+        ("reorder", "set", ()),
+        ("phantom", "register", ()),
+        ("phantom", "set", ()),
+        ("lost-update", "register", ()),
+        ("lost-update", "append", ()),
+        ("lost-update", "rw", ()),
+        ("lost-update", "counter", ()),
+        ("write-skew", "append", ()),
+        ("write-skew", "rw", ()),
+        ("lost-element", "set", ()),
+        ("lost-element", "queue", ()),
+        ("duplicate-dequeue", "queue", ()),
+        ("lock-held-twice", "lock", ()),
+    ],
+)
+def test_each_bug_is_found_within_a_few_seeds(bug, workload, faults):
+    said = []
+    for seed in range(1, 7):
+        # More load than usual: races need company. Cutting the leader off takes time.
+        seconds = 3.0 if faults else 1.5
+        _, results = run(workload, seed, bug=bug, faults=faults, rate=400, seconds=seconds)
+        said.append(explain(results))
+        if any(result.verdict == Verdict.INVALID for result in results):
+            assert any(anomaly.sentence for result in results for anomaly in result.anomalies)
+            return
+    raise AssertionError(f"{workload} never saw {bug}: {said}")
+
+
+def test_every_bug_is_looked_for():
+    marks = next(
+        mark for mark in test_each_bug_is_found_within_a_few_seeds.pytestmark if mark.name == "parametrize"
+    )
+    assert {bug for bug, _, _ in marks.args[1]} == set(BUGS)
+
+
+def test_the_same_seed_gives_the_same_history():
+    assert run("register", 5, faults=ALL)[0] == run("register", 5, faults=ALL)[0]
+    assert run("register", 5, faults=ALL)[0] != run("register", 6, faults=ALL)[0]
+
+
+def test_the_register_workload_has_enough_of_everything():
+    events, _ = run("register", 1, seconds=20, rate=200)
+    done = {f: sum(e.f == f and e.type == "ok" for e in events) for f in ("read", "write", "cas")}
+    tried = {f: sum(e.f == f and e.type == "invoke" for e in events) for f in ("read", "write", "cas")}
+    assert done["cas"] / tried["cas"] > 0.3, "most compares must find what they expect"
+    assert 0.4 < tried["read"] / sum(tried.values()) < 0.6
+    written = [(e.key, e.value) for e in events if e.f == "write" and e.type == "invoke"]
+    assert len(written) == len(set(written)), "values must be unique"
