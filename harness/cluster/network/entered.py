@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from harness.cluster.network import rules
 from harness.cluster.network.nftables import Firewall
-from harness.cluster.network.probes import Probes
+from harness.cluster.network.probes import ATTEMPTS, LOSSY_ATTEMPTS, PATIENCE_S, Flight, Probes
 from harness.cluster.node import Node
 from harness.outcome import Broken
 
@@ -60,6 +60,21 @@ class EnteredNetwork:
     async def probe(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
         """Send a datagram over each directed pair; True where it arrived. At most 0.1 s."""
         return await self._probes.probe(pairs)
+
+    async def measure(
+        self, pairs: Sequence[tuple[str, str]], *, count: int, gap_s: float, patience_s: float
+    ) -> dict[tuple[str, str], Flight]:
+        """Send several datagrams over each directed pair and return what became of them."""
+        return await self._probes.measure(pairs, count=count, gap_s=gap_s, patience_s=patience_s)
+
+    def expect(self, delay_s: float, *, lossy: bool) -> None:
+        """Have probes wait for a network that a fault slows by `delay_s`, and send more where it loses some."""
+        self._probes.attempts = LOSSY_ATTEMPTS if lossy else ATTEMPTS
+        self._probes.patience_s = PATIENCE_S + delay_s * self._probes.attempts
+
+    async def rules(self, name: str, commands: str) -> str:
+        """Run a transaction on one node's packet filter, for faults with tables of their own."""
+        return self._firewalls[name].run(commands)
 
     async def dropped(self) -> int:
         """Return how many packets were swallowed by cuts since this was last asked."""

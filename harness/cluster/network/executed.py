@@ -89,6 +89,11 @@ class ExecutedNetwork:
         }
         return {(source, target): counted.get((tags[source], target), 0) > 0 for source, target in pairs}
 
+    async def rules(self, name: str, commands: str) -> str:
+        """Run a transaction on one node's packet filter, for faults with tables of their own."""
+        (node,) = [node for node in self._nodes if node.name == name]
+        return await _nft(node, commands)
+
     async def dropped(self) -> int:
         """Return how many packets were swallowed by the cuts in force since this was last asked."""
         reset = f"reset counter {rules.TABLE} {rules.COUNTER}\n"

@@ -12,52 +12,110 @@ import os
 import socket
 from collections.abc import Sequence
 
+import msgspec
+
 from harness.cluster.kernel import in_netns
 from harness.cluster.node import Node
 from harness.outcome import Broken
 
 _POLL_S = 0.002
-_PATIENCE_S = 0.03
+PATIENCE_S = 0.03
+ATTEMPTS = 2
+LOSSY_ATTEMPTS = 10
 _NONCE_BYTES = 12
 _DATAGRAM_BYTES = 64
 _RECEIVE_MAX = 10_000
 
 
+class Flight(msgspec.Struct, frozen=True):
+    """What became of the probes over one direction: how long those that arrived took, and copies beyond the first."""
+
+    sent: int
+    delays_s: tuple[float, ...]
+    copies: int
+
+    @property
+    def lost(self) -> int:
+        """How many never arrived."""
+        return self.sent - len(self.delays_s)
+
+
 class Probes:
-    """The probe sockets of a cluster, made when first needed and made anew when a node's namespace was replaced."""
+    """The probe sockets of a cluster, made when first needed and made anew when a node's namespace was replaced.
+
+    `patience_s` and `attempts` are for networks that a fault has made slow or lossy.
+    """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = {node.name: node for node in nodes}
         self._sockets: dict[str, tuple[int, socket.socket]] = {}
+        self.patience_s = PATIENCE_S
+        self.attempts = ATTEMPTS
 
     def prepare(self) -> None:
         """Make all sockets now."""
         for name in self._nodes:
             self._socket(name)
 
-    async def probe(
-        self, pairs: Sequence[tuple[str, str]], patience_s: float = _PATIENCE_S
-    ) -> dict[tuple[str, str], bool]:
-        """Return for each directed pair whether a datagram arrived within `patience_s`; two are sent on silence."""
+    async def probe(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        """Return for each directed pair whether a datagram arrived; on silence it is sent again."""
         loop = asyncio.get_running_loop()
         sent: dict[bytes, tuple[str, str]] = {}
+        wanted = set(pairs)
         arrived: set[tuple[str, str]] = set()
-        names = sorted({name for pair in pairs for name in pair})
-        for name in names:
-            self._drain(name, {}, set())  # late ones of an earlier probe
-        for attempt in (1, 2):
-            missing = [pair for pair in pairs if pair not in arrived]
-            self._send(missing, sent)
-            end = loop.time() + patience_s / 2
-            while len(arrived) < len(set(pairs)):
+        names = self._fresh(pairs)
+        for _attempt in range(self.attempts):
+            self._send(sorted(wanted - arrived), sent)
+            end = loop.time() + self.patience_s / self.attempts
+            while True:
                 for name in names:
-                    self._drain(name, sent, arrived)
+                    arrived |= {sent[nonce] for nonce in self._received(name) if nonce in sent}
+                if arrived == wanted:
+                    return dict.fromkeys(pairs, True)
                 if loop.time() >= end:
                     break
                 await asyncio.sleep(_POLL_S)
-            if attempt == 1 and len(arrived) == len(set(pairs)):
-                break
         return {pair: pair in arrived for pair in pairs}
+
+    async def measure(
+        self, pairs: Sequence[tuple[str, str]], *, count: int, gap_s: float, patience_s: float
+    ) -> dict[tuple[str, str], Flight]:
+        """Send `count` datagrams over each direction, `gap_s` apart, and return what became of them.
+
+        A delay is measured until this process has seen the arrival, so a busy one measures too much, never too little.
+        """
+        loop = asyncio.get_running_loop()
+        sent: dict[bytes, tuple[str, str]] = {}
+        begun: dict[bytes, float] = {}
+        took: dict[bytes, float] = {}
+        copies: dict[tuple[str, str], int] = dict.fromkeys(pairs, 0)
+        names = self._fresh(pairs)
+        turns, end = 0, loop.time() + count * gap_s + patience_s
+        due = loop.time()
+        while loop.time() < end and not (turns == count and len(took) == len(sent)):
+            if turns < count and loop.time() >= due:
+                known = set(sent)
+                self._send(pairs, sent)
+                begun |= dict.fromkeys(set(sent) - known, loop.time())
+                turns, due = turns + 1, due + gap_s
+            for name in names:
+                for nonce in self._received(name):
+                    if nonce in took:
+                        copies[sent[nonce]] += 1
+                    elif nonce in sent:
+                        took[nonce] = loop.time() - begun[nonce]
+            await asyncio.sleep(_POLL_S / 2)
+        delays: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
+        for nonce, delay in took.items():
+            delays[sent[nonce]].append(delay)
+        return {pair: Flight(turns, tuple(delays[pair]), copies[pair]) for pair in pairs}
+
+    def _fresh(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the names in these pairs, their sockets rid of late datagrams of an earlier probe."""
+        names = sorted({name for pair in pairs for name in pair})
+        for name in names:
+            self._received(name)
+        return names
 
     def _send(self, pairs: Sequence[tuple[str, str]], sent: dict[bytes, tuple[str, str]]) -> None:
         for source, target in pairs:
@@ -69,15 +127,16 @@ class Probes:
             ):  # no route, no interface: nothing arrives, and that is the answer
                 self._socket(source).sendto(nonce, address)
 
-    def _drain(self, name: str, sent: dict[bytes, tuple[str, str]], arrived: set[tuple[str, str]]) -> None:
+    def _received(self, name: str) -> list[bytes]:
+        found = []
         for _ in range(_RECEIVE_MAX):
             try:
-                nonce, _sender = self._socket(name).recvfrom(_DATAGRAM_BYTES)
-            except OSError:  # nothing there, or an error that the network reported of an earlier send
-                return
-            pair = sent.get(nonce)
-            if pair is not None and pair[1] == name:
-                arrived.add(pair)
+                found.append(self._socket(name).recv(_DATAGRAM_BYTES))
+            except BlockingIOError:
+                break
+            except OSError:  # what the network reported of an earlier send
+                continue
+        return found
 
     def _socket(self, name: str) -> socket.socket:
         node = self._nodes.get(name)

@@ -18,7 +18,7 @@ END_PROBE: Final = f"add table {PROBE_TABLE}\ndelete table {PROBE_TABLE}\n"
 
 # Before connection tracking and before every rule of others: established connections are cut as well.
 _PRIORITY: Final = -300
-_PROBE_PRIORITY: Final = -299
+_PROBE_PRIORITY: Final = -298  # behind cuts and losses
 
 
 def cut(sources: Iterable[str]) -> str:

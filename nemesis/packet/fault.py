@@ -1,0 +1,228 @@
+"""Make the network between servers bad rather than dead: most protocols are tested against silence, few against this.
+
+Packets that come from other servers are lost by the packet filter, or held, doubled, damaged and let overtake by a
+process to which the kernel hands them, at the receiver; clients are spared. Proved by probe packets: their delay and
+their loss are measured, and the rest is counted where it is done.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from harness.cluster.network import EnteredNetwork, ExecutedNetwork
+from harness.fault import Plan, Proof, Scene
+from harness.outcome import Broken
+from nemesis import processes, settings
+from nemesis.packet import behaviour as behaviours
+from nemesis.packet import loss
+from nemesis.packet.behaviour import Behaviour
+from nemesis.packet.listener import Counts
+from nemesis.packet.queueing import Queueing, is_hooked
+from nemesis.settings import COMMON
+from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+
+MODES: Final[Mapping[str, str]] = {
+    "slow": "packets are delayed, with jitter",
+    "lossy": "packets are lost",
+    "flaky": "a little of all: delay, loss, copies, overtaking, damage",
+}
+_PROBES: Final = 40
+_LOSS_PROBES: Final = 150
+_GAP_S: Final = 0.002
+_PATIENCE_S: Final = 0.1
+_PATIENCE_EXECUTED: Final = 20
+_SIGMAS: Final = 5.0
+_EARLY_MS: Final = 1.0
+_HEALED_MS: Final = 5.0
+
+
+class Packet:
+    """Slow, lossy or flaky packets from all other servers to the targets."""
+
+    name = "packet"
+    targets = NODE_TARGETS
+    settings: ClassVar[Mapping[str, str]] = {
+        **COMMON,
+        "packet.mode": "; ".join(f"{name} - {about}" for name, about in MODES.items())
+        + "; any (the default)",
+        "packet.delay": "delay of slow and flaky, such as 50ms (default: by chance)",
+        "packet.loss": "share of packets that lossy and flaky lose, such as 0.2 (default: by chance)",
+    }
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        given = given or {}
+        self._mode = settings.choice(given, "packet.mode", (ANY, *MODES)) or ANY
+        self._delay_s = settings.seconds(given, "packet.delay")
+        self._loss = settings.number(given, "packet.loss", least=0.001, most=1.0)
+        self._queueing = Queueing()
+        self._counts: Counts | None = None
+
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never have this target, or None."""
+        least = 2
+        if count < least:
+            return f"packets between servers need at least {least} nodes, the cluster has {count}"
+        return obstacle(target, count)
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide how bad the network becomes, and for whom."""
+        mode = self._mode if self._mode != ANY else rng.choice(list(MODES))
+        behaviour = self._decide(mode, rng)
+        resolved, names = await choose(scene, target, rng)
+        detail = {"mode": mode, "behaviour": msgspec.to_builtins(behaviour), "seed": rng.getrandbits(32)}
+        return Plan(self.name, resolved, tuple(sorted(names)), detail)
+
+    def _decide(self, mode: str, rng: Random) -> Behaviour:
+        delay = math.exp(rng.uniform(math.log(5), math.log(200))) if mode == "slow" else rng.uniform(2, 30)
+        delay = round(delay if self._delay_s is None else self._delay_s * 1e3, 3)
+        jitter = round(delay * rng.uniform(0, 0.5), 3)
+        share = rng.uniform(0.05, 0.4) if mode == "lossy" else rng.uniform(0.01, 0.1)
+        share = round(share if self._loss is None else self._loss, 4)
+        if mode == "slow":
+            return Behaviour(delay_ms=delay, jitter_ms=jitter)
+        if mode == "lossy":
+            return Behaviour(loss=share)
+        return Behaviour(
+            delay_ms=delay,
+            jitter_ms=jitter,
+            loss=share,
+            duplicate=round(rng.uniform(0.05, 0.2), 4),
+            reorder=round(rng.uniform(0.1, 0.3), 4),
+            corrupt=round(rng.uniform(0.005, 0.05), 4),
+        )
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Lose packets by rule where that is all; else hand them to the listener."""
+        behaviour = behaviours.of(plan.detail["behaviour"])
+        peers = _peers(scene, plan)
+        network = scene.cluster.network
+        if isinstance(network, EnteredNetwork):
+            network.expect(behaviour.longest_s, lossy=behaviour.loss > 0)
+        if plan.detail["mode"] == "lossy":
+            await loss.lose(_filtering(scene), peers, behaviour.loss)
+            return
+        namespaces = _namespaces(scene, plan.nodes)
+        by_namespace = {netns: peers[name] for name, netns in namespaces.items()}
+        await self._queueing.start(by_namespace, behaviour, int(plan.detail["seed"]))
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Measure probes towards the targets: each delayed as planned, and as many lost as planned."""
+        behaviour = behaviours.of(plan.detail["behaviour"])
+        network = scene.cluster.network
+        if not isinstance(network, EnteredNetwork):
+            return await loss.prove(_filtering(scene), _pairs(scene, plan), behaviour.loss)
+        if plan.detail["mode"] != "lossy" and not self._queueing.is_running:
+            return Proof(holds=False, text="the packet listener is dead")
+        pairs = _pairs(scene, plan)
+        count = math.ceil((_LOSS_PROBES if behaviour.loss else _PROBES) / len(pairs))
+        flights = await network.measure(
+            pairs, count=count, gap_s=_GAP_S, patience_s=_PATIENCE_S + behaviour.longest_s
+        )
+        sent = sum(flight.sent for flight in flights.values())
+        lost = sum(flight.lost for flight in flights.values())
+        delays = [delay * 1e3 for flight in flights.values() for delay in flight.delays_s]
+        wrong = _wrong(behaviour, sent, lost, delays)
+        data: dict[str, Any] = {"probes": sent, "lost": lost}
+        if delays:
+            data |= {
+                "delay_ms_min": round(min(delays), 2),
+                "delay_ms_median": round(statistics.median(delays), 2),
+            }
+        text = f"{behaviour.in_words()}; of {sent} probes {lost} were lost"
+        if delays:
+            text += f", the others took {min(delays):.1f} to {max(delays):.1f} ms"
+        return Proof(holds=not wrong, text="; ".join([text, *wrong]), data=data)
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Take the rules out and end the listener."""
+        network = scene.cluster.network
+        if isinstance(network, EnteredNetwork):
+            network.expect(0.0, lossy=False)
+        if plan.detail["mode"] == "lossy":
+            await loss.stop(_filtering(scene), plan.nodes)
+            return
+        counts = await self._queueing.stop(list(_namespaces(scene, plan.nodes).values()))
+        self._counts = counts or self._counts
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """Probe again: nothing lost, nothing delayed. Tells what was done to how many packets."""
+        data: dict[str, Any] = {}
+        if self._counts is not None:
+            data = {"counts": {name: getattr(self._counts, name) for name in self._counts.__struct_fields__}}
+        network = scene.cluster.network
+        pairs = _pairs(scene, plan)
+        if not isinstance(network, EnteredNetwork):
+            arrived = await network.probe(pairs)
+            return Proof(
+                holds=all(arrived.values()), text=f"{sum(arrived.values())} of {len(pairs)} probes arrived"
+            )
+        flights = await network.measure(
+            pairs, count=math.ceil(_PROBES / len(pairs)), gap_s=_GAP_S, patience_s=_PATIENCE_S
+        )
+        lost = sum(flight.lost for flight in flights.values())
+        fastest = min(
+            (delay * 1e3 for flight in flights.values() for delay in flight.delays_s), default=math.inf
+        )
+        hooked = []
+        if plan.detail["mode"] != "lossy":
+            hooked = [
+                name for name, netns in _namespaces(scene, plan.nodes).items() if await is_hooked(netns)
+            ]
+        text = f"{lost} probes were lost, the fastest took {fastest:.1f} ms"
+        if self._counts is not None:
+            text += f"; {msgspec.json.encode(self._counts).decode()}"
+        return Proof(holds=not lost and not hooked and fastest < _HEALED_MS, text=text, data=data)
+
+
+def _wrong(behaviour: Behaviour, sent: int, lost: int, delays: Sequence[float]) -> list[str]:
+    """Return how the measured differs from the planned; damaged probes are lost too, to their checksums."""
+    wrong = []
+    share = behaviour.loss + (1 - behaviour.loss) * behaviour.corrupt
+    spread = _SIGMAS * math.sqrt(max(share * (1 - share), 0.25 / sent) / sent)
+    if not share - spread <= lost / sent <= share + spread:
+        wrong.append(f"not as planned: {lost / sent:.1%} lost, not {share:.1%}")
+    if behaviour.delay_ms and not delays:
+        wrong.append("no probe arrived: its delay is unknown")
+    elif behaviour.delay_ms:
+        least = behaviour.delay_ms - behaviour.jitter_ms - _EARLY_MS
+        held = sum(delay >= least for delay in delays) / len(delays)
+        if held < 1 - behaviour.reorder - _SIGMAS * math.sqrt(behaviour.reorder / len(delays)):
+            wrong.append(f"not as planned: only {held:.0%} were delayed")
+    return wrong
+
+
+def _peers(scene: Scene, plan: Plan) -> dict[str, list[str]]:
+    """Return for each target the addresses of all other nodes."""
+    return {name: [node.address for node in scene.cluster.nodes if node.name != name] for name in plan.nodes}
+
+
+def _pairs(scene: Scene, plan: Plan) -> list[tuple[str, str]]:
+    return [(node.name, name) for name in plan.nodes for node in scene.cluster.nodes if node.name != name]
+
+
+def _namespaces(scene: Scene, names: Sequence[str]) -> dict[str, str]:
+    found = {node.name: node.netns for node in processes.nodes_of(scene, names)}
+    if not isinstance(scene.cluster.network, EnteredNetwork):
+        raise Broken(
+            "impossible-mode",
+            "slow and flaky packets need nodes whose network this process can enter (local, or containers as root); "
+            "elsewhere use packet.mode=lossy",
+        )
+    return {name: netns for name, netns in found.items() if netns is not None}
+
+
+def _filtering(scene: Scene) -> EnteredNetwork | ExecutedNetwork:
+    network = scene.cluster.network
+    if not isinstance(network, EnteredNetwork | ExecutedNetwork):
+        raise Broken(
+            "impossible-mode", "this cluster's network has no packet filter: packets cannot be lost by rule"
+        )
+    return network
