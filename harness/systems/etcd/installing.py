@@ -14,9 +14,10 @@ import msgspec
 
 from harness.cluster.node import Node
 from harness.outcome import Broken
-from harness.systems.releases import resolve
+from harness.systems.releases import resolve, unknown_release
 from harness.systems.releases.way import numbers
 from harness.systems.system import SystemOptions
+from harness.test import UsageError
 
 # Where images keep it: etcd's own images, Debian's package, bitnami's.
 _USUAL: Final = ("/usr/local/bin/etcd", "/usr/bin/etcd", "/opt/bitnami/etcd/bin/etcd", "/bin/etcd", "/etcd")
@@ -37,6 +38,15 @@ class Installed(msgspec.Struct, frozen=True):
         return numbers(self.release)
 
 
+def wanted(options: SystemOptions) -> list[str]:
+    """The releases asked for, in turn of nodes; empty for the default. Raises `UsageError` for one nobody knows."""
+    releases = [part.strip() for part in options.release.split(",")] if options.release else []
+    for release in releases:
+        if why := unknown_release("etcd", release):
+            raise UsageError(why)
+    return releases
+
+
 async def install(
     nodes: Sequence[Node], options: SystemOptions, own_binary: str | None
 ) -> dict[str, Installed]:
@@ -50,8 +60,8 @@ async def install(
     if own_binary is not None:
         sources = [await asyncio.to_thread(_own, own_binary)]
     else:
-        wanted = options.release.split(",") if options.release else [None]
-        sources = [await asyncio.to_thread(_resolved, release) for release in wanted]
+        releases: list[str | None] = [*wanted(options)] or [None]
+        sources = [await asyncio.to_thread(_resolved, release) for release in releases]
 
     pairs = [(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes)]
     placed = await asyncio.gather(*(_place(node, *source) for node, source in pairs))
@@ -71,7 +81,7 @@ async def _place(node: Node, source: Path, server: Installed) -> Installed:
 
 
 def _resolved(release: str | None) -> tuple[Path, Installed]:
-    server = resolve("etcd", release.strip() if release else None)
+    server = resolve("etcd", release)
     return server.binary, Installed(str(server.binary), server.release, server.title)
 
 

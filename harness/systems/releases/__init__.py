@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from harness.systems.releases.catalogue import SYSTEMS
-from harness.systems.releases.resolve import ReleaseRow, list_releases, resolve
+from harness.systems.releases.resolve import ReleaseRow, list_releases, resolve, unknown_release
 from harness.systems.releases.server import Server
 
-__all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve"]
+__all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve", "unknown_release"]

@@ -63,6 +63,14 @@ func main() {
 """
 
 
+_NO_SUCH_VERSION: Final = (
+    "unknown revision",
+    "no matching versions",
+    "version is not available",
+    "404 Not Found",
+)
+
+
 class Module(msgspec.Struct, frozen=True):
     """A Go module that holds a server: `main` is our program, `binary` the name of what it becomes.
 
@@ -123,7 +131,7 @@ def fetch(work: Path, module: Module, release: str, progress: Progress) -> None:
     try:
         go(work, "get", f"{module.path}@v{release}", deadline_s=_FETCH_S)
     except Broken as error:
-        if "unknown revision" in error.text or "no matching versions" in error.text:
+        if any(words in error.text for words in _NO_SUCH_VERSION):
             raise Broken("no-release", f"{module.path} has no version v{release}") from error
         raise
 

@@ -49,6 +49,14 @@ def resolve(system: str, release: str | None = None, *, progress: Progress | Non
     raise Broken("no-server", f"no release of {system} can be had here: " + "; ".join(passed))
 
 
+def unknown_release(system: str, release: str) -> str | None:
+    """Say that no way leads to this release, with the nearest and all known ones; None where some may. Asks nobody."""
+    catalogue = _catalogue(system)
+    if cache.is_cached(system, release) or any(way.takes(release) for way in catalogue.ways):
+        return None
+    return _unknown(system, release, catalogue)
+
+
 def list_releases(system: str) -> list[ReleaseRow]:
     """Every known release with its way, newest first; the first default that works here is noted."""
     catalogue = _catalogue(system)

@@ -57,6 +57,7 @@ class TestWatches:
         async def body():
             client, other = await servers.client(servers.nodes[0]), await servers.client(servers.nodes[1])
             await client.add("w2", 1)
+            await other.read("w2")  # a follower's "now" may lag behind: wait until it has applied the first
             watch = await other.watch("/set/w2/", prefix=True)
             await client.add("w2", 2)
             await client.add("w3", 3)
