@@ -14,11 +14,11 @@ from harness.test import Test
 
 if TYPE_CHECKING:
     from harness.lifecycle import Run, run
-    from harness.load import load
+    from harness.loading import load
 
 __all__ = ["Run", "Test", "load", "run"]
 
-_LATE = {"run": "harness.lifecycle", "Run": "harness.lifecycle", "load": "harness.load"}
+_LATE = {"run": "harness.lifecycle", "Run": "harness.lifecycle", "load": "harness.loading"}
 
 
 def __getattr__(name: str) -> Any:

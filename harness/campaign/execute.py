@@ -157,7 +157,7 @@ def to_record(job: Job, finished: Finished, attempts: int, time_s: float) -> Rec
         sentence=_sentence(results) or finished.complaint or "it ended without a word",
         command=test.command(),
         run=str(results.get("run", "")),
-        release=str(results.get("release", test.release or "")),
+        release=str(results.get("release", test.release or "")).partition(" (")[0],
         time_s=round(time_s, 2),
         attempts=attempts,
     )

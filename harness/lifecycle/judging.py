@@ -22,6 +22,7 @@ from harness.workload import Workload
 log = logging.getLogger(__name__)
 
 VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+_LOG_LINES = 8
 
 
 def judge(
@@ -54,7 +55,7 @@ def judge(
         thresholds=thresholds,
         final_reads=final if conducted.recovered or conducted.final else False if faults else final,
     )
-    verdict, code, reason = conclude(results, passed, conducted)
+    verdict, code, reason = conclude(results, passed, conducted, died(folder, conducted.deaths))
     _write_counterexample(folder, history, results)
     return {
         "verdict": verdict,
@@ -88,7 +89,24 @@ def _checked(checker: Checker, history: History, limits: Limits) -> Result:
     )
 
 
-def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted) -> tuple[str, int, str]:
+def died(folder: Path, deaths: Sequence[Mapping[str, Any]]) -> str | None:
+    """Say which server ended by itself, with the last lines of its log; None where none did."""
+    if not deaths:
+        return None
+    first = deaths[0]
+    logs = sorted((folder / "nodes" / first["node"]).glob("*.log"))
+    lines = (
+        logs[0].read_text(errors="replace").splitlines()[-_LOG_LINES:] if logs else ["(no log was fetched)"]
+    )
+    told = "\n".join(lines)
+    return (
+        f"the server on {first['node']} ended by itself at {first['time_s']:.1f} s, no fault did it:\n{told}"
+    )
+
+
+def conclude(
+    results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted, death: str | None = None
+) -> tuple[str, int, str]:
     """Return verdict, exit code and one sentence: the worst news wins (anomaly, broken, inconclusive, valid)."""
     for result in results:
         if result.verdict is Verdict.INVALID:
@@ -96,8 +114,8 @@ def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Condu
             return "invalid", ANOMALY, f"{result.guarantee} is violated: {sentence}"
     if conducted.interrupted:
         return "unknown", INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
-    if conducted.error is not None:
-        return "unknown", BROKEN, conducted.error
+    if conducted.error is not None or death is not None:
+        return "unknown", BROKEN, conducted.error or death or ""
     missed = [gate for gate in passed if not gate.holds]
     if missed:
         return "unknown", UNKNOWN, "inconclusive: " + "; ".join(gate.text for gate in missed)

@@ -53,7 +53,9 @@ def check_settings(test: Test) -> None:
     for fault in test.faults:
         known |= dict(getattr(registry.find("faults", fault.partition(":")[0]), "settings", {}))
     known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
-    known |= {"pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"}
+    known |= {
+        "pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"
+    }
     for key in test.settings:
         if key not in known:
             hint = registry.did_you_mean(key, sorted(known))

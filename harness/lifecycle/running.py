@@ -55,9 +55,14 @@ def draw_seed() -> int:
 
 
 def prepare(test: Test) -> None:
-    """Find usage errors before anything starts: settings and faults that nobody knows."""
+    """Find usage errors before anything starts, by making every part once: it touches no host."""
     check_settings(test)
     parse(",".join(test.faults), test.nodes if test.inventory is None else None)
+    run_virtual(_parts_only(msgspec.structs.replace(test, seed=test.seed or 0), "unused"))
+
+
+async def _parts_only(test: Test, run_id: str) -> Parts:
+    return assemble(test, run_id, clock_of(asyncio.get_running_loop()))
 
 
 def run(test: Test, *, progress: Listener | None = None) -> Run:
@@ -154,11 +159,7 @@ def judge_again(
     )
     content = store.read_json(folder, store.TEST)
     conducted = msgspec.convert(content.get("conducted", {}), Conducted)
-
-    async def parts_only() -> Parts:
-        return assemble(test, str(content.get("run_id", "again")), clock_of(asyncio.get_running_loop()))
-
-    parts = run_virtual(parts_only())
+    parts = run_virtual(_parts_only(test, str(content.get("run_id", "again"))))
     results = _judged(test, folder, parts, conducted, lambda _: None)
     store.write_json(folder, store.RESULTS, results)
     return results
