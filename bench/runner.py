@@ -28,8 +28,10 @@ _REPLY = Reply()
 
 
 class NoOp:
+    """A client that does nothing."""
+
     async def close(self) -> None:
-        return
+        """Do nothing."""
 
 
 async def perform(_client: NoOp, _invocation: Invocation) -> Reply:
