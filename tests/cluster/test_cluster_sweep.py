@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -128,6 +129,23 @@ def test_a_failed_start_leaves_nothing(kind: str, monkeypatch: pytest.MonkeyPatc
             monkeypatch.setattr(f"{node_class}.prepare", _fail)
         with pytest.raises(OSError, match="disk full"):
             await cluster.up()
+
+    asyncio.run(go())
+    assert traces_of(run_id) == []
+
+
+@pytest.mark.parametrize("after_s", [0.01, 0.03, 0.2, 0.5])
+def test_a_start_that_is_interrupted_leaves_nothing(kind: str, after_s: float) -> None:
+    run_id = new_run_id()
+
+    async def go() -> None:
+        cluster = make_cluster(kind, run_id=run_id, count=2)
+        starting = asyncio.ensure_future(cluster.up())
+        await asyncio.sleep(after_s)
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        await cluster.down()
 
     asyncio.run(go())
     assert traces_of(run_id) == []

@@ -26,6 +26,7 @@ from harness.cluster.node import Network
 from harness.cluster.processes import RUN_MARK
 from harness.cluster.state import state_directory
 from harness.cluster.sweep import sweep_async
+from harness.cluster.together import together
 from harness.outcome import Broken
 
 FORCE_VARIABLE = "QUORATE_FORCE_EXEC"  # go through the engine even where this process could enter
@@ -101,6 +102,7 @@ class DockerCluster:
         self._nodes, self._network = [], None
         if book is None:
             return
+        self._engine.close()
         left = await asyncio.to_thread(leftovers.remove_run, book.run_id)
         if left:
             book.release()  # the next sweep tries again
@@ -190,11 +192,7 @@ class DockerCluster:
         tasks = [
             self._engine.call(work(name), doing=f"making a container of {image}") for name in self._names
         ]
-        results = await asyncio.gather(*tasks, return_exceptions=True)  # all: none may be made after `down`
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in results if not isinstance(result, BaseException)]
+        return await together(tasks)
 
     def _make_container(
         self, api: docker.APIClient, image: str, name: str, addresses: dict[str, str], *, by_exec: bool

@@ -35,7 +35,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
+        self._pool: ThreadPoolExecutor | None = None
 
     @property
     def api(self) -> docker.APIClient:
@@ -52,11 +52,15 @@ class Engine:
             with translated(doing):
                 return work(self.api)
 
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
         return await asyncio.get_running_loop().run_in_executor(self._pool, body)
 
     def close(self) -> None:
-        """End the threads; what they still do is finished in the background."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let the threads go; the next call makes new ones."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def connect(timeout_s: int = _TIMEOUT_S) -> docker.APIClient:

@@ -14,6 +14,7 @@ from harness.cluster.node import Network
 from harness.cluster.removal import remove_local
 from harness.cluster.state import data_directory, state_directory
 from harness.cluster.sweep import sweep_async
+from harness.cluster.together import together
 from harness.outcome import Broken
 
 
@@ -49,7 +50,7 @@ class LocalCluster:
         """Bring the nodes up; what a failed `up` made is removed before it raises."""
         await sweep_async()
         try:
-            await asyncio.to_thread(self._up)
+            await together([asyncio.to_thread(self._up)])
         except BaseException:
             await self.down()
             raise

@@ -17,6 +17,7 @@ from harness.cluster.ssh.hosts import Host, address_of
 from harness.cluster.ssh.leftovers import end_run
 from harness.cluster.ssh.node import SshNode
 from harness.cluster.sweep import sweep_async
+from harness.cluster.together import together
 from harness.outcome import Broken
 
 _THREADS_EACH = 8
@@ -111,12 +112,12 @@ class SshCluster:
         self._connections = [Connection(host) for host in self._hosts]
         for host in self._hosts:
             book.record(ledger.HOST, msgspec.json.encode(host).decode())
-        await asyncio.gather(*(self._on_thread(self._claim, connection) for connection in self._connections))
+        await together(self._on_thread(self._claim, connection) for connection in self._connections)
         self._nodes = [
             SshNode(f"n{number}", address_of(connection.host), connection, self._run_id, self._pool)
             for number, connection in enumerate(self._connections, start=1)
         ]
-        await asyncio.gather(*(node.prepare() for node in self._nodes))
+        await together(node.prepare() for node in self._nodes)
 
     def _claim(self, connection: Connection, run_id: str) -> None:
         host = connection.host
