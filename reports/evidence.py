@@ -8,15 +8,16 @@ Whatever else is there is shown as it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from harness.verdict import Anomaly
+from harness.verdict import Anomaly, Result
 from reports import legal
 from reports.operations import FAIL, INFO, OUTCOMES, Operations
-from reports.words import EDGES, cut, operation
+from reports.words import EDGES, cut, operation, transaction
 
 SHOWN_MAX: Final = 60
 NODES_MAX: Final = 24
@@ -157,17 +158,21 @@ def _rows(anomaly: Anomaly, name: str) -> list[Mapping[str, Any]]:
 def cycle_of(anomaly: Anomaly, rows: Sequence[Drawn]) -> tuple[list[Edge], dict[str, str]]:
     """Return the cycle's edges between T1, T2, … and what each of these is in words.
 
-    `from` and `to` are events' indexes where they are numbers (then the transaction is looked up), else names.
+    Ends are names of `detail["transactions"]` (`[{"name", "index", "process", "value"}]`), or events' indexes (then
+    the transaction is looked up), or whatever names a checker likes.
     """
-    words = {row.event: f"p{row.process} {row.words}" for row in rows}
+    by_event = {row.event: f"p{row.process} {row.words}" for row in rows}
+    by_name = {str(row.get("name")): _transaction(row, by_event) for row in _rows(anomaly, "transactions")}
     names: dict[str, str] = {}
     legend: dict[str, str] = {}
 
     def name(end: Any) -> str:
         known = json_text(end)
         if known not in names:
-            names[known] = f"T{len(names) + 1}"
-            legend[names[known]] = words.get(end, "") if isinstance(end, int) else cut(str(end), 200)
+            given = isinstance(end, str) and end in by_name
+            names[known] = end if given else f"T{len(names) + 1}"
+            told = by_name[end] if given else by_event.get(end, "") if isinstance(end, int) else str(end)
+            legend[names[known]] = cut(told, 400)
         return names[known]
 
     edges = []
@@ -176,6 +181,33 @@ def cycle_of(anomaly: Anomaly, rows: Sequence[Drawn]) -> tuple[list[Edge], dict[
         why = str(row.get("why") or EDGES.get(kind, ""))
         edges.append(Edge(name(row.get("from")), name(row.get("to")), kind, cut(why, 400)))
     return edges, legend
+
+
+def without_culprit(rows: Sequence[Drawn]) -> list[Drawn]:
+    """Return the operations of a cycle: each of them could have happened, only not all of them."""
+    return [msgspec.structs.replace(row, culprit=False) for row in rows]
+
+
+def _transaction(row: Mapping[str, Any], by_event: Mapping[int, str]) -> str:
+    index = row.get("index")
+    if isinstance(index, int) and index in by_event:
+        return by_event[index]
+    return f"p{row.get('process', '?')} {transaction(json_text(row.get('value')), 400)}"
+
+
+def chosen(guarantees: Sequence[Result]) -> list[tuple[Result, Anomaly]]:
+    """Return all anomalies, the first of each name of each guarantee before the seconds.
+
+    So no kind of anomaly crowds out the others where only some are shown.
+    """
+    found = []
+    for result in guarantees:
+        seen: Counter[str] = Counter()
+        for anomaly in result.anomalies:
+            found.append((seen[anomaly.name], result, anomaly))
+            seen[anomaly.name] += 1
+    found.sort(key=lambda item: item[0])
+    return [(result, anomaly) for _, result, anomaly in found]
 
 
 def intervals_of(anomaly: Anomaly) -> list[Interval]:

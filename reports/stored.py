@@ -77,6 +77,13 @@ class Leader(msgspec.Struct, frozen=True):
     term: int | None = None
 
 
+class Death(msgspec.Struct, frozen=True):
+    """A server that ended by itself: no fault had asked it to."""
+
+    time_s: float = 0.0
+    node: str = ""
+
+
 class Counts(msgspec.Struct, frozen=True):
     """Outcomes of a group of operations, and their latency in milliseconds by quantile."""
 
@@ -122,6 +129,7 @@ class StoredRun(msgspec.Struct, frozen=True):
     gates: Sequence[Gate]
     loop_lag_ms: Mapping[str, float]
     leaders: Sequence[Leader]
+    deaths: Sequence[Death]
     interrupted: bool
     operations: Operations
     lines: Lines
@@ -234,6 +242,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
         gates=take.rows("gates", Gate),
         loop_lag_ms=take.get("loop_lag_ms", dict[str, float], {}),
         leaders=sorted(take.rows("leaders", Leader), key=lambda leader: leader.time_s),
+        deaths=take.rows("deaths", Death),
         interrupted=interrupted,
         operations=operations,
         lines=lines,

@@ -42,7 +42,7 @@ def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
     _head(writer, run)
     for result in run.guarantees:
         _guarantee(writer, result)
-    shown = [(result, anomaly) for result in run.guarantees for anomaly in result.anomalies]
+    shown = evidence.chosen(run.guarantees)
     for result, anomaly in shown[:_ANOMALIES_SHOWN]:
         _anomaly(writer, run, anomaly, result.model)
     if len(shown) > _ANOMALIES_SHOWN:
@@ -51,6 +51,7 @@ def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
         )
     _work(writer, run)
     _faults(writer, run)
+    _deaths(writer, run)
     for problem in run.problems:
         writer.line(f"note: {problem}", "yellow", hang=6)
     _tail(writer, run)
@@ -123,6 +124,7 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
     rows, missing = evidence.drawn(anomaly, run.operations, model, _OPERATIONS_SHOWN)
     edges, legend = evidence.cycle_of(anomaly, rows)
     if edges:
+        rows = evidence.without_culprit(rows)
         writer.blank()
     for name, what in legend.items():
         writer.cut(f"  {name}  {what}")
@@ -250,6 +252,14 @@ def _faults(writer: _Writer, run: StoredRun) -> None:
         )
     if len(run.faults) > most:
         writer.line(f"… and {words.plural(len(run.faults) - most, 'more fault')} in results.json")
+
+
+def _deaths(writer: _Writer, run: StoredRun) -> None:
+    most = 12
+    for death in run.deaths[:most]:
+        writer.line(
+            f"✗ the server of {death.node} ended by itself at {words.seconds(death.time_s)}", "red", hang=2
+        )
 
 
 def _tail(writer: _Writer, run: StoredRun) -> None:

@@ -93,13 +93,18 @@ def transaction(text: str, length: int = 180) -> str:
 
 
 def _step(f: Any, key: Any, value: Any) -> str:
-    written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     name = key if isinstance(key, str) else json.dumps(key)
-    return (
-        f"{f} {name} → {written}"
-        if f == "r" and value is not None
-        else f"{f} {name}" + ("" if value is None else f" {written}")
-    )
+    if value is None:
+        return f"{f} {name}"
+    return f"{f} {name} → {_short(value)}" if f == "r" else f"{f} {name} {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    """Lists grow at their end: the last elements tell them apart."""
+    last = 4
+    if isinstance(value, list) and len(value) > last + 1:
+        return "[…," + json.dumps(value[-last:], separators=(",", ":"), ensure_ascii=False)[1:]
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def summary(verdict: Verdict, guarantees: Any) -> str:

@@ -61,10 +61,11 @@ function column(raw, at, spec) {
 // The same words as words.py's transaction().
 function transaction(text) {
   try {
+    const short = (value) => (Array.isArray(value) && value.length > 5 ? `[…,${JSON.stringify(value.slice(-4)).slice(1)}` : JSON.stringify(value));
     const step = ([f, key, value]) => {
       const name = typeof key === "string" ? key : JSON.stringify(key);
       if (value === null) return `${f} ${name}`;
-      return f === "r" ? `r ${name} → ${JSON.stringify(value)}` : `${f} ${name} ${JSON.stringify(value)}`;
+      return f === "r" ? `r ${name} → ${short(value)}` : `${f} ${name} ${short(value)}`;
     };
     return JSON.parse(text).map(step).join(" · ") || "txn";
   } catch { return `txn ${text}`; }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +52,10 @@ def render(run: StoredRun) -> str:
     """Return the page as text."""
     end_s = run.duration_s
     counted = overview.buckets(run.operations, end_s)
-    shown = [_anomaly(anomaly, result, run) for result, anomaly in _anomalies(run.guarantees)]
+    shown = [
+        _anomaly(anomaly, result, run)
+        for result, anomaly in evidence.chosen(run.guarantees)[:_ANOMALIES_SHOWN]
+    ]
     wanted = sorted({row.position for item in shown for row in item["rows"]})
     context = _context(run, end_s, counted, shown)
     template = environment().get_template("report.html.j2")
@@ -126,23 +129,16 @@ def _hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
-def _anomalies(guarantees: Iterable[Result]) -> list[tuple[Result, Anomaly]]:
-    """The first of every guarantee, then the others in turn, so that no guarantee crowds out another."""
-    found = [
-        (turn, result, anomaly) for result in guarantees for turn, anomaly in enumerate(result.anomalies)
-    ]
-    found.sort(key=lambda item: item[0])
-    return [(result, anomaly) for _, result, anomaly in found[:_ANOMALIES_SHOWN]]
-
-
 def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]:
     """Everything the page shows of one anomaly."""
     rows, missing = evidence.drawn(anomaly, run.operations, result.model)
     edges, legend = evidence.cycle_of(anomaly, rows)
     held = evidence.intervals_of(anomaly)
     culprit = next((row for row in rows if row.culprit), None)
+    if edges:
+        rows = evidence.without_culprit(rows)
     moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
-    known = {"steps", "cycle", "intervals"}
+    known = {"steps", "cycle", "intervals", "transactions"}
     return {
         "anomaly": anomaly,
         "key": "" if anomaly.key is None else evidence.json_text(anomaly.key).strip('"'),

@@ -413,6 +413,7 @@ def _results(
             {"time_s": 0.0, "node": names[0], "term": 2},
             {"time_s": round(end_s * 0.16, 3), "node": names[-1], "term": 3},
         ],
+        "deaths": [],
         "interrupted": False,
     }
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ import synthetic
 
 from harness.outcome import Broken
 from harness.verdict import Verdict
-from reports import html, stored
+from reports import html, stored, terminal
 from reports.html import page, planes
 
 
@@ -153,3 +154,40 @@ def test_an_anomaly_about_operations_that_are_not_there_costs_only_its_drawing(r
     report = stored.read(run)
     assert report.verdict == Verdict.INVALID
     assert "stale read" in Tags(page.render(report)).text
+
+
+def test_a_cycle_between_named_transactions_keeps_their_names(run):
+    results = json.loads((run / "results.json").read_text())
+    anomaly = results["guarantees"][0]["anomalies"][0]
+    anomaly["detail"] = {
+        "transactions": [
+            {"name": "T1", "index": anomaly["events"][0], "process": 1, "value": []},
+            {"name": "T9", "index": 10**9, "process": 4, "value": [["r", "x", list(range(30))]]},
+        ],
+        "cycle": [
+            {"from": "T9", "to": "T1", "kind": "rw", "why": "T9 missed T1"},
+            {"from": "T1", "to": "T9", "kind": "rt"},
+        ],
+    }
+    results["deaths"] = [{"time_s": 1.25, "node": "n2"}]
+    (run / "results.json").write_text(json.dumps(results))
+    text = Tags(rendered(run)).text
+    assert "T9 missed T1" in text
+    assert "ended before the other began" in text
+    assert "p4 r x → […,26,27,28,29]" in text
+    assert "write k7 120" in text
+    assert "✗ could not have happened" not in text
+    assert "n2 at 1.250 s" in text
+    assert "T9 ─rw→ T1" in terminal.write(run)
+    assert "the server of n2 ended by itself at 1.250 s" in terminal.write(run)
+
+
+def test_no_kind_of_anomaly_crowds_out_the_others(run):
+    results = json.loads((run / "results.json").read_text())
+    one = results["guarantees"][0]["anomalies"][0]
+    results["guarantees"][0]["anomalies"] = [one] * 30 + [one | {"name": "lost write"}]
+    results["guarantees"][1] |= {"verdict": "invalid", "anomalies": [one | {"name": "version went back"}]}
+    (run / "results.json").write_text(json.dumps(results))
+    headings = re.findall(r"<h2>([a-z ]+) <small>", rendered(run))
+    assert headings[:3] == ["stale read", "lost write", "version went back"]
+    assert len(headings) == 10
