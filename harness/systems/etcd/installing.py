@@ -14,7 +14,7 @@ import msgspec
 
 from harness.cluster.node import Node
 from harness.outcome import Broken
-from harness.systems.releases import resolve, unknown_release
+from harness.systems.releases import resolve_async, unknown_release
 from harness.systems.releases.way import numbers
 from harness.systems.system import SystemOptions
 from harness.test import UsageError
@@ -61,7 +61,7 @@ async def install(
         sources = [await asyncio.to_thread(_own, own_binary)]
     else:
         releases: list[str | None] = [*wanted(options)] or [None]
-        sources = [await asyncio.to_thread(_resolved, release) for release in releases]
+        sources = [await _resolved(release) for release in releases]
 
     pairs = [(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes)]
     placed = await asyncio.gather(*(_place(node, *source) for node, source in pairs))
@@ -70,7 +70,7 @@ async def install(
 
 async def install_release(node: Node, release: str) -> Installed:
     """Put another release on one node, beside what runs there."""
-    return await _place(node, *await asyncio.to_thread(_resolved, release))
+    return await _place(node, *await _resolved(release))
 
 
 async def _place(node: Node, source: Path, server: Installed) -> Installed:
@@ -80,8 +80,8 @@ async def _place(node: Node, source: Path, server: Installed) -> Installed:
     return msgspec.structs.replace(server, binary=target)
 
 
-def _resolved(release: str | None) -> tuple[Path, Installed]:
-    server = resolve("etcd", release)
+async def _resolved(release: str | None) -> tuple[Path, Installed]:
+    server = await resolve_async("etcd", release)
     return server.binary, Installed(str(server.binary), server.release, server.title)
 
 

@@ -1,12 +1,19 @@
 """Where servers come from: a release is found in the cache, built, fetched or unpacked, once.
 
-`resolve(system, release)` gives a `Server`; `list_releases(system)` says what there is and how it would be had.
+`resolve(system, release)` gives a `Server`, and so does `await resolve_async(…)`, which can be cancelled;
+`list_releases(system)` says what there is and how it would be had.
 """
 
 from __future__ import annotations
 
 from harness.systems.releases.catalogue import SYSTEMS
-from harness.systems.releases.resolve import ReleaseRow, list_releases, resolve, unknown_release
+from harness.systems.releases.resolve import (
+    ReleaseRow,
+    list_releases,
+    resolve,
+    resolve_async,
+    unknown_release,
+)
 from harness.systems.releases.server import Server
 
-__all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve", "unknown_release"]
+__all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve", "resolve_async", "unknown_release"]

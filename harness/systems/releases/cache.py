@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from harness.outcome import Broken
+from harness.systems.releases import tools
 from harness.systems.releases.server import Manifest, Server
 
 MANIFEST: Final = "manifest.json"
@@ -118,6 +119,7 @@ def lock(system: str, release: str, deadline_s: float) -> Iterator[None]:
                     raise Broken(
                         "cache-locked", f"another process has held {path} for more than {deadline_s:.0f} s"
                     ) from None
+                tools.check_given_up()
                 time.sleep(_POLL_S)
         yield
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import sys
+import threading
 from typing import Final
 
 import msgspec
 
 from harness.outcome import Broken
 from harness.registry import did_you_mean
-from harness.systems.releases import cache
+from harness.systems.releases import cache, tools
 from harness.systems.releases.catalogue import SYSTEMS, Catalogue
 from harness.systems.releases.server import Server
 from harness.systems.releases.way import Progress, Way, numbers
@@ -41,12 +44,30 @@ def resolve(system: str, release: str | None = None, *, progress: Progress | Non
         try:
             server = _one(system, candidate, catalogue, say)
         except Broken as error:
+            tools.check_given_up()
             passed.append(f"{candidate}: {error.text}")
             continue
         if passed:
             return msgspec.structs.replace(server, how=f"{server.how}; not {'; not '.join(passed)}")
         return server
     raise Broken("no-server", f"no release of {system} can be had here: " + "; ".join(passed))
+
+
+async def resolve_async(
+    system: str, release: str | None = None, *, progress: Progress | None = None
+) -> Server:
+    """Resolve in a thread; when the task is cancelled (Ctrl-C), whatever builds or downloads is killed at once."""
+    event = threading.Event()
+    context = contextvars.copy_context()
+    context.run(tools.given_up.set, event)
+    loop = asyncio.get_running_loop()
+    made = loop.run_in_executor(None, lambda: context.run(resolve, system, release, progress=progress))
+    try:
+        return await asyncio.shield(made)
+    except asyncio.CancelledError:
+        event.set()
+        await asyncio.wait({made})
+        raise
 
 
 def unknown_release(system: str, release: str) -> str | None:
@@ -111,6 +132,7 @@ def _one(system: str, release: str, catalogue: Catalogue, say: Progress) -> Serv
             try:
                 return _make(system, release, way, say)
             except Broken as error:
+                tools.check_given_up()
                 reasons.append(f"{way.name}: {error.text}")
     raise Broken("no-server", f"{system}@{release} - {'; '.join(reasons)}. {_others(catalogue)}")
 

@@ -1,7 +1,10 @@
 """The cache of releases and the choice among ways; no network."""
 
+# ruff: noqa: ARG002, ASYNC110 - a test looks for a file that a child makes
+
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -14,7 +17,7 @@ from harness.outcome import Broken
 from harness.systems import releases
 from harness.systems.releases import cache, tools
 from harness.systems.releases.catalogue import SYSTEMS, Catalogue
-from harness.systems.releases.resolve import list_releases, resolve
+from harness.systems.releases.resolve import list_releases, resolve, resolve_async
 from harness.systems.releases.way import numbers
 
 
@@ -133,6 +136,30 @@ def test_two_runs_at_once_make_it_once(toy):
     for thread in threads:
         thread.join()
     assert way.made == ["1.0.0"]
+
+
+def test_giving_up_kills_what_is_running_and_tries_no_other_way(toy, tmp_path):
+    class Slow(Local):
+        def obtain(self, release, folder, progress):
+            self.made.append(release)
+            tools.run(["sh", "-c", f"touch {tmp_path}/begun; sleep 60"], cwd=folder, deadline_s=60)
+            return "never"
+
+    first, second = Slow("first"), Local("second")
+    toy(first, second)
+
+    async def body():
+        task = asyncio.create_task(resolve_async("toy", "1.0.0"))
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(10):
+                await task
+
+    asyncio.run(body())
+    assert (first.made, second.made) == (["1.0.0"], [])
+    assert cache.releases("toy") == []
 
 
 def test_a_lock_held_for_too_long_is_an_error(toy):
