@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.generators import Generator, Invocation, mapped, phases, reserve
-from harness.history import History
+from harness.history import Event, History
 from harness.outcome import Reply
 from harness.verdict import Checker, Limits, Result
 from harness.workload import Workload
@@ -48,7 +48,16 @@ def _renamed(name: str, source: Generator) -> Generator:
         key = f"{name}/{invocation.key}" if invocation.key is not None else name
         return Invocation(f"{name}/{invocation.f}", key, invocation.value)
 
-    return mapped(rename, source)
+    def restore(event: Event) -> Event:
+        """Let the workload know its own completions again by function and key."""
+        if not event.f.startswith(f"{name}/"):
+            return event
+        key = event.key if event.key is None or event.key == name else event.key.removeprefix(f"{name}/")
+        return msgspec.structs.replace(
+            event, f=event.f.removeprefix(f"{name}/"), key=None if key == name else key
+        )
+
+    return mapped(rename, source, restore)
 
 
 class _Own:

@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from harness import registry
-from harness.generators import limit, simulate
+from harness.generators import imperfect, limit, simulate
+from harness.lifecycle.side_by_side import side_by_side
 from harness.test import UsageError
 from harness.workload import WorkloadOptions
 from workloads.part import Part
@@ -98,3 +99,29 @@ def test_transactions_name_each_written_key_once_and_leave_keys():
         for f, key, _ in event.value:
             assert f == "r" or key in seen, "a write without a read before it"
             seen.add(key)
+
+
+def test_who_holds_a_lock_only_releases_it_before_the_key_is_left():
+    """Also side by side with another workload, where operations carry the workload's name."""
+    own = make("lock", acquires_per_key="9")
+    plans = (own, side_by_side([(own, 4), (make("register"), 2)]))
+    for plan, prefix in zip(plans, ("", "lock/"), strict=True):
+        events = simulate(limit(3000, plan.operations), clients=6, perform=imperfect, seed=2)
+        holds: dict[int | str, str] = {}
+        left_held = 0
+        for event in events:
+            if not event.f.startswith(prefix) or event.f.startswith("register"):
+                continue
+            f = event.f.removeprefix(prefix)
+            if event.type == "invoke":
+                assert (f == "release") == (event.process in holds)
+                assert holds.get(event.process, event.key) == event.key
+            elif event.type == "info":
+                left_held += holds.pop(event.process, None) is not None
+            elif event.type == "ok":
+                if f == "acquire":
+                    holds[event.process] = event.key
+                else:
+                    del holds[event.process]
+        assert left_held > 10
+        assert len({event.key for event in events if event.f == f"{prefix}acquire"}) > 20
