@@ -26,7 +26,7 @@ _STEADY_S: Final = 0.3
 
 
 class Kill:
-    """SIGKILL, then a restart. While it is in force, its nodes are down on purpose."""
+    """Kill servers with SIGKILL, and start them again with the data on their disks."""
 
     name = "kill"
     targets = NODE_TARGETS

@@ -30,7 +30,10 @@ _VARIED: Final = (
 
 
 class Partition:
-    """Cuts between nodes; see `grudges.SHAPES` for the targets, and `n1+n3` for these nodes against the others."""
+    """Cut the network between servers, in one or both directions; clients reach every server all the time.
+
+    `grudges.SHAPES` tells the targets; names such as `n1+n3` mean these nodes against the others.
+    """
 
     name = "partition"
     targets = (ANY, *SHAPES, *ALIASES)

@@ -23,7 +23,7 @@ _CHANGE_S: Final = 2.0
 
 
 class Pause:
-    """SIGSTOP, then SIGCONT."""
+    """Freeze servers with SIGSTOP, and let them go on as if no time had passed."""
 
     name = "pause"
     targets = NODE_TARGETS

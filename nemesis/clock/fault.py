@@ -31,7 +31,7 @@ _FASTEST: Final = 1.0001
 
 
 class Clock:
-    """Jump, drift or strobe of the wall clock; drift of wall and monotonic clock; steps of the monotonic clock."""
+    """Skew the clocks of single servers: jumps, drifts and strobes, wall clock or both. No host clock moves."""
 
     name = "clock"
     targets = NODE_TARGETS
@@ -60,6 +60,8 @@ class Clock:
 
     def check(self, scene: Scene) -> None:
         """Raise `UsageError` where the system's runtime cannot live with the mode; has the helper compiled."""
+        if scene.system.name == "simulated":
+            raise UsageError("the simulated system has no processes whose clocks could be skewed")
         reason = _refusal(self._mode, scene) if self._mode != ANY else None
         if reason is not None:
             raise UsageError(reason)

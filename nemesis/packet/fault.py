@@ -18,6 +18,7 @@ import msgspec
 from harness.cluster.network import EnteredNetwork, ExecutedNetwork
 from harness.fault import Plan, Proof, Scene
 from harness.outcome import Broken
+from harness.test import UsageError
 from nemesis import processes, settings
 from nemesis.packet import behaviour as behaviours
 from nemesis.packet import loss
@@ -32,18 +33,21 @@ MODES: Final[Mapping[str, str]] = {
     "lossy": "packets are lost",
     "flaky": "a little of all: delay, loss, copies, overtaking, damage",
 }
+_NOT_ENTERED: Final = (
+    "slow and flaky packets need nodes whose network this process can enter (local, or containers as root); "
+    "elsewhere use packet.mode=lossy"
+)
 _PROBES: Final = 40
 _LOSS_PROBES: Final = 150
 _GAP_S: Final = 0.002
 _PATIENCE_S: Final = 0.1
-_PATIENCE_EXECUTED: Final = 20
 _SIGMAS: Final = 5.0
 _EARLY_MS: Final = 1.0
 _HEALED_MS: Final = 5.0
 
 
 class Packet:
-    """Slow, lossy or flaky packets from all other servers to the targets."""
+    """Make packets between servers slow, lossy or flaky; clients are spared."""
 
     name = "packet"
     targets = NODE_TARGETS
@@ -72,9 +76,16 @@ class Packet:
             return f"packets between servers need at least {least} nodes, the cluster has {count}"
         return obstacle(target, count)
 
+    def check(self, scene: Scene) -> None:
+        """Raise `UsageError` where this cluster's network cannot be made bad in this way."""
+        if not isinstance(scene.cluster.network, EnteredNetwork | ExecutedNetwork):
+            raise UsageError("packet faults need a real network: this one has no packet filter")
+        if self._mode not in _possible(scene) and self._mode != ANY:
+            raise UsageError(f"packet.mode={self._mode}: {_NOT_ENTERED}")
+
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide how bad the network becomes, and for whom."""
-        mode = self._mode if self._mode != ANY else rng.choice(list(MODES))
+        mode = self._mode if self._mode != ANY else rng.choice(_possible(scene))
         behaviour = self._decide(mode, rng)
         resolved, names = await choose(scene, target, rng)
         detail = {"mode": mode, "behaviour": msgspec.to_builtins(behaviour), "seed": rng.getrandbits(32)}
@@ -182,6 +193,11 @@ class Packet:
         return Proof(holds=not lost and not hooked and fastest < _HEALED_MS, text=text, data=data)
 
 
+def _possible(scene: Scene) -> list[str]:
+    """Return the modes that this cluster's nodes allow."""
+    return list(MODES) if isinstance(scene.cluster.network, EnteredNetwork) else ["lossy"]
+
+
 def _wrong(behaviour: Behaviour, sent: int, lost: int, delays: Sequence[float]) -> list[str]:
     """Return how the measured differs from the planned; damaged probes are lost too, to their checksums."""
     wrong = []
@@ -211,11 +227,7 @@ def _pairs(scene: Scene, plan: Plan) -> list[tuple[str, str]]:
 def _namespaces(scene: Scene, names: Sequence[str]) -> dict[str, str]:
     found = {node.name: node.netns for node in processes.nodes_of(scene, names)}
     if not isinstance(scene.cluster.network, EnteredNetwork):
-        raise Broken(
-            "impossible-mode",
-            "slow and flaky packets need nodes whose network this process can enter (local, or containers as root); "
-            "elsewhere use packet.mode=lossy",
-        )
+        raise Broken("impossible-mode", _NOT_ENTERED)
     return {name: netns for name, netns in found.items() if netns is not None}
 
 
