@@ -15,12 +15,14 @@ from harness.cluster.node import Node
 from harness.fault import Proof, Scene
 from harness.generators import Generator, stagger, time_limit
 from harness.history import Journal
+from harness.lifecycle import divergence
 from harness.lifecycle.parts import Parts, stream
 from harness.lifecycle.progress import Counter, Listener, Snapshot
 from harness.lifecycle.watch import Watcher
 from harness.outcome import Broken
 from harness.runner import Connection, DriveStats, Recorder, drive
 from harness.runner import Nemesis as RunnerNemesis
+from harness.systems.system import Dumps
 from harness.test import Test, UsageError
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ _FINAL_S: Final = 60.0
 _TICK_S: Final = 0.05
 _LATE_S: Final = 30.0
 _LOGS_S: Final = 20.0
+_DUMP_S: Final = 5.0
 # One client in four knows all nodes, as users' clients do; the others show what each node by itself answers.
 _KNOWS_ALL_EVERY: Final = 4
 
@@ -158,12 +161,25 @@ class Conductor:
         healed_ns = self._recorder.now_ns()
         await self._wait_recovery()
         self.done.recovery_s = round((self._recorder.now_ns() - healed_ns) / 1e9, 3)
-        if self._parts.workload.final is None or self.stop.is_set():
-            return
+        final = self._parts.workload.final
+        if final is not None and not self.stop.is_set():
+            await self._read_what_is_left(final)
+        if self.done.recovered:
+            await self._dump()
+
+    async def _dump(self) -> None:
+        """Keep each node's own state, where the system can tell it, for the comparison of replicas."""
+        system = self._parts.system
+        if isinstance(system, Dumps):
+            await self._timed("dump", "each node's own state")
+            divergence.keep(self._folder, await system.dump(self._parts.cluster, _DUMP_S))
+
+    async def _read_what_is_left(self, final: Generator) -> None:
+        assert self._recorder is not None
         await self._timed("final", "reads after recovery")
         async with self._ticking():
             self.done.final = await drive(
-                self._parts.workload.final,
+                final,
                 perform=self._parts.workload.perform,
                 open_client=self._open_client,
                 recorder=self._recorder,
@@ -193,6 +209,8 @@ class Conductor:
             if self.done.error is not None:
                 await self._heal()
         self._listener(Snapshot("logs"))
+        if hasattr(self._parts.system, "close"):
+            await self._parts.system.close()
         await self._collect()
         try:
             if self._test.keep_cluster and hasattr(self._parts.cluster, "keep"):

@@ -14,6 +14,7 @@ import msgspec
 from harness import statistics, store
 from harness.gates import Gate, Thresholds, gates
 from harness.history import History
+from harness.lifecycle import divergence
 from harness.lifecycle.conduct import Conducted
 from harness.test import Test
 from harness.verdict import Checker, Limits, Result, Verdict
@@ -41,6 +42,9 @@ def judge(
     for checker in workload.must_hold:
         news(checker.name)
         results.append(_checked(checker, history, limits))
+    agreement = divergence.judge(divergence.kept(folder))
+    if agreement is not None:
+        results.append(agreement)
     operations = statistics.Operations(history.columns)
     times = history.columns.time
     end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
