@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
+from harness.cluster import make_cluster, new_run_id, processes
 from harness.cluster.node import Cluster, Daemon, Node, ProcessState
 from harness.fault import Plan, Scene
 from harness.generators import Invocation
@@ -325,6 +326,55 @@ def test_threads_that_never_stop_asking_for_the_time_survive(tmp_path: Path):
             assert threads == 7
             assert await node.state("teller") is ProcessState.RUNNING
             assert near(await wall_off(node), 0)
+
+    asyncio.run(body())
+
+
+# Skews its servers' clocks and slows their packets, tells the processes, and waits to be killed.
+HARNESS = """
+import asyncio, sys
+from random import Random
+from harness.cluster import make_cluster, new_run_id, processes
+from harness.cluster.node import Daemon
+from harness.fault import Scene
+from nemesis.clock import Clock
+from nemesis.packet import Packet
+
+class Teller:
+    name = daemon = "teller"
+
+async def live():
+    cluster = make_cluster("local", run_id=new_run_id(), count=2)
+    await cluster.up()
+    for node in cluster.nodes:
+        await node.start(Daemon("teller", (sys.argv[1],), f"{node.directory}/log"))
+    scene, pids = Scene(cluster, Teller()), [await node.pid("teller") for node in cluster.nodes]
+    packet = Packet({"packet.mode": "slow"})
+    for fault in (Clock({"clock.mode": "jump"}), packet):
+        await fault.inject(scene, await fault.plan(scene, "all", Random(1)))
+    print(*pids, packet._queueing._process.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(live())
+"""
+
+
+def test_after_kill_9_of_the_harness_the_next_start_leaves_no_skewed_process(c_teller: list[str]):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HARNESS, c_teller[0]], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    pids = [int(word) for word in process.stdout.readline().split()]
+    assert len(pids) == 3
+    process.kill()
+    process.wait()
+
+    async def body() -> None:
+        async with scene_of(c_teller):
+            end = time.monotonic() + 10  # another start on this host may have taken the removal on itself
+            while living := [pid for pid in pids if (one := processes.entry(pid)) and one.state != "Z"]:
+                assert time.monotonic() < end, f"{living} live on"
+                await asyncio.sleep(0.05)
 
     asyncio.run(body())
 
