@@ -17,13 +17,15 @@ class Reply(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     `value` is what a read saw (None for writes), `version` the service's own order (etcd revision, ZooKeeper zxid,
     Consul ModifyIndex), `member` the server that answered when that is not simply the node asked, `session` the
-    session it ran under.
+    session it ran under. `evidence` is what the service itself said of how fresh the answer is; it stands in the
+    history as the note `["evidence", …]` of an event that is `ok`.
     """
 
     value: Any = None
     version: int | None = None
     member: str | None = None
     session: str | None = None
+    evidence: str | None = None
 
 
 class OutcomeError(Exception):

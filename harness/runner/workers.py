@@ -134,8 +134,9 @@ class ClientWorker(Worker):
 
     def _ended_well(self, reply: Reply, begun: Event) -> None:
         self.running = self.busy_since_ns = None
+        note = None if reply.evidence is None else ["evidence", reply.evidence]
         event = self.engine.recorder.complete(
-            begun, "ok", reply.value, node=reply.member, session=reply.session, version=reply.version
+            begun, "ok", reply.value, node=reply.member, session=reply.session, version=reply.version, error=note
         )
         self.refusals = 0
         self.engine.ended(event)

@@ -1,29 +1,38 @@
-"""What every capability of the Consul client stands on: servers, deadlines, HTTP calls, and their evidence."""
+"""What every capability of the Consul client stands on: servers, the deadline of one operation, calls, evidence."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
-from harness.outcome import OutcomeError, Reply, Unknown
+from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.consul.outcomes import MOVES_ON, outcome_of_error, outcome_of_reply
 
-PORT = 8500
+PORT: Final = 8500
 Reads = Literal["default", "consistent", "stale"]
+MODES: Final[Mapping[Reads, str]] = {"default": "", "consistent": "consistent", "stale": "stale"}
+_OK, _MISSING = 200, 404
+_CONNECT_SHARE: Final = 0.8  # of a deadline may pass while connecting: what was never sent must be told apart
+_PAUSE_S: Final = 0.05
 
 
 class ClientOptions(msgspec.Struct, frozen=True):
-    """How a client reads, and how its sessions behave (seconds; Consul allows a time to live from 10 s)."""
+    """How a client reads, and how its sessions behave.
+
+    Times are in seconds; Consul allows a time to live from 10 s. `serf_check` ties a session to the health of the
+    server it was made through, as Consul does unless told otherwise.
+    """
 
     reads: Reads = "default"
     session_ttl_s: int = 10
     lock_delay_s: float = 0.0
+    serf_check: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -33,6 +42,13 @@ class Answer(msgspec.Struct, frozen=True):
     index: int | None
     last_contact_ms: int | None
     known_leader: bool | None
+
+    def evidence(self) -> str | None:
+        """The evidence in words, or None where the server told none."""
+        if self.known_leader is None:
+            return None
+        leader = "known-leader" if self.known_leader else "no-known-leader"
+        return leader if self.last_contact_ms is None else f"{leader} last-contact={self.last_contact_ms}ms"
 
 
 class Caller:
@@ -57,69 +73,132 @@ class Caller:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        never_send_twice(self._http)
 
     @property
     def member(self) -> str:
         """The node that the next call goes to."""
         return self._members[self._at]
 
+    def deadline(self) -> float:
+        """When an operation that begins now must have ended, on the loop's clock."""
+        return asyncio.get_running_loop().time() + self.timeout_s
+
     async def call(
-        self, method: str, path: str, body: Any = None, *, missing_is_none: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        deadline: float | None = None,
+        missing_is_none: bool = False,
     ) -> Answer:
-        """Make one call; raises `Refused` or `Unknown` by the outcome table."""
+        """Make one call; raises `Refused` or `Unknown` by the outcome table.
+
+        An operation of several calls hands its deadline to each.
+        """
+        loop = asyncio.get_running_loop()
+        end = self.deadline() if deadline is None else deadline
+        left = end - loop.time()
+        if left <= 0:
+            raise Refused("not-connected", "no time left to send it")
         data = None if body is None else msgspec.json.encode(body)
+        timeout = aiohttp.ClientTimeout(total=left, sock_connect=left * _CONNECT_SHARE)
         try:
-            async with (
-                asyncio.timeout(self.timeout_s),
-                self._http.request(
-                    method, self._urls[self._at] + path, data=data, allow_redirects=False
-                ) as response,
-            ):
+            async with self._http.request(
+                method, self._urls[self._at] + path, data=data, allow_redirects=False, timeout=timeout
+            ) as response:
                 content = await response.read()
-                return self._answer(response, content, missing_is_none=missing_is_none)
+                return _answer(response, content, missing_is_none=missing_is_none)
         except OutcomeError as error:
             self._move_on(error.code)
             raise
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             outcome = outcome_of_error(error)
             self._move_on(outcome.code)
+            if outcome.code == "not-connected":
+                # A client whose server is dead must not spin.
+                await asyncio.sleep(max(0.0, min(_PAUSE_S, end - loop.time())))
             raise outcome from error
 
-    def _answer(self, response: aiohttp.ClientResponse, content: bytes, *, missing_is_none: bool) -> Answer:
-        status = response.status
-        missing = status == 404 and missing_is_none and not content.strip()  # noqa: PLR2004 - HTTP's own number
-        if status != 200 and not missing:  # noqa: PLR2004
-            raise outcome_of_reply(status, content.decode(errors="replace"))
-        headers = response.headers
+    async def look(
+        self, path: str, *, deadline: float | None = None, missing_is_none: bool = True, query: str = ""
+    ) -> Answer:
+        """Make a call that only reads: when its answer is lost, nothing can ever happen: `Refused("unread")`."""
         try:
-            body = msgspec.json.decode(content) if content.strip() and not missing else None
-        except msgspec.DecodeError as error:
-            raise Unknown("bad-reply", f"HTTP {status} with no JSON: {content[:200]!r}") from error
-        return Answer(
-            body=body,
-            index=_number(headers.get("X-Consul-Index")),
-            last_contact_ms=_number(headers.get("X-Consul-LastContact")),
-            known_leader=None
-            if "X-Consul-KnownLeader" not in headers
-            else headers["X-Consul-KnownLeader"] == "true",
+            return await self.call(
+                "GET",
+                path + (f"?{query}" if query else ""),
+                deadline=deadline,
+                missing_is_none=missing_is_none,
+            )
+        except Unknown as error:
+            raise Refused("unread", str(error)) from error
+
+    async def entry(
+        self, kind: str, key: str, mode: Reads, deadline: float | None = None
+    ) -> tuple[dict[str, Any] | None, Answer]:
+        """Read the KV entry of a key, or None where there is none, with the answer it came in."""
+        answer = await self.look(url_of(kind, key), deadline=deadline, query=MODES[mode])
+        return (answer.body[0] if answer.body else None), answer
+
+    async def txn(
+        self, operations: Sequence[Mapping[str, Any]], *, deadline: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Run operations on keys atomically; returns the `KV` object of each result (reads and writes alike)."""
+        answer = await self.call(
+            "PUT", "/v1/txn", [{"KV": operation} for operation in operations], deadline=deadline
         )
+        return [result["KV"] for result in (answer.body or {}).get("Results") or []]
+
+    def reply(
+        self,
+        value: Any = None,
+        version: int | None = None,
+        session: str | None = None,
+        *,
+        answer: Answer | None = None,
+    ) -> Reply:
+        """Make the reply of an operation; its version is the key's ModifyIndex."""
+        return Reply(value, version, self.member, session, answer.evidence() if answer is not None else None)
+
+    async def close(self) -> None:
+        """Close the connections; never raises."""
+        await self._http.close()
 
     def _move_on(self, code: str) -> None:
         if code in MOVES_ON:
             self._at = (self._at + 1) % len(self._urls)
 
-    async def txn(self, operations: Sequence[Mapping[str, Any]], *, query: str = "") -> list[dict[str, Any]]:
-        """Run operations on keys atomically; returns the `KV` object of each result (reads and writes alike)."""
-        answer = await self.call("PUT", f"/v1/txn{query}", [{"KV": operation} for operation in operations])
-        return [result["KV"] for result in (answer.body or {}).get("Results") or []]
 
-    def reply(self, value: Any = None, version: int | None = None, session: str | None = None) -> Reply:
-        """Make the reply of an operation; its version is the key's ModifyIndex."""
-        return Reply(value, version, self.member, session)
+def never_send_twice(http: aiohttp.ClientSession) -> None:
+    """Keep aiohttp from repeating a GET or PUT whose connection broke.
 
-    async def close(self) -> None:
-        """Close the connections; never raises."""
-        await self._http.close()
+    HTTP allows that for idempotent methods; a compare-and-set by PUT is none: the second one would be refused though
+    the first was applied. aiohttp offers this switch to its own test client alone.
+    """
+    if not hasattr(http, "_retry_connection"):
+        raise AssertionError("this release of aiohttp hides its retries: requests may be sent twice")
+    http._retry_connection = False  # noqa: SLF001 - see above; a test counts the requests
+
+
+def _answer(response: aiohttp.ClientResponse, content: bytes, *, missing_is_none: bool) -> Answer:
+    status = response.status
+    missing = status == _MISSING and missing_is_none and not content.strip()
+    if status != _OK and not missing:
+        raise outcome_of_reply(status, content.decode(errors="replace"))
+    headers = response.headers
+    try:
+        body = msgspec.json.decode(content) if content.strip() and not missing else None
+    except msgspec.DecodeError as error:
+        raise Unknown("bad-reply", f"HTTP {status} with no JSON: {content[:200]!r}") from error
+    known = headers.get("X-Consul-KnownLeader")
+    return Answer(
+        body=body,
+        index=_number(headers.get("X-Consul-Index")),
+        last_contact_ms=_number(headers.get("X-Consul-LastContact")),
+        known_leader=None if known is None else known == "true",
+    )
 
 
 def _number(text: str | None) -> int | None:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, cast
-
-import aiohttp
-import msgspec
+from typing import Any, ClassVar, Final
 
 from harness.cluster.node import Cluster, Daemon, Node, ProcessState
 from harness.outcome import Broken
-from harness.systems.consul.caller import PORT, ClientOptions, Reads
+from harness.systems.consul import health
 from harness.systems.consul.client import ConsulClient
+from harness.systems.consul.installing import Installed, install, install_release
+from harness.systems.consul.settings import SETTINGS, read_settings
 from harness.systems.logs import tail
-from harness.systems.releases import Server, resolve
-from harness.systems.system import NodeStatus, SystemOptions
+from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 
-_PROBE_S: Final = 0.3
 _POLL_S: Final = 0.1
-_READS: Final = ("default", "consistent", "stale")
+_STOP_S: Final = 10.0
 
 
 class Consul:
@@ -35,45 +33,26 @@ class Consul:
     name = "consul"
     daemon = "consul"
     runtime = "go"
-    settings: ClassVar[dict[str, str]] = {
-        "reads": "default, consistent or stale [default]",
-        "raft_multiplier": "scales raft's timeouts, 1 is fastest [1]",
-        "session_ttl": "time to live of sessions in seconds, from 10 [10]",
-        "lock_delay": "seconds for which a lost lock cannot be taken [0]",
-        "binary": "path of a consul of your own",
-    }
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:
-        reads = options.settings.get("reads", "default")
-        if reads not in _READS:
-            raise Broken("bad-setting", f'reads="{reads}": give one of {", ".join(_READS)}')
         self._options = options
-        self._client_options = ClientOptions(
-            reads=cast("Reads", reads),
-            session_ttl_s=int(options.settings.get("session_ttl", "10")),
-            lock_delay_s=float(options.settings.get("lock_delay", "0")),
-        )
-        self._server: Server | None = None
+        self._settings = read_settings(options.settings)
+        self._installed: dict[str, Installed] = {}
         self._clients = 0
 
     @property
     def release(self) -> str:
-        """The release as resolved."""
-        return self._server.title if self._server else self._options.release or "newest"
+        """What runs and where it came from; before `install`, what was asked for."""
+        titles = list(dict.fromkeys(server.title for server in self._installed.values()))
+        return " and ".join(titles) or self._options.release or "newest"
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""
-        binary = self._options.settings.get("binary")
-        if binary is None:
-            self._server = await asyncio.to_thread(resolve, "consul", self._options.release)
-            binary = str(self._server.binary)
-        source = Path(binary)
-        if not await asyncio.to_thread(source.is_file):
-            raise Broken("no-binary", f"--set binary={binary}: there is no such file")
-        await asyncio.gather(*(self._install(cluster, node, source) for node in cluster.nodes))
+        self._installed = await install(cluster.nodes, self._options, self._settings.binary)
+        await asyncio.gather(*(self._configure(cluster, node) for node in cluster.nodes))
 
-    async def _install(self, cluster: Cluster, node: Node, binary: Path) -> None:
-        await node.put(binary, f"{node.directory}/bin/consul", mode=0o755)
+    async def _configure(self, cluster: Cluster, node: Node) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(self._configuration(cluster, node), file)
             file.flush()
@@ -94,58 +73,59 @@ class Consul:
             "disable_update_check": True,
             "disable_host_node_id": True,
             "leave_on_terminate": False,
+            # A server that is stopped in good order must not take itself out of its cluster.
+            "skip_leave_on_interrupt": True,
             "log_level": "INFO",
             "ports": {"dns": -1, "grpc": -1},
-            "performance": {"raft_multiplier": int(self._options.settings.get("raft_multiplier", "1"))},
+            "performance": {"raft_multiplier": self._settings.raft_multiplier},
         }
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
+        server = self._installed.get(node.name)
+        if server is None:
+            raise Broken("not-installed", f"no consul was installed on {node.name}")
         root = node.directory
-        argv = (f"{root}/bin/consul", "agent", f"-config-file={root}/consul.json")
+        argv = (server.binary, "agent", f"-config-file={root}/consul.json")
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/consul.log"))
 
+    async def stop(self, node: Node) -> None:
+        """End the agent as an operator does (SIGTERM), by force after ten seconds."""
+        await node.signal(self.daemon, signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _STOP_S
+        while await node.state(self.daemon) is not ProcessState.DEAD:
+            if loop.time() >= end:
+                await node.signal(self.daemon, signal.SIGKILL)
+            await asyncio.sleep(_POLL_S)
+
+    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
+        """Stop the agent in good order, and start it as another release with its data; raises `Broken`."""
+        server = await install_release(node, release)
+        await self.stop(node)
+        self._installed[node.name] = server
+        await self.start(cluster, node)
+
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
-        """Ask every agent about itself; local answers, none is forwarded."""
-        timeout = aiohttp.ClientTimeout(total=_PROBE_S)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-            return list(await asyncio.gather(*(_status(http, node) for node in cluster.nodes)))
+        """Ask every agent about itself, each within 300 ms, all at once; never raises."""
+        return await health.status(cluster.nodes)
 
     async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all agents agree on one leader that serves consistent reads."""
+        """Return once all agents agree on one leader and each serves consistent reads."""
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
-        statuses: list[NodeStatus] = []
-        while loop.time() < end:
+        while True:
             statuses = await self.status(cluster)
-            leaders = [status for status in statuses if status.role == "leader"]
-            if (
-                all(status.healthy for status in statuses)
-                and len(leaders) == 1
-                and await self._serves(cluster)
-            ):
+            one = sum(status.role == "leader" for status in statuses) == 1
+            well = all(status.healthy for status in statuses)
+            if well and one and await health.serve(cluster.nodes):
                 return statuses
             await self._still_alive(cluster)
+            if loop.time() >= end:
+                said = "; ".join(f"{status.node}: {status.error or status.role}" for status in statuses)
+                logs = await tail(cluster, "consul.log")
+                raise Broken("not-ready", f"consul did not get ready within {deadline_s:g} s: {said}\n{logs}")
             await asyncio.sleep(_POLL_S)
-        said = "; ".join(f"{status.node}: {status.error or status.role}" for status in statuses)
-        logs = await tail(cluster, "consul.log")
-        raise Broken("not-ready", f"consul did not get ready within {deadline_s:g} s: {said}\n{logs}")
-
-    async def _serves(self, cluster: Cluster) -> bool:
-        """Whether every server answers a consistent read: being elected is not yet being ready."""
-        timeout = aiohttp.ClientTimeout(total=1.0)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-
-            async def asked(node: Node) -> bool:
-                try:
-                    async with http.get(
-                        f"http://{node.address}:{PORT}/v1/kv/quorate/ready?consistent"
-                    ) as answer:
-                        return answer.status in {200, 404}
-                except (aiohttp.ClientError, TimeoutError, OSError):
-                    return False
-
-            return all(await asyncio.gather(*(asked(node) for node in cluster.nodes)))
 
     async def _still_alive(self, cluster: Cluster) -> None:
         """A server that ended cannot get ready: say so at once."""
@@ -158,29 +138,12 @@ class Consul:
         """Open a client; connections are made at the first call."""
         self._clients += 1
         addresses = {node.name: node.address for node in nodes}
-        return ConsulClient(f"client-{self._clients}", addresses, timeout_s, self._client_options)
+        return ConsulClient(f"client-{self._clients}", addresses, timeout_s, self._settings.client)
+
+    async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
+        """Every server's keys as it alone holds them, at equal applied indexes if they come in time."""
+        return await health.dump(cluster.nodes, deadline_s)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The agent's log and its configuration."""
         return (f"{node.directory}/consul.log", f"{node.directory}/consul.json")
-
-
-async def _status(http: aiohttp.ClientSession, node: Node) -> NodeStatus:
-    try:
-        async with http.get(f"http://{node.address}:{PORT}/v1/agent/self") as answer:
-            content = await answer.read()
-            if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
-                return NodeStatus(node.name, healthy=False, error=f"HTTP {answer.status}")
-        about = msgspec.json.decode(content)
-        raft = about["Stats"]["raft"]
-    except (aiohttp.ClientError, TimeoutError, OSError, KeyError, msgspec.DecodeError) as error:
-        return NodeStatus(node.name, healthy=False, error=str(error) or type(error).__name__)
-    state = raft["state"].lower()
-    return NodeStatus(
-        node=node.name,
-        healthy=state in {"leader", "follower"} and raft["last_contact"] != "never",
-        role=state if state in {"leader", "follower"} else "unknown",
-        term=int(raft["term"]),
-        applied=int(raft["applied_index"]),
-        version=about["Config"]["Version"],
-    )

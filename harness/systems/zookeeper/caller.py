@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from types import TracebackType
+from typing import Any, Final, Literal, Self
 
 import msgspec
-from kazoo.protocol.serialization import Create, GetData, Sync
+from kazoo.protocol.serialization import Create, GetChildren2, GetData, Sync
 from kazoo.security import OPEN_ACL_UNSAFE
 
-from harness.outcome import Refused, Reply
+from harness.outcome import Refused, Reply, Unknown
 from harness.systems.zookeeper import outcomes
 from harness.systems.zookeeper.connection import Answered, Link, Session, State, open_link
 
@@ -19,13 +19,81 @@ PORT: Final = 2181
 ROOT: Final = "/quorate"
 EPHEMERAL, SEQUENCE = 1, 2
 Reads = Literal["sync", "plain"]
+_PAUSE_S: Final = 0.05
 
 
 class ClientOptions(msgspec.Struct, frozen=True):
     """How a client reads, and how long its session outlives its connection, in ms."""
 
     reads: Reads = "sync"
-    session_ms: int = 5000
+    session_ms: int = 15_000
+
+
+class Operation:
+    """One operation under the client's deadline: `async with client.operation("read") as link`.
+
+    What was only read, or never sent, is `Refused` however it ends; what was sent and can change something is
+    `Unknown` where no answer came.
+    """
+
+    __slots__ = ("_caller", "_link", "_timeout", "_what", "_writes")
+
+    def __init__(self, caller: Caller, what: str) -> None:
+        self._caller = caller
+        self._what = what
+        self._link: Link | None = None
+        self._writes = 0
+        self._timeout = asyncio.timeout(caller.timeout_s)
+
+    async def __aenter__(self) -> Link:
+        await self._timeout.__aenter__()
+        try:
+            self._link = link = await self._caller.live()
+        except BaseException as error:
+            await self._leave(type(error), error, error.__traceback__)
+            raise
+        self._writes = link.writes
+        return link
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            # A reply that came after the deadline still came: what it says is certain.
+            await self._timeout.__aexit__(None, None, None)
+            return
+        await self._leave(kind, error, trace)
+
+    async def _leave(
+        self, kind: type[BaseException] | None, error: BaseException, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            self._caller.move_on()
+            raise self._late() from None
+        if isinstance(error, Unknown):
+            self._caller.move_on()
+            if not self._wrote():
+                raise outcomes.unread(self._what, str(error)) from error
+        elif isinstance(error, Refused) and error.code in _ELSEWHERE:
+            self._caller.move_on()
+            if error.code == "not-connected":
+                # A client whose server is dead must not spin.
+                await asyncio.sleep(min(_PAUSE_S, self._caller.timeout_s))
+
+    def _wrote(self) -> bool:
+        return self._link is not None and self._link.writes > self._writes
+
+    def _late(self) -> Refused | Unknown:
+        if self._link is None:
+            return outcomes.not_connected("no session in time")
+        return (
+            outcomes.timeout(self._what) if self._wrote() else outcomes.unread(self._what, "no reply in time")
+        )
+
+
+_ELSEWHERE: Final = frozenset({"not-connected", "session-expired", "session-moved"})
 
 
 class Caller:
@@ -33,7 +101,7 @@ class Caller:
 
     It connects at its first operation, and again after a loss: with the same session while that lives, with a fresh
     one where the server says that it has expired (every reply names its session). With several servers, it goes to
-    the next one after a loss. A request is never sent twice.
+    the next one after a loss or a silence. A request is never sent twice.
     """
 
     def __init__(
@@ -54,41 +122,16 @@ class Caller:
         """The node that the next request goes to."""
         return self._members[self._at]
 
-    @property
-    def session(self) -> Session:
-        """The session as last agreed on."""
-        return self._link.session if self._link is not None else self._session
+    def operation(self, what: str) -> Operation:
+        """Begin an operation; `what` names it in errors."""
+        return Operation(self, what)
 
-    @contextlib.asynccontextmanager
-    async def operation(self, what: str) -> Any:
-        """One operation under the client's deadline: the link to use for all its requests.
-
-        A deadline that passes before anything was sent is `Refused`, later it is `Unknown`.
-        """
-        sent = False
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                link = await self._live()
-                sent = True
-                yield link
-        except TimeoutError:
-            self._move_on()
-            raise (outcomes.timeout(what) if sent else outcomes.not_connected("no session in time")) from None
-        except Refused as error:
-            if error.code in {"not-connected", "session-expired"}:
-                self._move_on()
-            raise
-
-    async def _live(self) -> Link:
+    async def live(self) -> Link:
+        """The link to use: as it is while it lives, else a new one with the old session if that lives."""
         link = self._link
         if link is not None and link.state is State.LIVE:
             return link
-        if link is not None:
-            self._session, self._last_zxid = link.session, link.last_zxid
-            expired = link.state is State.EXPIRED
-            self._link = None
-            if expired:
-                self._session = Session(timeout_ms=self.options.session_ms)
+        self._park()
         try:
             self._link = await open_link(self._addresses[self._at], PORT, self._session, self._last_zxid)
         except Refused as error:
@@ -97,33 +140,29 @@ class Caller:
             raise
         return self._link
 
-    def _move_on(self) -> None:
-        """Leave a server that does not answer; the session may be resumed on another one."""
-        if self._link is not None and self._link.state is not State.LIVE:
-            self._at = (self._at + 1) % len(self._addresses)
-        elif len(self._addresses) > 1 and self._link is not None:
-            self._session, self._last_zxid = self._link.session, self._link.last_zxid
-            self._link.close(end_session=False)
-            self._link = None
-            self._at = (self._at + 1) % len(self._addresses)
-        elif self._link is None:
+    def _park(self) -> None:
+        """Give the link up and keep its session, unless that is over."""
+        link, self._link = self._link, None
+        if link is None:
+            return
+        expired = link.state is State.EXPIRED
+        self._session = Session(timeout_ms=self.options.session_ms) if expired else link.session
+        self._last_zxid = link.last_zxid
+        link.close(end_session=False)
+
+    def move_on(self) -> None:
+        """Leave a server that does not answer for the next one. The only one is kept, and its link while it lives."""
+        if len(self._addresses) > 1:
+            self._park()
             self._at = (self._at + 1) % len(self._addresses)
 
-    async def get(self, link: Link, path: str) -> tuple[Any, Any]:
-        """Read a node in the mode of the options: value and stat, (None, None) where there is none."""
-        if self.options.reads == "sync":
-            # Pipelined: the server answers in order, so the read sees what the sync brought.
-            synced = link.request(Sync(path))
-            found = link.request(GetData(path, False))
-            try:
-                await synced
-            except BaseException:
-                found.cancel()
-                raise
-        else:
-            found = link.request(GetData(path, False))
+    async def get(self, link: Link, path: str, *, fresh: bool | None = None) -> tuple[Any, Any]:
+        """Read a node: value and stat, (None, None) where there is none; `fresh` overrules the read mode."""
+        # Pipelined: the server answers in order, so the read sees what the sync brought.
+        synced = self._sync(link, path, fresh)
+        found = link.request(GetData(path, False))
         try:
-            answer = await found
+            answer = await _both(synced, found)
         except Refused as error:
             if error.code == "not-found":
                 return None, None
@@ -131,18 +170,36 @@ class Caller:
         data, stat = answer.value
         return decode(data), stat
 
+    async def children(self, link: Link, path: str, *, fresh: bool | None = None) -> tuple[list[str], Any]:
+        """List children and stat; nothing where there is no such node; `fresh` overrules the read mode."""
+        synced = self._sync(link, path, fresh)
+        found = link.request(GetChildren2(path, False))
+        try:
+            answer = await _both(synced, found)
+        except Refused as error:
+            if error.code == "not-found":
+                return [], None
+            raise
+        names, stat = answer.value
+        return names, stat
+
+    def _sync(self, link: Link, path: str, fresh: bool | None) -> asyncio.Future[Answered] | None:  # noqa: FBT001
+        wanted = self.options.reads == "sync" if fresh is None else fresh
+        return link.request(Sync(path)) if wanted else None
+
     async def create(self, link: Link, path: str, value: Any, flags: int = 0) -> Answered:
-        """Create a node; its parent is made first where it is missing (a parent of its own changes no promise)."""
+        """Create a node; its parents are made first where they are missing (that changes no promise)."""
         try:
             return await link.request(Create(path, encode(value), OPEN_ACL_UNSAFE, flags))
         except Refused as error:
             if error.code != "not-found":
                 raise
-        await self._make_parents(link, path)
+        await self.make_parents(link, path)
         return await link.request(Create(path, encode(value), OPEN_ACL_UNSAFE, flags))
 
     @staticmethod
-    async def _make_parents(link: Link, path: str) -> None:
+    async def make_parents(link: Link, path: str) -> None:
+        """Create every node above the path that is missing."""
         parts = path.strip("/").split("/")[:-1]
         for depth in range(1, len(parts) + 1):
             try:
@@ -153,7 +210,7 @@ class Caller:
 
     def reply(self, link: Link, value: Any = None, version: int | None = None) -> Reply:
         """Make the reply of an operation; its version is the zxid that last changed what it is about."""
-        return Reply(value, version, self.member, link.session.name)
+        return Reply(value, version, self.member, link.name)
 
     async def close(self) -> None:
         """End the session and the connection; never raises."""
@@ -161,10 +218,22 @@ class Caller:
             self._link.close(end_session=True)
             self._link = None
 
-    def drop(self) -> None:
-        """Break the connection and leave the session to its time out, as a crashed client does."""
-        if self._link is not None:
-            self._link.close(end_session=False)
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
+
+async def _both(synced: asyncio.Future[Answered] | None, found: asyncio.Future[Answered]) -> Answered:
+    """Wait for the sync, then for what was asked after it; give up the second where the first fails."""
+    if synced is not None:
+        try:
+            await synced
+        except BaseException:
+            found.cancel()
+            raise
+    return await found
 
 
 def encode(value: Any) -> bytes:

@@ -2,6 +2,10 @@
 
 The codec's records are kazoo's (`kazoo.protocol.serialization`); states, deadlines and what is certain are ours. A
 request that was never written is told apart from one whose reply was lost: kazoo reports both as ConnectionLoss.
+
+A request that its caller gives up on leaves the connection usable: replies come in the order of requests, so the late
+reply is recognised and dropped. A server that says nothing at all for two thirds of the session's time to live, pings
+unanswered, is given up: that is when ZooKeeper's own client looks for another one.
 """
 
 from __future__ import annotations
@@ -13,16 +17,23 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from kazoo.protocol.serialization import CloseInstance, Connect, PingInstance, ReplyHeader, Watch
+from kazoo.protocol.serialization import CloseInstance, Connect, PingInstance, Watch
 
 from harness.outcome import Refused
 from harness.systems.zookeeper import outcomes
+from harness.systems.zookeeper.records import WRITES
 
 _LENGTH: Final = struct.Struct("!i")
 _HEADER: Final = struct.Struct("!ii")
+_REPLY: Final = struct.Struct("!iqi")
 _FRAME_MAX: Final = 64 << 20
 _WATCH_XID, _PING_XID = -1, -2
 _NO_PASSWORD: Final = b"\0" * 16
+_PINGS: Final = (
+    8  # in a session's time to live: an expiry then follows the last sign of life by almost all of it
+)
+_SILENCE: Final = 2 / 3  # of it, after which a server is given up
+_EVENTS_MAX: Final = 100_000
 
 
 class State(StrEnum):
@@ -48,26 +59,36 @@ class Session(msgspec.Struct, frozen=True):
         return f"0x{self.id & (1 << 64) - 1:x}"
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """A reply: what it holds, and the zxid of the server's state when it answered."""
 
     value: Any
     zxid: int
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """A watch event as the server sent it: kind 1 created, 2 deleted, 3 data changed, 4 children changed."""
+
+    kind: int
+    path: str
+
+
 class Link(asyncio.Protocol):
-    """The protocol object of one connection; use `open_link`."""
+    """The protocol object of one connection; use `open_link`. `writes` counts requests sent that change the tree."""
 
     def __init__(self, session: Session, last_zxid: int) -> None:
-        loop = asyncio.get_running_loop()
         self.state = State.CONNECTING
         self.session = session
+        self.name = session.name
         self.last_zxid = last_zxid
         self.why = "not connected yet"
-        self.watches: asyncio.Queue[tuple[int, int, str]] = asyncio.Queue(maxsize=100_000)
-        self._ready: asyncio.Future[None] = loop.create_future()
+        self.writes = 0
+        self.notices: asyncio.Queue[Notice | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._ready: asyncio.Future[None] = self._loop.create_future()
         self._waiting: collections.deque[tuple[int, Any, asyncio.Future[Answered]]] = collections.deque()
-        self._buffer = bytearray()
+        self._buffer = b""
         self._xid = 0
         self._transport: asyncio.Transport | None = None
         self._pinger: asyncio.TimerHandle | None = None
@@ -77,26 +98,25 @@ class Link(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         session = self.session
-        self._write(
-            Connect(0, self.last_zxid, session.timeout_ms, session.id, session.password, False).serialize()
-        )
+        asked = Connect(0, self.last_zxid, session.timeout_ms, session.id, session.password, False)
+        self._write(bytes(asked.serialize()))
 
     def data_received(self, data: bytes) -> None:
         """Cut frames out of the stream."""
-        buffer = self._buffer
-        buffer += data
-        start = 0
-        while len(buffer) - start >= _LENGTH.size:
+        self._heard_at = self._loop.time()
+        buffer = self._buffer + data if self._buffer else data
+        start, size = 0, len(buffer)
+        while size - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer, start)
             if not 0 <= length <= _FRAME_MAX:
                 self._end(State.LOST, f"a frame of {length} bytes is none")
                 return
-            if len(buffer) - start < _LENGTH.size + length:
+            end = start + _LENGTH.size + length
+            if size < end:
                 break
-            frame = bytes(buffer[start + _LENGTH.size : start + _LENGTH.size + length])
-            start += _LENGTH.size + length
-            self._frame(frame)
-        del buffer[:start]
+            self._frame(buffer[start + _LENGTH.size : end])
+            start = end
+        self._buffer = buffer[start:]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Everything sent and not answered is open now."""
@@ -110,10 +130,12 @@ class Link(asyncio.Protocol):
         """Send a request; the future ends with its reply, or with `Refused` or `Unknown`."""
         if self.state is not State.LIVE:
             raise outcomes.not_connected(f"{self.state}: {self.why}")
-        self._xid += 1
-        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        self._waiting.append((self._xid, record, future))
-        self._write(_HEADER.pack(self._xid, record.type) + record.serialize())
+        kind = record.type
+        self.writes += kind in WRITES
+        self._xid = xid = self._xid + 1
+        future: asyncio.Future[Answered] = self._loop.create_future()
+        self._waiting.append((xid, record, future))
+        self._write(_HEADER.pack(xid, kind) + record.serialize())
         return future
 
     def close(self, *, end_session: bool) -> None:
@@ -123,23 +145,28 @@ class Link(asyncio.Protocol):
             self._write(_HEADER.pack(self._xid, CloseInstance.type))
         self._end(State.CLOSED, "closed by this client")
 
-    def _write(self, payload: bytes | bytearray) -> None:
+    def _write(self, payload: bytes) -> None:
         assert self._transport is not None
-        self._transport.write(_LENGTH.pack(len(payload)) + bytes(payload))
+        self._transport.write(_LENGTH.pack(len(payload)) + payload)
 
     def _frame(self, frame: bytes) -> None:
-        if self.state is State.CONNECTING:
-            self._connected(frame)
+        if self.state is not State.LIVE:
+            if self.state is State.CONNECTING:
+                self._connected(frame)
             return
-        header, offset = ReplyHeader.deserialize(frame, 0)
-        if header.xid == _PING_XID:
-            return
-        if header.xid == _WATCH_XID:
-            watch, _ = Watch.deserialize(frame, offset)
-            if not self.watches.full():
-                self.watches.put_nowait((watch.type, watch.state, watch.path))
-            return
-        self._reply(header, frame, offset)
+        xid, zxid, err = _REPLY.unpack_from(frame)
+        if xid >= 0:
+            self._reply(xid, zxid, err, frame)
+        elif xid == _WATCH_XID:
+            self._notice(frame)
+
+    def _notice(self, frame: bytes) -> None:
+        watch, _ = Watch.deserialize(frame, _REPLY.size)
+        if self.notices.qsize() >= _EVENTS_MAX:
+            # Silently losing an event would look like the server's fault.
+            self._end(State.LOST, f"nobody read {_EVENTS_MAX} watch events")
+        elif watch.type > 0:  # below are changes of the connection's state
+            self.notices.put_nowait(Notice(watch.type, watch.path))
 
     def _connected(self, frame: bytes) -> None:
         answer, _ = Connect.deserialize(frame, 0)
@@ -147,33 +174,41 @@ class Link(asyncio.Protocol):
             self._end(State.EXPIRED, "the session has expired")
             return
         self.session = Session(answer.session_id, answer.passwd, answer.time_out)
+        self.name = self.session.name
         self.state = State.LIVE
         self._schedule_ping()
         if not self._ready.done():
             self._ready.set_result(None)
 
-    def _reply(self, header: Any, frame: bytes, offset: int) -> None:
-        if not self._waiting or self._waiting[0][0] != header.xid:
-            self._end(State.LOST, f"a reply to {header.xid}, which was not asked")
+    def _reply(self, xid: int, zxid: int, err: int, frame: bytes) -> None:
+        if not self._waiting or self._waiting[0][0] != xid:
+            self._end(State.LOST, f"a reply to request {xid}, which was not next")
             return
         _, record, future = self._waiting.popleft()
-        if header.zxid > 0:
-            self.last_zxid = header.zxid
-        if future.done():  # given up on by its deadline
-            return
-        if header.err:
-            future.set_exception(outcomes.outcome_of(header.err, type(record).__name__))
-        else:
-            future.set_result(Answered(record.deserialize(frame, offset), header.zxid))
+        if zxid > 0:
+            self.last_zxid = zxid
+        if not future.done():  # else its caller has given up on it
+            if err:
+                future.set_exception(outcomes.outcome_of(err, type(record).__name__))
+            else:
+                future.set_result(Answered(record.deserialize(frame, _REPLY.size), zxid))
+        if err == outcomes.EXPIRED:
+            self._end(State.EXPIRED, "the session has expired")
+        elif err == outcomes.MOVED:
+            self._end(State.LOST, "the session lives on another server by now")
 
     def _schedule_ping(self) -> None:
-        interval_s = self.session.timeout_ms / 3000
-        self._pinger = asyncio.get_running_loop().call_later(interval_s, self._ping)
+        self._pinger = self._loop.call_later(self.session.timeout_ms / 1000 / _PINGS, self._ping)
 
     def _ping(self) -> None:
-        if self.state is State.LIVE:
-            self._write(_HEADER.pack(_PING_XID, PingInstance.type))
-            self._schedule_ping()
+        if self.state is not State.LIVE:
+            return
+        silent_s = self._loop.time() - self._heard_at
+        if silent_s > self.session.timeout_ms / 1000 * _SILENCE:
+            self._end(State.LOST, f"the server has said nothing for {silent_s:.1f} s")
+            return
+        self._write(_HEADER.pack(_PING_XID, PingInstance.type))
+        self._schedule_ping()
 
     def _end(self, state: State, why: str) -> None:
         if self.state in {State.LOST, State.EXPIRED, State.CLOSED}:
@@ -190,6 +225,9 @@ class Link(asyncio.Protocol):
             _, record, future = self._waiting.popleft()
             if not future.done():
                 future.set_exception(outcomes.lost(type(record).__name__, why))
+                # Of requests sent together only the first is awaited when it fails.
+                future.exception()
+        self.notices.put_nowait(None)
         if self._transport is not None:
             self._transport.close()
 

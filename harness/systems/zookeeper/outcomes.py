@@ -1,7 +1,8 @@
 """What each error of ZooKeeper or its transport means for the operation: data, with one test a row on a real server.
 
 Error codes are KeeperException's. Those that a server answers were decided when the request reached its place in the
-order, so the request certainly changed nothing. Everything that ends without an answer is open.
+order (PrepRequestProcessor), or before it was given one, so the request certainly changed nothing. Everything that
+ends without an answer is open. The tests are in tests/cluster/zookeeper/test_zookeeper_outcomes.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import msgspec
 from harness.outcome import Refused, Unknown
 
 Meaning = Literal["fail", "info"]
+EXPIRED: Final = -112
+MOVED: Final = -118
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -31,11 +34,16 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(-111, "fail", "not-empty", "the node had children"),
     Row(-108, "fail", "no-children", "ephemeral nodes have no children"),
     Row(-102, "fail", "denied", "refused by the access list"),
-    Row(-112, "fail", "session-expired", "the session had ended before the request was ordered"),
-    Row(-118, "fail", "session-moved", "the session lives on another server by now; the request was dropped"),
+    Row(EXPIRED, "fail", "session-expired", "the session had ended before the request was ordered"),
+    Row(
+        MOVED, "fail", "session-moved", "the session lives on another server by now; the request was dropped"
+    ),
     Row(-119, "fail", "read-only", "the server has no quorum and takes no writes"),
+    Row(-120, "fail", "ephemeral-on-local", "a local session makes no ephemeral nodes"),
+    Row(-121, "fail", "no-watch", "there is no such watch"),
     Row(-6, "fail", "unimplemented", "the release has no such request"),
     Row(-8, "fail", "invalid", "the request makes no sense"),
+    Row(-5, "fail", "invalid", "the server could not read the request"),
     Row(-2, "fail", "rolled-back", "another request of the same transaction failed"),
     Row(-125, "fail", "over-quota", "checked before anything is changed"),
     Row(-127, "fail", "throttled", "dropped before it was ordered"),
@@ -67,3 +75,8 @@ def lost(request: str, text: str) -> Unknown:
 def timeout(request: str) -> Unknown:
     """No reply in time; the request is still under way."""
     return Unknown("timeout", f"{request}: no reply in time, it may yet happen")
+
+
+def unread(request: str, text: str) -> Refused:
+    """Only reads had been sent when it ended: nothing of the operation can ever happen."""
+    return Refused("unread", f"{request}: {text}")

@@ -1,0 +1,139 @@
+"""Which ZooKeeper runs on which node: jars, configuration and Java."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from harness.cluster.node import Cluster, Node
+from harness.outcome import Broken
+from harness.systems.releases import resolve
+from harness.systems.system import SystemOptions
+from harness.systems.zookeeper.caller import PORT
+from harness.systems.zookeeper.settings import ZooKeeperSettings
+
+_FIND_S: Final = 30.0
+# 3.4 and 3.5 log by log4j, 3.6 and 3.7 by log4j or reload4j, 3.8 and later by logback.
+_LOG4J: Final = """\
+log4j.rootLogger=INFO, OUT
+log4j.appender.OUT=org.apache.log4j.ConsoleAppender
+log4j.appender.OUT.layout=org.apache.log4j.PatternLayout
+log4j.appender.OUT.layout.ConversionPattern=%d{ISO8601} [%t] %-5p %c{1} - %m%n
+"""
+_LOGBACK: Final = """\
+<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{ISO8601} [%t] %-5p %c{1} - %m%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="OUT"/></root>
+</configuration>
+"""
+_IN_IMAGE: Final = "find / -xdev -name 'zookeeper-[0-9]*.jar' 2>/dev/null | head -n 1"
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """The server on a node: the folder of its jars there, and where they came from, for people."""
+
+    jars: str
+    title: str
+
+
+async def install(
+    cluster: Cluster, options: SystemOptions, settings: ZooKeeperSettings
+) -> dict[str, Installed]:
+    """Put jars and a configuration on every node; several releases (`3.8.6,3.9.4`) go round the nodes.
+
+    Raises `Broken` with the other ways.
+    """
+    nodes = cluster.nodes
+    await asyncio.gather(*(_configure(cluster, node, settings) for node in nodes))
+    if options.image is not None and settings.jars is None:
+        found = await asyncio.gather(*(_in_image(node, options.image) for node in nodes))
+        return dict(zip((node.name for node in nodes), found, strict=True))
+    if settings.jars is not None:
+        sources = [(Path(settings.jars), f"own (your own {settings.jars})")]
+    else:
+        wanted = options.release.split(",") if options.release else [None]
+        sources = [await asyncio.to_thread(_resolved, release) for release in wanted]
+    pairs = [(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes)]
+    placed = await asyncio.gather(*(_place(node, *source) for node, source in pairs))
+    return dict(zip((node.name for node in nodes), placed, strict=True))
+
+
+async def install_release(node: Node, release: str) -> Installed:
+    """Put another release on one node, beside what runs there."""
+    return await _place(node, *await asyncio.to_thread(_resolved, release))
+
+
+async def java_of(node: Node) -> str:
+    """The path of the node's Java; raises `Broken` where it has none."""
+    found = await node.run(["sh", "-c", 'command -v java || ls "$JAVA_HOME/bin/java"'], check=False)
+    if found.code != 0 or not found.stdout.strip():
+        raise Broken(
+            "no-java", "the nodes have no java: take an image with a JRE, or install one for --cluster local"
+        )
+    return found.stdout.split()[0]
+
+
+def _resolved(release: str | None) -> tuple[Path, str]:
+    server = resolve("zookeeper", release.strip() if release else None)
+    return server.jars, server.title
+
+
+async def _place(node: Node, source: Path, title: str) -> Installed:
+    jars = await asyncio.to_thread(lambda: sorted(source.expanduser().glob("*.jar")))
+    if not jars:
+        raise Broken("no-binary", f"{source} holds no jars")
+    target = f"{node.directory}/jars-{title.split(maxsplit=1)[0]}"
+    await asyncio.gather(*(node.put(jar, f"{target}/{jar.name}") for jar in jars))
+    return Installed(target, title)
+
+
+async def _in_image(node: Node, image: str) -> Installed:
+    """Find the server's jar in the node's image; those it needs lie beside it. The entry point is not used."""
+    done = await node.run(["sh", "-c", _IN_IMAGE], timeout_s=_FIND_S, check=False)
+    jar = done.stdout.strip()
+    if not jar:
+        raise Broken("no-server", f"the image {image} has no zookeeper-*.jar")
+    folder, _, name = jar.rpartition("/")
+    release = name.removeprefix("zookeeper-").removesuffix(".jar")
+    return Installed(folder, f"{release} (found in the image {image} in {folder})")
+
+
+async def _configure(cluster: Cluster, node: Node, settings: ZooKeeperSettings) -> None:
+    number = [other.name for other in cluster.nodes].index(node.name) + 1
+    files: Mapping[str, str] = {
+        "conf/zoo.cfg": configuration(cluster.nodes, node, settings),
+        "conf/log4j.properties": _LOG4J,
+        "conf/logback.xml": _LOGBACK,
+        "data/myid": f"{number}\n",
+    }
+    for name, text in files.items():
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(text)
+            file.flush()
+            await node.put(Path(file.name), f"{node.directory}/{name}")
+
+
+def configuration(nodes: Sequence[Node], node: Node, settings: ZooKeeperSettings) -> str:
+    """The zoo.cfg of one node; a cluster of one is standalone."""
+    lines = [
+        f"tickTime={settings.tick_ms}",
+        f"initLimit={settings.init_limit}",
+        f"syncLimit={settings.sync_limit}",
+        f"dataDir={node.directory}/data",
+        f"clientPort={PORT}",
+        f"clientPortAddress={node.address}",
+        "maxClientCnxns=0",
+        "maxSessionTimeout=60000",
+        "4lw.commands.whitelist=*",
+        "admin.enableServer=false",
+    ]
+    if len(nodes) > 1:
+        lines += [f"server.{number}={other.address}:2888:3888" for number, other in enumerate(nodes, start=1)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,76 @@
+"""What `--set` means to ZooKeeper: every name with its meaning, and the typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, cast
+
+import msgspec
+
+from harness.duration import parse_duration
+from harness.systems.zookeeper.caller import ClientOptions, Reads
+from harness.test import UsageError
+
+SETTINGS: Final[dict[str, str]] = {
+    "reads": "sync (each read comes after a sync) or plain (what the server asked has) [sync]",
+    "tick": "tickTime, the unit of the servers' timeouts [500ms]",
+    "sync_limit": "ticks after which a follower or leader that is not heard is given up [4]",
+    "init_limit": "ticks that a follower may take to come up to date [20]",
+    "session": "time to live of sessions; the servers take from 2 ticks to 1m [15s]",
+    "snap_count": "transactions between two snapshots [ZooKeeper's own]",
+    "heap": "the servers' -Xmx [256m]",
+    "jars": "folder with the jars of a ZooKeeper of your own on this host",
+}
+_SESSION_MOST_MS: Final = 60_000
+
+
+class ZooKeeperSettings(msgspec.Struct, frozen=True):
+    """Settings with their types; None leaves the server's own default."""
+
+    client: ClientOptions = ClientOptions()
+    tick_ms: int = 500
+    sync_limit: int = 4
+    init_limit: int = 20
+    snap_count: int | None = None
+    heap: str = "256m"
+    jars: str | None = None
+
+
+def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
+    """Take what is ZooKeeper's out of the settings of a run; raises `UsageError` for what makes no sense."""
+    reads = given.get("reads", "sync")
+    if reads not in {"sync", "plain"}:
+        raise UsageError(f"reads={reads}: zookeeper knows sync and plain")
+    tick_ms = _milliseconds(given, "tick", 500)
+    session_ms = _milliseconds(given, "session", 15_000)
+    if not 2 * tick_ms <= session_ms <= _SESSION_MOST_MS:
+        raise UsageError(f"session={session_ms}ms: give 2 ticks ({2 * tick_ms}ms) to {_SESSION_MOST_MS}ms")
+    return ZooKeeperSettings(
+        client=ClientOptions(reads=cast("Reads", reads), session_ms=session_ms),
+        tick_ms=tick_ms,
+        sync_limit=_count(given, "sync_limit") or 4,
+        init_limit=_count(given, "init_limit") or 20,
+        snap_count=_count(given, "snap_count"),
+        heap=given.get("heap", "256m"),
+        jars=given.get("jars"),
+    )
+
+
+def _milliseconds(given: Mapping[str, str], name: str, default: int) -> int:
+    if name not in given:
+        return default
+    try:
+        value = round(parse_duration(given[name]) * 1000)
+    except ValueError as error:
+        raise UsageError(f"{name}={given[name]}: {error}") from error
+    if value < 1:
+        raise UsageError(f"{name}={given[name]}: give 1ms at least")
+    return value
+
+
+def _count(given: Mapping[str, str], name: str) -> int | None:
+    if name not in given:
+        return None
+    if not given[name].isdecimal() or int(given[name]) == 0:
+        raise UsageError(f"{name}={given[name]}: give a whole number above zero")
+    return int(given[name])
