@@ -142,8 +142,9 @@ def test_the_correct_system_passes(block):
         seed = block * 20 + number
         name = WORKLOADS[number - 13] if number > 13 else "register"
         events, results = run(name, seed, faults=ALL, seconds=2.4)
-        # An unanswered dequeue may have taken anything, which can be too much to search through.
-        allowed = {Verdict.VALID, Verdict.UNKNOWN} if name == "queue" else {Verdict.VALID}
+        # An unanswered dequeue may have taken anything, which can be too much to search through, and an unanswered
+        # write of rw that nobody read may have no place in an order.
+        allowed = {Verdict.VALID, Verdict.UNKNOWN} if name in {"queue", "rw"} else {Verdict.VALID}
         assert {result.verdict for result in results} <= allowed, f"{name} {seed}: {explain(results)}"
         done = sum(event.type == "ok" for event in events)
         assert done > (15 if name == "lock" else 40), f"{name} {seed}: only {done} operations succeeded"
