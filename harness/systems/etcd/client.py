@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from harness.systems.etcd.elections import ElectionsOfEtcd
+from harness.systems.etcd.keys import KeysOfEtcd
 from harness.systems.etcd.locks import LocksOfEtcd
 from harness.systems.etcd.registers import RegistersOfEtcd
 from harness.systems.etcd.structures import CountersOfEtcd, QueuesOfEtcd, SetsOfEtcd
@@ -10,6 +12,14 @@ from harness.systems.etcd.watches import WatchesOfEtcd
 
 
 class EtcdClient(
-    RegistersOfEtcd, TransactionsOfEtcd, SetsOfEtcd, QueuesOfEtcd, CountersOfEtcd, LocksOfEtcd, WatchesOfEtcd
+    RegistersOfEtcd,
+    TransactionsOfEtcd,
+    SetsOfEtcd,
+    QueuesOfEtcd,
+    CountersOfEtcd,
+    LocksOfEtcd,
+    ElectionsOfEtcd,
+    WatchesOfEtcd,
+    KeysOfEtcd,
 ):
     """One logical client of etcd with all its capabilities (see `Caller` for what it promises)."""

@@ -7,6 +7,8 @@ the create revision of the lock's key, which grows with every holder.
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.outcome import Refused, Reply, Unknown
 from harness.systems.etcd.caller import encode, path
 from harness.systems.etcd.leases import Lease, LeasesOfEtcd
@@ -16,8 +18,8 @@ from harness.systems.etcd.protocol import pb
 class LocksOfEtcd(LeasesOfEtcd):
     """Acquire does not wait with `lock=key`; with the service it waits in etcd's queue until the deadline."""
 
-    def __init__(self, *args: object, **more: object) -> None:
-        super().__init__(*args, **more)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._held: dict[str, tuple[bytes, int]] = {}
 
     async def acquire(self, key: str) -> Reply:

@@ -76,6 +76,12 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("UNIMPLEMENTED", "", "fail", "unimplemented", "the release has no such method"),
     Row("PERMISSION_DENIED", "", "fail", "denied", "checked before the proposal"),
     Row("UNAUTHENTICATED", "", "fail", "unauthenticated", "checked before the proposal"),
+    # The lock and election services pass on what their inner client said, untranslated.
+    Row(
+        "UNKNOWN", "requested lease not found", "fail", "lease-not-found", "the inner transaction was refused"
+    ),
+    Row("UNKNOWN", "election: no leader", "fail", "nobody-elected", "a read found no candidate"),
+    Row("UNKNOWN", "election: not leader", "fail", "not-elected", "the inner compare was refused"),
     # The server does not translate this one on its way out, whatever its table of errors says.
     Row(
         "UNKNOWN", "etcdserver: too many requests", "fail", "too-many-requests", "checked before the proposal"

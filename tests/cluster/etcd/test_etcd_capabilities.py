@@ -12,6 +12,7 @@ from harness import capabilities
 from harness.outcome import Refused, Unknown
 from harness.systems.etcd import Etcd
 from harness.systems.etcd.client import EtcdClient
+from harness.systems.etcd.protocol import pb
 from harness.systems.system import SystemOptions
 
 
@@ -309,3 +310,92 @@ class TestLocks:
         run(client.revoke(lease))
         assert refused(run, client.renew(lease)).code == "lease-not-found"
         assert run(client.time_to_live(lease)).value["ttl"] == -1
+
+
+class TestElections:
+    def test_one_leader_until_it_resigns(self, run, clients):
+        one, two = clients(0), clients(1)
+
+        async def body():
+            with pytest.raises(Refused) as caught:
+                await one.leader("e1")
+            assert caught.value.code == "nobody-elected"
+            first = await one.campaign("e1", "one")
+            waiting = asyncio.create_task(two.campaign("e1", "two"))
+            assert (await two.leader("e1")).value == ["one", first.value]
+            await one.proclaim("e1", "still one")
+            assert (await one.leader("e1")).value == ["still one", first.value]
+            assert not waiting.done()
+            await one.resign("e1")
+            second = await waiting
+            assert second.value > first.value
+            assert (await one.leader("e1")).value == ["two", second.value]
+
+        run(body())
+
+    def test_a_leader_without_its_lease_can_proclaim_nothing(self, run, clients):
+        one, two = clients(0), clients(1)
+
+        async def body():
+            first = await one.campaign("e2", "one")
+            await two.revoke(int(first.session, 16))
+            with pytest.raises(Refused) as caught:
+                await one.proclaim("e2", "really")
+            assert caught.value.code == "not-elected"
+            with pytest.raises(Refused) as caught:
+                await one.campaign("e2", "again")
+            assert caught.value.code == "lease-not-found"
+            assert (await one.campaign("e2", "again")).session != first.session
+
+        run(body())
+
+
+class TestKeys:
+    def test_ranges_revisions_and_limits(self, run, clients):
+        client = clients()
+
+        async def body():
+            first = await client.put("/keys/a", b"1")
+            await client.put("/keys/b", b"2")
+            await client.put("/keys/a", b"3")
+            now = (await client.range("/keys/", prefix=True)).value
+            assert [(entry.key, entry.value, entry.version) for entry in now["entries"]] == [
+                ("/keys/a", b"3", 2),
+                ("/keys/b", b"2", 1),
+            ]
+            past = (await client.range("/keys/", prefix=True, revision=first.version)).value
+            assert [(entry.key, entry.value) for entry in past["entries"]] == [("/keys/a", b"1")]
+            cut = (await client.range("/keys/", prefix=True, limit=1, keys_only=True)).value
+            assert (len(cut["entries"]), cut["count"], cut["more"]) == (1, 2, True)
+            await client.compact(first.version + 1)
+            with pytest.raises(Refused) as caught:
+                await client.range("/keys/a", revision=first.version)
+            assert caught.value.code == "compacted"
+            assert (await client.delete("/keys/", prefix=True)).value == 2
+
+        run(body())
+
+    def test_a_transaction_of_ones_own(self, run, clients):
+        client = clients()
+
+        async def body():
+            absent = pb.Compare(key=b"/keys/t", target=pb.Compare.VERSION, result=pb.Compare.EQUAL, version=0)
+            put, look = pb.PutRequest(key=b"/keys/t", value=b"1"), pb.RangeRequest(key=b"/keys/t")
+            first = await client.txn([absent], [put], [look])
+            second = await client.txn([absent], [put], [look])
+            assert first.value["succeeded"]
+            assert not second.value["succeeded"]
+            assert second.value["responses"][0].kvs[0].mod_revision == first.version
+
+        run(body())
+
+    def test_keys_go_with_their_lease(self, run, clients):
+        client = clients()
+
+        async def body():
+            lease = (await client.grant(60)).value
+            await client.put("/keys/l", b"1", lease=lease)
+            await client.revoke(lease)
+            assert (await client.range("/keys/l")).value["count"] == 0
+
+        run(body())

@@ -298,7 +298,9 @@ def test_every_row_of_the_table_has_a_test_here_or_says_where():
         *("no-leader", "leader-changed", "reply-too-large", "unimplemented", "no-space"),
     }
     elsewhere = {
-        "learner": "test_etcd_members.py",
+        "learner": "test_etcd_operators.py",
+        "nobody-elected": "test_etcd_capabilities.py",
+        "not-elected": "test_etcd_capabilities.py",
         "too-many-requests": "test_etcd_busy.py",
         "cancelled": "tests/unit/etcd: only this client cancels, and then nobody waits for the outcome",
         "server-stopped": "tests/unit/etcd: a window of microseconds while a server ends",

@@ -17,6 +17,7 @@ from harness.outcome import Broken
 from harness.systems import releases
 from harness.systems.releases import cache, tools
 from harness.systems.releases.catalogue import SYSTEMS, Catalogue
+from harness.systems.releases.maven import _binding
 from harness.systems.releases.resolve import list_releases, resolve, resolve_async
 from harness.systems.releases.way import numbers
 
@@ -237,3 +238,20 @@ def test_every_catalogued_default_can_come_some_way():
         for release in catalogue.defaults:
             assert any(way.takes(release) for way in catalogue.ways)
     assert releases.SYSTEMS is SYSTEMS
+
+
+class TestZookeepersLogger:
+    """Without a logger the server writes no log at all; with two of them it is a matter of luck."""
+
+    def test_is_added_by_the_generation_of_slf4j(self):
+        assert (
+            _binding(["slf4j-api-2.0.13.jar", "zookeeper-3.9.4.jar"])
+            == "ch.qos.logback:logback-classic:1.3.15"
+        )
+        assert _binding(["slf4j-api-1.7.36.jar"]) == "ch.qos.logback:logback-classic:1.2.13"
+
+    @pytest.mark.parametrize(
+        "jar", ["slf4j-log4j12-1.7.25.jar", "slf4j-reload4j-1.7.36.jar", "logback-classic-1.2.3.jar"]
+    )
+    def test_is_left_alone_where_there_is_one(self, jar):
+        assert _binding(["slf4j-api-1.7.36.jar", jar]) is None
