@@ -1,8 +1,9 @@
 """Are transactions isolated as promised? Dependency cycles in list-append and register transactions.
 
 The native core reads version orders off what transactions saw, builds the graph of dependencies, real time and
-processes, and looks for cycles (Kingsbury and Alvaro, "Elle", VLDB 2021; Adya, "Weak consistency", 1999). Where there is
-none, it runs the transactions one after the other in the graph's order: that every read comes out right is the proof.
+processes, and looks for cycles (Kingsbury and Alvaro, "Elle", VLDB 2021; Adya, "Weak consistency", 1999). Where there
+is none, it runs the transactions one after the other in the graph's order: that every read comes out right is the
+proof.
 
 Sees: dirty, lost, stale and skewed reads and writes across keys. Cannot see: predicates, and the order of writes that
 nobody ever read.
@@ -31,7 +32,9 @@ class Transactions:
 
     name = "transactions"
 
-    def __init__(self, model: Literal["append", "rw"] = "append", expect: str = "strict-serializable") -> None:
+    def __init__(
+        self, model: Literal["append", "rw"] = "append", expect: str = "strict-serializable"
+    ) -> None:
         if model not in MODELS:
             msg = f'no transactions are called "{model}" (known: {", ".join(MODELS)})'
             raise ValueError(msg)
@@ -58,7 +61,9 @@ class Transactions:
             model=self.model,
             reason=_reason(answer, self.expect),
             operations=int(answer.get("operations", 0)),
-            anomalies=[_anomaly(one, example) for one in found if one["violates"] for example in one["examples"]],
+            anomalies=[
+                _anomaly(one, example) for one in found if one["violates"] for example in one["examples"]
+            ],
             time_s=wall_s,
             cpu_s=cpu_s,
             memory_mb=memory_mb,
@@ -74,7 +79,9 @@ class Transactions:
         order: list[int] | None = answer.get("witness")
         return order
 
-    def _ask(self, history: History, limits: Limits, *, witness: bool) -> tuple[Mapping[str, Any], float, float]:
+    def _ask(
+        self, history: History, limits: Limits, *, witness: bool
+    ) -> tuple[Mapping[str, Any], float, float]:
         start, cpu = time.monotonic(), time.process_time()
         request = {
             "engine": "transactions",

@@ -13,7 +13,11 @@ from harness.history.event import Operation, Type
 
 
 def replay(
-    history: History, order: Sequence[int], model: Literal["append", "rw"] = "append", *, real_time: bool = True
+    history: History,
+    order: Sequence[int],
+    model: Literal["append", "rw"] = "append",
+    *,
+    real_time: bool = True,
 ) -> str | None:
     """Return what is wrong with this order of invocation indexes as the history's explanation, or None.
 

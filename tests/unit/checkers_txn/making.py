@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
 
 def plan(rng: random.Random, model: str, count: int, keys: int) -> list[list[list[Any]]]:
-    fresh = iter(range(1, 1000))
+    fresh = itertools.count(1)
     write = "append" if model == "append" else "w"
     plans = []
     for _ in range(count):
@@ -30,41 +31,63 @@ def execute(op: list[Any], state: dict[Any, Any]) -> list[Any]:
     return [name, key, value]
 
 
-def history(rng: random.Random, model: str, count: int = 4, keys: int = 2, mode: str | None = None) -> list[dict[str, Any]]:
-    """Events of some clients on a store that is serial, takes snapshots, or lets everything through."""
+def history(
+    rng: random.Random,
+    model: str,
+    count: int = 4,
+    keys: int = 2,
+    mode: str | None = None,
+    clients: int | None = None,
+) -> list[dict[str, Any]]:
+    """Events of some clients on a store that is serial, takes snapshots, or lets everything through.
+
+    In the modes but `honest`, `careful` (snapshot isolation) and `reckless` some outcomes are unknown or wrongly failed, and some reads are spoiled.
+    """
     mode = mode or rng.choice(["serial", "snapshot", "loose", "stale"])
     plans = plan(rng, model, count, keys)
     events: list[dict[str, Any]] = []
     state: dict[Any, Any] = {}
     past = [{}]
-    clients = rng.randrange(1, 4)
+    clients = clients or rng.randrange(1, 4)
     running: dict[int, dict[str, Any]] = {}
     time, process_of = 0, {client: client for client in range(clients)}
     while plans or running:
-        time += rng.choice([0, 1, 1, 2]) if mode != "timeless" else 1
+        time += rng.choice([0, 1, 1, 2])
         client = rng.randrange(clients)
         if client not in running:
             if plans:
                 ops = plans.pop()
                 running[client] = {"todo": list(ops), "done": [], "snapshot": None}
-                events.append({"time": time, "process": process_of[client], "type": "invoke", "f": "txn", "value": ops})
+                events.append(ending(time, process_of[client], "invoke", ops))
             continue
         txn = running[client]
         step(rng, mode, txn, state, past)
         if not txn["todo"]:
-            if mode == "snapshot" and txn["snapshot"] is not None:
-                for name, key, _ in txn["done"]:
-                    if name != "r":
-                        state[key] = txn["snapshot"][key]
+            if mode in {"snapshot", "careful"}:
+                commit(mode, txn, state)
             past.append(dict(state))
             del running[client]
-            finish(rng, events, time, client, process_of, txn["done"])
+            if mode in {"careful", "honest", "reckless"}:
+                kind = "fail" if txn["done"] is None else "ok"
+                events.append(ending(time, process_of[client], kind, txn["done"]))
+            else:
+                finish(rng, events, time, client, process_of, txn["done"])
     return numbered(events)
+
+
+def commit(mode, txn, state) -> None:
+    """Write what a transaction did to its snapshot; a careful store refuses if another wrote the same since."""
+    written = {key for name, key, _ in txn["done"] if name != "r"}
+    if mode == "careful" and any(state.get(key) != txn["before"].get(key) for key in written):
+        txn["done"] = None
+        return
+    for key in written:
+        state[key] = txn["snapshot"][key]
 
 
 def step(rng, mode, txn, state, past) -> None:
     """Do a micro-operation, or in an honest store all of them at once."""
-    if mode == "serial":
+    if mode in {"serial", "honest"}:
         txn["done"] = [execute(op, state) for op in txn["todo"]]
         txn["todo"] = []
         return
@@ -73,9 +96,9 @@ def step(rng, mode, txn, state, past) -> None:
         txn["done"] = [execute(op, old) for op in txn["todo"]]
         txn["todo"] = []
         return
-    if mode == "snapshot":
+    if mode in {"snapshot", "careful"}:
         if txn["snapshot"] is None:
-            txn["snapshot"] = dict(state)
+            txn["snapshot"], txn["before"] = dict(state), dict(state)
         txn["done"].append(execute(txn["todo"].pop(0), txn["snapshot"]))
         return
     txn["done"].append(execute(txn["todo"].pop(0), state))
@@ -85,7 +108,7 @@ def finish(rng, events, time, client, process_of, done) -> None:
     chance = rng.random()
     if chance < 0.1:
         if chance < 0.05:
-            events.append({"time": time, "process": process_of[client], "type": "info", "f": "txn", "value": None})
+            events.append(ending(time, process_of[client], "info", None))
         process_of[client] += 10
         return
     kind = "fail" if chance < 0.15 else "ok"
@@ -95,7 +118,11 @@ def finish(rng, events, time, client, process_of, done) -> None:
         if reads:
             spoiled = rng.choice(reads)
             spoiled[2] = spoiled[2][:-1] if isinstance(spoiled[2], list) else None
-    events.append({"time": time, "process": process_of[client], "type": kind, "f": "txn", "value": value})
+    events.append(ending(time, process_of[client], kind, value))
+
+
+def ending(time, process, kind, value) -> dict[str, Any]:
+    return {"time": time, "process": process, "type": kind, "f": "txn", "value": value}
 
 
 def numbered(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

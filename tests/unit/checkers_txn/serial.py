@@ -83,7 +83,12 @@ def _snapshots(txns: list[Txn], model: str) -> bool:
     count = len(txns)
     writes = [{key for name, key, _ in txn.ops if name != "r"} for txn in txns]
 
-    def go(started: dict[int, dict[Any, Any]], since: dict[int, set[Any]], done: frozenset[int], state: dict[Any, Any]):
+    def go(
+        started: dict[int, dict[Any, Any]],
+        since: dict[int, set[Any]],
+        done: frozenset[int],
+        state: dict[Any, Any],
+    ):
         if len(done) == count:
             return True
         for at, txn in enumerate(txns):

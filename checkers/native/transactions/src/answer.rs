@@ -12,8 +12,8 @@ pub(crate) struct Judgement {
     pub reason: String,
     pub ruled_out: models::Set,
     pub proved: bool,
-    /// Transactions in an order that explains all reads; empty unless asked for.
-    pub witness: Vec<u32>,
+    /// Transactions in an order that explains all reads; None unless asked for and proved.
+    pub witness: Option<Vec<u32>>,
     pub stats: Vec<(&'static str, Value)>,
 }
 
@@ -36,9 +36,9 @@ pub(crate) fn write(
         ("anomalies", anomalies.into()),
         ("stats", Value::object(judgement.stats.iter().cloned())),
     ];
-    if !judgement.witness.is_empty() {
+    if let Some(witness) = &judgement.witness {
         let index = |&txn: &u32| columns.index[txns.list[txn as usize].invoke as usize].into();
-        fields.push(("witness", judgement.witness.iter().map(index).collect::<Vec<Value>>().into()));
+        fields.push(("witness", witness.iter().map(index).collect::<Vec<Value>>().into()));
     }
     Value::object(fields)
 }

@@ -14,6 +14,14 @@ pub(crate) struct Teller<'a> {
 
 /// What a class of cycles means, without its suffix.
 fn meaning(class: &str) -> &'static str {
+    match class {
+        "G-single-process" => return "a process missed the effect of what it had done itself (a stale read)",
+        "G-single-realtime" => {
+            return "a transaction missed what had certainly happened before it (a stale read)"
+        }
+        "G0-process" | "G0-realtime" => return "writes took effect in another order than they were done in",
+        _ => {}
+    }
     let base = class.trim_end_matches("-process").trim_end_matches("-realtime");
     match base {
         "G0" => "writes of several transactions are interleaved, each before the other",
@@ -93,7 +101,10 @@ impl Teller<'_> {
         let mop = txns.mops[edge.why as usize];
         let (key, value) = (txns.key_json(mop.key), txns.json(mop.value));
         let Some(versions) = self.versions else {
-            return format!("{to} wrote {value} to key {key} after what {from} had written");
+            return format!(
+                "{from} wrote to key {key} too, and cannot have come after {to} wrote {value}, for that was still read \
+                 later than {from}"
+            );
         };
         let trunk = &txns.trunks[mop.key as usize];
         let place = versions.place[edge.why as usize];

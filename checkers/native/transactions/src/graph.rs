@@ -129,13 +129,12 @@ impl Graph {
         Graph { starts, arcs }
     }
 
-    /// The same nodes with only the arcs of kinds in `mask`.
-    pub fn part(&self, mask: u8) -> Graph {
+    /// All edges of kinds in `mask`.
+    pub fn edges(&self, mask: u8) -> Vec<Edge> {
         let arcs = |from| {
             self.arcs(from).iter().map(move |arc| Edge { from, to: arc.to, why: arc.why, kind: arc.kind })
         };
-        let edges: Vec<Edge> = (0..self.nodes()).flat_map(arcs).collect();
-        Graph::of(&edges, self.nodes(), mask)
+        (0..self.nodes()).flat_map(arcs).filter(|edge| edge.kind & mask != 0).collect()
     }
 
     pub fn nodes(&self) -> u32 {
@@ -155,14 +154,20 @@ impl Graph {
         self.starts[node as usize]
     }
 
+    /// How many arcs lead to each node.
+    pub fn incoming(&self) -> Vec<u32> {
+        let mut incoming = vec![0u32; self.nodes() as usize];
+        for arc in &self.arcs {
+            incoming[arc.to as usize] += 1;
+        }
+        incoming
+    }
+
     /// An order in which no edge points back, smaller numbers first where the edges leave a choice among those that
     /// became free together; None if there is a cycle (Kahn, "Topological sorting of large networks", 1962).
     pub fn order(&self) -> Option<Vec<u32>> {
         let nodes = self.nodes();
-        let mut open = vec![0u32; nodes as usize];
-        for arc in &self.arcs {
-            open[arc.to as usize] += 1;
-        }
+        let mut open = self.incoming();
         let mut order: Vec<u32> = (0..nodes).filter(|&node| open[node as usize] == 0).collect();
         let mut at = 0;
         while at < order.len() {

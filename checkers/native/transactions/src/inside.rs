@@ -216,9 +216,10 @@ impl Follower<'_, '_> {
         let list = &txns.trunks[key as usize][..base as usize];
         self.findings.add("lost-update", || Example {
             sentence: format!(
-                "{} all read key {} as {} and then appended to it: whichever came second overwrote an update that it \
+                "{} {} read key {} as {} and then appended to it: whichever came second overwrote an update that it \
                  had not seen",
                 calls.join(" and "),
+            if calls.len() == 2 { "both" } else { "all" },
                 txns.key_json(key),
                 tail(txns, list)
             ),

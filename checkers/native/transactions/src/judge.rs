@@ -2,12 +2,14 @@
 
 use crate::answer::{write, Judgement};
 use crate::append::Versions;
-use crate::cycles::{length, parts, shortest, Part, CLASSES};
+use crate::cycles::{any_shortest, length, parts, shortest, Part, CLASSES};
 use crate::explain::Teller;
-use crate::findings::{Finding, Findings};
+use crate::findings::{Example, Finding, Findings};
 use crate::graph::{kind, Edge, Edges, Graph};
 use crate::limits::{Halt, Limits};
 use crate::register::Registers;
+use crate::replay::Mismatch;
+use crate::settle::{Settled, Settling};
 use crate::txns::{Model, Txns};
 use crate::{inside, models, replay, time, Request};
 use columns::json::Value;
@@ -42,29 +44,25 @@ pub(crate) fn judge(columns: &Columns, request: &Request, limits: &Limits<'_>) -
         reason: String::new(),
         ruled_out: 0,
         proved: false,
-        witness: Vec::new(),
+        witness: None,
         stats: Vec::new(),
     };
     let graph = Graph::of(&edges.list, edges.nodes, u8::MAX);
     judgement.stats.push(("edges", edges.list.len().into()));
     edges.list = Vec::new();
     limits.check()?;
-    let mut order = graph.order();
-    let mut level = REAL_TIME;
+    let order = graph.order();
     if order.is_none() {
         let unfinished = search(&graph, &txns, &seen, &mut findings, limits, &mut judgement)?;
         if unfinished {
             judgement.stats.push(("search_cut_short", true.into()));
         }
-        // The order that proves the expected model, if that asks for less than the whole graph.
-        (order, level) = weaker_order(&graph, request.expect);
     }
+    let proof = prove(&txns, &seen, &graph, order, &mut findings, limits)?;
     for finding in &findings.list {
         judgement.ruled_out |= models::ruled_out(&finding.name);
     }
-    let order: Option<Vec<u32>> =
-        order.map(|order| order.into_iter().filter(|&node| (node as usize) < txns.list.len()).collect());
-    conclude(&txns, &seen, &findings, request, order, level, &mut judgement);
+    conclude(&txns, &findings, request, proof, &mut judgement);
     let committed = txns.list.iter().filter(|txn| txn.committed).count();
     judgement.stats.push(("committed", committed.into()));
     judgement.stats.push(("keys", txns.keys.len().into()));
@@ -90,7 +88,7 @@ fn depend(
     limits: &Limits<'_>,
 ) -> Result<Seen, Halt> {
     if txns.model == Model::Register {
-        let mut registers = Registers::of(txns, findings, limits)?;
+        let registers = Registers::of(txns, findings, limits)?;
         registers.depend(txns, edges, findings, limits)?;
         return Ok(Seen::Register(registers));
     }
@@ -100,12 +98,103 @@ fn depend(
     Ok(Seen::Append(versions))
 }
 
-/// An order by as much of the graph as the expected model cares about, and which part that was.
-fn weaker_order(graph: &Graph, expect: models::Set) -> (Option<Vec<u32>>, u8) {
-    let masks = [("strict-serializable", REAL_TIME), ("strong-session-serializable", SESSION)];
-    let asked =
-        masks.iter().find(|(name, _)| models::named(name) == Some(expect)).map_or(DATA, |&(_, mask)| mask);
-    (graph.part(asked).order(), asked)
+/// The edges that an order must keep to prove the expected model.
+fn level_of(expect: models::Set) -> u8 {
+    let levels = [("strict-serializable", REAL_TIME), ("strong-session-serializable", SESSION)];
+    levels.iter().find(|(name, _)| models::named(name) == Some(expect)).map_or(DATA, |&(_, level)| level)
+}
+
+/// An order of transactions, and the edges that it keeps.
+struct Proof {
+    order: Vec<u32>,
+    level: u8,
+}
+
+/// An order that explains every read and keeps as much as can be kept; what forbids more becomes a finding.
+fn prove(
+    txns: &Txns,
+    seen: &Seen,
+    graph: &Graph,
+    whole: Option<Vec<u32>>,
+    findings: &mut Findings<'_>,
+    limits: &Limits<'_>,
+) -> Result<Option<Proof>, Halt> {
+    if !findings.list.iter().all(is_cycle) || !findings.doubts.is_empty() {
+        return Ok(None);
+    }
+    for level in [REAL_TIME, SESSION, DATA] {
+        let given = whole.clone().filter(|_| level == REAL_TIME);
+        let order = given.or_else(|| Graph::of(&graph.edges(level), graph.nodes(), u8::MAX).order());
+        let Some(order) = order else { continue };
+        let order = match seen {
+            Seen::Append(versions) => {
+                Some(order).filter(|order| replay::append(txns, versions, &committed(txns, order)))
+            }
+            Seen::Register(registers) => settle(txns, registers, graph, level, findings, limits)?,
+        };
+        if let Some(order) = order {
+            return Ok(Some(Proof { order, level }));
+        }
+    }
+    Ok(None)
+}
+
+/// Find places for writes that nobody read.
+fn settle(
+    txns: &Txns,
+    registers: &Registers,
+    graph: &Graph,
+    level: u8,
+    findings: &mut Findings<'_>,
+    limits: &Limits<'_>,
+) -> Result<Option<Vec<u32>>, Halt> {
+    let edges = graph.edges(level);
+    limits.memory(txns.bytes() + registers.bytes() + edges.capacity() * 64)?;
+    let settling = Settling { txns, registers, limits, nodes: graph.nodes(), edges };
+    match settling.settle()? {
+        Settled::Order(order) => return Ok(Some(order)),
+        Settled::Open => {}
+        Settled::Cycle(forced) => {
+            let mut edges = graph.edges(level);
+            edges.extend(forced);
+            let parts = parts(&Graph::of(&edges, graph.nodes(), u8::MAX), u8::MAX);
+            if let Some(cycle) = any_shortest(&parts, limits)? {
+                let name = nameless_at(level);
+                let example = Teller { txns, versions: None }.tell(name, &cycle, findings);
+                findings.add(name, || example);
+            }
+        }
+        Settled::Impossible(place) => impossible(txns, registers, &place, level, findings),
+    }
+    Ok(None)
+}
+
+fn nameless_at(level: u8) -> &'static str {
+    match level {
+        REAL_TIME => "cycle-realtime",
+        SESSION => "cycle-process",
+        _ => "cycle",
+    }
+}
+
+fn impossible(txns: &Txns, registers: &Registers, place: &Mismatch, level: u8, findings: &mut Findings<'_>) {
+    let reader = &registers.deals[place.deal as usize];
+    let saw = &txns.mops[reader.saw as usize];
+    let found = &txns.mops[place.found as usize];
+    let (call, first, other) =
+        (findings.call(txns, reader.txn), findings.call(txns, saw.txn), findings.call(txns, found.txn));
+    findings.add(nameless_at(level), || Example {
+        sentence: format!(
+            "no order of the transactions explains every read: {call} read {} of key {}, written by {first}, and {other} \
+             wrote {} there, which can have come neither before nor after, whatever the order of the others",
+            txns.json(saw.value),
+            txns.key_json(saw.key),
+            txns.json(found.value)
+        ),
+        key: Some(saw.key),
+        txns: vec![saw.txn, found.txn, reader.txn],
+        cycle: vec![],
+    });
 }
 
 /// Name the cycles: for each class the shortest.
@@ -175,21 +264,15 @@ fn is_long_fork(cycle: &[Edge]) -> bool {
     kinds == [kind::RW, kind::WR, kind::RW, kind::WR]
 }
 
+/// The verdict, from what was found and whether some order explains every read.
 fn conclude(
     txns: &Txns,
-    seen: &Seen,
     findings: &Findings<'_>,
     request: &Request,
-    order: Option<Vec<u32>>,
-    level: u8,
+    proof: Option<Proof>,
     judgement: &mut Judgement,
 ) {
-    let replayed = order.as_ref().map(|order| match seen {
-        Seen::Append(versions) => replay::append(txns, versions, &committed(txns, order)),
-        Seen::Register(registers) => replay::register(txns, registers, &committed(txns, order)),
-    });
-    judgement.proved =
-        matches!(replayed, Some(Ok(()))) && findings.list.iter().all(is_cycle) && findings.doubts.is_empty();
+    judgement.proved = proof.is_some();
     if judgement.ruled_out & request.expect != 0 {
         judgement.verdict = "invalid";
         return;
@@ -199,27 +282,24 @@ fn conclude(
         judgement.reason = doubt.clone();
         return;
     }
-    let serial = models::ruled_out("cycle") & request.expect != 0;
-    if serial && !judgement.proved {
-        judgement.verdict = "unknown";
-        judgement.reason =
-            "no anomaly was found, but the order of writes that nobody read remains open, and the one \
-                            tried does not explain every read"
-                .into();
-        return;
-    }
-    if judgement.proved {
-        judgement.reason = match level {
-            REAL_TIME => "one order explains every read and keeps real time".into(),
-            SESSION => "one order explains every read and keeps the order of every process".into(),
-            _ => "one order explains every read".into(),
-        };
-        if request.witness {
-            judgement.witness = order.map(|order| committed(txns, &order)).unwrap_or_default();
+    let Some(proof) = proof.filter(|proof| proof.level >= level_of(request.expect)) else {
+        if models::ruled_out("cycle") & request.expect != 0 {
+            judgement.verdict = "unknown";
+            judgement.reason =
+                "no anomaly was found, but for some writes that nobody read no place was found".into();
+        } else {
+            judgement.reason = "no anomaly of the kinds that the expected model forbids was found".into();
         }
         return;
+    };
+    judgement.reason = match proof.level {
+        REAL_TIME => "one order explains every read and keeps real time".into(),
+        SESSION => "one order explains every read and keeps the order of every process".into(),
+        _ => "one order explains every read".into(),
+    };
+    if request.witness {
+        judgement.witness = Some(committed(txns, &proof.order));
     }
-    judgement.reason = "no anomaly of the kinds that the expected model forbids was found".into();
 }
 
 fn is_cycle(finding: &Finding) -> bool {
@@ -227,5 +307,6 @@ fn is_cycle(finding: &Finding) -> bool {
 }
 
 fn committed(txns: &Txns, order: &[u32]) -> Vec<u32> {
-    order.iter().copied().filter(|&txn| txns.list[txn as usize].committed).collect()
+    let happened = |node: &u32| txns.list.get(*node as usize).is_some_and(|txn| txn.committed);
+    order.iter().copied().filter(happened).collect()
 }

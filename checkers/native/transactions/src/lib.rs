@@ -18,6 +18,7 @@ mod models;
 mod parse;
 mod register;
 mod replay;
+mod settle;
 mod table;
 mod time;
 mod txns;

@@ -32,7 +32,10 @@ pub(crate) struct Deal {
 const UNTOLD: u32 = NONE - 1;
 
 pub(crate) struct Registers {
+    /// Sorted by transaction.
     pub deals: Vec<Deal>,
+    /// Per transaction, the number of its first deal.
+    starts: Vec<u32>,
     writes: Table,
     twice: Table,
     /// Keys to which null was written: there null does not mean the beginning.
@@ -44,6 +47,7 @@ impl Registers {
     pub fn of(txns: &mut Txns, findings: &mut Findings<'_>, limits: &Limits<'_>) -> Result<Registers, Halt> {
         let mut registers = Registers {
             deals: Vec::with_capacity(txns.mops.len()),
+            starts: Vec::with_capacity(txns.list.len() + 1),
             writes: Table::with_room(txns.mops.len() / 2),
             twice: Table::with_room(16),
             nulled: vec![false; txns.keys.len()],
@@ -62,6 +66,7 @@ impl Registers {
         registers.commit_observed(txns);
         let mut stamps = vec![(0, 0); txns.keys.len()];
         for number in 0..txns.list.len() as u32 {
+            registers.starts.push(registers.deals.len() as u32);
             if txns.list[number as usize].committed {
                 registers.one(txns, number, &mut stamps, findings);
             }
@@ -69,11 +74,12 @@ impl Registers {
                 limits.check()?;
             }
         }
+        registers.starts.push(registers.deals.len() as u32);
         Ok(registers)
     }
 
     pub fn bytes(&self) -> usize {
-        self.deals.capacity() * 20 + self.writes.bytes()
+        self.deals.capacity() * 40 + self.starts.len() * 4 + self.writes.bytes()
     }
 
     fn commit_observed(&self, txns: &mut Txns) {
@@ -194,7 +200,7 @@ impl Registers {
 
     /// Dependencies between transactions, and what goes wrong without a cycle of them.
     pub fn depend(
-        &mut self,
+        &self,
         txns: &Txns,
         edges: &mut Edges,
         findings: &mut Findings<'_>,
@@ -214,8 +220,8 @@ impl Registers {
             }
         }
         limits.check()?;
-        self.deals.sort_unstable_by_key(|deal| (deal.key, deal.saw, deal.txn));
-        let deals = &self.deals;
+        let mut deals = self.deals.clone();
+        deals.sort_unstable_by_key(|deal| (deal.key, deal.saw, deal.txn));
         let groups = deals.chunk_by(|a, b| (a.key, a.saw) == (b.key, b.saw));
         let mut blind: (u32, Vec<(u32, u32)>) = (NONE, Vec::new());
         for group in groups {
@@ -245,6 +251,11 @@ impl Registers {
             limits.check()?;
         }
         Ok(())
+    }
+
+    /// The numbers of a transaction's deals.
+    pub fn deals_of(&self, txn: u32) -> std::ops::Range<u32> {
+        self.starts[txn as usize]..self.starts[txn as usize + 1]
     }
 
     fn dirty(&self, txns: &Txns, deal: &Deal, findings: &mut Findings<'_>) {
@@ -306,8 +317,9 @@ fn lost(txns: &Txns, deal: Deal, writers: &[(u32, u32)], findings: &mut Findings
     let calls: Vec<String> = writers.iter().take(4).map(|&(txn, _)| findings.call(txns, txn)).collect();
     findings.add("lost-update", || Example {
         sentence: format!(
-            "{} all read {} of key {} and then wrote it: whichever came second overwrote an update that it had not seen",
+            "{} {} read {} of key {} and then wrote it: whichever came second overwrote an update that it had not seen",
             calls.join(" and "),
+            if calls.len() == 2 { "both" } else { "all" },
             txns.json(txns.mops[deal.read as usize].value),
             txns.key_json(deal.key)
         ),

@@ -5,23 +5,16 @@ use crate::register::Registers;
 use crate::txns::{Txns, F};
 use columns::NONE;
 
-/// The first transaction of the order that read something else than the transactions before it left behind, and the key.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mismatch {
-    pub at: usize,
-    pub key: u32,
-}
-
-/// List-append: the state of a key is the number of its appends so far. That is enough: which append stands where was
+/// Whether every read comes out right. List-append: the state of a key is the number of its appends so far. That is enough: which append stands where was
 /// read off the lists, and every list was compared with them element by element.
-pub(crate) fn append(txns: &Txns, versions: &Versions, order: &[u32]) -> Result<(), Mismatch> {
+pub(crate) fn append(txns: &Txns, versions: &Versions, order: &[u32]) -> bool {
     let mut lengths = vec![0u32; txns.keys.len()];
-    for (at, &number) in order.iter().enumerate() {
+    for &number in order {
         let first = versions.reads.partition_point(|read| read.txn < number);
         for read in versions.reads[first..].iter().take_while(|read| read.txn == number) {
             let key = txns.mops[read.mop as usize].key;
             if lengths[key as usize] != read.base {
-                return Err(Mismatch { at, key });
+                return false;
             }
         }
         let txn = &txns.list[number as usize];
@@ -36,31 +29,39 @@ pub(crate) fn append(txns: &Txns, versions: &Versions, order: &[u32]) -> Result<
                     place == *length
                 };
                 if !fits {
-                    return Err(Mismatch { at, key: mop.key });
+                    return false;
                 }
                 *length += 1;
             }
         }
     }
-    Ok(())
+    true
 }
 
-/// Registers: the state of a key is the write that came last. `deals` are in any order.
-pub(crate) fn register(txns: &Txns, registers: &Registers, order: &[u32]) -> Result<(), Mismatch> {
-    let mut sorted: Vec<u32> = (0..registers.deals.len() as u32).collect();
-    sorted.sort_unstable_by_key(|&deal| registers.deals[deal as usize].txn);
+/// A read of a register that found another write than it had seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mismatch {
+    /// The number of the deal whose read it is.
+    pub deal: u32,
+    /// The write that it would find.
+    pub found: u32,
+}
+
+/// Registers: the state of a key is the write that came last. `deals` are sorted by transaction.
+pub(crate) fn register(txns: &Txns, registers: &Registers, order: &[u32]) -> Vec<Mismatch> {
     let mut state = vec![NONE; txns.keys.len()];
-    for (at, &number) in order.iter().enumerate() {
-        let first = sorted.partition_point(|&deal| registers.deals[deal as usize].txn < number);
-        let own = sorted[first..].iter().map(|&deal| &registers.deals[deal as usize]);
-        for deal in own.take_while(|deal| deal.txn == number) {
-            if deal.read != NONE && state[deal.key as usize] != deal.saw {
-                return Err(Mismatch { at, key: deal.key });
+    let mut wrong = Vec::new();
+    for &number in order {
+        for at in registers.deals_of(number) {
+            let deal = &registers.deals[at as usize];
+            let found = state[deal.key as usize];
+            if deal.read != NONE && found != deal.saw && found != NONE {
+                wrong.push(Mismatch { deal: at, found });
             }
             if deal.wrote != NONE {
                 state[deal.key as usize] = deal.wrote;
             }
         }
     }
-    Ok(())
+    wrong
 }

@@ -40,9 +40,9 @@ pub(crate) fn time_edges(
     for (start, end) in ties(columns) {
         // Equal timestamps only widen intervals: all that is invoked then comes before all that returns.
         for completions in [false, true] {
-            for at in start..end {
-                if txn_at[at] != NOBODY && (columns.kind[at] != Kind::Invoke) == completions {
-                    chain.event(txn_at[at], completions, edges);
+            for (&txn, &kind) in txn_at[start..end].iter().zip(&columns.kind[start..end]) {
+                if txn != NOBODY && (kind != Kind::Invoke) == completions {
+                    chain.event(txn, completions, edges);
                 }
             }
         }

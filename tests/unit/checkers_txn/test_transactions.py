@@ -1,0 +1,232 @@
+"""Transactions against an exhaustive judge, the replay of what is called valid, and the ways to say `unknown`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkers.transactions import Transactions, append, rw
+from checkers.transactions_verify import replay
+from harness.history import History
+from harness.history.native import Handle
+from harness.verdict import Limits, Verdict
+
+HERE = Path(__file__).parent
+SEEDS = 1_500
+LEVELS = ("serializable", "strong-session-serializable", "strict-serializable")
+
+
+def beside(name: str):
+    spec = importlib.util.spec_from_file_location(f"checkers_txn_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+making, serial = beside("making"), beside("serial")
+
+
+def read(events) -> History:
+    handle = Handle("jsonl")
+    handle.feed("".join(json.dumps(event) + "\n" for event in events).encode())
+    return History(handle, handle.finish())
+
+
+def txn(index, process, kind, value, **more):
+    return {
+        "index": index,
+        "time": index,
+        "process": process,
+        "type": kind,
+        "f": "txn",
+        "value": value,
+        **more,
+    }
+
+
+def random_history(seed):
+    rng = random.Random(seed)
+    model = rng.choice(["append", "append", "rw"])
+    events = making.history(rng, model, count=rng.choice([3, 4, 4, 5]), keys=rng.choice([1, 2, 2]))
+    return model, events
+
+
+def test_agrees_with_the_exhaustive_judge_and_every_valid_verdict_replays():
+    seen = {}
+    for seed in range(SEEDS):
+        model, events = random_history(seed)
+        history = read(events)
+        for level in LEVELS:
+            checker = Transactions(model, level)
+            result = checker.check(history, Limits())
+            right = serial.serializable(events, model, level)
+            assert result.verdict == (Verdict.VALID if right else Verdict.INVALID), (
+                seed,
+                model,
+                level,
+                result,
+            )
+            seen[level, result.verdict] = seen.get((level, result.verdict), 0) + 1
+            if right:
+                order = checker.order(history)
+                problem = replay(history, order, model, real_time=level == "strict-serializable")
+                assert problem is None, (seed, level)
+            else:
+                assert result.anomalies
+                assert all(anomaly.events and anomaly.sentence for anomaly in result.anomalies)
+        snapshots = Transactions(model, "snapshot-isolation").check(history, Limits())
+        if snapshots.verdict == Verdict.INVALID:
+            assert not serial.snapshot_isolated(events, model), (seed, snapshots)
+    assert all(seen[level, verdict] > SEEDS // 10 for level in LEVELS for verdict in ("valid", "invalid"))
+
+
+def test_snapshot_isolation_is_decided_where_every_version_was_seen():
+    """With a last look at all keys there is nothing left to guess, and the answer is exact."""
+    verdicts = {True: 0, False: 0}
+    for seed in range(1500):
+        rng = random.Random(seed)
+        mode = rng.choice(["careful", "reckless"])
+        events = making.history(rng, "append", count=3, keys=2, mode=mode, clients=3)
+        if any(event["type"] == "fail" for event in events) or not complete(events):
+            continue
+        result = append("snapshot-isolation").check(read(events), Limits())
+        right = serial.snapshot_isolated(events, "append")
+        assert (result.verdict == Verdict.VALID) == right, (seed, result)
+        verdicts[right] += 1
+    assert min(verdicts.values()) > 10
+
+
+def longest(events, key):
+    lists = [op[2] or [] for e in events if e["type"] == "ok" for op in e["value"] if op[:2] == ["r", key]]
+    return max(lists, key=len, default=[])
+
+
+def complete(events):
+    """Whether some read shows all appends, for each key."""
+    last = {key: longest(events, key) for key in (0, 1)}
+    done = [op for e in events if e["type"] == "ok" for op in e["value"] if op[0] == "append"]
+    return all(value in last[key] for _, key, value in done)
+
+
+def test_a_wrong_order_does_not_replay():
+    events = [
+        txn(0, 0, "invoke", [["append", "x", 1]]),
+        txn(1, 0, "ok", [["append", "x", 1]]),
+        txn(2, 1, "invoke", [["r", "x", None]]),
+        txn(3, 1, "ok", [["r", "x", [1]]]),
+        txn(4, 2, "invoke", [["append", "x", 2]]),
+        txn(5, 2, "ok", [["append", "x", 2]]),
+        txn(6, 3, "invoke", [["append", "y", 1]]),
+        txn(7, 3, "fail", [["append", "y", 1]]),
+    ]
+    history = read(events)
+    assert append().order(history) == [0, 2, 4]
+    assert replay(history, [0, 2, 4]) is None
+    assert "where []" in replay(history, [2, 0, 4])
+    assert "where [1, 2]" in replay(history, [0, 4, 2])
+    assert "missing" in replay(history, [0, 2])
+    assert "twice" in replay(history, [0, 2, 4, 4])
+    assert "may have happened" in replay(history, [0, 2, 4, 6])
+    assert "had returned" in replay(read([*events[:2], *events[4:6]]), [4, 0])
+
+
+def test_the_limits_are_kept_and_told():
+    rng = random.Random(3)
+    events = making.history(rng, "append", count=3000, keys=40, mode="honest", clients=5)
+    history = read(events)
+    late = append().check(history, Limits(time_s=0.0))
+    assert (late.verdict, "time limit" in late.reason) == (Verdict.UNKNOWN, True)
+    small = append().check(history, Limits(memory_bytes=100_000))
+    assert (small.verdict, "limit is 0 MiB" in small.reason) == (Verdict.UNKNOWN, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ([["append", 1]], "no list like"),
+        ([["inc", 1, 2]], '"inc" is no such operation'),
+        ([["w", 1, 2]], '"w" is no such operation'),
+        ({"a": 1}, "no list like"),
+        ("text", "no list like"),
+        ([["r", 1, 5]], "no list like"),
+    ],
+)
+def test_what_is_no_transaction_is_unknown_with_its_index(value, reason):
+    result = append().check(read([txn(0, 0, "invoke", value), txn(1, 0, "ok", value)]), Limits())
+    assert result.verdict == Verdict.UNKNOWN
+    assert "index 0" in result.reason
+    assert reason in result.reason
+
+
+def test_nothing_to_judge_is_unknown():
+    events = [{**txn(0, 0, "invoke", None), "f": "read"}, {**txn(1, 0, "ok", 1), "f": "read"}]
+    result = rw().check(read(events), Limits())
+    assert (result.verdict, "no transaction" in result.reason) == (Verdict.UNKNOWN, True)
+
+
+def test_a_value_appended_twice_gives_no_verdict_but_hides_no_anomaly():
+    twice = [
+        txn(0, 0, "invoke", [["append", 1, 1]]),
+        txn(1, 0, "ok", [["append", 1, 1]]),
+        txn(2, 0, "invoke", [["append", 1, 1]]),
+        txn(3, 0, "ok", [["append", 1, 1]]),
+        txn(4, 1, "invoke", [["r", 1, None]]),
+        txn(5, 1, "ok", [["r", 1, [1, 1]]]),
+    ]
+    result = append().check(read(twice), Limits())
+    assert (result.verdict, "more than one operation" in result.reason) == (Verdict.UNKNOWN, True)
+    stale = [*twice, txn(6, 2, "invoke", [["r", 2, None]]), txn(7, 2, "ok", [["r", 2, [7]]])]
+    assert append().check(read(stale), Limits()).verdict == Verdict.INVALID
+
+
+def test_unknown_names_are_refused_with_what_there_is():
+    with pytest.raises(ValueError, match="append, rw"):
+        Transactions("list")
+    result = append("really-good").check(read([txn(0, 0, "invoke", [])]), Limits())
+    assert result.verdict == Verdict.UNKNOWN
+    assert "snapshot-isolation" in result.reason
+
+
+def test_unknown_outcomes_count_only_if_seen():
+    seen = [
+        txn(0, 0, "invoke", [["append", "x", 1], ["append", "y", 1]]),
+        txn(1, 0, "info", None),
+        txn(2, 1, "invoke", [["r", "x", None]]),
+        txn(3, 1, "ok", [["r", "x", [1]]]),
+        txn(4, 1, "invoke", [["r", "y", None]]),
+        txn(5, 1, "ok", [["r", "y", None]]),
+    ]
+    result = append().check(read(seen), Limits())
+    assert {anomaly.name for anomaly in result.anomalies} == {"G-single-process"}
+    assert append("serializable").check(read(seen), Limits()).verdict == Verdict.VALID
+    unseen = [*seen[:2], txn(2, 1, "invoke", [["r", "x", None]]), txn(3, 1, "ok", [["r", "x", None]])]
+    assert append().check(read(unseen), Limits()).verdict == Verdict.VALID
+
+
+def test_keys_and_values_may_be_anything():
+    key, value = {"a": [1, "]"]}, 'quoted "text", [with] \\ brackets'
+    events = [
+        txn(0, 0, "invoke", [["append", key, value], ["append", -1, 1.5]]),
+        txn(1, 0, "ok", [["append", key, value], ["append", -1, 1.5]]),
+        txn(2, 1, "invoke", [["r", key, None], ["r", -1, None]]),
+        txn(3, 1, "ok", [["r", key, [value]], ["r", -1, []]]),
+    ]
+    result = append().check(read(events), Limits())
+    assert {anomaly.name for anomaly in result.anomalies} == {"G-single"}
+    assert result.anomalies[0].key in (key, -1)
+    assert result.anomalies[0].detail["transactions"][0]["value"]
+
+
+def test_a_store_without_isolation_is_told_in_time():
+    """Thousands of transactions in one knot of dependencies: named, and within the limit."""
+    events = making.history(random.Random(5), "append", count=4000, keys=5, mode="reckless", clients=10)
+    result = append().check(read(events), Limits(time_s=20))
+    assert result.verdict == Verdict.INVALID
+    assert result.time_s < 20
+    assert all(len(anomaly.detail["cycle"]) != 1 for anomaly in result.anomalies)
