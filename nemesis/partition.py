@@ -7,6 +7,7 @@ the time. Proved by a probe packet over every direction between nodes: exactly t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from random import Random
 from typing import Any, ClassVar, Final
@@ -42,6 +43,7 @@ class Partition:
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         del settings
         self._took_s = 0.0
+        self._dropped: int | None = None
 
     @staticmethod
     def obstacle(target: str, count: int) -> str | None:
@@ -82,6 +84,7 @@ class Partition:
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Cut exactly the planned directions."""
+        self._dropped = None
         begin = asyncio.get_running_loop().time()
         await scene.cluster.network.cut(_cut(plan))
         self._took_s = asyncio.get_running_loop().time() - begin
@@ -91,22 +94,24 @@ class Partition:
         return await self._probe(scene, _cut(plan), "cut")
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Remove every cut."""
+        """Remove every cut, having asked how many packets died in it where that can be counted."""
         del plan
+        count = getattr(scene.cluster.network, "dropped", None)
+        if count is not None:
+            with contextlib.suppress(Broken):  # a count is not worth a healing
+                self._dropped = (self._dropped or 0) + await count()
         begin = asyncio.get_running_loop().time()
         await scene.cluster.network.heal()
         self._took_s = asyncio.get_running_loop().time() - begin
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """Probe every direction: all alive. Tells how many packets the cut swallowed, where that can be counted."""
+        """Probe every direction: all alive. Tells how many packets the cut swallowed."""
         del plan
         proof = await self._probe(scene, frozenset(), "healed")
-        count = getattr(scene.cluster.network, "dropped", None)
-        if count is None:
+        if self._dropped is None:
             return proof
-        dropped = await count()
-        text = f"{proof.text}; {dropped} packets died in the cut, probes included"
-        return Proof(holds=proof.holds, text=text, data={**proof.data, "dropped": dropped})
+        text = f"{proof.text}; {self._dropped} packets died in the cut, probes included"
+        return Proof(holds=proof.holds, text=text, data={**proof.data, "dropped": self._dropped})
 
     async def _probe(self, scene: Scene, dead: frozenset[tuple[str, str]], what: str) -> Proof:
         names = [node.name for node in scene.cluster.nodes]
