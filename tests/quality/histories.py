@@ -22,7 +22,9 @@ FUNCTIONS = {
 class Maker:
     """One random history; `unique`: no value is written twice; `style` picks variants of a model."""
 
-    def __init__(self, seed: int, model: str, *, size: int = 7, processes: int = 3, unique: bool = False) -> None:
+    def __init__(
+        self, seed: int, model: str, *, size: int = 7, processes: int = 3, unique: bool = False
+    ) -> None:
         self.random = random.Random(seed)
         self.model = model
         self.size = size
@@ -65,7 +67,9 @@ class Maker:
         if self.random.random() < 0.6:
             for _ in range(self.random.choice([1, 1, 2])):
                 self.falsify()
-        self.events[-1]["time"] += 1  # a history whose times are all equal is taken in the order of its events
+        self.events[-1]["time"] += (
+            1  # a history whose times are all equal is taken in the order of its events
+        )
         return self.events
 
     def value(self) -> Any:
@@ -75,7 +79,9 @@ class Maker:
         return self.random.choice([1, 2, 3])
 
     def argument(self, f: str) -> Any:
-        value: Any = self.value() if f in ("write", "enqueue", "append", "cas") else self.random.choice([1, 2])
+        value: Any = (
+            self.value() if f in ("write", "enqueue", "append", "cas") else self.random.choice([1, 2])
+        )
         if self.model == "kv" and f in ("write", "append"):
             return self.random.choice("ab") if not self.unique else str(value)
         if f == "cas":
@@ -108,7 +114,7 @@ class Maker:
             return
         f, argument = one["f"], one["argument"]
         result = self.answer(f, argument)
-        following = oracle.after(self.model, self.state, (0, 1, f, argument, result, one["process"]))
+        following = oracle.after(self.model, self.state, oracle.Operation(0, 1, f, argument, result, one["process"], 0))
         one["done"] = True
         one["result"] = result if following else "refused"
         if following:
@@ -148,9 +154,7 @@ class Maker:
         if one["result"] == "refused":
             seen = self.state if f == "cas" and self.random.random() < 0.5 else one["argument"]
             self.event(process, "fail", f, seen)
-        elif f in ("read", "dequeue", "acquire"):
-            self.event(process, "ok", f, one["result"])
-        elif f == "contains":
+        elif f in ("read", "dequeue", "acquire", "contains"):
             self.event(process, "ok", f, one["result"])
         else:
             self.event(process, "ok", f, one["argument"])

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 INFINITY = 10**9
+
+
+class Operation(NamedTuple):
+    """One operation; `end` is infinite where nobody knows the outcome."""
+
+    call: float
+    end: float
+    f: str
+    argument: Any
+    result: Any
+    process: Any
+    position: int
 
 
 def moments(events: list[dict[str, Any]]) -> list[float]:
@@ -36,10 +48,10 @@ def moments(events: list[dict[str, Any]]) -> list[float]:
     return [float(order.index(place)) for place in range(len(events))]
 
 
-def operations(events: list[dict[str, Any]]) -> list[tuple[float, float, str, Any, Any, Any]]:
-    """Call, return (infinite where nobody knows), function, argument, result, process."""
+def operations(events: list[dict[str, Any]]) -> list[Operation]:
+    """The operations that happened or may have, in the order of their invocations."""
     when = moments(events)
-    found: list[tuple[float, float, str, Any, Any, Any]] = []
+    found: list[Operation] = []
     for place, event in enumerate(events):
         if event["type"] != "invoke":
             continue
@@ -49,56 +61,73 @@ def operations(events: list[dict[str, Any]]) -> list[tuple[float, float, str, An
         result = events[end].get("value") if end is not None and kind != "info" else None
         f, argument, process = event["f"], event.get("value"), event["process"]
         if kind == "ok":
-            found.append((when[place], when[end], f, argument, result, process))
+            found.append(Operation(when[place], when[end], f, argument, result, process, place))
         elif kind == "info":
-            found.append((when[place], INFINITY, f, argument, None, process))
+            found.append(Operation(when[place], INFINITY, f, argument, None, process, place))
         elif f == "cas" and result is not None and result != argument:
-            found.append((when[place], when[end], "read", None, result, process))
+            found.append(Operation(when[place], when[end], "read", None, result, process, place))
     return found
 
 
-def after(model: str, state: Any, operation: tuple[float, float, str, Any, Any, Any]) -> list[Any]:
+def after(model: str, state: Any, one: Operation) -> list[Any]:
     """Every state that can follow, none where the operation cannot happen. States are hashable."""
-    _, end, f, argument, result, process = operation
-    known = end != INFINITY
-    if model in ("register", "cas-register", "kv"):
-        if f == "read":
-            same = state == result or (model == "kv" and {state, result} == {None, ""})
-            return [state] if not known or same else []
-        if f == "cas":
-            same = state == argument[0] or (model == "kv" and {state, argument[0]} == {None, ""})
-            return [argument[1]] if same else []
-        if f == "append":
-            return [(state or "") + argument]
-        return [None if f == "delete" else argument]
-    if model == "set":
-        if f == "add":
-            return [state | {argument}]
-        if f == "remove":
-            return [state - {argument}]
-        if f == "contains":
-            return [state] if not known or (argument in state) == result else []
-        return [state] if not known or (set(result) == state and len(result) == len(state)) else []
-    if model in ("queue", "unordered-queue"):
-        if f == "enqueue":
-            return [(*state, argument)]
-        heads = range(min(len(state), 1) if model == "queue" else len(state))
-        if known and result is None:
-            return [] if state else [state]
-        taken = [state[:at] + state[at + 1 :] for at in heads if not known or state[at] == result]
-        return taken if known else [*taken, state]
-    if model == "counter":
-        if f == "read":
-            return [state] if not known or state == result else []
-        return [state + argument]
+    family = {"set": _set, "queue": _queue, "unordered-queue": _queue, "counter": _counter}
+    if model.endswith("lock"):
+        return _lock(model, state, one)
+    return family.get(model, _register)(model, state, one)
+
+
+def _register(model: str, state: Any, one: Operation) -> list[Any]:
+    def same(value: Any) -> bool:
+        return bool(state == value) or (model == "kv" and {state, value} == {None, ""})
+
+    if one.f == "read":
+        return [state] if one.end == INFINITY or same(one.result) else []
+    if one.f == "cas":
+        return [one.argument[1]] if same(one.argument[0]) else []
+    if one.f == "append":
+        return [(state or "") + one.argument]
+    return [None if one.f == "delete" else one.argument]
+
+
+def _set(model: str, state: Any, one: Operation) -> list[Any]:
+    if one.f == "add":
+        return [state | {one.argument}]
+    if one.f == "remove":
+        return [state - {one.argument}]
+    if one.end == INFINITY:
+        return [state]
+    if one.f == "contains":
+        return [state] if (one.argument in state) == one.result else []
+    return [state] if set(one.result) == state and len(one.result) == len(state) else []
+
+
+def _queue(model: str, state: Any, one: Operation) -> list[Any]:
+    if one.f == "enqueue":
+        return [(*state, one.argument)]
+    known = one.end != INFINITY
+    heads = range(min(len(state), 1) if model == "queue" else len(state))
+    if known and one.result is None:
+        return [] if state else [state]
+    taken = [state[:at] + state[at + 1 :] for at in heads if not known or state[at] == one.result]
+    return taken if known else [*taken, state]
+
+
+def _counter(model: str, state: Any, one: Operation) -> list[Any]:
+    if one.f == "read":
+        return [state] if one.end == INFINITY or state == one.result else []
+    return [state + one.argument]
+
+
+def _lock(model: str, state: Any, one: Operation) -> list[Any]:
     holder, highest = state
-    if f == "acquire":
-        if holder is not None:
-            return []
-        if model == "lock" or result is None:
-            return [(process, highest)]
-        return [(process, result)] if highest is None or result > highest else []
-    return [(None, highest)] if holder == process else []
+    if one.f == "release":
+        return [(None, highest)] if holder == one.process else []
+    if holder is not None:
+        return []
+    if model == "lock" or one.result is None:
+        return [(one.process, highest)]
+    return [(one.process, one.result)] if highest is None or one.result > highest else []
 
 
 def initial(model: str) -> Any:
@@ -114,9 +143,13 @@ def initial(model: str) -> Any:
 
 def linearizable(events: list[dict[str, Any]], model: str) -> bool:
     """Whether some order explains every completed operation, with any of the others thrown in."""
-    todo = operations(events)
+    return explains(operations(events), model)
+
+
+def explains(todo: list[Operation], model: str) -> bool:
+    """The same of operations."""
     dead: set[tuple[int, Any]] = set()
-    everything = sum(1 << at for at, operation in enumerate(todo) if operation[1] != INFINITY)
+    everything = sum(1 << at for at, one in enumerate(todo) if one.end != INFINITY)
 
     def explore(done: int, state: Any) -> bool:
         if done & everything == everything:
@@ -125,11 +158,11 @@ def linearizable(events: list[dict[str, Any]], model: str) -> bool:
             return False
         dead.add((done, state))
         left = [at for at in range(len(todo)) if not done >> at & 1]
-        horizon = min(todo[at][1] for at in left)
+        horizon = min(todo[at].end for at in left)
         return any(
             explore(done | 1 << at, following)
             for at in left
-            if todo[at][0] < horizon
+            if todo[at].call < horizon
             for following in after(model, state, todo[at])
         )
 

@@ -1,7 +1,7 @@
 //! A whole history: keys in parallel, one verdict, the evidence.
 
 use crate::decide::{decide, Object, Way};
-use crate::limits::Limits;
+use crate::limits::{Limits, Watch};
 use crate::minimal::{self, Sub};
 use crate::ops::{parts, Model, Part, Values};
 use crate::portfolio::{Answer, Decision};
@@ -89,7 +89,8 @@ fn judge(
     let threads = request.threads.min(parts.len()).max(1);
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|&part| std::cmp::Reverse(parts[part].ops.len()));
-    let limits = Limits { deadline, memory: request.memory / threads, stop };
+    let watch = Watch::more(request.memory);
+    let limits = Limits { deadline, memory: request.memory / threads, stop, watch: &watch };
     let next = AtomicUsize::new(0);
     let outcomes: Vec<Mutex<Option<Outcome>>> = parts.iter().map(|_| Mutex::new(None)).collect();
     let work = || loop {

@@ -8,7 +8,7 @@ use crate::portfolio::{self, Answer, Blame, Decision, Maker};
 use crate::search::general::{General, Machine};
 use crate::search::register::Register;
 use crate::search::Mode;
-use crate::zones;
+use crate::{counter, guess, lock, queue, set, zones};
 
 /// What the parts of one history have in common.
 pub struct Object<'a> {
@@ -60,7 +60,7 @@ impl Way {
 #[must_use]
 pub fn decide(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>) -> Decision {
     if object.way == Way::Auto {
-        if let Some(decision) = quick(object, ops, versions) {
+        if let Some(decision) = quick(object, ops, versions, limits) {
             return decision;
         }
     }
@@ -88,18 +88,70 @@ pub fn decide(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits
 }
 
 /// The near-linear procedures; none where they do not fit.
-fn quick(object: &Object<'_>, ops: &[Op], _versions: &[i64]) -> Option<Decision> {
+fn quick(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>) -> Option<Decision> {
+    let everything = || (0..ops.len() as u32).collect::<Vec<u32>>();
+    let these = |ids: Vec<u32>| {
+        let ids = if ids.is_empty() { everything() } else { ids };
+        Answer::Invalid(Blame::These(ids))
+    };
     let (engine, answer) = match object.model {
-        Model::Register | Model::Kv if !ops.iter().any(|op| op.f == F::Append) => {
-            match zones::check(ops, object.initial, object.moments) {
-                zones::Answer::NotUnique => return None,
-                zones::Answer::Valid(order) => ("zones", Answer::Valid(order)),
-                zones::Answer::Invalid(these) => ("zones", Answer::Invalid(Blame::These(these))),
+        Model::Register | Model::Kv if ops.iter().any(|op| op.f == F::Append) => return None,
+        Model::Register | Model::Kv => match zones::check(ops, object.initial, object.moments) {
+            zones::Answer::Valid(order) => ("zones", Answer::Valid(order)),
+            zones::Answer::Invalid(ids) => ("zones", these(ids)),
+            zones::Answer::NotUnique => {
+                ("versions", Answer::Valid(guess::order(ops, versions, object.initial)?))
+            }
+        },
+        Model::Queue | Model::UnorderedQueue => match queue::check(ops, object.model == Model::Queue) {
+            queue::Answer::Valid(order) => ("queue", Answer::Valid(order)),
+            queue::Answer::Invalid(ids) => ("queue", these(ids)),
+            queue::Answer::Unfit => return None,
+        },
+        Model::Counter => {
+            let initial = object.values.number(object.initial).unwrap_or(0);
+            ("counter", counter::check(ops, initial)?.map_or_else(|| these(Vec::new()), Answer::Valid))
+        }
+        Model::Lock | Model::FencedLock => {
+            let fenced = object.model == Model::FencedLock;
+            match lock::check(ops, object.values, fenced, object.moments) {
+                lock::Answer::Valid(order) => ("lock", Answer::Valid(order)),
+                lock::Answer::Invalid(ids) => ("lock", these(ids)),
+                lock::Answer::Unfit => return None,
             }
         }
-        _ => return None,
+        Model::Set => match set::elements(ops) {
+            Some(elements) => return Some(by_element(ops, &elements, limits)),
+            None => match set::snapshots(ops, object.values) {
+                set::Answer::Valid(order) => ("snapshots", Answer::Valid(order)),
+                set::Answer::Invalid(ids) => ("snapshots", these(ids)),
+                set::Answer::Unfit => return None,
+            },
+        },
+        Model::Custom => return None,
     };
     Some(Decision { answer, engine, bytes: ops.len() * 64 })
+}
+
+/// A set, each element by itself.
+fn by_element(ops: &[Op], elements: &[(Vec<Op>, Vec<u32>)], limits: &Limits<'_>) -> Decision {
+    let mut orders = Vec::with_capacity(elements.len());
+    let (mut bytes, mut reason) = (ops.len() * 64, None);
+    for (inner, ids) in elements {
+        let decision = portfolio::decide(&Registers { ops: inner, values: 2 }, inner, None, limits);
+        bytes = bytes.max(decision.bytes);
+        match decision.answer {
+            Answer::Valid(order) => orders.push(order.into_iter().map(|op| ids[op as usize]).collect()),
+            Answer::Invalid(_) => {
+                let answer = Answer::Invalid(Blame::These(ids.clone()));
+                return Decision { answer, engine: "elements", bytes };
+            }
+            Answer::Unknown(why, _) => reason = Some(why),
+        }
+    }
+    let order = set::merge(ops, &orders);
+    let answer = reason.map_or_else(|| Answer::Valid(order.clone()), |why| Answer::Unknown(why, order.clone()));
+    Decision { answer, engine: "elements", bytes }
 }
 
 fn unknown(reason: String) -> Decision {
@@ -143,6 +195,10 @@ impl Maker for Registers<'_> {
     fn initial(&self) -> u32 {
         0
     }
+
+    fn relaxable(&self) -> bool {
+        true
+    }
 }
 
 struct Machines<'o, F> {
@@ -162,5 +218,9 @@ impl<M: Machine, F: Fn() -> M> Maker for Machines<'_, F> {
 
     fn initial(&self) -> u32 {
         0
+    }
+
+    fn relaxable(&self) -> bool {
+        (self.machine)().finite()
     }
 }

@@ -3,13 +3,18 @@
 
 pub mod blocks;
 mod check;
+pub mod counter;
 pub mod decide;
+pub mod guess;
 pub mod hash;
 pub mod limits;
+pub mod lock;
 pub mod minimal;
 pub mod models;
 pub mod ops;
 pub mod portfolio;
+pub mod queue;
 pub mod search;
+pub mod set;
 pub mod zones;
 pub use check::check;

@@ -1,6 +1,6 @@
 //! What a check may use, and who may stop it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time and memory of a check.
@@ -12,13 +12,52 @@ pub struct Limits<'a> {
     pub memory: usize,
     /// Set from outside to give up at once.
     pub stop: &'a AtomicBool,
+    /// Watches the memory of the process.
+    pub watch: &'a Watch,
+}
+
+/// The memory of the process against a ceiling: what estimates miss is caught here. Where the system does not tell
+/// (not Linux), only the estimates count.
+pub struct Watch {
+    ceiling: usize,
+    looks: AtomicUsize,
+    full: AtomicBool,
+}
+
+impl Watch {
+    /// Allow this many bytes more than the process holds now.
+    #[must_use]
+    pub fn more(bytes: usize) -> Watch {
+        Watch {
+            ceiling: resident().saturating_add(bytes),
+            looks: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the ceiling was ever reached.
+    #[must_use]
+    pub fn full(&self) -> bool {
+        if self.looks.fetch_add(1, Ordering::Relaxed) % 4 == 0 && resident() > self.ceiling {
+            self.full.store(true, Ordering::Relaxed);
+        }
+        self.full.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes of the process in memory; 0 where nobody tells.
+fn resident() -> usize {
+    const PAGE: usize = 4096;
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split_ascii_whitespace().nth(1)?.parse::<usize>().ok());
+    pages.map_or(0, |pages| pages * PAGE)
 }
 
 impl Limits<'_> {
     /// Whether to give up.
     #[must_use]
     pub fn over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || Instant::now() >= self.deadline
+        self.stop.load(Ordering::Relaxed) || self.watch.full() || Instant::now() >= self.deadline
     }
 
     /// Why, once it is over.
@@ -26,6 +65,8 @@ impl Limits<'_> {
     pub fn reason(&self) -> &'static str {
         if self.stop.load(Ordering::Relaxed) {
             "stopped"
+        } else if self.watch.full.load(Ordering::Relaxed) {
+            "memory limit"
         } else {
             "time limit"
         }

@@ -29,7 +29,6 @@ const ONE: Duration = Duration::from_secs(3);
 
 struct Reducer<'a, 'b> {
     object: &'a Object<'a>,
-    ops: &'a [Op],
     limits: &'a Limits<'b>,
     complete: bool,
 }
@@ -37,12 +36,15 @@ struct Reducer<'a, 'b> {
 /// Reduce the operations of one part, which were shown invalid.
 #[must_use]
 pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_>) -> Sub {
-    let mut reducer = Reducer { object, ops, limits, complete: true };
+    let mut reducer = Reducer { object, limits, complete: true };
     let everything: Vec<(u32, Op)> = (0..).zip(ops.iter().copied()).collect();
     let mut kept = match blame {
         Blame::These(these) => {
             let these: std::collections::BTreeSet<u32> = these.iter().copied().collect();
-            let few = reducer.without(&everything, &|id, _| !these.contains(&id));
+            let few = match reducer.groups(&everything) {
+                Some(groups) => reducer.project(&everything, &groups, &these),
+                None => reducer.without(&everything, &|id, _| !these.contains(&id)),
+            };
             if reducer.invalid(&few) {
                 few
             } else {
@@ -54,7 +56,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             let until: Vec<(u32, Op)> = everything
                 .iter()
                 .filter(|(_, op)| op.call < end)
-                .map(|&(id, op)| (id, Op { ret: if op.ret > end { NEVER } else { op.ret }, ..op }))
+                .map(|&(id, op)| (id, if op.ret > end { weaker(op) } else { op }))
                 .filter(|(_, op)| !(op.open() && op.f.looks_only()))
                 .collect();
             let until = reducer.prune(until);
@@ -139,6 +141,17 @@ impl Reducer<'_, '_> {
         }
     }
 
+    /// Only the groups that have a part in `these`; of what only looks, only what is in it.
+    fn project(&self, kept: &Kept, groups: &[Vec<u32>], these: &std::collections::BTreeSet<u32>) -> Kept {
+        let touched = groups.iter().filter(|group| group.iter().any(|id| these.contains(id)));
+        let inside: std::collections::BTreeSet<u32> = touched.flatten().copied().collect();
+        let grouped: std::collections::BTreeSet<u32> = groups.iter().flatten().copied().collect();
+        let stays = |id: &u32, op: &Op| {
+            inside.contains(id) || (!grouped.contains(id) && (op.open() || these.contains(id)))
+        };
+        self.prune(kept.iter().filter(|(id, op)| stays(id, op)).copied().collect())
+    }
+
     fn groups(&self, kept: &Kept) -> Option<Vec<Vec<u32>>> {
         let mut groups: Vec<Vec<u32>> = Vec::new();
         let mut of: Map<u32, usize> = Map::default();
@@ -164,7 +177,7 @@ impl Reducer<'_, '_> {
             Model::Set if !kept.iter().any(|(_, op)| op.f == F::Members) => {
                 kept.iter().for_each(|&(id, op)| put(op.a, id, false));
             }
-            Model::Lock | Model::FencedLock if !kept.iter().any(|(_, op)| op.open()) => {
+            Model::Lock | Model::FencedLock => {
                 kept.iter().for_each(|&(id, op)| put(op.a, id, op.f == F::Acquire));
             }
             _ => return None,

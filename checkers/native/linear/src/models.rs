@@ -70,6 +70,10 @@ fn inner(values: &Values<'_>, value: u32) -> Vec<u8> {
 }
 
 impl Machine for Appended {
+    fn finite(&self) -> bool {
+        false
+    }
+
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
         match op.f {
             F::Append => {
@@ -118,6 +122,10 @@ impl Elements {
 }
 
 impl Machine for Elements {
+    fn finite(&self) -> bool {
+        true
+    }
+
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
         let list = &self.states.list[state as usize];
         let found = list.binary_search(&op.a);
@@ -172,6 +180,10 @@ impl Queued {
 }
 
 impl Machine for Queued {
+    fn finite(&self) -> bool {
+        false
+    }
+
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
         let list = &self.states.list[state as usize];
         match op.f {
@@ -228,6 +240,10 @@ impl Counted {
 }
 
 impl Machine for Counted {
+    fn finite(&self) -> bool {
+        false
+    }
+
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
         let total = self.0.list[state as usize];
         match op.f {
@@ -259,6 +275,10 @@ impl Held {
 }
 
 impl Machine for Held {
+    fn finite(&self) -> bool {
+        true
+    }
+
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
         let (holder, highest) = self.states.list[state as usize];
         let owner = u64::from(op.a) + 1;

@@ -2,7 +2,6 @@
 
 use crate::limits::Limits;
 use crate::ops::Op;
-use crate::search::config::ROOT;
 use crate::search::{events, width, Mode, Search, Space, Status};
 
 /// What a decision procedure says of one part.
@@ -46,6 +45,8 @@ pub trait Maker {
     fn space<const N: usize>(&self, mode: Mode) -> Self::Space<'_, N>;
     /// The first state.
     fn initial(&self) -> u32;
+    /// Whether a relaxed search ends.
+    fn relaxable(&self) -> bool;
 }
 
 const FIRST_SLICE: u64 = 4_000;
@@ -85,7 +86,7 @@ fn race<M: Maker, const N: usize>(
     let start = |mode: Mode| Search::new(ops, events, maker.space::<N>(mode), mode, maker.initial());
     let loose = ops.iter().any(Op::open);
     let mut racers = vec![Racer { name: "search", search: Some(start(Mode::Exact)), silent: false }];
-    if loose {
+    if loose && maker.relaxable() {
         racers.push(Racer { name: "relaxation", search: Some(start(Mode::Relaxed)), silent: false });
     }
     racers.push(Racer { name: "beam", search: Some(start(Mode::Beam(FIRST_BEAM))), silent: false });
@@ -99,7 +100,8 @@ fn race<M: Maker, const N: usize>(
         if let Mode::Beam(k) = mode {
             beam = k;
         }
-        racers = vec![Racer { name, search: Some(start(mode)), silent: false }];
+        let able = mode != Mode::Relaxed || maker.relaxable();
+        racers = vec![Racer { name, search: able.then(|| start(mode)), silent: !able }];
     }
     let (mut slice, mut bytes) = (FIRST_SLICE, 0);
     let mut longest: (usize, Vec<u32>) = (0, Vec::new());
@@ -154,6 +156,5 @@ fn race<M: Maker, const N: usize>(
             }
         }
     }
-    debug_assert!(ROOT == u32::MAX);
     Decision { answer: Answer::Unknown(reason, longest.1), engine: "search", bytes }
 }

@@ -14,6 +14,8 @@ pub trait Machine {
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>);
     /// Whether the operation never changes the state when it happens.
     fn pure(&self, op: &Op) -> bool;
+    /// Whether few states can be reached however often operations happen; only then can a search be relaxed.
+    fn finite(&self) -> bool;
     /// Bytes held, by estimate.
     fn bytes(&self) -> usize {
         0

@@ -259,7 +259,7 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
             Mode::Beam(k) => (k, 1 + k.ilog2() as usize / 4),
             _ => (usize::MAX, usize::MAX),
         };
-        let mut level = 0;
+        let (mut level, mut unseen) = (0, 0);
         let mut out = std::mem::take(&mut self.out);
         loop {
             while level < round.work.len() && round.work[level].is_empty() {
@@ -295,7 +295,9 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
                     push(&mut round.work, at, (next, false));
                 }
             }
-            if self.work & 255 < 2 {
+            unseen += 1;
+            if unseen >= 64 {
+                unseen = 0;
                 let held = round.seen.bytes() * 2 + round.results.bytes() + self.trail.len() * 8 + self.space.bytes();
                 self.peak = self.peak.max(held);
                 if held > memory {

@@ -1,0 +1,129 @@
+//! Locks: a hold is an acquire with the release that ends it, and holds are blocks (see `blocks`).
+//!
+//! A release of unknown outcome is taken to have happened (the lock is free again: never worse); an acquire of unknown
+//! outcome counts only if its process released afterwards. With fencing tokens on every acquire their order is the
+//! order of the holds, and one running maximum compares it with real time.
+
+use crate::blocks::{self, Zone};
+use crate::hash::Map;
+use crate::ops::{Op, Values, F, NEVER};
+
+/// What the procedure says.
+pub enum Answer {
+    /// An order of all operations that happened.
+    Valid(Vec<u32>),
+    /// Operations that contradict each other.
+    Invalid(Vec<u32>),
+    /// Not for this procedure.
+    Unfit,
+}
+
+struct Hold {
+    acquire: u32,
+    release: Option<u32>,
+}
+
+/// Decide a lock; `fenced`: its tokens must grow.
+#[must_use]
+pub fn check(ops: &[Op], values: &Values<'_>, fenced: bool, moments: usize) -> Answer {
+    let holds = match holds(ops) {
+        Ok(holds) => holds,
+        Err(answer) => return answer,
+    };
+    let tokens: Vec<Option<i64>> = holds
+        .iter()
+        .map(|hold| Some(ops[hold.acquire as usize].b).filter(|&token| token != 0))
+        .map(|token| token.and_then(|token| values.number(token)))
+        .collect();
+    if !fenced || tokens.iter().all(Option::is_none) {
+        return by_zones(ops, &holds, moments);
+    }
+    if tokens.iter().any(Option::is_none) {
+        return Answer::Unfit;
+    }
+    by_token(ops, &holds, &tokens)
+}
+
+/// Each process's operations, paired. The operations of one process must not overlap.
+fn holds(ops: &[Op]) -> Result<Vec<Hold>, Answer> {
+    let mut holds: Vec<Hold> = Vec::new();
+    // Of each process: the moment until which it was busy, and its acquire without release.
+    let mut of: Map<u32, (u32, Option<u32>)> = Map::default();
+    for (id, op) in ops.iter().enumerate() {
+        let id = id as u32;
+        let (busy, open) = of.entry(op.a).or_insert((0, None));
+        if *busy > op.call {
+            return Err(Answer::Unfit);
+        }
+        *busy = op.ret;
+        match (op.f, op.open()) {
+            (F::Acquire, false) => {
+                if let Some(before) = open.replace(id) {
+                    return Err(Answer::Invalid(vec![before, id]));
+                }
+            }
+            (F::Acquire, true) => {}
+            (_, unknown) => match open.take() {
+                Some(acquire) => holds.push(Hold { acquire, release: Some(id) }),
+                None if unknown => {}
+                None => return Err(Answer::Invalid(vec![id])),
+            },
+        }
+    }
+    holds.extend(of.into_values().filter_map(|(_, open)| open).map(|acquire| Hold { acquire, release: None }));
+    Ok(holds)
+}
+
+fn by_zones(ops: &[Op], holds: &[Hold], moments: usize) -> Answer {
+    let zones: Vec<Zone> = holds
+        .iter()
+        .map(|hold| {
+            let mut zone = Zone::default();
+            let acquire = &ops[hold.acquire as usize];
+            zone.add(hold.acquire, acquire.call, acquire.ret);
+            match hold.release.map(|release| (release, &ops[release as usize])) {
+                Some((id, release)) => zone.add(id, release.call, release.ret),
+                None => zone.add(hold.acquire, NEVER - 2, NEVER),
+            }
+            zone
+        })
+        .collect();
+    match blocks::order(&zones, moments) {
+        Ok(order) => Answer::Valid(in_order(holds, order.into_iter().map(|at| at as usize))),
+        Err((a, b)) => Answer::Invalid(both(&holds[a as usize], &holds[b as usize])),
+    }
+}
+
+fn in_order(holds: &[Hold], order: impl Iterator<Item = usize>) -> Vec<u32> {
+    order.flat_map(|at| std::iter::once(holds[at].acquire).chain(holds[at].release)).collect()
+}
+
+fn both(a: &Hold, b: &Hold) -> Vec<u32> {
+    [Some(a.acquire), a.release, Some(b.acquire), b.release].into_iter().flatten().collect()
+}
+
+fn by_token(ops: &[Op], holds: &[Hold], tokens: &[Option<i64>]) -> Answer {
+    let mut order: Vec<usize> = (0..holds.len()).collect();
+    order.sort_by_key(|&at| tokens[at]);
+    let mut latest: (u32, usize) = (0, 0);
+    for (place, &at) in order.iter().enumerate() {
+        let hold = &holds[at];
+        if place > 0 {
+            let before = order[place - 1];
+            let forever = holds[before].release.is_none();
+            if tokens[before] == tokens[at] || forever {
+                return Answer::Invalid(both(&holds[before], hold));
+            }
+        }
+        for id in [Some(hold.acquire), hold.release].into_iter().flatten() {
+            let op = &ops[id as usize];
+            if op.ret < latest.0 {
+                return Answer::Invalid(both(&holds[latest.1], hold));
+            }
+            if op.call >= latest.0 {
+                latest = (op.call, at);
+            }
+        }
+    }
+    Answer::Valid(in_order(holds, order.into_iter()))
+}

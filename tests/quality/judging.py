@@ -1,0 +1,113 @@
+"""Engines against the oracle: verdicts, witnesses and minimal counterexamples of many small histories at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from checkers.verify import verify
+from harness.history import Event
+from harness.history.native import Handle, check
+from tests.quality import oracle
+from tests.quality.histories import Maker, join
+
+LOOKS = ("read", "contains")
+# What each engine is asked about: model, engine, unique values, operations, processes, share of all histories.
+PLAN = [
+    ("cas-register", "auto", False, 7, 3, 10),
+    ("cas-register", "auto", False, 11, 4, 8),
+    ("cas-register", "auto", True, 8, 3, 8),
+    ("cas-register", "exact", False, 9, 4, 6),
+    ("cas-register", "relaxed", False, 9, 4, 6),
+    ("cas-register", "beam-2", False, 9, 4, 6),
+    ("cas-register", "search", True, 8, 4, 4),
+    ("kv", "auto", False, 8, 3, 6),
+    ("set", "auto", False, 8, 3, 8),
+    ("set", "auto", True, 9, 4, 6),
+    ("set", "search", False, 7, 3, 2),
+    ("queue", "auto", True, 9, 4, 10),
+    ("queue", "search", True, 7, 3, 2),
+    ("queue", "relaxed", True, 7, 3, 2),
+    ("queue", "auto", False, 7, 3, 2),
+    ("unordered-queue", "auto", True, 9, 4, 6),
+    ("unordered-queue", "auto", False, 7, 3, 2),
+    ("counter", "auto", False, 9, 3, 6),
+    ("lock", "auto", False, 10, 3, 4),
+    ("fenced-lock", "auto", False, 10, 3, 4),
+]
+
+
+def disagreements(
+    model: str, engine: str, unique: bool, size: int, processes: int, seed: int, count: int, tally: Counter[str]
+) -> Iterator[str]:
+    """Judge `count` histories; yield a text for everything that is wrong."""
+    histories = [
+        Maker(seed + number, model, size=size, processes=processes, unique=unique).history()
+        for number in range(count)
+    ]
+    handle = Handle("jsonl")
+    handle.feed(msgspec.json.Encoder().encode_lines(join(histories)))
+    handle.finish()
+    request = {
+        "engine": f"linear:{engine}",
+        "model": model,
+        "parts": True,
+        "witness": True,
+        "explain": True,
+        "time_s": 300.0,
+    }
+    answer = check(handle, request)
+    parts = {part["key"]: part for part in answer["keys"]}
+    orders = {part["key"]: part["order"] for part in answer["witness"]}
+    offset = 0
+    for number, events in enumerate(histories):
+        part = parts.get(number, {"verdict": "valid", "engine": "none"})
+        valid = oracle.linearizable(events, model)
+        tally[f"{model} {part['verdict']} by {part['engine']}"] += 1
+        where = f"{model} by {engine}, Maker({seed + number}, size={size}, processes={processes}, unique={unique})"
+        if part["verdict"] == "unknown":
+            if engine in ("auto", "search", "exact"):
+                yield f"{where}: undecided"
+        elif (part["verdict"] == "valid") != valid:
+            yield f"{where}: the engine says {part['verdict']}"
+        elif valid and number in parts:
+            order = [at - offset for at in orders[number]]
+            wrong = verify([Event(index=at, **event) for at, event in enumerate(events)], model, [(None, order)])
+            if wrong:
+                yield f"{where}: the witness {order} is wrong: {wrong}"
+        elif not valid and engine in ("auto", "search", "exact"):
+            wrong = counterexample(events, model, part, offset)
+            if wrong:
+                yield f"{where}: {wrong}"
+        offset += len(events)
+
+
+def counterexample(events: list[dict[str, Any]], model: str, part: dict[str, Any], offset: int) -> str | None:
+    """What is wrong with the minimal counterexample, if anything."""
+    kept = {call - offset: end is not None for call, end in part["events"]}
+    if oracle.explains(some(events, kept), model):
+        return f"what is left has an order: {kept}"
+    if not part["minimal"]:
+        return "it is not said to be minimal"
+    for call, whole in kept.items():
+        if whole:
+            fewer = {**kept, call: False}
+            if oracle.explains(some(events, fewer), model):
+                continue
+            return f"event {call} can be left out of {kept}"
+    return None
+
+
+def some(events: list[dict[str, Any]], kept: dict[int, bool]) -> list[oracle.Operation]:
+    """Only the operations called at these positions; where it says False, with their outcome unknown."""
+    found = []
+    for operation in oracle.operations(events):
+        if operation.position in kept:
+            if kept[operation.position]:
+                found.append(operation)
+            elif operation.f not in LOOKS:
+                found.append(operation._replace(end=oracle.INFINITY, result=None))
+    return found
