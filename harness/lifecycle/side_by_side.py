@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,8 +17,9 @@ from harness.workload import Workload
 def side_by_side(workloads: Sequence[tuple[Workload, int]]) -> Workload:
     """Return one workload that is all of them; each gets as many threads as its number says.
 
-    Functions and keys carry the workload's name (`register/read`), so that neither the service nor a checker can mix
-    them up. A single workload is returned as it is.
+    In the history and in the service, functions and keys carry the workload's name (`register/read`, `register/k0`),
+    so that neither the service nor a checker can mix them up; the workload itself sees its own names, in what it
+    performs as in the completions that it is told. A single workload is returned as it is.
     """
     if len(workloads) == 1:
         return workloads[0][0]
@@ -26,7 +27,8 @@ def side_by_side(workloads: Sequence[tuple[Workload, int]]) -> Workload:
 
     async def perform(client: Any, invocation: Invocation) -> Reply:
         name, _, function = invocation.f.partition("/")
-        return await performs[name](client, msgspec.structs.replace(invocation, f=function))
+        key = None if invocation.key == name else str(invocation.key).removeprefix(f"{name}/")
+        return await performs[name](_Prefixed(client, name), Invocation(function, key, invocation.value))
 
     finals = [_renamed(workload.name, workload.final) for workload, _ in workloads if workload.final]
     return Workload(
@@ -41,6 +43,28 @@ def side_by_side(workloads: Sequence[tuple[Workload, int]]) -> Workload:
         model=None,
         functions=tuple(f"{workload.name}/{f}" for workload, _ in workloads for f in workload.functions),
     )
+
+
+class _Prefixed:
+    """A client whose keys carry a workload's name on their way to the service."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Reply]]:
+        """Return the capability's method, all of which take the key first."""
+        call = getattr(self._client, method)
+        return lambda key, *rest: call(f"{self._name}/{key}", *rest)
+
+    async def transact(self, micro: Sequence[Sequence[Any]]) -> Reply:
+        """Run a transaction: its keys are within the micro-operations, on the way there and back."""
+        prefix = f"{self._name}/"
+        sent = [[function, prefix + str(key), value] for function, key, value in micro]
+        reply: Reply = await self._client.transact(sent)
+        asked = [key for _, key, _ in micro]
+        value = [[function, key, got] for (function, _, got), key in zip(reply.value, asked, strict=True)]
+        return msgspec.structs.replace(reply, value=value)
 
 
 def _renamed(name: str, source: Generator) -> Generator:
