@@ -17,7 +17,7 @@ VARIED: Final = ("leader", "one", "minority", "majority", "followers")
 NODE_TARGETS: Final = (ANY, *VARIED, "random", "all")
 
 _SMALLEST: Final = {"minority": 3, "majority": 2, "followers": 2}
-_LEADER_PATIENCE_S: Final = 5.0
+_LEADER_PATIENCE_S: Final = 3.0
 _LEADER_POLL_S: Final = 0.1
 _NAMED = re.compile(r"[A-Za-z0-9][\w.-]*(\+[A-Za-z0-9][\w.-]*)*")
 

@@ -25,9 +25,10 @@ _ENTRIES_MAX: Final = 100_000
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing to do: at `at_ns` since the run's start; a healing not sooner than `hold_ns` after its injection.
+    """One thing to do: at `at_ns` since the run's start.
 
-    `plan` is an exact plan to repeat; without it the fault makes its own.
+    A healing comes not sooner than `hold_ns` after its injection; an injection not later than `latest_ns` (0: whenever
+    its turn comes). `plan` is an exact plan to repeat; without it the fault makes its own.
     """
 
     at_ns: int
@@ -35,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     action: str
     target: str
     hold_ns: int = 0
+    latest_ns: int = 0
     plan: Plan | None = None
 
     def invocation(self) -> Invocation:
@@ -46,30 +48,43 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Timetable(Generator, frozen=True, gc=False):
-    """Gives out entries in order, each when it is due."""
+    """Gives out entries in order, each when it is due.
+
+    `injected_ns` says when the last injection of each fault ended: what took long to inject still stays in force for a
+    while. What would begin after its own healing was due is left out, with that healing.
+    """
 
     entries: tuple[Entry, ...]
-    position: int = 0
-    injected_ns: int = 0
+    injected_ns: Mapping[str, int] = {}
 
     def next(self, ctx: Context) -> Step | None:
         """Wait for the next entry's time."""
-        if self.position >= len(self.entries):
+        entries = _without_late(self.entries, ctx.time_ns)
+        if not entries:
             return None
-        entry = self.entries[self.position]
-        due = max(entry.at_ns, self.injected_ns + entry.hold_ns) if entry.hold_ns else entry.at_ns
+        entry = entries[0]
+        due = entry.at_ns
+        if entry.hold_ns:
+            due = max(due, self.injected_ns.get(entry.fault, 0) + entry.hold_ns)
         if ctx.time_ns < due:
-            return Pending(due), self
-        return Offer(entry.invocation(), ctx.pick()), msgspec.structs.replace(
-            self, position=self.position + 1
-        )
+            return Pending(due), Timetable(entries, self.injected_ns)
+        return Offer(entry.invocation(), ctx.pick()), Timetable(entries[1:], self.injected_ns)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Note when an injection ended: what took long to inject still stays in force for a while."""
+        """Note when an injection ended."""
         del ctx
         if event.process != NEMESIS:
             return self
-        return msgspec.structs.replace(self, injected_ns=event.time)
+        return Timetable(self.entries, {**self.injected_ns, event.f: event.time})
+
+
+def _without_late(entries: tuple[Entry, ...], now_ns: int) -> tuple[Entry, ...]:
+    """Leave out leading injections whose latest moment has passed, each with its healing."""
+    while entries and entries[0].latest_ns and now_ns > entries[0].latest_ns:
+        late, rest = entries[0], entries[1:]
+        healing = next((at for at, entry in enumerate(rest) if entry.fault == late.fault), None)
+        entries = rest if healing is None else rest[:healing] + rest[healing + 1 :]
+    return entries
 
 
 def mixed(
@@ -117,10 +132,9 @@ def _in_turn(
         if now + hold > end * (1 + 1e-9):
             break
         spec = bag.pop()
-        entries.append(Entry(round(now * _NS), spec.name, INJECT, spec.target))
-        entries.append(
-            Entry(round((now + hold) * _NS), spec.name, HEAL, spec.target, hold_ns=round(hold / 2 * _NS))
-        )
+        begin, heal = round(now * _NS), round((now + hold) * _NS)
+        entries.append(Entry(begin, spec.name, INJECT, spec.target, latest_ns=heal))
+        entries.append(Entry(heal, spec.name, HEAL, spec.target, hold_ns=round(hold / 2 * _NS)))
         gap = interval * (first_round.pop() if first_round else rng.uniform(1 - _SPREAD, 1 + _SPREAD))
         now += hold + gap
     return entries

@@ -80,15 +80,19 @@ class Clock:
         return Plan(self.name, resolved, tuple(sorted(names)), {"mode": mode, "skews": skews})
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
-        """Patch every target; each stands still for less than a millisecond, usually."""
-        tools = self._tools_of(scene, plan)
+        """Patch every target that lives; each stands still for less than a millisecond, usually."""
+        tools = await self._living(scene, plan)
+        if not tools:
+            raise Broken("dead", f"no server lives on {', '.join(plan.nodes)}: there is no clock to skew")
         hosts = await asyncio.gather(*(tool.host() for tool in tools.values()))
         self._anchors = {name: host.anchor_ns for name, host in zip(tools, hosts, strict=True)}
         await asyncio.gather(*(self._set(plan, name, tool) for name, tool in tools.items()))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Read the clocks as the processes see them, over a while where the skew changes with time."""
-        tools = self._tools_of(scene, plan)
+        tools = await self._living(scene, plan)
+        if not tools:
+            return Proof(holds=False, text=f"no server lives on {', '.join(plan.nodes)}")
         readings = dict(
             zip(
                 tools,
@@ -122,17 +126,14 @@ class Clock:
 
         A monotonic clock that is ahead must not go back: it stays ahead, at the true rate, until the server restarts.
         """
-        await asyncio.gather(
-            *(self._heal_one(scene, tool, name) for name, tool in self._tools_of(scene, plan).items())
-        )
+        tools = (await self._living(scene, plan)).values()
+        await asyncio.gather(*(self._heal_one(tool) for tool in tools))
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
         """Read the clocks as the processes see them: wall clock true, monotonic clock at its true rate."""
-        tools = self._tools_of(scene, plan)
+        tools = await self._living(scene, plan)
         wrong, kept, data = [], [], {}
         for name, tool in tools.items():
-            if await _is_dead(scene, name):
-                continue
             seen = await tool.read()
             off = seen.mono.off_ns
             data[name] = {"real_off_ns": seen.real.off_ns, "mono_off_ns": off}
@@ -151,8 +152,8 @@ class Clock:
 
     async def renew(self, scene: Scene, plan: Plan) -> None:
         """Skew servers that were restarted while the fault is in force: a new process has true clocks."""
-        for name, tool in self._tools_of(scene, plan).items():
-            if not await _is_dead(scene, name) and not (await tool.read()).patched:
+        for name, tool in (await self._living(scene, plan)).items():
+            if not (await tool.read()).patched:
                 await self._set(plan, name, tool)
 
     async def _set(self, plan: Plan, name: str, tool: ClockTool) -> None:
@@ -161,9 +162,7 @@ class Clock:
         skew = plan.detail["skews"][name]
         self._changes[name] = await tool.set(options(skew, ahead_ns=self._ahead[name]))
 
-    async def _heal_one(self, scene: Scene, tool: ClockTool, name: str) -> None:
-        if await _is_dead(scene, name):
-            return
+    async def _heal_one(self, tool: ClockTool) -> None:
         seen = await tool.read()
         if not seen.patched:
             return
@@ -208,6 +207,14 @@ class Clock:
             if abs(shift) > _HOST_MOVED_NS:
                 moved.append(f"the host of {name} moved its clock by {shift / S:+.3f} s")
         return moved
+
+    async def _living(self, scene: Scene, plan: Plan) -> dict[str, ClockTool]:
+        """Return the targets whose server runs; others are skewed when they are restarted."""
+        return {
+            name: tool
+            for name, tool in self._tools_of(scene, plan).items()
+            if not await _is_dead(scene, name)
+        }
 
     def _tools_of(self, scene: Scene, plan: Plan) -> dict[str, ClockTool]:
         for node in processes.nodes_of(scene, plan.nodes):

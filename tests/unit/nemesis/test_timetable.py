@@ -91,6 +91,21 @@ def test_what_took_long_to_inject_still_stays_in_force_for_a_while():
     assert waiting == Pending(7 * S)
 
 
+def test_what_would_begin_after_its_own_healing_was_due_is_left_out():
+    entries = (
+        Entry(1 * S, "kill", "inject", "one", latest_ns=2 * S),
+        Entry(2 * S, "kill", "heal", "one"),
+        Entry(3 * S, "pause", "inject", "one", latest_ns=9 * S),
+        Entry(9 * S, "pause", "heal", "one"),
+    )
+    offer, rest = Timetable(entries).next(context(5 * S)) or pytest.fail("exhausted")
+    assert isinstance(offer, Offer)
+    assert (offer.invocation.f, offer.invocation.value["action"]) == ("pause", "inject")
+    assert isinstance(rest, Timetable)
+    assert rest.entries == entries[3:]
+    assert Timetable(entries).next(context(99 * S)) is None
+
+
 def write(folder: Path, text: str) -> Path:
     path = folder / "schedule.toml"
     path.write_text(text)
