@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.outcome import Broken
 from harness.store import REPORT
-from reports import matrix, rates, words
+from reports import matrix, output, rates, words
 from reports.html import page
 from reports.matrix import CAMPAIGN, Cell, Matrix, State
 from reports.terminal import clean
@@ -74,15 +73,7 @@ def _worst(cells: Sequence[Cell]) -> State:
 
 def write(folder: Path, target: Path | None = None) -> Path:
     """Write the HTML of a campaign's folder, by default as `report.html` in it, and return the file."""
-    target = target or folder / REPORT
-    content = render(matrix.read(folder))
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        raise Broken("report", f"cannot write {target}: {error}") from error
-    return target
+    return output.write(target or folder / REPORT, render(matrix.read(folder)))
 
 
 def render(found: Matrix, earlier: Sequence[Matrix] | None = None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from harness.outcome import Broken
-from reports import matrix, rates, stored, words
+from reports import matrix, output, rates, stored, words
 from reports.html import page, svg
 from reports.matrix import CAMPAIGN, Cell
 from reports.operations import OK, Operations
@@ -57,12 +57,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 def write(before: Path, after: Path, target: Path) -> Path:
     """Write the comparison of two runs' folders, or two campaigns', as one HTML file."""
-    content = render(compare(before, after))
-    try:
-        target.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise Broken("report", f"cannot write {target}: {error}") from error
-    return target
+    return output.write(target, render(compare(before, after)))
 
 
 def render(found: Comparison) -> str:

@@ -29,6 +29,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
     position: int
     event: int
+    completed: int
     process: int
     node: str
     words: str
@@ -106,6 +107,7 @@ def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str,
     return Drawn(
         position=at,
         event=event,
+        completed=int(o.completed[at]),
         process=int(o.process[at]),
         node=o.nodes[int(o.node[at])],
         words=operation(o.functions[int(o.f[at])], o.keys[int(o.key[at])].strip('"'), asked, got, outcome),

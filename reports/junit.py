@@ -11,7 +11,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from harness.outcome import Broken
-from reports import matrix
+from reports import matrix, output
 from reports.matrix import Cell, Matrix
 from reports.stored import read_object
 
@@ -26,12 +26,9 @@ def write(folder: Path, target: Path | str) -> Path:
     content = text(folder)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(path)
     except OSError as error:
         raise Broken("report", f"cannot write {path}: {error}") from error
-    return path
+    return output.write(path, content)
 
 
 def text(folder: Path) -> str:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from reports import matrix, stored, terminal, words
+from reports import matrix, output, stored, terminal, words
 from reports.matrix import Matrix
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~&$])")
@@ -19,8 +19,7 @@ _ROWS_MAX: Final = 500
 
 def write(folder: Path, target: Path) -> Path:
     """Write the Markdown of a campaign's folder or a run's."""
-    target.write_text(text(folder), encoding="utf-8")
-    return target
+    return output.write(target, text(folder))
 
 
 def text(folder: Path) -> str:

@@ -121,14 +121,15 @@ def of(history: History) -> Operations:
     outcome = np.where(done, c.kind[after].astype(np.int64) - 1, INFO)
     version = np.where(done & (c.version[after] != _NO_VERSION), c.version[after], -1)
     node = np.where(done & (c.node[after] != _NULL), c.node[after], c.node[at])
+    begin = in_order(c.time[at] // 1000)
     f, functions = _coded(c, c.f[at], plain=True)
     key, keys = _coded(c, c.key[at])
     nodes_code, nodes = _coded(c, node, plain=True)
     error, errors = _coded(c, np.where(done, c.error[after], _NULL))
     values, texts = _coded(c, np.concatenate((c.value[at], np.where(done, c.value[after], _NULL))))
     return Operations(
-        begin_us=c.time[at] // 1000,
-        end_us=np.where(done, c.time[after] // 1000, NEVER),
+        begin_us=begin,
+        end_us=np.where(done, np.maximum(c.time[after] // 1000, begin), NEVER),
         process=c.process[at],
         outcome=outcome,
         f=f,
@@ -146,6 +147,12 @@ def of(history: History) -> Operations:
         nodes=nodes,
         errors=errors,
     )
+
+
+def in_order(times: Ints) -> Ints:
+    """Events stand in real-time order; times that deny it (a damaged or foreign file) take the one before."""
+    ordered: Ints = np.maximum.accumulate(np.maximum(times, 0)) if len(times) else times
+    return ordered
 
 
 def _coded(columns: Columns, handles: Any, *, plain: bool = False) -> tuple[Ints, list[str]]:

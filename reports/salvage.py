@@ -16,9 +16,11 @@ import numpy as np
 import zstandard
 
 from harness.history.event import Event
-from reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations
+from reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations, in_order
 
 _PROBLEMS_MAX: Final = 3
+# A year of nanoseconds: beyond it, the number itself is damaged.
+_TIME_MAX: Final = 366 * 86_400 * 10**9
 _CHUNK: Final = 1 << 20
 _CODES: Final = {"ok": OK, "fail": FAIL, "info": INFO}
 
@@ -66,6 +68,9 @@ class _Builder:
         self.nemesis: list[_Line] = []
 
     def add(self, line: _Line) -> None:
+        if not (0 <= line.time < _TIME_MAX and 0 <= line.index < _TIME_MAX):
+            msg = f"event {line.index} at {line.time} ns"
+            raise msgspec.DecodeError(msg)
         process = line.process
         if not isinstance(process, int):
             self.nemesis.append(line)
@@ -95,6 +100,8 @@ class _Builder:
 
     def build(self) -> Operations:
         table = np.array(self.rows, dtype=np.int64).reshape(-1, len(COLUMNS))
+        table[:, 0] = in_order(table[:, 0])
+        table[:, 1] = np.where(table[:, 1] == NEVER, NEVER, np.maximum(table[:, 1], table[:, 0]))
         return Operations(
             **{name: np.ascontiguousarray(table[:, at]) for at, name in enumerate(COLUMNS)},
             functions=self.f.texts(),

@@ -7,6 +7,7 @@ there. The structs name the fields of `results.json`; each has a default, and un
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -190,13 +191,19 @@ class _Reader:
         return found
 
 
+def _finite(text: str) -> float | None:
+    """Numbers too large for a float, like NaN, stand for nothing known."""
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
 def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     """Read a JSON object; an empty one and a sentence in `problems` where that cannot be."""
     try:
         if path.stat().st_size > _JSON_BYTES_MAX:
             problems.append(f"{path.name} is larger than {_JSON_BYTES_MAX >> 20} MiB and was not read")
             return {}
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), parse_constant=lambda _: None, parse_float=_finite)
     except FileNotFoundError:
         problems.append(f"{path.name} is not there: the run did not come so far, or the file was removed")
         return {}

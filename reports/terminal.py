@@ -22,7 +22,9 @@ _OPERATIONS_SHOWN: Final = 16
 _ANOMALIES_SHOWN: Final = 3
 _LINES_SHOWN: Final = 4
 # What a log line or a value may not do to somebody's terminal: move the cursor, change colours, ring the bell.
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def write(run_folder: Path, *, width: int = 80, colour: bool = False) -> str:
@@ -193,8 +195,8 @@ def _label(row: Drawn) -> str:
 
 def _places(rows: Sequence[Drawn], room: int) -> dict[tuple[int, int], int]:
     """Give each event a column, wide enough for the words if there is room; {} where even the events do not fit."""
-    events = [(row.begin_us, 1, row) for row in rows]
-    events += [(row.end_us, 0, row) for row in rows if row.end_us != NEVER and row.outcome != "info"]
+    events = [(row.event, 1, row) for row in rows]
+    events += [(row.completed, 0, row) for row in rows if row.completed > row.event and row.outcome != "info"]
     events.sort(key=lambda event: event[:2])
     if room < 2 * len(events):
         return {}

@@ -35,7 +35,9 @@ def duration(value: float | None) -> str:
         return f"{value * 1e6:.0f} µs"
     if size < 1:
         return f"{value * 1e3:.3g} ms"
-    minute = 60
+    minute, year = 60, 366 * 86_400
+    if size > year:
+        return f"{value:.3g} s"
     return f"{value:.2f} s" if size < minute else f"{int(value // minute)} min {value % minute:.0f} s"
 
 

@@ -52,13 +52,16 @@ def diagram(rows: Sequence[Drawn], label: str) -> Markup:
 
 def _positions(rows: Sequence[Drawn]) -> tuple[dict[tuple[str, int], float], float]:
     """Give each event its place in order; a bar is at least as wide as its words where that costs no order."""
-    events = [(row.begin_us, 1, "begin", row) for row in rows]
-    events += [(row.end_us, 0, "end", row) for row in rows if row.end_us != NEVER and row.outcome != "info"]
-    events.sort(key=lambda event: (event[0], event[1]))
+    events = [(row.event, "begin", row) for row in rows]
+    events += [
+        (row.completed, "end", row) for row in rows if row.completed > row.event and row.outcome != "info"
+    ]
+    # Indexes rather than times: two events may share a microsecond, and their order is what the drawing shows.
+    events.sort(key=lambda event: event[0])
     places: dict[tuple[str, int], float] = {}
     x = float(_LEFT + 12)
     busy: dict[int, float] = {}
-    for _, _, kind, row in events:
+    for _, kind, row in events:
         need = _LETTER * len(_label(row)) + 18
         before = places["begin", row.position] + need if kind == "end" else busy.get(row.process, 0.0) + 8
         x = max(x, before)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from harness.outcome import Broken
 from harness.store import REPORT, TEST
 from harness.verdict import Anomaly, Result, Verdict
-from reports import evidence, logs, stored, words
+from reports import evidence, logs, output, stored, words
 from reports.html import drawings, overview, planes
 from reports.stored import StoredRun
 
@@ -37,15 +37,7 @@ def write(run_folder: Path, target: Path | None = None) -> Path:
     """
     if not run_folder.is_dir():
         raise Broken("report", f"there is no run at {run_folder}")
-    page = render(stored.read(run_folder))
-    target = target or run_folder / REPORT
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        raise Broken("report", f"cannot write {target}: {error}") from error
-    return target
+    return output.write(target or run_folder / REPORT, render(stored.read(run_folder)))
 
 
 def render(run: StoredRun) -> str:
@@ -59,7 +51,7 @@ def render(run: StoredRun) -> str:
     wanted = sorted({row.position for item in shown for row in item["rows"]})
     context = _context(run, end_s, counted, shown)
     template = environment().get_template("report.html.j2")
-    taken = len(template.render(context | {"packed": "", "left_out": ""}).encode())
+    taken = len(template.render(context | {"packed": "", "left_out": ""}).encode("utf-8", "replace"))
     budget = min(_BUDGET_MOST, max(_BUDGET_LEAST, _BUDGET_PER_OPERATION * len(run.operations)))
     room = max(50_000, budget - taken - 200)
     extra = _extra(run, end_s, counted, wanted)

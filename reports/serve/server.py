@@ -21,6 +21,7 @@ from harness.store import REPORT
 from reports import campaign, compare, matrix, stored
 from reports.html import page
 from reports.matrix import CAMPAIGN
+from reports.output import octets
 from reports.serve import pages
 from reports.serve.index import Index
 
@@ -178,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._page(pages.listing(self.server.store, folder, path))
 
     def _page(self, content: str, policy: str | None = None) -> None:
-        self._send(HTTPStatus.OK, content.encode(), "text/html; charset=utf-8", policy)
+        self._send(HTTPStatus.OK, octets(content), "text/html; charset=utf-8", policy)
 
     def _text(self, status: HTTPStatus, sentence: str) -> None:
         self._send(status, (sentence + "\n").encode(), "text/plain; charset=utf-8", "default-src 'none'")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 import zstandard
+from damage import damage
 
-from reports import html, stored, terminal
+from reports import compare, html, junit, markdown, stored, terminal
 
 
 def problems(folder) -> str:
@@ -136,3 +138,31 @@ def test_logs_are_dated_by_the_servers_own_clocks(run):
     assert by_text["nt: no leader"[-12:]].time_s == pytest.approx(3.0, abs=0.01)
     assert by_text["nt: no leader"[-12:]].level == 3
     assert lines.undated == 1
+
+
+@pytest.mark.parametrize("seed", [102, *range(20)])
+def test_random_damage(run, seed):
+    """bench/reports_fuzz.py does this thousands of times."""
+    damage(run, Random(seed))
+    html.write(run)
+    terminal.write(run)
+    junit.text(run)
+    markdown.text(run)
+    compare.text(run, run)
+
+
+def test_numbers_that_are_none(run):
+    text = (run / "results.json").read_text()
+    (run / "results.json").write_text(
+        text.replace('"recovery_s": 1.1', '"recovery_s": NaN').replace("9.7", "1e999")
+    )
+    assert stored.read(run).recovery_s is None
+    html.write(run)
+
+
+def test_half_a_letter(run):
+    test = json.loads((run / "test.json").read_text()) | {"name": "\ud800x", "command": "quorate \udfff"}
+    (run / "test.json").write_text(json.dumps(test))
+    html.write(run)
+    terminal.write(run).encode()
+    markdown.text(run).encode()
