@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.history import History, HistoryError
+from harness.history import History, HistoryError, NativeMissingError
 from harness.history.event import Event
 from harness.store import HISTORY
 from reports import operations, salvage
@@ -24,6 +24,10 @@ def read(folder: Path, problems: list[str]) -> tuple[Operations, list[dict[str, 
         found = operations.of(history)
     except HistoryError as error:
         problems.append(f"{HISTORY} is damaged; what can still be read of it is shown: {error}")
+        found, events = salvage.read(path, problems)
+        return found, _faults(events)
+    except (NativeMissingError, OSError) as error:
+        problems.append(f"{HISTORY} was read the slow way, without the native core ({error})")
         found, events = salvage.read(path, problems)
         return found, _faults(events)
     if history.truncated:

@@ -9,7 +9,10 @@ import pytest
 import zstandard
 from damage import damage
 
+from harness.history import History, NativeMissingError
 from reports import compare, html, junit, markdown, stored, terminal
+from reports.html import page
+from reports.operations import COLUMNS
 
 
 def problems(folder) -> str:
@@ -166,3 +169,29 @@ def test_half_a_letter(run):
     html.write(run)
     terminal.write(run).encode()
     markdown.text(run).encode()
+
+
+def test_without_the_native_core(run, monkeypatch):
+    whole = stored.read(run)
+
+    def missing(path):
+        raise NativeMissingError("not built")
+
+    monkeypatch.setattr(History, "read", missing)
+    slow = stored.read(run)
+    assert "the slow way" in slow.problems[0]
+    assert page.render(slow).count("<tr") == page.render(whole).count("<tr")
+    for name in COLUMNS:
+        if name in ("f", "key", "asked", "got", "node", "error"):
+            continue
+        assert (getattr(slow.operations, name) == getattr(whole.operations, name)).all(), name
+    for at in range(0, 600, 7):
+        for codes, texts in (
+            ("f", "functions"),
+            ("key", "keys"),
+            ("asked", "texts"),
+            ("got", "texts"),
+            ("node", "nodes"),
+        ):
+            words = [getattr(o, texts)[getattr(o, codes)[at]] for o in (slow.operations, whole.operations)]
+            assert words[0] == words[1]
