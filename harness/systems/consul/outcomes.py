@@ -59,6 +59,7 @@ TABLE: Final[tuple[Row, ...]] = (
         409, "lock delay", "fail", "lock-delay", "its last holder's session was lost: checked before the log"
     ),
     Row(409, "lock isn't held", "fail", "not-held", "not held by this session: rolled back"),
+    Row(409, "unknown KV verb", "fail", "invalid", "the release has no such operation: rolled back"),
     Row(409, "", "fail", "conflict", "the transaction was rolled back"),
     Row(400, "", "fail", "invalid", "refused before anything was proposed"),
     Row(403, "", "fail", "denied", "refused before anything was proposed"),

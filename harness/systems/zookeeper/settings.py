@@ -18,6 +18,7 @@ SETTINGS: Final[dict[str, str]] = {
     "init_limit": "ticks that a follower may take to come up to date [20]",
     "session": "time to live of sessions; the servers take from 2 ticks to 1m [15s]",
     "snap_count": "transactions between two snapshots [ZooKeeper's own]",
+    "container_check": "how often the servers look for containers and nodes whose time is over [1m]",
     "heap": "the servers' -Xmx [256m]",
     "jars": "folder with the jars of a ZooKeeper of your own on this host",
 }
@@ -32,6 +33,7 @@ class ZooKeeperSettings(msgspec.Struct, frozen=True):
     sync_limit: int = 4
     init_limit: int = 20
     snap_count: int | None = None
+    container_check_ms: int = 60_000
     heap: str = "256m"
     jars: str | None = None
 
@@ -51,6 +53,7 @@ def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
         sync_limit=_count(given, "sync_limit") or 4,
         init_limit=_count(given, "init_limit") or 20,
         snap_count=_count(given, "snap_count"),
+        container_check_ms=_milliseconds(given, "container_check", 60_000),
         heap=given.get("heap", "256m"),
         jars=given.get("jars"),
     )

@@ -66,6 +66,7 @@ class ZooKeeper:
             "-Dzookeeper.admin.enableServer=false",
             "-Dzookeeper.4lw.commands.whitelist=*",
             "-Dzookeeper.extendedTypesEnabled=true",
+            f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
             *([f"-Dzookeeper.snapCount={snap_count}"] if snap_count else []),
             "-cp",
             f"{root}/conf:{server.jars}/*",

@@ -1,0 +1,242 @@
+"""Every capability of the Consul client against real servers."""
+
+# ruff: noqa: ASYNC110 - tests ask servers until they have changed
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.capabilities import Counters, Locks, Registers, Sets, Transactions
+from harness.outcome import Refused
+from harness.systems.consul.caller import ClientOptions
+from harness.systems.consul.client import ConsulClient
+from harness.systems.divergence import compare
+
+
+def client_of(node, **options) -> ConsulClient:
+    return ConsulClient(f"test-{node.name}", {node.name: node.address}, 4.0, ClientOptions(**options))
+
+
+@pytest.mark.parametrize("capability", [Registers, Sets, Transactions, Locks, Counters])
+def test_it_offers_what_workloads_ask_for(run, servers, capability):
+    async def body():
+        client = await servers.client()
+        assert isinstance(client, capability)
+        await client.close()
+
+    run(body())
+
+
+def test_registers_tell_values_and_growing_versions_on_every_server(run, servers, outcome):
+    async def body():
+        clients = [client_of(node, reads="consistent") for node in servers.nodes]
+        assert (await clients[0].read("r")).value is None
+        first = await clients[0].write("r", {"a": [1, None]})
+        for client in clients:
+            seen = await client.read("r")
+            assert (seen.value, seen.version, seen.member) == ({"a": [1, None]}, first.version, client.member)
+        second = await clients[1].cas("r", {"a": [1, None]}, 2)
+        assert second.version > first.version
+        refused = await outcome(clients[2].cas("r", 1, 3))
+        assert (refused.code, refused.seen, refused.version) == ("mismatch", 2, second.version)
+        assert (await clients[0].cas("absent", None, 1)).version > second.version
+        await asyncio.gather(*(client.close() for client in clients))
+
+    run(body())
+
+
+def test_compare_and_set_loses_only_to_others(run, servers):
+    """Alone every one succeeds; in a race exactly one does, and the others are told why not."""
+
+    async def body():
+        client = await servers.client()
+        await client.write("alone", 0)
+        for value in range(20):
+            await client.cas("alone", value, value + 1)
+        racers = [await servers.client(node) for node in servers.nodes]
+        done = await asyncio.gather(
+            *(racer.cas("alone", 20, 100 + i) for i, racer in enumerate(racers)), return_exceptions=True
+        )
+        lost = [each for each in done if isinstance(each, BaseException)]
+        assert len(lost) == len(racers) - 1
+        assert all(isinstance(each, Refused) and each.code in {"mismatch", "conflict"} for each in lost)
+        await asyncio.gather(client.close(), *(racer.close() for racer in racers))
+
+    run(body())
+
+
+def test_the_evidence_of_each_read_mode(run, servers):
+    async def body():
+        leader, follower = await servers.leader(), await servers.follower()
+        stale, default = client_of(follower, reads="stale"), client_of(follower, reads="default")
+        told = (await stale.read("r")).evidence
+        assert told is not None
+        assert told.startswith("known-leader last-contact=")
+        assert (await default.read("r")).evidence == "known-leader last-contact=0ms"
+        at_leader = client_of(leader, reads="consistent")
+        assert (await at_leader.read("r")).evidence == "known-leader last-contact=0ms"
+        await asyncio.gather(stale.close(), default.close(), at_leader.close())
+
+    run(body())
+
+
+def test_sets_and_counters(run, servers):
+    async def body():
+        one, other = (client_of(node, reads="consistent") for node in servers.nodes[:2])
+        assert (await one.members("s")).value == []
+        for element in (3, 11, 3):
+            await one.add("s", element)
+        assert (await other.members("s")).value == [3, 11]
+        assert (await other.value("c")).value == 0
+        await one.increment("c", 5)
+        await other.increment("c", -2)
+        assert (await one.value("c")).value == 3
+        await asyncio.gather(one.close(), other.close())
+
+    run(body())
+
+
+def test_transactions_are_atomic_and_refuse_what_moved(run, servers):
+    async def body():
+        one, other = (client_of(node) for node in servers.nodes[:2])
+        done = await one.transact(
+            [["append", "x", 1], ["r", "x", None], ["append", "y", 2], ["r", "z", None]]
+        )
+        assert done.value == [["append", "x", 1], ["r", "x", [1]], ["append", "y", 2], ["r", "z", None]]
+        assert (await other.transact([["r", "y", None], ["r", "x", None]])).value[0] == ["r", "y", [2]]
+        race = await asyncio.gather(
+            *(client.transact([["append", "x", 10 + i]]) for i, client in enumerate((one, other))),
+            return_exceptions=True,
+        )
+        lost = [each for each in race if isinstance(each, BaseException)]
+        assert all(isinstance(each, Refused) and each.code == "conflict" for each in lost)
+        seen = (await one.transact([["r", "x", None]])).value[0][2]
+        assert len(seen) == 3 - len(lost)
+        await asyncio.gather(one.close(), other.close())
+
+    run(body())
+
+
+def test_locks_exclude_and_their_tokens_grow(run, servers, outcome):
+    async def body():
+        one, other = (client_of(node) for node in servers.nodes[:2])
+        first = await one.acquire("l")
+        assert (await outcome(other.acquire("l"))).code == "held"
+        assert (await outcome(other.release("l"))).code == "not-held"
+        await one.release("l")
+        second = await other.acquire("l")
+        assert second.value > first.value
+        assert second.session != first.session
+        await other.close()  # ends its session, and with it the lock
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    third = await one.acquire("l")
+                    break
+                except Refused:
+                    await asyncio.sleep(0.05)
+        assert third.value > second.value
+        await one.close()
+
+    run(body())
+
+
+def test_a_lock_whose_session_is_gone_is_lost_and_the_next_has_a_session_of_its_own(run, servers, outcome):
+    async def body():
+        one, other = (client_of(node) for node in servers.nodes[:2])
+        first = await one.acquire("lost")
+        await other.destroy_session(first.session)
+        assert (await outcome(one.release("lost"))).code == "not-held"
+        assert (await other.acquire("lost")).value > first.value
+        await other.release("lost")
+        again = await one.acquire("lost")  # the release has told it
+        assert again.session not in {None, first.session}
+        await other.destroy_session(again.session)
+        refused = await outcome(one.acquire("lost"))  # nobody has told it
+        assert (type(refused), refused.code) == (Refused, "session-invalid")
+        assert (await one.acquire("lost")).session not in {first.session, again.session}
+        await asyncio.gather(one.close(), other.close())
+
+    run(body())
+
+
+def test_a_lost_lock_rests_for_its_delay(run, servers, outcome):
+    async def body():
+        one = client_of(servers.nodes[0], lock_delay_s=1.0)
+        other = client_of(servers.nodes[1])
+        first = await one.acquire("rests")
+        await other.destroy_session(first.session)
+        refused = await outcome(other.acquire("rests"))
+        assert refused.code == "lock-delay", refused.text
+        await asyncio.sleep(1.1)
+        assert (await other.acquire("rests")).value > first.value
+        await asyncio.gather(one.close(), other.close())
+
+    run(body())
+
+
+def test_a_session_is_renewed_while_its_client_lives(run, servers):
+    async def body():
+        client = client_of(servers.nodes[0])
+        session = (await client.acquire("kept")).session
+        about = (await client.find_session(session)).value
+        assert (about["TTL"], about["LockDelay"], about["Behavior"]) == ("10s", 0, "release")
+        assert not about.get("NodeChecks")
+        await client.renew_session(session)
+        await client.close()
+        witness = client_of(servers.nodes[1])
+        assert (await witness.find_session(session)).value is None
+        await witness.close()
+
+    run(body())
+
+
+def test_blocking_queries_wait_for_the_next_change(run, servers):
+    async def body():
+        watcher, writer = (client_of(node) for node in servers.nodes[:2])
+        wrote = await writer.write("watched", 1)
+        seen = await watcher.changed("register", "watched", 0, 1)
+        assert seen.entries == {"quorate/register/watched": (1, wrote.version)}
+        waiting = asyncio.create_task(watcher.changed("register", "watched", seen.index, 5))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        wrote = await writer.write("watched", 2)
+        assert (await waiting).entries == {"quorate/register/watched": (2, wrote.version)}
+        assert await watcher.changed("register", "watched", (await waiting).index, 0.1) is None
+        await asyncio.gather(watcher.close(), writer.close())
+
+    run(body())
+
+
+def test_services_are_found_and_only_healthy_ones_if_asked(run, servers):
+    async def body():
+        one, other = (client_of(node) for node in servers.nodes[:2])
+        await one.register("web", "web-1", 80, ttl_s=30)
+        async with asyncio.timeout(5):
+            while (await other.instances("web")).value != [[servers.nodes[0].name, "web-1", 80]]:
+                await asyncio.sleep(0.05)
+        assert (await other.instances("web", healthy=True)).value == []
+        await one.passing("web-1")
+        async with asyncio.timeout(5):
+            while not (await other.instances("web", healthy=True)).value:
+                await asyncio.sleep(0.05)
+        await one.deregister("web-1")
+        await asyncio.gather(one.close(), other.close())
+
+    run(body())
+
+
+def test_dumps_of_all_servers_agree(run, servers):
+    async def body():
+        client = await servers.client()
+        await client.write("dumped", "here")
+        dumps = await servers.system.dump(servers.cluster, 5)
+        comparison = compare(dumps)
+        assert comparison.differences == ()
+        assert len(comparison.compared) == 3
+        assert dumps[0].contents["quorate/register/dumped"][0] == '"here"'
+        await client.close()
+
+    run(body())

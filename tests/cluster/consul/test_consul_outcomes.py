@@ -1,0 +1,181 @@
+"""The outcome table, a test a row against real servers."""
+
+# ruff: noqa: ASYNC110 - tests ask servers until they have changed
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from harness.outcome import Refused, Unknown
+from harness.systems.consul.caller import encode, path
+from harness.systems.consul.client import ConsulClient
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+MEGABYTE = 1_000_000
+
+
+def kv(verb: str, **more: object) -> dict[str, object]:
+    return {"Verb": verb, "Key": path("register", "row"), "Value": encode(1), **more}
+
+
+@pytest.mark.parametrize(
+    ("code", "operation"),
+    [
+        ("conflict", kv("cas", Index=1)),
+        ("conflict", kv("check-index", Index=1)),
+        ("conflict", kv("check-not-exists")),
+        ("invalid", kv("no-such-verb")),
+        ("too-large", kv("set", Value=encode("1" * MEGABYTE))),
+        ("session-invalid", kv("lock", Session=NOBODY)),
+        ("not-held", kv("unlock", Session=NOBODY)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value["Verb"],
+)
+def test_what_is_refused_certainly_did_not_happen(run, servers, outcome, code, operation):
+    async def body():
+        client = await servers.client(await servers.follower())
+        before = await client.write("row", "before")
+        refused = await outcome(client.txn([operation]))
+        assert (type(refused), refused.code) == (Refused, code), refused.text
+        after = await client.read("row")
+        assert (after.value, after.version) == ("before", before.version)
+        await client.close()
+
+    run(body())
+
+
+def test_what_is_not_there_is_refused(run, servers, outcome):
+    async def body():
+        client = await servers.client()
+        assert (await outcome(client.renew_session(NOBODY))).code == "not-found"
+        assert (await outcome(client.call("POST", "/v1/txn", []))).code == "invalid"
+        assert (await client.find_session(NOBODY)).value is None
+        await client.close()
+
+    run(body())
+
+
+def test_a_dead_server_refuses_connections_and_nothing_was_sent(run, servers, outcome):
+    async def body():
+        node = await servers.follower()
+        await node.signal("consul", signal.SIGKILL)
+        try:
+            client = await servers.client(node)
+            begun = asyncio.get_running_loop().time()
+            for call in (client.write("k", 1), client.read("k")):
+                refused = await outcome(call)
+                assert (type(refused), refused.code) == (Refused, "not-connected")
+            assert asyncio.get_running_loop().time() - begun > 0.09  # it does not spin
+            await client.close()
+        finally:
+            await servers.restart(node)
+
+    run(body())
+
+
+def test_a_server_killed_with_a_write_in_flight_leaves_it_unknown(run, servers, outcome):
+    async def body():
+        node = await servers.follower()
+        client = await servers.client(node, timeout_s=5)
+        await client.read("k")
+        await node.signal("consul", signal.SIGSTOP)
+        write = asyncio.create_task(outcome(client.write("k", 1)))
+        await asyncio.sleep(0.2)
+        await node.signal("consul", signal.SIGKILL)
+        unknown = await write
+        assert (type(unknown), unknown.code) == (Unknown, "connection-lost")
+        await client.close()
+        await servers.restart(node)
+
+    run(body())
+
+
+def test_a_frozen_server_leaves_writes_unknown_and_reads_unread(run, servers, outcome):
+    async def body():
+        node = await servers.follower()
+        client = await servers.client(node, timeout_s=0.4)
+        await client.write("frozen", 0)
+        await node.signal("consul", signal.SIGSTOP)
+        try:
+            unknown = await outcome(client.write("frozen", 1))
+            assert (type(unknown), unknown.code) == (Unknown, "timeout")
+            refused = await outcome(client.read("frozen"))
+            assert (type(refused), refused.code) == (Refused, "unread")
+            refused = await outcome(client.cas("frozen", 0, 2))
+            assert (type(refused), refused.code) == (Refused, "unread")  # it ended before its write was sent
+        finally:
+            await servers.heal()
+        assert (await client.read("frozen")).value in {0, 1}
+        await client.close()
+
+    run(body())
+
+
+def test_a_leader_cut_off_with_a_proposal_answers_leadership_lost(run, servers, outcome):
+    async def body():
+        leader = await servers.leader()
+        other = next(node for node in servers.nodes if node is not leader)
+        client = await servers.client(leader, timeout_s=10)
+        await client.write("lost", 0)
+        await servers.cut_off(leader)
+        try:
+            unknown = await outcome(client.write("lost", 1))
+            assert (type(unknown), unknown.code) == (Unknown, "leadership-lost"), unknown.text
+        finally:
+            await servers.heal()
+        witness = await servers.client(other)
+        assert (await witness.read("lost")).value in {0, 1}
+        await client.close()
+        await witness.close()
+
+    run(body())
+
+
+def test_a_server_without_a_leader_refuses_after_seven_seconds(run, servers, outcome):
+    async def body():
+        node = await servers.follower()
+        writer = await servers.client(node, timeout_s=15)
+        reader = await servers.client(node, timeout_s=15)
+        hasty = await servers.client(node, timeout_s=0.5)
+        await servers.cut_off(node)
+        try:
+            async with asyncio.timeout(10):
+                while (await servers.system.status(servers.cluster))[servers.nodes.index(node)].healthy:
+                    await asyncio.sleep(0.05)
+            seen = await asyncio.gather(
+                outcome(writer.write("k", 1)), outcome(reader.read("k")), outcome(hasty.write("k", 2))
+            )
+        finally:
+            await servers.heal()
+        assert [(type(each), each.code) for each in seen] == [
+            (Refused, "no-leader"),
+            (Refused, "no-leader"),
+            (Unknown, "timeout"),
+        ]
+        for client in (writer, reader, hasty):
+            await client.close()
+
+    run(body())
+
+
+def test_a_client_that_knows_all_servers_moves_on(run, servers, outcome):
+    async def body():
+        node = await servers.follower()
+        others = [other for other in servers.nodes if other is not node]
+        client = await servers.client(node, *others, timeout_s=0.5)
+        assert (await client.write("moving", 1)).member == node.name
+        await node.signal("consul", signal.SIGSTOP)
+        try:
+            assert isinstance(await outcome(client.write("moving", 2)), Unknown)
+            assert (await moved(client)).member == others[0].name
+        finally:
+            await servers.heal()
+        await client.close()
+
+    async def moved(client: ConsulClient) -> object:
+        return await client.read("moving")
+
+    run(body())

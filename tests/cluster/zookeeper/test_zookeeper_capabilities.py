@@ -1,0 +1,213 @@
+"""Every capability of the ZooKeeper client against real servers."""
+
+# ruff: noqa: ASYNC110 - tests ask servers until they have changed
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from harness.capabilities import Counters, Locks, Queues, Registers, Sets, Transactions
+from harness.outcome import Refused, Reply, Unknown
+from harness.systems.divergence import compare
+from harness.systems.zookeeper.caller import ROOT, ClientOptions
+from harness.systems.zookeeper.client import ZooKeeperClient
+from harness.systems.zookeeper.connection import Notice
+
+CREATED, DELETED, CHANGED, CHILDREN = 1, 2, 3, 4
+
+
+def client_of(node, **options) -> ZooKeeperClient:
+    return ZooKeeperClient(f"test-{node.name}", {node.name: node.address}, 4.0, ClientOptions(**options))
+
+
+async def until(ask: Callable[[], Awaitable[Reply]], good: Callable[[Reply], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not good(await ask()):
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture(name="pair")
+def pair_fixture(run, servers):
+    one, other = (client_of(node) for node in servers.nodes[:2])
+    yield one, other
+    run(one.close())
+    run(other.close())
+
+
+@pytest.mark.parametrize("capability", [Registers, Sets, Transactions, Queues, Locks, Counters])
+def test_it_offers_what_workloads_ask_for(pair, capability):
+    assert isinstance(pair[0], capability)
+
+
+def test_registers_tell_values_and_growing_versions_on_every_server(run, servers, outcome):
+    async def body():
+        clients = [client_of(node) for node in servers.nodes]
+        assert (await clients[0].read("r")).value is None
+        first = await clients[0].write("r", {"a": [1, None]})
+        for client in clients:
+            seen = await client.read("r")
+            assert (seen.value, seen.version, seen.member) == ({"a": [1, None]}, first.version, client.member)
+        second = await clients[1].cas("r", {"a": [1, None]}, 2)
+        assert second.version > first.version
+        assert (await outcome(clients[2].cas("r", 1, 3))).code == "mismatch"
+        assert len({(await client.read("r")).session for client in clients}) == 3
+        await asyncio.gather(*(client.close() for client in clients))
+
+    run(body())
+
+
+def test_sets_counters_and_queues(run, pair, outcome):
+    async def body():
+        one, other = pair
+        assert (await one.members("s")).value == []
+        for element in (3, 11, 3):
+            await one.add("s", element)
+        assert (await other.members("s")).value == [3, 11]
+        assert (await other.value("c")).value == 0
+        await one.increment("c", 5)
+        await other.increment("c", -2)
+        assert (await one.value("c")).value == 3
+        assert (await one.dequeue("q")).value is None
+        for value in (7, 5):
+            await one.enqueue("q", value)
+        assert [(await client.dequeue("q")).value for client in (other, one, other)] == [7, 5, None]
+
+    run(body())
+
+
+def test_transactions_are_atomic_and_refuse_what_moved(run, pair):
+    async def body():
+        one, other = pair
+        done = await one.transact(
+            [["append", "x", 1], ["r", "x", None], ["append", "y", 2], ["r", "z", None]]
+        )
+        assert done.value == [["append", "x", 1], ["r", "x", [1]], ["append", "y", 2], ["r", "z", None]]
+        assert (await other.transact([["r", "y", None], ["r", "x", None]])).value[0] == ["r", "y", [2]]
+        race = await asyncio.gather(
+            *(client.transact([["append", "x", 10 + i]]) for i, client in enumerate(pair)),
+            return_exceptions=True,
+        )
+        lost = [each for each in race if isinstance(each, BaseException)]
+        assert all(isinstance(each, Refused) and each.code == "conflict" for each in lost)
+        seen = (await one.transact([["r", "x", None]])).value[0][2]
+        assert len(seen) == 3 - len(lost)
+
+    run(body())
+
+
+def test_locks_exclude_and_their_tokens_grow(run, servers, pair, outcome):
+    async def body():
+        one, other = pair
+        first = await one.acquire("l")
+        assert (await outcome(other.acquire("l"))).code == "held"
+        assert (await outcome(other.release("l"))).code == "not-held"
+        await one.release("l")
+        assert (await outcome(one.release("l"))).code == "not-held"
+        second = await other.acquire("l")
+        assert second.value > first.value
+        await other.close()  # ends its session, and with it the lock
+        gone = f"{ROOT}/lock/l/holder"
+        await until(lambda: one.exists(gone), lambda reply: reply.value is None)
+        assert (await one.acquire("l")).value > second.value
+
+    run(body())
+
+
+def test_who_stood_first_leads_until_it_goes(run, pair):
+    async def body():
+        one, other = pair
+        assert (await one.leader("e")).value is None
+        first, second = (await one.stand("e")).value, (await other.stand("e")).value
+        assert [(await client.leader("e")).value for client in pair] == [first, first]
+        await one.resign("e", first)
+        assert (await one.leader("e")).value == second
+        await other.close()
+        await until(lambda: one.leader("e"), lambda reply: reply.value is None)
+
+    run(body())
+
+
+def test_one_shot_watches_tell_once(run, pair):
+    async def body():
+        one, other = pair
+        node = f"{ROOT}/watched"
+        assert (await one.watch_data(node)).value is None
+        await other.create_node(node, 1)
+        assert await one.next_notice(4) == Notice(CREATED, node)
+        assert (await one.watch_data(node)).value == 1
+        assert (await one.watch_children(node)).value == []
+        await other.create_node(f"{node}/child", 1)
+        assert await one.next_notice(4) == Notice(CHILDREN, node)
+        await other.create_node(f"{node}/child2", 1)
+        assert await one.next_notice(0.3) is None
+        one.drop()
+        with pytest.raises(Unknown):
+            await one.next_notice(1)
+
+    run(body())
+
+
+def test_persistent_watches_tell_everything_until_they_are_removed(run, pair, outcome):
+    async def body():
+        one, other = pair
+        node = f"{ROOT}/persistent"
+        await other.create_node(node, 1)
+        await one.connect()
+        await one.watch_for_good(node, recursive=True)
+        await other.create_node(f"{node}/a", 1)
+        await other.create_node(f"{node}/a/b", 1)
+        await other.delete_node(f"{node}/a/b")
+        seen = [await one.next_notice(4) for _ in range(3)]
+        assert seen == [
+            Notice(CREATED, f"{node}/a"),
+            Notice(CREATED, f"{node}/a/b"),
+            Notice(DELETED, f"{node}/a/b"),
+        ]
+        await one.unwatch(node)
+        await other.create_node(f"{node}/c", 1)
+        await one.read("synced")
+        assert (await outcome(one.unwatch(node))).code == "no-watch"
+
+    run(body())
+
+
+def test_nodes_with_a_time_to_live_and_containers(run, pair):
+    async def body():
+        one, _ = pair
+        await one.create_container(f"{ROOT}/container")
+        await one.create_node(f"{ROOT}/container/child", 1)
+        await one.create_with_ttl(f"{ROOT}/short", 1, 500)
+        await one.create_with_ttl(f"{ROOT}/long", 1, 600_000)
+        await until(lambda: one.exists(f"{ROOT}/short"), lambda reply: reply.value is None)
+        assert (await one.exists(f"{ROOT}/container")).value is not None
+        await one.delete_node(f"{ROOT}/container/child")
+        await until(lambda: one.exists(f"{ROOT}/container"), lambda reply: reply.value is None)
+        assert (await one.exists(f"{ROOT}/long")).value is not None
+
+    run(body())
+
+
+def test_plain_reads_ask_the_server_alone(run, servers):
+    async def body():
+        plain = client_of(servers.nodes[0], reads="plain")
+        await plain.write("p", 1)
+        seen = await plain.read("p")
+        assert seen.value == 1  # a session reads its own writes
+        await plain.close()
+
+    run(body())
+
+
+def test_dumps_of_all_servers_agree(run, servers, pair):
+    async def body():
+        await pair[0].write("dumped", "here")
+        dumps = await servers.system.dump(servers.cluster, 5)
+        comparison = compare(dumps)
+        assert comparison.differences == ()
+        assert len(comparison.compared) == 3
+        assert dumps[0].contents[f"{ROOT}/register/dumped"][0] == '"here"'
+
+    run(body())

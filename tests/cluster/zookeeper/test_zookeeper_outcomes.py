@@ -1,0 +1,206 @@
+"""The outcome table, a test a row against real servers."""
+
+# ruff: noqa: ASYNC110 - tests ask servers until they have changed
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+from kazoo.protocol.serialization import Create, Delete, SetData
+from kazoo.security import OPEN_ACL_UNSAFE
+
+from harness.outcome import Refused, Unknown
+from harness.systems.zookeeper.caller import ROOT, ClientOptions
+from harness.systems.zookeeper.client import ZooKeeperClient
+from harness.systems.zookeeper.records import RemoveWatches
+
+ROW = f"{ROOT}/outcomes"
+BELOW = f"{ROW}/below"
+
+
+def create(node: str, data: bytes = b"") -> Create:
+    return Create(node, data, OPEN_ACL_UNSAFE, 0)
+
+
+def client_of(node, timeout_s=4.0, session_ms=15_000) -> ZooKeeperClient:
+    options = ClientOptions(session_ms=session_ms)
+    return ZooKeeperClient(f"test-{node.name}", {node.name: node.address}, timeout_s, options)
+
+
+async def send(client: ZooKeeperClient, record: object) -> None:
+    async with client.operation("send") as link:
+        await link.request(record)
+
+
+@pytest.mark.parametrize(
+    ("code", "record"),
+    [
+        ("exists", create(ROW)),
+        ("not-found", create(f"{ROOT}/no/such")),
+        ("not-found", SetData(f"{ROOT}/no", b"", -1)),
+        ("bad-version", SetData(ROW, b"after", 77)),
+        ("not-empty", Delete(ROW, -1)),
+        ("bad-version", Delete(BELOW, 77)),
+        ("invalid", create(f"{ROW}/..")),
+        ("no-children", create(f"{ROW}/mortal/child")),
+        ("no-watch", RemoveWatches(ROW)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_refused_certainly_did_not_happen(run, servers, outcome, code, record):
+    async def body():
+        async with client_of(await servers.follower()) as client:
+            for node in (BELOW, f"{ROW}/mortal"):
+                if (await client.exists(node)).value is None:
+                    await client.create_node(node, 1, ephemeral=node.endswith("mortal"))
+            before = (await client.exists(ROW)).value
+            refused = await outcome(send(client, record))
+            assert (type(refused), refused.code) == (Refused, code), refused.text
+            assert (await client.exists(ROW)).value == before
+
+    run(body())
+
+
+def test_what_is_too_large_ends_the_connection_and_is_unknown(run, servers, outcome):
+    """ZooKeeper closes the connection instead of answering; nothing tells that from a server that died."""
+
+    async def body():
+        async with client_of(servers.nodes[0]) as client:
+            session = (await client.connect()).session
+            unknown = await outcome(client.write("big", "1" * 2_000_000))
+            assert (type(unknown), unknown.code) == (Unknown, "connection-lost")
+            seen = await client.read("big")
+            assert (seen.value, seen.session) == (None, session)  # the session was resumed
+
+    run(body())
+
+
+def test_a_dead_server_refuses_connections_and_nothing_was_sent(run, servers, outcome):
+    async def body():
+        node = await servers.follower()
+        await node.signal("zookeeper", signal.SIGKILL)
+        try:
+            async with client_of(node) as client:
+                begun = asyncio.get_running_loop().time()
+                for call in (client.write("k", 1), client.read("k")):
+                    refused = await outcome(call)
+                    assert (type(refused), refused.code) == (Refused, "not-connected")
+                assert asyncio.get_running_loop().time() - begun > 0.09  # it does not spin
+        finally:
+            await servers.restart(node)
+
+    run(body())
+
+
+def test_a_server_killed_with_requests_in_flight_leaves_writes_unknown_and_reads_unread(
+    run, servers, outcome
+):
+    async def body():
+        node = await servers.follower()
+        writer, reader = client_of(node), client_of(node)
+        await asyncio.gather(writer.connect(), reader.connect())
+        await node.signal("zookeeper", signal.SIGSTOP)
+        ends = [asyncio.create_task(outcome(call)) for call in (writer.write("k", 1), reader.read("k"))]
+        await asyncio.sleep(0.2)
+        await node.signal("zookeeper", signal.SIGKILL)
+        unknown, unread = [await end for end in ends]
+        assert (type(unknown), unknown.code) == (Unknown, "connection-lost")
+        assert (type(unread), unread.code) == (Refused, "unread")
+        await asyncio.gather(writer.close(), reader.close())
+        await servers.restart(node)
+
+    run(body())
+
+
+def test_a_request_that_timed_out_leaves_the_connection_usable_and_may_take_effect_late(
+    run, servers, outcome
+):
+    async def body():
+        node = await servers.follower()
+        async with client_of(node, timeout_s=0.4) as client:
+            session = (await client.write("frozen", 0)).session
+            await node.signal("zookeeper", signal.SIGSTOP)
+            try:
+                unread = await outcome(client.read("frozen"))
+                assert (type(unread), unread.code) == (Refused, "unread")
+                unread = await outcome(client.cas("frozen", 0, 2))
+                assert (type(unread), unread.code) == (
+                    Refused,
+                    "unread",
+                )  # it ended before its write was sent
+                unknown = await outcome(client.write("frozen", 1))
+                assert (type(unknown), unknown.code) == (Unknown, "timeout")
+                async with client_of(node, timeout_s=0.4) as fresh:
+                    refused = await outcome(fresh.write("frozen", 3))
+                    assert (type(refused), refused.code) == (Refused, "not-connected")
+            finally:
+                await node.signal("zookeeper", signal.SIGCONT)
+            await servers.ready()
+            seen = await client.read("frozen")  # not one of the late replies to others
+            assert (seen.value, seen.session) == (1, session)
+
+    run(body())
+
+
+def test_a_leader_cut_off_with_a_write_in_flight_leaves_it_unknown_and_then_takes_nobody(
+    run, servers, outcome
+):
+    async def body():
+        leader = await servers.leader()
+        others = [node for node in servers.nodes if node is not leader]
+        async with client_of(leader, timeout_s=10) as client, client_of(others[0]) as witness:
+            await client.write("lost", 0)
+            await servers.cut_off(leader)
+            try:
+                unknown = await outcome(client.write("lost", 1))
+                assert (type(unknown), unknown.code) == (Unknown, "connection-lost"), unknown.text
+                refused = await outcome(client.write("lost", 2))
+                assert (type(refused), refused.code) == (Refused, "not-connected"), refused.text
+            finally:
+                await servers.heal()
+            assert (await witness.read("lost")).value in {0, 1}
+
+    run(body())
+
+
+def test_an_expired_session_is_refused_and_the_next_operation_has_a_new_one(run, servers, outcome):
+    async def body():
+        async with (
+            client_of(servers.nodes[0], session_ms=1000) as mortal,
+            client_of(servers.nodes[1]) as witness,
+        ):
+            made = await mortal.create_node(f"{ROW}-mortal", 1, ephemeral=True)
+            mortal.drop()
+            async with asyncio.timeout(10):
+                while (await witness.exists(f"{ROW}-mortal")).value is not None:
+                    await asyncio.sleep(0.1)
+            refused = await outcome(mortal.write("k", 1))
+            assert (type(refused), refused.code) == (Refused, "session-expired")
+            assert (await mortal.write("k", 2)).session != made.session
+
+    run(body())
+
+
+def test_a_session_resumed_elsewhere_is_refused_where_it_was(run, servers, outcome):
+    async def body():
+        first, second = servers.nodes[:2]
+        everywhere = {first.name: first.address, second.name: second.address}
+        async with client_of(first) as left:
+            made = await left.create_node(f"{ROW}-moving", 1, ephemeral=True)
+            right = ZooKeeperClient("right", everywhere, 4.0, ClientOptions())
+            right.resume(left.session, second.name)
+            moved = await right.write("moving", 1)
+            assert (moved.session, moved.member) == (made.session, second.name)
+            ended = await outcome(left.write("moving", 2))
+            assert ended.code in {"session-moved", "connection-lost"}
+            seen = await right.read("moving")
+            assert seen.value == 1 or isinstance(ended, Unknown)
+            await right.close()  # the session ends, and its node with it
+            async with client_of(first) as witness:
+                async with asyncio.timeout(5):
+                    while (await witness.exists(f"{ROW}-moving")).value is not None:
+                        await asyncio.sleep(0.05)
+
+    run(body())
