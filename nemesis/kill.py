@@ -15,7 +15,9 @@ from typing import ClassVar, Final
 from harness.cluster.node import ProcessState
 from harness.fault import Plan, Proof, Scene, named
 from harness.outcome import Broken
-from nemesis import processes
+from harness.test import UsageError
+from nemesis import processes, settings
+from nemesis.logs import wait_for_text
 from nemesis.settings import COMMON
 from nemesis.targets import NODE_TARGETS, choose, obstacle
 
@@ -23,6 +25,8 @@ _DEAD: Final = frozenset({ProcessState.DEAD})
 _DEATH_S: Final = 5.0
 # A server that cannot use what is on its disk says so within its first moments.
 _STEADY_S: Final = 0.3
+_WITHIN_S: Final = 10.0
+_WITHIN_MAX_S: Final = 18.0
 
 
 class Kill:
@@ -31,10 +35,20 @@ class Kill:
     name = "kill"
     targets = NODE_TARGETS
     downs = True
-    settings: ClassVar[Mapping[str, str]] = COMMON
+    settings: ClassVar[Mapping[str, str]] = {
+        **COMMON,
+        "kill.on": "text in the server's log at which it is killed, such as 'finished scheduled compaction'",
+        "kill.within": "how long to wait for that text (10s)",
+    }
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        del settings
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        given = given or {}
+        self._on = given.get("kill.on")
+        within = settings.seconds(given, "kill.within")
+        self._within_s = _WITHIN_S if within is None else within
+        if not 0 < self._within_s <= _WITHIN_MAX_S:
+            raise UsageError(f"--set kill.within: give more than nothing and at most {_WITHIN_MAX_S:g} s")
         self._failures: dict[str, str] = {}
 
     @staticmethod
@@ -48,13 +62,17 @@ class Kill:
         return named(names, self.name, resolved)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
-        """Kill."""
-        await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
+        """Kill at once, or each the moment its log says what it was asked to wait for."""
+        if self._on is None:
+            await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
+        else:
+            await asyncio.gather(*(self._kill_on(scene, name, self._on) for name in plan.nodes))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Wait for the process table to say dead."""
         found = await processes.wait_for(scene, plan.nodes, _DEAD, _DEATH_S)
-        return Proof(holds=set(found.values()) <= _DEAD, text=f"process table: {processes.told(found)}")
+        when = f', at "{self._on}" in its log' if self._on else ""
+        return Proof(holds=set(found.values()) <= _DEAD, text=f"process table: {processes.told(found)}{when}")
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Start every server that is dead; one that will not start is told by the proof, not raised."""
@@ -71,6 +89,12 @@ class Kill:
             why = self._failures.get(node.name) or await processes.log_tail(scene, node)
             text += f"\n{node.name} did not come back: {why}"
         return Proof(holds=not dead, text=text)
+
+    async def _kill_on(self, scene: Scene, name: str, text: str) -> None:
+        (node,) = processes.nodes_of(scene, [name])
+        daemon = scene.system.daemon
+        await wait_for_text(node, daemon, scene.system.log_files(node), text, self._within_s)
+        await node.signal(daemon, signal.SIGKILL)
 
     async def _restart(self, scene: Scene, name: str) -> None:
         (node,) = processes.nodes_of(scene, [name])

@@ -1,5 +1,7 @@
 """Partition, kill and pause on real nodes: network namespaces, and the way through commands in the nodes."""
 
+# ruff: noqa: ASYNC240 - tests look at the disk directly
+
 from __future__ import annotations
 
 import asyncio
@@ -7,8 +9,10 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,8 +22,10 @@ from harness.cluster import make_cluster, new_run_id
 from harness.cluster.network import EnteredNetwork, ExecutedNetwork, network_for
 from harness.cluster.node import Cluster, Daemon, Network, Node, ProcessState
 from harness.fault import Scene
+from harness.outcome import Broken
 from harness.systems.system import NodeStatus
 from nemesis import Nemesis, parse
+from nemesis.logs import wait_for_text
 
 pytestmark = [
     pytest.mark.cluster,
@@ -223,6 +229,56 @@ def test_a_server_that_cannot_start_again_is_told_with_its_last_words():
             assert outcome.type == "info"
             assert "n1 did not come back" in outcome.value["proof"]["text"]
             assert "disk on fire" in outcome.value["proof"]["text"]
+
+    asyncio.run(body())
+
+
+class Unseen:
+    """A node whose processes this host does not see."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+    async def pid(self, daemon: str) -> int | None:  # noqa: ARG002
+        return None
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_server_is_killed_at_a_line_of_its_log(seen: bool):  # noqa: FBT001
+    async def body() -> None:
+        async with scene_of(1) as scene:
+            node: Any = scene.cluster.nodes[0] if seen else Unseen(scene.cluster.nodes[0])
+            log = Path(scene.system.log_files(node)[0])
+            await node.run(["sh", "-c", f"echo or never, or nev >>{log}"])  # only what is new counts
+            writer = asyncio.create_task(node.run(["sh", "-c", f"sleep 0.3; echo now or never >>{log}"]))
+            begin = time.monotonic()
+            await wait_for_text(node, "echo", [str(log)], "or nev", 5)
+            assert time.monotonic() - begin >= 0.25
+            await writer
+            with pytest.raises(Broken, match="no log of n1 said"):
+                await wait_for_text(node, "echo", [str(log)], "or nev", 0.1)
+
+    asyncio.run(body())
+
+
+def test_a_kill_waits_for_its_line():
+    async def body() -> None:
+        async with scene_of(2) as scene:
+            settings = {"kill.on": "good bye", "kill.within": "3s"}
+            nemesis = Nemesis(parse("kill:n1"), interval_s=5, time_s=60, rng=Random(1), settings=settings)
+            nemesis.attach(scene)
+            acting = asyncio.create_task(nemesis.act(nemesis.entries[0].invocation()))
+            await asyncio.sleep(0.2)
+            assert not acting.done()
+            node = scene.cluster.nodes[0]
+            await node.run(["sh", "-c", f"echo good bye >>{scene.system.log_files(node)[0]}"])
+            outcome = await acting
+            assert outcome.type == "ok", outcome
+            assert "good bye" in outcome.value["proof"]["text"]
+            await step(nemesis, 1)
 
     asyncio.run(body())
 
