@@ -18,7 +18,8 @@ VERDICT_OF_EXIT: Final = {0: "valid", 1: "invalid", 2: "unknown"}
 class Cell(msgspec.Struct, frozen=True):
     """A test with what is expected of it. `seed` None means one is drawn from the campaign's seed.
 
-    `repeat` runs with seeds that follow each other make one rate. `link` names the issue of a known bug.
+    `repeat` runs with seeds that follow each other make one rate. `link` names the issue of a known bug. `shown` are
+    the options that tell this cell from others of its file.
     """
 
     test: Test
@@ -27,13 +28,16 @@ class Cell(msgspec.Struct, frozen=True):
     repeat: int = 1
     weight: float = 1.0
     line: int = 0
+    shown: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """What people call it: system, workload, faults, where, and the settings that tell it from its neighbours."""
+        """What people call it: system, workload, faults, where, settings, and what else tells it from others."""
         test = self.test
         words = [test.system, "+".join(test.workload), ",".join(test.faults) or test.schedule or "none"]
-        words.append(f"{test.cluster}x{test.nodes}")
+        where = "in-process" if test.system_name == "simulated" else test.cluster
+        words.append(f"{where}x{test.nodes}")
+        words += [f"{key}={getattr(test, key)}" for key in self.shown]
         words += [f"{key}={value}" for key, value in sorted(test.settings.items())]
         return " ".join(words)
 

@@ -87,7 +87,13 @@ class Execution:
 
     def _pending(self) -> list[Job]:
         finished = self._ledger.finished()
-        pending = [job for job in jobs(self._campaign.cells, self._campaign.seed) if job.key not in finished]
+        pending = []
+        for job in jobs(self._campaign.cells, self._campaign.seed):
+            todo = job
+            while self._options.until_failure and todo.key in finished:
+                todo = todo.again()
+            if todo.key not in finished:
+                pending.append(todo)
         limit = self._campaign.budget_runs
         return pending if limit is None else pending[: max(0, limit - len(finished))]
 
@@ -111,9 +117,7 @@ class Execution:
             if not record.as_expected and (self._options.fail_fast or self._options.until_failure):
                 self._stop = True
             if self._options.until_failure and record.as_expected:
-                queue.append(
-                    Job(cell=job.cell, turn=job.turn + job.cell.repeat, seed=job.seed + job.cell.repeat)
-                )
+                queue.append(job.again())
 
     async def _one(self, job: Job, slot: int) -> Record:
         """Run a job, again where the infrastructure failed: an anomaly is never retried away."""
@@ -171,17 +175,41 @@ def _sentence(results: dict[str, Any]) -> str:
     return str(results.get("reason", ""))
 
 
-def summary(campaign: Campaign, records: Sequence[Record], seconds: float) -> dict[str, Any]:
-    """What `campaign.json` holds for reports: the campaign and all its records."""
-    return {
+def never_run(campaign: Campaign, records: Sequence[Record]) -> list[Record]:
+    """Make a record for each cell that no run was made of (budget, interruption, early stop): it proved nothing."""
+    begun = {record.cell for record in records}
+    first = {job.cell.key: job for job in reversed(jobs(campaign.cells, campaign.seed))}
+    found = []
+    for cell in campaign.cells:
+        if cell.key in begun:
+            continue
+        seed = first[cell.key].seed
+        found.append(
+            record_of(
+                cell,
+                0,
+                seed,
+                status="skipped",
+                verdict="unknown",
+                exit_code=2,
+                sentence="no run was made of this cell: the campaign ended before",
+                command=msgspec.structs.replace(cell.test, seed=seed).command(),
+                run="",
+                release=cell.test.release or "",
+                time_s=0.0,
+                attempts=0,
+            )
+        )
+    return found
+
+
+def write_summary(folder: Path, campaign: Campaign, records: Sequence[Record]) -> None:
+    """Renew `campaign.json` in the campaign's folder: what reports read."""
+    content = {
         "name": campaign.name,
         "seed": campaign.seed,
-        "time_s": round(seconds, 1),
+        "time_s": round(sum(record.time_s for record in records), 1),
         "planned": sum(cell.repeat for cell in campaign.cells),
         "cells": [msgspec.to_builtins(record) for record in records],
     }
-
-
-def write_summary(folder: Path, campaign: Campaign, records: Sequence[Record], seconds: float) -> None:
-    """Renew `campaign.json` in the campaign's folder."""
-    store.write_json(folder, "campaign.json", summary(campaign, records, seconds))
+    store.write_json(folder, "campaign.json", content)

@@ -1,7 +1,7 @@
 """Campaign files: TOML, validated as a whole before anything starts, every error with its line.
 
 name = "smoke"
-[defaults]                      # any option of `quorate test`, with _ for -
+[defaults]                      # any option of `quorate test`, with _ for -; settings are merged key by key
 time = "10s"
 [matrix]                        # lists are multiplied
 system = ["etcd", "consul"]
@@ -22,6 +22,7 @@ runs = 100
 from __future__ import annotations
 
 import itertools
+import logging
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,14 +31,19 @@ from typing import Any, Final
 import msgspec
 
 from harness.campaign.cell import Cell
-from harness.campaign.location import line_of
+from harness.campaign.location import line_of, place_of
 from harness.campaign.values import CELL_KEYS, TEST_KEYS, convert
 from harness.duration import parse_duration
+from harness.lifecycle import prepare
+from harness.outcome import Broken
 from harness.registry import UnknownNameError, did_you_mean
 from harness.test import Test, UsageError
 
+log = logging.getLogger(__name__)
+
 _TOP: Final = ("name", "seed", "defaults", "matrix", "include", "exclude", "budget")
 _BUDGET: Final = ("time", "runs")
+_FILES: Final = ("schedule", "inventory")
 _CELLS_MAX: Final = 100_000
 
 
@@ -83,10 +89,14 @@ class _Reader:
             if key not in TEST_KEYS and key not in CELL_KEYS:
                 continue
             try:
-                found[key] = convert(key, value)
+                found[key] = self._located(key, convert(key, value))
             except ValueError as error:
                 self.complain(f"{key}: {error}", name, key, occurrence)
         return found
+
+    def _located(self, key: str, value: Any) -> Any:
+        """Files that a campaign names lie beside it, wherever the command is given."""
+        return str(self.path.parent / value) if key in _FILES else value
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
@@ -111,7 +121,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
     reader.known(content.get("defaults", {}), allowed, "defaults")
     reader.known(content.get("matrix", {}), allowed, "matrix")
     reader.known(content.get("budget", {}), _BUDGET, "budget")
-    cells = list(_cells(reader, content, dict(overrides or {})))
+    cells = _told_apart(list(_cells(reader, content, dict(overrides or {}))))
+    _check_parts(reader, cells)
     if not cells and not reader.errors:
         reader.complain("no cell is left: give [matrix] or [[include]]", None)
     budget_s, budget_runs = _budget(reader, content.get("budget", {}))
@@ -147,14 +158,25 @@ def _cells(reader: _Reader, content: Mapping[str, Any], overrides: dict[str, Any
     for number, table in enumerate(content.get("exclude", [])):
         reader.known(table, TEST_KEYS, "exclude", number)
     for combination in _product(reader, content.get("matrix", {})):
-        fields = {**defaults, **combination}
+        fields = _merged(defaults, combination)
         if any(all(fields.get(key) == value for key, value in rule.items()) for rule in excludes if rule):
             continue
-        yield from _cell(reader, {**fields, **overrides}, "matrix", 0)
+        yield from _cell(reader, _merged(fields, overrides), "matrix", 0)
     for number, table in enumerate(content.get("include", [])):
         reader.known(table, (*TEST_KEYS, *CELL_KEYS), "include", number)
-        fields = {**defaults, **reader.values(table, "include", number), **overrides}
+        fields = _merged(defaults, reader.values(table, "include", number), overrides)
         yield from _cell(reader, fields, "include", number)
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """The later layer wins; `settings` are merged key by key."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        settings = {**found.get("settings", {}), **layer.get("settings", {})}
+        found |= layer
+        if settings:
+            found["settings"] = settings
+    return found
 
 
 def _product(reader: _Reader, matrix: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -178,12 +200,57 @@ def _product(reader: _Reader, matrix: Mapping[str, Any]) -> Iterator[dict[str, A
 
 
 def _cell(reader: _Reader, fields: dict[str, Any], table: str, occurrence: int) -> Iterator[Cell]:
-    line = line_of(reader.text, table, None, occurrence)
     about_cell = {key: fields[key] for key in CELL_KEYS if key in fields}
+    line = line_of(reader.text, table, None, occurrence)
     try:
         test = Test(**{key: value for key, value in fields.items() if key in TEST_KEYS})
         test.validate()
         yield Cell(test=test, line=line, **about_cell)
     except (UsageError, UnknownNameError, TypeError) as error:
-        key = next((key for key in fields if key in str(error)), None)
-        reader.complain(str(error), table, key, occurrence)
+        reader.errors.append(f"{reader.path}:{place_of(reader.text, str(error), fields, line)}: {error}")
+
+
+def _check_parts(reader: _Reader, cells: list[Cell]) -> None:
+    """Make the parts of every distinct cell once, which tells unknown settings and targets; it touches no host."""
+    seen: dict[bytes, int] = {}
+    lines: dict[str, int] = {}
+    for cell in cells:
+        if cell.key in lines:
+            reader.errors.append(
+                f"{reader.path}:{cell.line}: {cell.name} is already there (line {lines[cell.key]}): "
+                "give it a repeat instead"
+            )
+            continue
+        lines[cell.key] = cell.line
+        # Where nodes live and how long it takes changes nothing, and no engine is to be asked.
+        where = cell.test.cluster if cell.test.cluster == "ssh" else "docker" if cell.test.image else "local"
+        test = msgspec.structs.replace(cell.test, cluster=where, seed=0, store="store", name=None)
+        content = msgspec.json.encode(test)
+        if content in seen:
+            continue
+        seen[content] = cell.line
+        try:
+            prepare(test)
+        except (UsageError, UnknownNameError) as error:
+            line = place_of(reader.text, str(error), msgspec.to_builtins(test), cell.line)
+            reader.errors.append(f"{reader.path}:{line}: {error}")
+        except Broken as error:
+            # What this machine lacks is no mistake of the file: the cell itself will say so.
+            log.info("%s: %s", cell.name, error)
+
+
+def _told_apart(cells: list[Cell]) -> list[Cell]:
+    """Let cells of the same name show the options in which they differ."""
+    named: dict[str, list[Cell]] = {}
+    for cell in cells:
+        named.setdefault(cell.name, []).append(cell)
+    differing = {
+        name: tuple(
+            key
+            for key in TEST_KEYS
+            if key not in ("seed", "store", "name", "settings")
+            and len({str(getattr(cell.test, key)) for cell in group}) > 1
+        )
+        for name, group in named.items()
+    }
+    return [msgspec.structs.replace(cell, shown=differing[cell.name]) for cell in cells]

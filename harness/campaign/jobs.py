@@ -22,6 +22,10 @@ class Job(msgspec.Struct, frozen=True):
         """Identity for resume: the cell and the turn."""
         return f"{self.cell.key}/{self.turn}"
 
+    def again(self) -> Job:
+        """Return the same in the next round: as many turns and seeds further as the cell has repeats."""
+        return Job(self.cell, self.turn + self.cell.repeat, self.seed + self.cell.repeat)
+
 
 def jobs(cells: Sequence[Cell], seed: int) -> list[Job]:
     """Return every run of every cell, in the order of stride scheduling (Waldspurger 1995).

@@ -1,4 +1,7 @@
-"""A job in a process of its own: a crash is that cell's, and nothing it leaks outlives it."""
+"""A job in a process of its own: a crash is that cell's, nothing it leaks outlives it, and it dies with the campaign.
+
+It has a session of its own, so that Ctrl-C reaches the campaign alone, which then lets its jobs heal.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import os
 import shlex
 import signal
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from harness.campaign.jobs import Job
 
+_CHILD: Final = str(Path(__file__).with_name("child.py"))
 _ERROR_LINES: Final = 5
 _START_S: Final = 600.0  # building a server or an image for the first time
 _GRACE_S: Final = 60.0  # healing, writing, reporting
@@ -49,6 +54,7 @@ async def run_process(job: Job, store: str, slot: int) -> Finished:
     begun = loop.time()
     environment = {**os.environ, "QUORATE_CLUSTER_SLOT": str(slot)}
     process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", _CHILD, str(os.getpid())),
         *arguments(job, store),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

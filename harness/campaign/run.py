@@ -12,7 +12,7 @@ import msgspec
 
 from harness import store
 from harness.campaign.cell import Record
-from harness.campaign.execute import Execution, Executor, Listener, Local, Options, write_summary
+from harness.campaign.execute import Execution, Executor, Listener, Local, Options, never_run, write_summary
 from harness.campaign.file import Campaign
 from harness.campaign.ledger import Ledger, read
 from harness.outcome import Broken
@@ -21,7 +21,7 @@ PLAN = "plan.json"
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A campaign's end: its folder, all records, and whether somebody interrupted it."""
+    """A campaign's end: its folder, a record of every run and of every cell without one; whether it was interrupted."""
 
     folder: Path
     records: Sequence[Record]
@@ -53,7 +53,7 @@ def run_campaign(
 
     def heard(record: Record | None, running: Sequence[Any]) -> None:
         if record is not None:
-            write_summary(folder, campaign, ledger.records, sum(found.time_s for found in ledger.records))
+            write_summary(folder, campaign, ledger.records)
         listener(record, running)
 
     execution = Execution(campaign, options, where, ledger, heard)
@@ -62,8 +62,9 @@ def run_campaign(
         asyncio.run(execution.run())
     except KeyboardInterrupt:
         interrupted = True
-    write_summary(folder, campaign, ledger.records, sum(found.time_s for found in ledger.records))
-    return Ended(folder, tuple(ledger.records), interrupted)
+    records = (*ledger.records, *never_run(campaign, ledger.records))
+    write_summary(folder, campaign, records)
+    return Ended(folder, records, interrupted)
 
 
 def baseline(folder: Path) -> Mapping[str, frozenset[str]]:
@@ -80,14 +81,18 @@ def exit_code(records: Sequence[Record], known: Mapping[str, frozenset[str]] | N
     """Return 0 when every record is as expected (or, with a baseline, as bad before), else the worst news.
 
     A cell that expects `invalid` and was valid is an anomaly of the gate: the known bug was not found again. One of
-    several repeats that finds it is enough.
+    several repeats that finds it is enough. A cell of which no run was made proved nothing: 2, also with a baseline.
     """
     codes = {0}
     found_again = {record.cell for record in records if record.verdict == "invalid" == record.expect}
     for record in records:
         if record.as_expected or (record.expect == "invalid" and record.cell in found_again):
             continue
-        if known is not None and record.verdict in known.get(record.cell, frozenset()):
+        if (
+            record.status != "skipped"
+            and known is not None
+            and record.verdict in known.get(record.cell, frozenset())
+        ):
             continue
         codes.add({"error": 3, "unknown": 2}.get(record.verdict, 1))
     return next(code for code in (1, 3, 2, 0) if code in codes)

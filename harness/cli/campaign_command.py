@@ -98,9 +98,12 @@ def _write(folder: Path, own: dict[str, Any], records: Sequence[Any]) -> None:
     html = campaign_report.write(folder)
     if own["junit"]:
         junit.write(folder, own["junit"])
-    github.write(folder)
+    # GitHub reads annotations on either stream; what --json prints must stay JSON.
+    github.write(folder, out=sys.stderr if own["as_json"] else sys.stdout)
     if own["as_json"]:
         click.echo((folder / "campaign.json").read_text())
         return
     click.echo(campaign_report.text(folder, colour=sys.stdout.isatty()))
-    click.echo(f"{len(records)} runs; report: {html}")
+    skipped = sum(record.status == "skipped" for record in records)
+    never = f", {skipped} cells never ran" if skipped else ""
+    click.echo(f"{len(records) - skipped} runs{never}; report: {html}")
