@@ -17,7 +17,7 @@ import msgspec
 from harness.verdict import Anomaly, Result
 from reports import legal
 from reports.operations import FAIL, INFO, OUTCOMES, Operations
-from reports.words import EDGES, cut, operation, transaction
+from reports.words import EDGES, cut, error_words, operation, transaction
 
 SHOWN_MAX: Final = 60
 NODES_MAX: Final = 24
@@ -115,7 +115,7 @@ def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str,
         begin_us=int(o.begin_us[at]),
         end_us=int(o.end_us[at]),
         culprit=culprit,
-        error="" if error == "null" else cut(error, 200),
+        error=cut(error_words(error), 200),
         version=int(o.version[at]) if o.version[at] >= 0 else None,
         state=cut(json_text(step["state"]), 200) if "state" in step else "",
         note=cut(str(step.get("text", "")), 300),

@@ -85,6 +85,17 @@ def operation(f: str, key: str, asked: str, got: str, outcome: str, length: int 
     return words
 
 
+def error_words(text: str) -> str:
+    """Write an error, stored as JSON `[code, text]`, as `code: text`; "" for null."""
+    try:
+        error = json.loads(text)
+    except ValueError:
+        return text
+    if error is None:
+        return ""
+    return ": ".join(str(part) for part in error if part != "") if isinstance(error, list) else str(error)
+
+
 def transaction(text: str, length: int = 180) -> str:
     """Write a transaction's JSON as one reads it: `append x 5 · r x → [1,5]`; other JSON stays as it is."""
     try:

@@ -98,7 +98,11 @@ class Operations {
   tookS(i) { return this.took[i] === 0 ? null : (this.took[i] - 1) / 1e6; }
   endS(i) { return this.took[i] === 0 ? null : (this.begin[i] + this.took[i] - 1) / 1e6; }
   key(i) { const key = this.keys[this.key_[i]]; return key === "null" ? "" : key.replace(/^"|"$/g, ""); }
-  errorOf(i) { const text = this.errors[this.error[i]]; return text === "null" ? "" : text; }
+  errorOf(i) {
+    const text = this.errors[this.error[i]];
+    if (text === "null") return "";
+    try { return [JSON.parse(text)].flat().filter((part) => part !== "").join(": "); } catch { return text; }
+  }
 
   words(i) {
     const key = this.key(i), value = this.text(this.value[i]), more = this.text(this.more[i]);

@@ -243,7 +243,7 @@ class Timeline {
       pen.fillStyle = pen.strokeStyle = this.colour(OUTCOMES[outcome]);
       if (few) this.drawFew(pen, outcome); else this.drawMany(pen, outcome);
     }
-    for (const i of this.view.marked) if (i >= this.first && i < this.last) this.ring(pen, i, this.view.culprits.has(i) ? "culprit" : "ink");
+    for (const i of this.view.marked) if (this.view.mask[i] && i >= this.first && i < this.last) this.ring(pen, i, this.view.culprits.has(i) ? "culprit" : "ink");
     pen.restore();
   }
 
