@@ -13,7 +13,7 @@ _LOG_EVERY_S: Final = 5.0
 
 
 class Progress:
-    """Prints snapshots of a run to stderr; drops those that come too soon after the last."""
+    """Prints snapshots of a run to stderr; drops counts of operations that come too soon after the last."""
 
     def __init__(self, *, silent: bool) -> None:
         self._silent = silent
@@ -29,7 +29,7 @@ class Progress:
         now_s = time.monotonic()
         news = snapshot.phase != self._phase
         due = _TERMINAL_EVERY_S if self._terminal else _LOG_EVERY_S
-        if not news and now_s - self._last_s < due:
+        if not news and snapshot.operations is not None and now_s - self._last_s < due:
             return
         if news and self._open_line:
             self._end_line()

@@ -23,6 +23,7 @@ from harness.outcome import Broken
 from harness.runner import Connection, DriveStats, Recorder, drive
 from harness.runner import Nemesis as RunnerNemesis
 from harness.systems.system import Dumps
+from harness.telling import heard
 from harness.test import Test, UsageError
 
 log = logging.getLogger(__name__)
@@ -90,19 +91,20 @@ class Conductor:
             await self._end()
         return self.done
 
-    async def _timed(self, phase: str, text: str = "") -> None:
+    def _tell(self, phase: str, text: str = "") -> None:
         self._listener(Snapshot(phase, text))
         log.info("%s %s", phase, text)
 
     async def _start(self) -> None:
         system, cluster = self._parts.system, self._parts.cluster
         begun = self._clock.now_ns()
-        await self._timed("cluster", f"{self._test.nodes} nodes ({self._test.cluster})")
-        await cluster.up()
-        self._mark("cluster", begun)
-        await system.install(cluster)
+        async with heard(lambda line: self._tell("prepare", line)):
+            self._tell("cluster", f"{self._test.nodes} nodes ({self._test.cluster})")
+            await cluster.up()
+            self._mark("cluster", begun)
+            await system.install(cluster)
         self.done.release = system.release
-        await self._timed("start", f"{system.name} {system.release}")
+        self._tell("start", f"{system.name} {system.release}")
         await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
         statuses = await system.wait_ready(cluster, _READY_S)
         self._mark("ready", begun)
@@ -125,7 +127,7 @@ class Conductor:
             runner_nemesis = RunnerNemesis(nemesis.generator, nemesis.act)
         try:
             async with self._ticking():
-                await self._timed("load", f"{test.clients} clients for {test.time:g} s")
+                self._tell("load", f"{test.clients} clients for {test.time:g} s")
                 self.done.main = await drive(
                     self._paced(self._parts.workload.operations),
                     perform=self._parts.workload.perform,
@@ -156,7 +158,7 @@ class Conductor:
     async def _settle(self) -> None:
         """Heal everything, wait until the cluster has recovered, and let clients read what is left."""
         assert self._recorder is not None
-        await self._timed("heal")
+        self._tell("heal")
         await self._heal()
         healed_ns = self._recorder.now_ns()
         await self._wait_recovery()
@@ -171,12 +173,12 @@ class Conductor:
         """Keep each node's own state, where the system can tell it, for the comparison of replicas."""
         system = self._parts.system
         if isinstance(system, Dumps):
-            await self._timed("dump", "each node's own state")
+            self._tell("dump", "each node's own state")
             divergence.keep(self._folder, await system.dump(self._parts.cluster, _DUMP_S))
 
     async def _read_what_is_left(self, final: Generator) -> None:
         assert self._recorder is not None
-        await self._timed("final", "reads after recovery")
+        self._tell("final", "reads after recovery")
         async with self._ticking():
             self.done.final = await drive(
                 final,

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 
@@ -58,32 +57,6 @@ asyncio.run(live())
 sys.exit(7)
 """
 )
-
-
-@pytest.fixture(scope="module")
-def user() -> list[str]:
-    """Return the start of a command line that runs Python with quorate as an ordinary user."""
-    become = (
-        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
-    )
-    paths = f"{ROOT}:{sysconfig.get_paths()['purelib']}"
-    environment = ["env", "-i", "HOME=/tmp", f"PATH={os.environ['PATH']}", f"PYTHONPATH={paths}"]
-    for python in (sys.executable, "/usr/bin/python3"):  # root's own Python may be out of the user's reach
-        command = [*become, *environment, "PYTHONDONTWRITEBYTECODE=1", python]
-        tried = subprocess.run(
-            [*command, "-c", "import harness.cluster"], capture_output=True, check=False, cwd="/"
-        )
-        if tried.returncode == 0:
-            break
-    else:
-        pytest.skip("no Python that an ordinary user can run quorate with")
-    probe = "from harness.cluster.local.rootless import obstacle; print(obstacle() or '')"
-    problem = subprocess.run(
-        [*command, "-c", probe], capture_output=True, text=True, check=True, cwd="/"
-    ).stdout
-    if problem.strip():
-        pytest.skip(f"this machine forbids user namespaces: {problem.strip()}")
-    return command
 
 
 def start(user: list[str], *arguments: str) -> tuple[subprocess.Popen[str], str]:

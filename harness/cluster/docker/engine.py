@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,8 @@ class Engine:
 
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, body)
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(body))
 
     def close(self) -> None:
         """Let the threads go; the next call makes new ones."""

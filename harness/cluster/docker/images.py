@@ -27,6 +27,7 @@ import msgspec
 from harness.cluster.docker import engine
 from harness.cluster.state import state_directory
 from harness.outcome import Broken
+from harness.telling import tell
 
 REPOSITORY = "quorate-node"
 BUILD_DEADLINE_S = 600.0
@@ -101,7 +102,8 @@ def ensure_image(
 ) -> str:
     """Return the tag of a node image, building it first where the engine does not have it.
 
-    Builds of several processes wait for each other. Raises `Broken` with the mend, also when the deadline passes.
+    Builds of several processes wait for each other. `progress` hears what is built (by default the run that waits,
+    else standard error). Raises `Broken` with the mend, also when the deadline passes.
     """
     known = recipes()
     if kind not in known.kinds:
@@ -112,9 +114,9 @@ def ensure_image(
     tag = known.tag(kind)
     if _size(api, tag) is not None:
         return tag
-    say = progress or (lambda _: None)
+    say = progress or tell
     end = time.monotonic() + deadline_s
-    with _alone(end), tempfile.TemporaryDirectory(prefix="quorate-image-") as folder:
+    with _alone(end, say), tempfile.TemporaryDirectory(prefix="quorate-image-") as folder:
         return _Builder(known, Path(folder), say, end).build(kind)
 
 
@@ -267,8 +269,9 @@ def _size(api: docker.APIClient, tag: str) -> int | None:
 
 
 @contextmanager
-def _alone(end: float) -> Iterator[None]:
+def _alone(end: float, say: Progress) -> Iterator[None]:
     """Let one process build at a time: the others then find the image."""
+    told = False
     with (state_directory() / "images.lock").open("w") as file:
         while True:
             try:
@@ -276,6 +279,9 @@ def _alone(end: float) -> Iterator[None]:
             except OSError:
                 if time.monotonic() > end:
                     raise Broken("timeout", "another process builds node images and does not end") from None
+                if not told:
+                    say("waiting for another process that builds node images")
+                told = True
                 time.sleep(0.2)  # a build takes tens of seconds
             else:
                 break

@@ -10,6 +10,7 @@ thread that stays behind in the host's network, for downloads.
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import os
 import signal
@@ -105,8 +106,11 @@ def outside(work: Callable[[], T]) -> T:
     """Run `work` in the host's network: on the thread left behind when rootless, else right here.
 
     For what needs the world: downloads, registries, a Docker engine over TCP. Programs it starts are outside too.
+    Context variables go along. One work at a time, and none inside another.
     """
-    return work() if _outside is None else _outside.submit(work).result()
+    if _outside is None:
+        return work()
+    return _outside.submit(contextvars.copy_context().run, work).result()
 
 
 def obstacle(environment: Mapping[str, str] | None = None) -> str | None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import sys
 import threading
 from typing import Final
 
 import msgspec
 
+from harness.cluster.local.rootless import outside
 from harness.outcome import Broken
 from harness.registry import did_you_mean
 from harness.systems.releases import cache, tools
 from harness.systems.releases.catalogue import SYSTEMS, Catalogue
 from harness.systems.releases.server import Server
 from harness.systems.releases.way import Progress, Way, numbers
+from harness.telling import tell
 
 _LOCK_S: Final = 2700.0
 
@@ -33,9 +34,13 @@ def resolve(system: str, release: str | None = None, *, progress: Progress | Non
     """Return the server of a release, or of the newest that this machine can get; blocks while it is made.
 
     Each way is tried in order; the first that works fills the cache. Raises `Broken` naming every way and why it
-    did not do; `progress` hears what is going on (by default standard error).
+    did not do; `progress` hears what is going on (by default the run that waits, else standard error). Works in the
+    host's network: a rootless run has none of its own that leads out.
     """
-    say = progress or _say
+    return outside(lambda: _resolve(system, release, progress or tell))
+
+
+def _resolve(system: str, release: str | None, say: Progress) -> Server:
     catalogue = _catalogue(system)
     if release is not None:
         return _one(system, release, catalogue, say)
@@ -158,6 +163,3 @@ def _catalogue(system: str) -> Catalogue:
         raise Broken("no-system", f"no releases are known of {system} (there are {', '.join(SYSTEMS)})")
     return SYSTEMS[system]
 
-
-def _say(line: str) -> None:
-    print(f"quorate: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a build of minutes must say so
