@@ -2,7 +2,8 @@
 
 One etcd that does not wait for the disk, half reads and half writes over 16 keys, 1, 10 and 50 logical clients with a
 connection each. Both loops do the same requests in many short turns; the figures are the medians of the ratios of
-neighbouring turns, of throughput and of CPU time, so that other load on the machine cancels out. Goal: 0.85. As root (network namespaces).
+neighbouring turns, of throughput and of CPU time, so that other load on the machine cancels out. Goal: 0.85.
+As root (network namespaces).
 """
 
 from __future__ import annotations
