@@ -36,40 +36,38 @@ class Operation:
     `Unknown` where no answer came.
     """
 
-    __slots__ = ("_caller", "_link", "_timeout", "_what", "_writes")
+    __slots__ = ("_caller", "_link", "_what", "_writes")
 
     def __init__(self, caller: Caller, what: str) -> None:
         self._caller = caller
         self._what = what
         self._link: Link | None = None
         self._writes = 0
-        self._timeout = asyncio.timeout(caller.timeout_s)
 
     async def __aenter__(self) -> Link:
-        await self._timeout.__aenter__()
-        try:
-            self._link = link = await self._caller.live()
-        except BaseException as error:
-            await self._leave(type(error), error, error.__traceback__)
-            raise
+        caller = self._caller
+        deadline = asyncio.get_running_loop().time() + caller.timeout_s
+        link = caller.link
+        if link is None or link.state is not State.LIVE:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    link = await caller.live()
+            except (TimeoutError, Refused) as error:
+                await self._leave(error)
+                raise
+        link.deadline = deadline
+        self._link = link
         self._writes = link.writes
         return link
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            # A reply that came after the deadline still came: what it says is certain.
-            await self._timeout.__aexit__(None, None, None)
-            return
-        await self._leave(kind, error, trace)
+        if error is not None:
+            await self._leave(error)
 
-    async def _leave(
-        self, kind: type[BaseException] | None, error: BaseException, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
+    async def _leave(self, error: BaseException) -> None:
+        if isinstance(error, TimeoutError):
             self._caller.move_on()
             raise self._late() from None
         if isinstance(error, Unknown):
@@ -121,6 +119,11 @@ class Caller:
     def member(self) -> str:
         """The node that the next request goes to."""
         return self._members[self._at]
+
+    @property
+    def link(self) -> Link | None:
+        """The connection as it is, or None before the first operation."""
+        return self._link
 
     def operation(self, what: str) -> Operation:
         """Begin an operation; `what` names it in errors."""

@@ -34,6 +34,7 @@ _PINGS: Final = (
 )
 _SILENCE: Final = 2 / 3  # of it, after which a server is given up
 _EVENTS_MAX: Final = 100_000
+_NEVER: Final = float("inf")
 
 
 class State(StrEnum):
@@ -74,7 +75,12 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Link(asyncio.Protocol):
-    """The protocol object of one connection; use `open_link`. `writes` counts requests sent that change the tree."""
+    """The protocol object of one connection; use `open_link`.
+
+    `writes` counts requests sent that change the tree. `deadline` is when requests that wait end with `TimeoutError`,
+    on the loop's clock: one for all, since a logical client does one operation at a time. That costs a timer in a
+    deadline's time, not one for each request.
+    """
 
     def __init__(self, session: Session, last_zxid: int) -> None:
         self.state = State.CONNECTING
@@ -83,6 +89,7 @@ class Link(asyncio.Protocol):
         self.last_zxid = last_zxid
         self.why = "not connected yet"
         self.writes = 0
+        self.deadline = _NEVER
         self.notices: asyncio.Queue[Notice | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
@@ -92,6 +99,7 @@ class Link(asyncio.Protocol):
         self._xid = 0
         self._transport: asyncio.Transport | None = None
         self._pinger: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the session."""
@@ -136,7 +144,22 @@ class Link(asyncio.Protocol):
         future: asyncio.Future[Answered] = self._loop.create_future()
         self._waiting.append((xid, record, future))
         self._write(_HEADER.pack(xid, kind) + record.serialize())
+        if self._timer is None and self.deadline < _NEVER:
+            self._timer = self._loop.call_at(self.deadline, self._expire)
         return future
+
+    def _expire(self) -> None:
+        """End what waits past the deadline; where the deadline has moved on meanwhile, come again."""
+        self._timer = None
+        open_ = [future for _, _, future in self._waiting if not future.done()]
+        if not open_:
+            return
+        if self._loop.time() < self.deadline:
+            self._timer = self._loop.call_at(self.deadline, self._expire)
+            return
+        for future in open_:
+            future.set_exception(TimeoutError())
+            future.exception()
 
     def close(self, *, end_session: bool) -> None:
         """Leave; with `end_session` the server is told to end the session, else it lives on until it times out."""
@@ -214,8 +237,9 @@ class Link(asyncio.Protocol):
         if self.state in {State.LOST, State.EXPIRED, State.CLOSED}:
             return
         self.state, self.why = state, why
-        if self._pinger is not None:
-            self._pinger.cancel()
+        for timer in (self._pinger, self._timer):
+            if timer is not None:
+                timer.cancel()
         if not self._ready.done():
             code = "session-expired" if state is State.EXPIRED else "not-connected"
             self._ready.set_exception(Refused(code, why))
