@@ -179,8 +179,8 @@ def test_behind_a_partition_nothing_is_certain_until_the_server_says_no_leader(r
                 await servers.heal()
         codes = [each.code for each in seen]
         assert [type(each) for each in seen] == [Unknown, Unknown, Unknown, Refused]
-        assert codes[0] == "timeout"
-        assert codes[1] in {"timeout", "server-timeout"}  # 3.6 and later answer DEADLINE_EXCEEDED themselves
+        # Who notices first that the time is over is a race: the server knows the client's deadline too.
+        assert set(codes[:2]) <= {"timeout", "server-timeout"}
         assert codes[2:] == ["server-timeout", "no-leader"]
         required, row = outcome_of(caught.value)
         assert isinstance(required, Refused)
