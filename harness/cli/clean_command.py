@@ -21,7 +21,7 @@ def command(everything: bool) -> None:  # noqa: FBT001
     """
     from harness.cluster import sweep  # noqa: PLC0415 - keeps --help quick
 
-    removed = sweep(kept_too=everything)
+    removed = sweep(kept_too=everything, engine=True)
     for thing in removed:
         click.echo(f"removed {thing}")
     click.echo(f"{len(removed)} leftovers removed" if removed else "nothing was left behind")

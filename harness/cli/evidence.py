@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -15,6 +15,8 @@ from harness.verdict import Limits, Result, Verdict
 if TYPE_CHECKING:
     from harness.history import History
 
+TRANSACTIONS: Final = ("append", "rw")
+
 
 class Judged(msgspec.Struct, frozen=True):
     """A result, and for each key the order that explains it (pairs of key and positions of invocations)."""
@@ -23,15 +25,24 @@ class Judged(msgspec.Struct, frozen=True):
     orders: Sequence[tuple[Any, Sequence[int]]] = ()
 
 
+def _transactions(model: str) -> Literal["append", "rw"]:
+    return "rw" if model == "rw" else "append"
+
+
 def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
     from checkers import check  # noqa: PLC0415 - keeps --help quick
     from checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
+    from checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
 
     try:
         if model in MODELS and engine in {"auto", "native"}:
             found = Linearizable(model).judge(history, limits)
             return Judged(found.result, [(one.key, one.order) for one in found.witnesses])
+        if model in TRANSACTIONS and engine in {"auto", "native"}:
+            checker = Transactions(_transactions(model), expect or STRICTEST)
+            order = checker.order(history, limits)
+            return Judged(checker.check(history, limits), [(None, order)] if order else ())
         return Judged(check(history, model=model, engine=engine, expect=expect, limits=limits))
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -51,11 +62,16 @@ def verified(history: History, model: str, judged: Judged) -> bool:
 
     Only a `valid` of the native engines has a witness; everything else is not verified, and returns False.
     """
+    from checkers.transactions_verify import replay  # noqa: PLC0415
     from checkers.verify import verify  # noqa: PLC0415
 
     if judged.result.verdict is not Verdict.VALID or not judged.orders:
         return False
-    wrong = verify(history.events(), model, judged.orders)
+    if model in TRANSACTIONS:
+        real_time = judged.result.guarantee == "strict-serializable"
+        wrong = replay(history, judged.orders[0][1], _transactions(model), real_time=real_time)
+    else:
+        wrong = verify(history.events(), model, judged.orders)
     if wrong is not None:
         raise Broken(
             "witness", f"the witness does not hold: {wrong}; this is a bug in the engine, please report it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +46,7 @@ class Conducted(msgspec.Struct):
     release: str = ""
     run_id: str = ""
     ready_s: float | None = None
+    history_started: str | None = None
     main: DriveStats | None = None
     final: DriveStats | None = None
     main_end_s: float | None = None
@@ -101,6 +103,7 @@ class Conductor:
         async with heard(lambda line: self._tell("prepare", line)):
             self._tell("cluster", f"{self._test.nodes} nodes ({self._test.cluster})")
             await cluster.up()
+            self.done.run_id = cluster.run_id  # a cluster of a campaign may be one taken over
             self._mark("cluster", begun)
             await system.install(cluster)
         self.done.release = system.release
@@ -118,6 +121,8 @@ class Conductor:
         """The main phase: clients and faults until the time is over."""
         test, nemesis = self._test, self._parts.nemesis
         recorder = Recorder(self._journal.append, self._clock, clients=test.clients)
+        # The date of the history's time 0, to place the servers' log lines beside it.
+        self.done.history_started = datetime.now(UTC).isoformat()
         self._recorder = recorder
         watcher = Watcher(self._parts.system, self._parts.cluster, recorder.now_ns, self._held_down)
         watcher.start()

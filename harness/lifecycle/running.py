@@ -185,7 +185,8 @@ def _write_test(
         "command": test.command() if test.replay is None else f"quorate replay {test.replay}",
         "options": msgspec.to_builtins(test),
         "started": started.isoformat(),
-        "run_id": run_id,
+        "history_started": conducted.history_started if conducted else None,
+        "run_id": conducted.run_id if conducted else run_id,
         "versions": {
             "quorate": importlib.metadata.version("quorate"),
             "python": platform.python_version(),
