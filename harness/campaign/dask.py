@@ -1,9 +1,10 @@
 """Cells on a Dask cluster: one `cluster` resource per worker, so that no two runs share a machine's slot.
 
 Each job still runs in a process of its own, on the worker; only a small record travels back, and the history stays
-where it was made. A worker that is lost in the midst loses its job to another one; what its run left behind is swept
-by the next start on that machine. Workers are started with `--resources cluster=1`, the scheduler must be able to
-import quorate (it reads tasks too).
+where it was made, in the same store seen from the worker's own directory. A worker that is lost in the midst loses
+its job to another one: the kernel ends its cell, and what that left behind is swept by the next start on that
+machine. Workers are started with `--resources cluster=1`, the scheduler must be able to import quorate (it reads
+tasks too).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from harness.campaign.jobs import Job
 from harness.campaign.process import Finished, limit_s, run_process
 from harness.outcome import Broken
+from harness.test import UsageError
 
 _SCHEME: Final = "dask://"
 _RESOURCE: Final = {"cluster": 1}
@@ -39,6 +41,9 @@ def _on_worker(encoded: bytes, store: str) -> bytes:
 def _read_files(folder: str) -> dict[str, bytes]:
     """All files of a run's folder, for `fetch`."""
     root = Path(folder)
+    if not root.is_dir():
+        msg = f"there is no folder {folder}"
+        raise ValueError(msg)
     files = [path for path in sorted(root.rglob("*")) if path.is_file()]
     if sum(path.stat().st_size for path in files) > _FILES_MAX_BYTES:
         msg = f"{folder} is larger than {_FILES_MAX_BYTES >> 20} MiB: copy it by other means"
@@ -54,41 +59,32 @@ class DaskExecutor:
         self._address = address
         self._store = store
         self._client: Any = None
+        self._submitted = 0
+        self._lock = asyncio.Lock()
 
     @classmethod
     def connect(cls, url: str, store: str) -> Self:
         """Look at the scheduler once to learn its slots; raise `Broken` with the mend when there are none."""
-        address = "tcp://" + url.removeprefix(_SCHEME)
+        if not url.startswith(_SCHEME):
+            raise UsageError(f"--on {url}: give the address of a scheduler as {_SCHEME}HOST:PORT")
+        address = _address(url)
+        client_of = _distributed()
         try:
-            from distributed import Client  # noqa: PLC0415 - an optional extra
-
-            with Client(address, timeout=_CONNECT_S, set_as_default=False) as client:
+            with client_of(address, timeout=_CONNECT_S, set_as_default=False) as client:
                 workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        except ImportError as error:
-            raise Broken("dask", "Dask is not installed: pip install 'quorate[dask]'") from error
         except OSError as error:
             raise Broken("dask", f"no Dask scheduler answers at {url}: {error}") from error
         slots = sum(int(worker.get("resources", {}).get("cluster", 0)) for worker in workers)
         if slots == 0:
             raise Broken("dask", f"no worker at {url} offers a slot: start them with --resources cluster=1")
-        return cls(address, str(Path(store).resolve()), slots)
+        return cls(address, store, slots)
 
     async def run(self, job: Job, slot: int) -> Finished:  # noqa: ARG002 - Dask chooses the worker
         """Submit the job and wait; a lost worker's job is run again elsewhere by the scheduler."""
-        from distributed import Client  # noqa: PLC0415
-
-        if self._client is None:
-            self._client = await Client(
-                self._address, asynchronous=True, timeout=_CONNECT_S, set_as_default=False
-            )
-        future = self._client.submit(
-            _on_worker,
-            msgspec.json.encode(job),
-            self._store,
-            key=f"quorate-{job.key}",
-            resources=_RESOURCE,
-            pure=False,
-        )
+        try:
+            future = await self._submit(job)
+        except OSError as error:
+            return Finished(3, None, f"no Dask scheduler answers at {self._address}: {error}", 0.0)
         try:
             async with asyncio.timeout(2 * limit_s(job)):
                 return msgspec.json.decode(await future, type=Finished)
@@ -99,6 +95,22 @@ class DaskExecutor:
         finally:
             future.release()
 
+    async def _submit(self, job: Job) -> Any:
+        async with self._lock:  # the first jobs of all slots come at once
+            if self._client is None:
+                self._client = await _distributed()(
+                    self._address, asynchronous=True, timeout=_CONNECT_S, set_as_default=False
+                )
+            self._submitted += 1
+        return self._client.submit(
+            _on_worker,
+            msgspec.json.encode(job),
+            self._store,
+            key=f"quorate-{job.key}-{self._submitted}",  # a retry is a task of its own
+            resources=_RESOURCE,
+            pure=False,
+        )
+
     async def close(self) -> None:
         """Leave the scheduler."""
         if self._client is not None:
@@ -106,18 +118,39 @@ class DaskExecutor:
 
 
 def fetch(url: str, run: str, target: Path) -> Path:
-    """Copy a run's folder (`host:/path` as records name it) from the worker where it stayed to `target`."""
-    from distributed import Client  # noqa: PLC0415
+    """Copy a run's folder (`host:/path` as records name it) from the worker's machine where it stayed to `target`.
 
+    Any worker on that machine will do, busy or not. Raises `Broken` where none is connected or the run is gone.
+    """
+    client_of = _distributed()
     host, _, folder = run.partition(":")
-    with Client("tcp://" + url.removeprefix(_SCHEME), timeout=_CONNECT_S, set_as_default=False) as client:
-        names = client.run(socket.gethostname)
-        workers = [worker for worker, name in names.items() if name == host]
-        if not workers:
-            raise Broken("dask", f"no worker on {host} is connected: the run's files are in {folder} there")
-        files = client.submit(_read_files, folder, workers=workers[:1], pure=False).result(timeout=60.0)
+    try:
+        with client_of(_address(url), timeout=_CONNECT_S, set_as_default=False) as client:
+            names = client.run(socket.gethostname)
+            workers = [worker for worker, name in names.items() if name == host]
+            if not workers:
+                there = ", ".join(sorted(set(names.values()))) or "none"
+                raise Broken("dask", f"no worker on {host} is connected (connected: {there})")
+            files = client.run(_read_files, folder, workers=workers[:1])[workers[0]]
+    except (OSError, ValueError) as error:
+        raise Broken("dask", f"cannot fetch {run} by {url}: {error}") from error
+    # Under another name until all of it is there, so that half a run is never taken for a run.
+    half = target.with_name(target.name + ".part")
     for name, content in files.items():
-        path = target / name
+        path = half / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return target
+    return half.rename(target)
+
+
+def _address(url: str) -> str:
+    return "tcp://" + url.removeprefix(_SCHEME)
+
+
+def _distributed() -> Any:
+    """Dask's client class; raise `Broken` with the mend where Dask is missing."""
+    try:
+        from distributed import Client  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise Broken("dask", "Dask is not installed: pip install 'quorate[dask]'") from error
+    return Client

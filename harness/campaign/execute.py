@@ -44,6 +44,10 @@ class Executor(Protocol):
         """Run one job to its end."""
         ...
 
+    async def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
 
 class Local(msgspec.Struct, frozen=True):
     """On this machine, with one cluster slot for each job at a time."""
@@ -54,6 +58,9 @@ class Local(msgspec.Struct, frozen=True):
     async def run(self, job: Job, slot: int) -> Finished:
         """Run one job in a process of its own."""
         return await run_process(job, self.store, slot)
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 Listener = Callable[[Record | None, Sequence[Job]], None]
@@ -80,9 +87,12 @@ class Execution:
     async def run(self) -> list[Record]:
         """Run what is not finished yet; return all records, those of an earlier start included."""
         queue = collections.deque(self._pending())
-        async with asyncio.TaskGroup() as group:
-            for slot in range(self._executor.slots):
-                group.create_task(self._worker(slot, queue))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for slot in range(self._executor.slots):
+                    group.create_task(self._worker(slot, queue))
+        finally:
+            await self._executor.close()
         return self._ledger.records
 
     def _pending(self) -> list[Job]:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.campaign.jobs import Job
+from harness.cluster import slots
 
 _CHILD: Final = str(Path(__file__).with_name("child.py"))
 _ERROR_LINES: Final = 5
@@ -52,7 +53,7 @@ async def run_process(job: Job, store: str, slot: int) -> Finished:
     """Run the job to its end or its limit; cancelled, it lets the run heal (SIGINT) before it kills it."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    environment = {**os.environ, "QUORATE_CLUSTER_SLOT": str(slot)}
+    environment = {**os.environ, **slots.environment(slot)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", _CHILD, str(os.getpid())),
         *arguments(job, store),

@@ -15,6 +15,7 @@ from harness.campaign.cell import Record
 from harness.campaign.execute import Execution, Executor, Listener, Local, Options, never_run, write_summary
 from harness.campaign.file import Campaign
 from harness.campaign.ledger import Ledger, read
+from harness.cluster import slots
 from harness.outcome import Broken
 
 PLAN = "plan.json"
@@ -59,7 +60,8 @@ def run_campaign(
     execution = Execution(campaign, options, where, ledger, heard)
     interrupted = False
     try:
-        asyncio.run(execution.run())
+        with slots.campaign():
+            asyncio.run(execution.run())
     except KeyboardInterrupt:
         interrupted = True
     records = (*ledger.records, *never_run(campaign, ledger.records))

@@ -16,6 +16,7 @@ from harness import store
 Examples:
   quorate report store/latest --open
   quorate report store/etcd-register-*/* --output reports-of-today
+  quorate report worker7:/srv/store/campaigns/night/…/runs/etcd-register-kill/… --on dask://scheduler:8786
 """,
 )
 @click.argument("runs", nargs=-1, required=True)
@@ -23,8 +24,13 @@ Examples:
 @click.option(
     "--output", type=click.Path(), help="File (one run) or folder (several). [report.html of the run]"
 )
-def command(runs: tuple[str, ...], show: bool, output: str | None) -> None:  # noqa: FBT001
+@click.option(
+    "--on", "where", help="dask://HOST:PORT: fetch HOST:/PATH runs from the workers they stayed on."
+)
+def command(runs: tuple[str, ...], show: bool, output: str | None, where: str | None) -> None:  # noqa: FBT001
     """Write the report of each RUN as one HTML file that needs no network, and print its path."""
+    if where is not None:
+        runs = tuple(_fetched(run, where) for run in runs)
     from reports.html import write  # noqa: PLC0415 - keeps --help quick
 
     folders = [store.resolve(run) for run in runs]
@@ -39,3 +45,12 @@ def command(runs: tuple[str, ...], show: bool, output: str | None) -> None:  # n
         click.echo(written)
         if show:
             webbrowser.open(written.resolve().as_uri())
+
+
+def _fetched(run: str, where: str) -> str:
+    """Copy a run that stayed on a worker into ./store, where every other command finds it."""
+    from harness.campaign.dask import fetch  # noqa: PLC0415 - an optional extra
+
+    _, _, folder = run.partition(":")
+    target = Path("store", *Path(folder).parts[-2:])
+    return str(target if target.exists() else fetch(where, run, target))

@@ -35,6 +35,9 @@ class Scripted:
         results = {"run": f"runs/{job.seed}", "reason": "because"} if code in {0, 1, 2} else None
         return Finished(code, results, "it broke", 1.0)
 
+    async def close(self):
+        self.closed = True
+
 
 def execute(tmp_path, cells, codes, **options):
     executor = Scripted(codes, slots=options.pop("slots", 1))
