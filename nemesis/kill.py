@@ -14,17 +14,15 @@ from typing import ClassVar, Final
 
 from harness.cluster.node import ProcessState
 from harness.fault import Plan, Proof, Scene, named
-from harness.outcome import Broken
 from harness.test import UsageError
 from nemesis import processes, settings
 from nemesis.logs import wait_for_text
+from nemesis.restarts import Restarts
 from nemesis.settings import COMMON
 from nemesis.targets import NODE_TARGETS, choose, obstacle
 
 _DEAD: Final = frozenset({ProcessState.DEAD})
 _DEATH_S: Final = 5.0
-# A server that cannot use what is on its disk says so within its first moments.
-_STEADY_S: Final = 0.3
 _WITHIN_S: Final = 10.0
 _WITHIN_MAX_S: Final = 18.0
 
@@ -49,7 +47,7 @@ class Kill:
         self._within_s = _WITHIN_S if within is None else within
         if not 0 < self._within_s <= _WITHIN_MAX_S:
             raise UsageError(f"--set kill.within: give more than nothing and at most {_WITHIN_MAX_S:g} s")
-        self._failures: dict[str, str] = {}
+        self._restarts = Restarts()
 
     @staticmethod
     def obstacle(target: str, count: int) -> str | None:
@@ -76,31 +74,14 @@ class Kill:
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Start every server that is dead; one that will not start is told by the proof, not raised."""
-        self._failures.clear()
-        await asyncio.gather(*(self._restart(scene, name) for name in plan.nodes))
+        await self._restarts.start_dead(scene, plan.nodes)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See the servers running, and again a moment later; of one that is not, the last lines of its log."""
-        await asyncio.sleep(_STEADY_S)
-        found = await processes.states(scene, plan.nodes)
-        dead = [name for name, state in found.items() if state is ProcessState.DEAD]
-        text = f"process table {_STEADY_S:g} s after the restart: {processes.told(found)}"
-        for node in processes.nodes_of(scene, dead):
-            why = self._failures.get(node.name) or await processes.log_tail(scene, node)
-            text += f"\n{node.name} did not come back: {why}"
-        return Proof(holds=not dead, text=text)
+        """See the servers running, and still running a moment later."""
+        return await self._restarts.prove(scene, plan.nodes)
 
     async def _kill_on(self, scene: Scene, name: str, text: str) -> None:
         (node,) = processes.nodes_of(scene, [name])
         daemon = scene.system.daemon
         await wait_for_text(node, daemon, scene.system.log_files(node), text, self._within_s)
         await node.signal(daemon, signal.SIGKILL)
-
-    async def _restart(self, scene: Scene, name: str) -> None:
-        (node,) = processes.nodes_of(scene, [name])
-        if await node.state(scene.system.daemon) is not ProcessState.DEAD:
-            return
-        try:
-            await scene.system.start(scene.cluster, node)
-        except Broken as error:
-            self._failures[name] = str(error)

@@ -1,7 +1,5 @@
 """Partition, kill and pause on real nodes: network namespaces, and the way through commands in the nodes."""
 
-# ruff: noqa: ASYNC240 - tests look at the disk directly
-
 from __future__ import annotations
 
 import asyncio

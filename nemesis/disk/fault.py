@@ -1,0 +1,163 @@
+"""Make the disk of single servers bad: a slow fsync is an ordinary day, a full disk an ordinary end.
+
+The server's own system calls are delayed or failed (strace), so no file system has to be prepared and no other process
+notices. Proved by the calls that were touched, each as the tracer wrote it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from random import Random
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from harness.fault import Plan, Proof, Scene
+from harness.outcome import Broken
+from harness.test import UsageError
+from nemesis import processes, settings
+from nemesis.disk.tracer import Tracer, is_traced, open_data_files
+from nemesis.restarts import Restarts
+from nemesis.settings import COMMON
+from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+
+_SYNC: Final = ("fsync", "fdatasync")
+_WRITE: Final = ("write", "writev", "pwrite64", "pwritev", "fallocate", "ftruncate")
+_DELAY_MS: Final = (20.0, 1000.0)
+_MOST_DELAY_S: Final = 10.0
+_PROOF_S: Final = 5.0
+_POLL_S: Final = 0.02
+
+
+class Mode(msgspec.Struct, frozen=True):
+    """Which calls are touched, and how; `files`: only those on the server's own data."""
+
+    calls: tuple[str, ...]
+    action: str
+    about: str
+    files: bool = False
+
+
+MODES: Final[Mapping[str, Mode]] = {
+    "slow": Mode(_SYNC, "delay_enter", "each fsync takes longer"),
+    "failing": Mode(_SYNC, "error=EIO", "each fsync fails: an input/output error"),
+    "full": Mode(
+        _WRITE, "error=ENOSPC", "each write to a data file fails: no space left on the device", files=True
+    ),
+}
+
+
+class Disk:
+    """Make the disk of single servers slow, failing or full."""
+
+    name = "disk"
+    targets = NODE_TARGETS
+    settings: ClassVar[Mapping[str, str]] = {
+        **COMMON,
+        "disk.mode": "; ".join(f"{name} - {mode.about}" for name, mode in MODES.items()) + " (default: slow)",
+        "disk.delay": "how much longer an fsync takes, such as 200ms (default: by chance)",
+    }
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        given = given or {}
+        self._mode = settings.choice(given, "disk.mode", (ANY, *MODES)) or "slow"
+        self._delay_s = settings.seconds(given, "disk.delay")
+        if self._delay_s is not None and not 0 < self._delay_s <= _MOST_DELAY_S:
+            raise UsageError(f"--set disk.delay: give more than nothing and at most {_MOST_DELAY_S:g} s")
+        self._tracers: dict[str, Tracer] = {}
+        self._restarts = Restarts()
+        self._touched: dict[str, int] = {}
+
+    @property
+    def downs(self) -> bool:
+        """Whether a server may die of it: most rightly stop at an error of their disk, none at a slow one."""
+        return self._mode != "slow"
+
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never have this target, or None."""
+        return obstacle(target, count)
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide what is wrong with whose disk."""
+        mode = rng.choice(list(MODES)) if self._mode == ANY else self._mode
+        drawn_ms = math.exp(rng.uniform(*map(math.log, _DELAY_MS)))
+        delay_ms = round(drawn_ms if self._delay_s is None else self._delay_s * 1e3, 3)
+        resolved, names = await choose(scene, target, rng)
+        detail: dict[str, Any] = {"mode": mode}
+        if mode == "slow":
+            detail["delay_ms"] = delay_ms
+        return Plan(self.name, resolved, tuple(sorted(names)), detail)
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Attach to every target."""
+        self._touched.clear()
+        await asyncio.gather(*(self._attach(scene, plan, name) for name in plan.nodes))
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Wait until each target has made a call that was touched."""
+        del scene
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PROOF_S
+        while True:
+            took = {
+                name: self._tracers[name].touched() if name in self._tracers else [] for name in plan.nodes
+            }
+            if all(took.values()) or loop.time() >= end:
+                break
+            await asyncio.sleep(_POLL_S)
+        counts = {name: len(lengths) for name, lengths in took.items()}
+        told = ", ".join(f"{count} on {name}" for name, count in counts.items())
+        text = f"{_in_words(plan)}; calls touched until now: {told}"
+        data: dict[str, Any] = {"touched": counts}
+        fine = all(counts.values())
+        if "delay_ms" in plan.detail and fine:
+            shortest_ms = min(length for lengths in took.values() for length in lengths) * 1e3
+            text += f", the shortest took {shortest_ms:.1f} ms"
+            data["shortest_ms"] = round(shortest_ms, 3)
+            fine = shortest_ms >= plan.detail["delay_ms"]
+        return Proof(holds=fine, text=text, data=data)
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Detach, and start the servers that have stopped at what they saw."""
+        for name in plan.nodes:
+            tracer = self._tracers.pop(name, None)
+            if tracer is not None:
+                self._touched[name] = await tracer.detach()
+        await self._restarts.start_dead(scene, plan.nodes)
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """See the servers running, and nobody tracing them."""
+        running = await self._restarts.prove(scene, plan.nodes)
+        daemon = scene.system.daemon
+        pids = {node.name: await node.pid(daemon) for node in processes.nodes_of(scene, plan.nodes)}
+        traced = [name for name, pid in pids.items() if pid is not None and is_traced(pid)]
+        text = f"{running.text}; {sum(self._touched.values())} calls were touched in all"
+        if traced:
+            text += f"; still traced: {', '.join(traced)}"
+        return Proof(holds=running.holds and not traced, text=text, data={"touched": dict(self._touched)})
+
+    async def _attach(self, scene: Scene, plan: Plan, name: str) -> None:
+        (node,) = processes.nodes_of(scene, [name])
+        pid = await node.pid(scene.system.daemon)
+        if pid is None:
+            raise Broken("disk", f"the server on {name} is dead, or its process is not seen from this host")
+        mode = MODES[str(plan.detail["mode"])]
+        paths = []
+        if mode.files:
+            paths = open_data_files(pid, node.directory, scene.system.log_files(node))
+            if not paths:
+                raise Broken("disk", f"the server on {name} has no data file open below {node.directory}")
+        action = mode.action
+        if "delay_ms" in plan.detail:
+            action = f"{mode.action}={round(plan.detail['delay_ms'] * 1000)}"
+        self._tracers[name] = tracer = Tracer(scene.cluster.run_id)
+        await tracer.attach(pid, mode.calls, action, paths)
+
+
+def _in_words(plan: Plan) -> str:
+    more = f" by {plan.detail['delay_ms']:g} ms" if "delay_ms" in plan.detail else ""
+    return f"{MODES[str(plan.detail['mode'])].about}{more}"
