@@ -106,11 +106,14 @@ class Tracer:
         """Wait until strace says "Process 7 attached with 9 threads", or ends, or the deadline passes."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _ATTACH_S
-        while loop.time() < end and process.returncode is None:
+        while True:
+            # Asked before the look: a server that stops at its first error ends strace as well, after it was attached.
+            over = process.returncode is not None or loop.time() >= end
             if b" attached" in self._words.read_bytes():
                 return True
+            if over:
+                return False
             await asyncio.sleep(_POLL_S)
-        return False
 
 
 def is_traced(pid: int) -> bool:
