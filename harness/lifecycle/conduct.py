@@ -11,11 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.linearizable import MODELS as ONLINE_MODELS
+from checkers.online import Online
 from harness.clock import Clock
 from harness.cluster.node import Node
 from harness.fault import Proof, Scene
 from harness.generators import Generator, stagger, time_limit
-from harness.history import Journal
+from harness.history import Event, Journal
 from harness.lifecycle import divergence
 from harness.lifecycle.parts import Parts, stream
 from harness.lifecycle.progress import Counter, Listener, Snapshot
@@ -57,6 +59,7 @@ class Conducted(msgspec.Struct):
     versions: dict[str, str] = {}
     healed: list[Proof] = []
     interrupted: bool = False
+    stopped_on_anomaly: bool = False
     error: str | None = None
     timings_s: dict[str, float] = {}
 
@@ -82,6 +85,7 @@ class Conductor:
     async def run(self) -> Conducted:
         """Go through all phases; raises nothing but cancellation: what broke stands in `Conducted.error`."""
         self._journal.subscribe(self._counter)
+        self._watch_for_anomalies()
         try:
             await self._start()
             await self._load()
@@ -92,6 +96,24 @@ class Conductor:
         finally:
             await self._end()
         return self.done
+
+    def _watch_for_anomalies(self) -> None:
+        """With --stop-on-anomaly, judge while the run goes on; the finished history is judged in any case."""
+        if not self._test.stop_on_anomaly:
+            return
+        model = self._parts.workload.model
+        if model is None or model not in ONLINE_MODELS:
+            log.warning("--stop-on-anomaly: %s cannot be judged while it runs", self._parts.workload.name)
+            return
+        online = Online(model)
+
+        def look(event: Event) -> None:
+            if online.feed(event) is not None and not self.stop.is_set():
+                log.info("stopping: %s", online.anomaly)
+                self.done.stopped_on_anomaly = True
+                self.stop.set()
+
+        self._journal.subscribe(look)
 
     def _tell(self, phase: str, text: str = "") -> None:
         self._listener(Snapshot(phase, text))
@@ -227,7 +249,7 @@ class Conductor:
             log.error("teardown: %s", error)
             self.done.error = self.done.error or str(error)
         self._mark("end", begun)
-        self.done.interrupted = self.stop.is_set()
+        self.done.interrupted = self.stop.is_set() and not self.done.stopped_on_anomaly
 
     async def _collect(self) -> None:
         """Copy each node's logs into the run's folder, all nodes at once."""

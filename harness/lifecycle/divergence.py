@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.systems.divergence import Difference, compare
 from harness.systems.system import NodeDump
 from harness.verdict import Anomaly, Result, Verdict
 
@@ -46,40 +47,42 @@ def judge(dumps: Sequence[NodeDump]) -> Result | None:
     """Compare the states; None where there is nothing to compare (one node, or a system that cannot be asked)."""
     if len(dumps) <= 1:
         return None
-    by_position: defaultdict[int, list[NodeDump]] = defaultdict(list)
-    for dump in dumps:
-        if dump.error is None and dump.position is not None:
-            by_position[dump.position].append(dump)
-    anomalies = [
-        _told(position, group[0], other)
-        for position, group in sorted(by_position.items())
-        for other in group[1:]
-        if other.contents != group[0].contents
-    ]
-    compared = max((len(group) for group in by_position.values()), default=0)
-    stats = {"positions": {dump.node: dump.position for dump in dumps}, "compared": compared}
-    if anomalies:
-        return Result(GUARANTEE, Verdict.INVALID, engine="comparison", anomalies=anomalies, stats=stats)
-    if compared <= 1:
-        said = "; ".join(f"{dump.node}: {dump.error or f'at {dump.position}'}" for dump in dumps)
+    found = compare(dumps)
+    stats = {"positions": {dump.node: dump.position for dump in dumps}, "compared": list(found.compared)}
+    if found.differences:
+        return Result(
+            GUARANTEE,
+            Verdict.INVALID,
+            engine="comparison",
+            anomalies=_anomalies(found.differences),
+            stats=stats,
+        )
+    if not found.compared:
+        said = "; ".join(f"{node}: {why}" for node, why in found.not_compared.items())
         reason = f"no two nodes could be compared at the same position ({said})"
         return Result(GUARANTEE, Verdict.UNKNOWN, engine="comparison", reason=reason, stats=stats)
     return Result(GUARANTEE, Verdict.VALID, engine="comparison", stats=stats)
 
 
-def _told(position: int, one: NodeDump, other: NodeDump) -> Anomaly:
-    keys = sorted(set(one.contents) | set(other.contents))
-    different = [key for key in keys if one.contents.get(key) != other.contents.get(key)]
+def _anomalies(differences: Sequence[Difference]) -> list[Anomaly]:
+    """Tell each pair of nodes once, with the first keys that differ."""
+    pairs: defaultdict[tuple[str, str, int], list[Difference]] = defaultdict(list)
+    for one in differences:
+        pairs[one.first, one.second, one.position].append(one)
+    return [_told(*pair, found) for pair, found in pairs.items()]
+
+
+def _told(first: str, second: str, position: int, found: Sequence[Difference]) -> Anomaly:
     shown = "; ".join(
-        f"{key} is {_short(one.contents.get(key))} on {one.node} and {_short(other.contents.get(key))} on {other.node}"
-        for key in different[:_SHOWN]
+        f"{one.key} is {_short(one.of_first)} on {first} and {_short(one.of_second)} on {second}"
+        for one in found[:_SHOWN]
     )
-    more = f", and {len(different) - _SHOWN} more differ" if len(different) > _SHOWN else ""
+    more = f", and {len(found) - _SHOWN} more keys differ" if len(found) > _SHOWN else ""
     return Anomaly(
         name="replicas diverge",
-        sentence=f"{one.node} and {other.node} have both applied up to {position}, but {shown}{more}",
-        key=different[0] if different else None,
-        detail={"position": position, "nodes": [one.node, other.node], "keys": different[:100]},
+        sentence=f"{first} and {second} have both applied up to {position}, but {shown}{more}",
+        key=found[0].key,
+        detail={"position": position, "nodes": [first, second], "keys": [one.key for one in found]},
     )
 
 

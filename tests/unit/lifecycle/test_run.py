@@ -74,6 +74,14 @@ def test_a_run_that_proves_nothing_is_inconclusive(tmp_path, options, words):
     assert words in done.results["reason"]
 
 
+def test_a_run_can_end_at_the_first_anomaly(tmp_path):
+    options = {"time": 600.0, "settings": {"bug": "stale-read"}, "stop_on_anomaly": True}
+    done = run(simulated(tmp_path, **options))
+    assert (done.verdict, done.exit_code) == ("invalid", 1)
+    assert not done.results["interrupted"]
+    assert History.read(done.folder).columns.time[-1] < 300e9, "it stopped long before its time"
+
+
 def test_replay_asks_for_the_same_operations_and_faults(tmp_path):
     first = run(simulated(tmp_path, faults=("partition", "pause")))
     again = run(load_test(first.folder))
