@@ -77,7 +77,10 @@ class Consul:
             "skip_leave_on_interrupt": True,
             "log_level": "INFO",
             "ports": {"dns": -1, "grpc": -1},
-            "performance": {"raft_multiplier": self._settings.raft_multiplier},
+            "performance": {
+                "raft_multiplier": self._settings.raft_multiplier,
+                "rpc_hold_timeout": f"{self._settings.rpc_hold_s:g}s",
+            },
         }
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature

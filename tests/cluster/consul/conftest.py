@@ -97,7 +97,7 @@ def run() -> Iterator[Run]:
 @pytest.fixture(scope="session")
 def servers(run: Run) -> Iterator[Servers]:
     cluster = make_cluster("local", run_id=new_run_id(), count=3)
-    one = Servers(cluster, Consul(SystemOptions(release="1.8.7")))
+    one = Servers(cluster, Consul(SystemOptions(release="1.8.7", settings={"rpc_hold": "1s"})))
     try:
         run(one.start())
         yield one
