@@ -200,8 +200,13 @@ class RunningCluster:
     def close(self) -> None:
         """Remove the cluster; safe to call twice."""
         if not self._loop.is_closed():
-            self.call(self.cluster.down())
+            self.call(self._close())
             self._loop.close()
+
+    async def _close(self) -> None:
+        if hasattr(self.system, "close"):
+            await self.system.close()
+        await self.cluster.down()
 
     def __enter__(self) -> Self:
         self.start()
