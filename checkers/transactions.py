@@ -20,6 +20,7 @@ from harness.verdict import Anomaly, Limits, Result, Verdict
 
 MODELS: Final = ("append", "rw")
 ENGINE: Final = "native:transactions"
+STRICTEST: Final = "strict-serializable"
 
 
 class Transactions:
@@ -32,9 +33,7 @@ class Transactions:
 
     name = "transactions"
 
-    def __init__(
-        self, model: Literal["append", "rw"] = "append", expect: str = "strict-serializable"
-    ) -> None:
+    def __init__(self, model: Literal["append", "rw"] = "append", expect: str = STRICTEST) -> None:
         if model not in MODELS:
             msg = f'no transactions are called "{model}" (known: {", ".join(MODELS)})'
             raise ValueError(msg)
@@ -95,12 +94,18 @@ class Transactions:
         return answer, time.monotonic() - start, time.process_time() - cpu
 
 
-def append(expect: str = "strict-serializable") -> Transactions:
+def check_transactions(history: History, model: str, expect: str | None, limits: Limits) -> Result:
+    """Judge transactions by a consistency model, `strict-serializable` unless another is given."""
+    checker = rw if model == "rw" else append
+    return checker(expect or STRICTEST).check(history, limits)
+
+
+def append(expect: str = STRICTEST) -> Transactions:
     """Return the checker of list-append transactions."""
     return Transactions("append", expect)
 
 
-def rw(expect: str = "strict-serializable") -> Transactions:
+def rw(expect: str = STRICTEST) -> Transactions:
     """Return the checker of transactions on registers."""
     return Transactions("rw", expect)
 

@@ -41,7 +41,8 @@ def history(
 ) -> list[dict[str, Any]]:
     """Events of some clients on a store that is serial, takes snapshots, or lets everything through.
 
-    In the modes but `honest`, `careful` (snapshot isolation) and `reckless` some outcomes are unknown or wrongly failed, and some reads are spoiled.
+    In the modes but `honest`, `careful` (snapshot isolation) and `reckless` some outcomes are unknown or wrongly
+    failed, and some reads are spoiled.
     """
     mode = mode or rng.choice(["serial", "snapshot", "loose", "stale"])
     plans = plan(rng, model, count, keys)
