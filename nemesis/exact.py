@@ -7,7 +7,7 @@
     target = "leader"
 
 `target` may be left out (the fault's default). With `nodes`, and `detail` where the fault needs it, the plan itself is
-given as it stands in a run's history, and nothing is left to chance.
+given as it stands in a run's history, and nothing is left to chance. With `detail` alone the fault chooses the nodes.
 """
 
 from __future__ import annotations
@@ -74,11 +74,12 @@ def _row(row: dict[str, Any]) -> tuple[FaultSpec, list[Entry]]:
         raise UsageError("for must be longer than nothing")
     plan = None
     if "nodes" in row or "detail" in row:
-        nodes, detail = row.get("nodes"), row.get("detail", {})
+        nodes, detail = row.get("nodes", []), row.get("detail", {})
         if (
             not isinstance(nodes, list)
             or not all(isinstance(node, str) for node in nodes)
             or not isinstance(detail, dict)
+            or not (nodes or detail)
         ):
             raise UsageError('an exact plan has nodes = ["n1"] and perhaps a table detail')
         plan = Plan(fault=spec.name, target=spec.target, nodes=tuple(nodes), detail=detail)

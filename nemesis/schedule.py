@@ -87,6 +87,12 @@ class Nemesis:
         self._in_force: dict[str, Plan] = {}
         self._scene: Scene | None = None
         self._lock: asyncio.Lock | None = None
+        for name, fault in self._faults.items():
+            if hasattr(
+                fault, "expect"
+            ):  # what is asked for makes no sense to some faults: told before the run
+                asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
+                fault.expect(asked)
 
     @property
     def generator(self) -> Generator:
@@ -107,6 +113,12 @@ class Nemesis:
         _ = scene.cluster.network
         self._scene = scene
         self._lock = asyncio.Lock()
+
+    async def prepare(self, scene: Scene) -> None:
+        """Let faults do beforehand what takes minutes (fetch a release); call it before `attach`, before any load."""
+        for fault in self._faults.values():
+            if hasattr(fault, "prepare"):
+                await fault.prepare(scene)
 
     def in_force(self) -> list[str]:
         """Return what is broken right now, in words: `partition of leader (n2)`."""
@@ -169,7 +181,7 @@ class Nemesis:
         told["plan"] = msgspec.to_builtins(plan)
         self._in_force[name] = plan  # before it is done: half done must be healed as well
         try:
-            took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}")
+            took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", _step_s(fault))
             proof = await _within(fault.prove(scene, plan), f"proving {name}")
         except Exception as error:  # noqa: BLE001
             failed = _failed(told, name, error)
@@ -197,22 +209,28 @@ class Nemesis:
                     self.counts[f"renew {name} failed"] += 1
 
     async def _plan(self, scene: Scene, fault: Fault, value: Mapping[str, Any]) -> Plan:
-        """Make a plan, or take the one that is to be repeated.
+        """Make a plan, or take the one that is to be repeated; details given without nodes go over the fault's own.
 
         Every injection has a random stream of its own, so that one that draws more, or fails, shifts no other.
         """
         rng = Random(f"{self._seed}/{self._injections}")
         self._injections += 1
-        if value.get("plan"):
-            return msgspec.convert(value["plan"], Plan)
-        return await _within(fault.plan(scene, value["target"], rng), f"planning {fault.name}")
+        given = msgspec.convert(value["plan"], Plan) if value.get("plan") else None
+        if given is not None and given.nodes:
+            return given
+        made = await _within(fault.plan(scene, value["target"], rng), f"planning {fault.name}")
+        if given is None:
+            return made
+        return msgspec.structs.replace(made, detail={**made.detail, **given.detail})
 
     async def _heal(self, scene: Scene, name: str) -> Proof:
         """Heal one fault; it stays in force, for the last healing to try again, unless that is proved."""
         fault, plan = self._faults[name], self._in_force[name]
         try:
-            took_ms = await _timed(fault.heal(scene, plan), f"healing {name}")
-            proof = await _within(fault.prove_healed(scene, plan), f"proving that {name} is healed")
+            took_ms = await _timed(fault.heal(scene, plan), f"healing {name}", _step_s(fault))
+            proof = await _within(
+                fault.prove_healed(scene, plan), f"proving that {name} is healed", _step_s(fault)
+            )
         except Broken:
             raise
         except Exception as error:
@@ -242,15 +260,20 @@ def _with(proof: Proof, **more: Any) -> Proof:
     return Proof(holds=proof.holds, text=proof.text, data={**proof.data, **more})
 
 
-async def _timed(step: Awaitable[None], what: str) -> float:
+def _step_s(fault: Fault) -> float:
+    """Most faults act in milliseconds; one that goes from node to node says how long it may take."""
+    return float(getattr(fault, "deadline_s", _STEP_S))
+
+
+async def _timed(step: Awaitable[None], what: str, deadline_s: float = _STEP_S) -> float:
     begin = asyncio.get_running_loop().time()
-    await _within(step, what)
+    await _within(step, what, deadline_s)
     return round((asyncio.get_running_loop().time() - begin) * 1e3, 3)
 
 
-async def _within(step: Awaitable[T], what: str) -> T:
+async def _within(step: Awaitable[T], what: str, deadline_s: float = _STEP_S) -> T:
     try:
-        async with asyncio.timeout(_STEP_S):
+        async with asyncio.timeout(deadline_s):
             return await step
     except TimeoutError:
-        raise Broken("timeout", f"{what} did not end within {_STEP_S:g} s") from None
+        raise Broken("timeout", f"{what} did not end within {deadline_s:g} s") from None

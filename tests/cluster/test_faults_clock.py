@@ -411,8 +411,10 @@ def test_a_static_go_binary_lives_coherently_at_another_rate(tmp_path: Path):
             await asyncio.sleep(0.4)
             end, lines = time.monotonic_ns(), log.read_text().splitlines()[skipped:]
             told = [[int(word) for word in line.split()] for line in lines]
-            for column in (0, 1):
-                assert near((told[-1][column] - told[0][column]) / (end - begin), 5, 1.2)
+            real, mono = (told[-1][column] - told[0][column] for column in (0, 1))
+            assert near(real, mono, 0.01 * mono)
+            # At most 5; less where a busy machine let it write its first line late or its last one early.
+            assert 2 < real / (end - begin) < 5.1
             # No sleep ever looks shorter to the program than it asked for.
             assert all(slept >= 20_000_000 for _, _, slept in told)
             assert len(told) > 5

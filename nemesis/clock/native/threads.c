@@ -4,11 +4,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,7 +44,15 @@ static void interrupt_new(struct stopped *stopped, int pid) {
     closedir(tasks);
 }
 
+// On a busy machine the process would stand still for as long as this one waits for its turn.
+static void hurry(void) {
+    struct sched_param first = {.sched_priority = 1};
+    if (sched_setscheduler(0, SCHED_FIFO, &first)) setpriority(PRIO_PROCESS, 0, -20); // or as fast as may be
+    errno = 0;
+}
+
 struct stopped threads_stop(int pid) {
+    hurry();
     struct stopped stopped = {
         .threads = calloc(THREADS_MAX, sizeof(int)),
         .signals = calloc(THREADS_MAX, sizeof(int)),

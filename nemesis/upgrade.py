@@ -1,0 +1,165 @@
+"""Rolling upgrades: one server after the other is stopped in good order and started as another release, data kept.
+
+What an operator does on a Tuesday, under load: every client must be served before, between and after. An upgrade is
+not undone by its healing: the healing only starts what is down. Proved by the version that each server tells of
+itself, and by one leader over all of them.
+
+    [[fault]]
+    at = "5s"
+    for = "10s"
+    fault = "upgrade"
+    detail = { release = "3.5.16" }
+
+`for` is how long the servers run before the healing looks at them again; `--set upgrade.release=` is the release of
+upgrades that name none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import ClassVar, Final, Protocol, runtime_checkable
+
+from harness.cluster.node import Cluster, Node, ProcessState
+from harness.fault import Plan, Proof, Scene, named
+from harness.outcome import Broken
+from harness.systems.releases import resolve_async
+from harness.systems.system import NodeStatus
+from harness.test import UsageError
+from nemesis import processes
+from nemesis.settings import COMMON
+from nemesis.targets import NODE_TARGETS, choose, obstacle
+
+_RELEASE: Final = "upgrade.release"
+_READY_S: Final = 30.0
+_POLL_S: Final = 0.1
+
+
+@runtime_checkable
+class Upgrades(Protocol):
+    """A system whose servers can go on as another release with their data."""
+
+    name: str
+
+    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
+        """Stop one server in good order and start it as the release; returns once the process runs."""
+        ...
+
+
+class Upgrade:
+    """Replace servers by another release, one after the other, each healthy again before the next."""
+
+    name = "upgrade"
+    targets = ("all", *(target for target in NODE_TARGETS if target != "all"))
+    downs = True
+    deadline_s = 150.0  # of one step: nodes are upgraded in turn
+    settings: ClassVar[Mapping[str, str]] = {
+        **COMMON,
+        _RELEASE: "the release that -f upgrade puts on the nodes, such as 3.5.16",
+    }
+
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        self._release = (settings or {}).get(_RELEASE)
+        self._wanted: set[str] = set()
+
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never have this target, or None."""
+        return obstacle(target, count)
+
+    def expect(self, plans: Sequence[Plan | None]) -> None:
+        """Look at what will be asked for; raise `UsageError` for an upgrade to nobody knows what."""
+        for plan in plans:
+            release = (plan.detail.get("release") if plan is not None else None) or self._release
+            if not isinstance(release, str) or not release:
+                raise UsageError(
+                    f"upgrade: to which release? --set {_RELEASE}=3.5.16, or "
+                    'detail = { release = "3.5.16" } in the schedule'
+                )
+            self._wanted.add(release)
+
+    def check(self, scene: Scene) -> None:
+        """Raise `UsageError` for a system that knows no upgrade."""
+        if not isinstance(scene.system, Upgrades):
+            raise UsageError(f"upgrade: {scene.system.name} cannot be upgraded here")
+
+    async def prepare(self, scene: Scene) -> None:
+        """Fetch or build the releases before the load: a build takes minutes."""
+        for release in sorted(self._wanted):
+            await resolve_async(scene.system.name, release)
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide the nodes."""
+        resolved, names = await choose(scene, target, rng)
+        release = {"release": self._release} if self._release else {}
+        return named(names, self.name, resolved, **release)
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Upgrade node after node; who leads comes last, so that the leadership moves once."""
+        system, release = scene.system, plan.detail.get("release")
+        if not isinstance(system, Upgrades) or not isinstance(release, str):
+            raise Broken("no-upgrade", f"{scene.system.name} cannot be upgraded to {release!r}")
+        leads = {one.node for one in await scene.system.status(scene.cluster) if one.role == "leader"}
+        nodes = processes.nodes_of(scene, plan.nodes)
+        for node in sorted(nodes, key=lambda node: node.name in leads):
+            await system.upgrade(scene.cluster, node, release)
+            await self._serves(scene, node, release)
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Ask every server for its version; all targets must tell the release, and all nodes one leader."""
+        statuses = await scene.system.status(scene.cluster)
+        release = str(plan.detail.get("release"))
+        told = {one.node: one.version for one in statuses}
+        wrong = [name for name in plan.nodes if not _is(told.get(name), release)]
+        leaders = [one.node for one in statuses if one.role == "leader"]
+        words = ", ".join(f"{name} {version or 'silent'}" for name, version in sorted(told.items()))
+        text = f"versions as the servers tell them: {words}; led by {', '.join(leaders) or 'nobody'}"
+        return Proof(holds=not wrong and len(leaders) == 1, text=text, data={"versions": told})
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Start what an upgrade that failed in its midst left down."""
+        for node in processes.nodes_of(scene, plan.nodes):
+            if await node.state(scene.system.daemon) is ProcessState.DEAD:
+                await scene.system.start(scene.cluster, node)
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """See every target run, answer, and know a leader."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _READY_S
+        while True:
+            found = {one.node: one for one in await scene.system.status(scene.cluster)}
+            silent = [name for name in plan.nodes if name not in found or not found[name].healthy]
+            if not silent or loop.time() > end:
+                break
+            await asyncio.sleep(_POLL_S)
+        words = ", ".join(f"{name} {found[name].version}" for name in plan.nodes if name in found)
+        text = f"running and answering: {words}" + (f"; silent: {', '.join(silent)}" if silent else "")
+        return Proof(holds=not silent, text=text)
+
+    async def _serves(self, scene: Scene, node: Node, release: str) -> None:
+        """Wait until the node tells the release and that it is well, and somebody leads."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _READY_S
+        while True:
+            statuses = await scene.system.status(scene.cluster)
+            here = next(
+                (one for one in statuses if one.node == node.name), NodeStatus(node.name, healthy=False)
+            )
+            led = any(one.healthy and one.role == "leader" for one in statuses)
+            if here.healthy and led and _is(here.version, release):
+                return
+            if await node.state(scene.system.daemon) is ProcessState.DEAD:
+                tail = await processes.log_tail(scene, node)
+                raise Broken("not-upgraded", f"{node.name} died as {release}: {tail}")
+            if loop.time() > end:
+                said = here.error or f"version {here.version}"
+                raise Broken(
+                    "not-upgraded", f"{node.name} was not well as {release} in {_READY_S:g} s: {said}"
+                )
+            await asyncio.sleep(_POLL_S)
+
+
+def _is(version: str | None, release: str) -> bool:
+    """Whether what a server says of itself is this release (`v1.12.9`, `1.8.7+dfsg1` are said too)."""
+    return (version or "").removeprefix("v").partition("+")[0].partition("-")[0] == release.partition("+")[0]
