@@ -18,8 +18,11 @@ _ENGINE_TIMEOUT_S = 5
 class KeepableCluster(Cluster, Protocol):
     """A cluster that can be left standing."""
 
-    def keep(self) -> None:
-        """Leave the cluster standing after `down` and after this process, until `quorate clean`."""
+    def keep(self) -> list[str]:
+        """Leave the cluster standing after `down` and after this process, until `quorate clean --all`.
+
+        Returns a line for each node that says how to reach it; or why the cluster cannot be kept.
+        """
         ...
 
 

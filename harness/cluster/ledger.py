@@ -22,6 +22,8 @@ from harness.outcome import Broken
 OWNER, KEPT = "owner", "kept"
 NETNS, LINK, DIRECTORY, PROCESS, SUBNET = "netns", "link", "directory", "process", "subnet"
 CONTAINER, DOCKER_NETWORK, HOST = "container", "docker-network", "host"
+# Of clusters that wait for a campaign's next run (harness.cluster.slots): what they are, waiting, and in use again.
+SLOT, PARKED, TAKEN = "slot", "parked", "taken"
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,6 +68,27 @@ class Ledger:
         _held[path] = descriptor
         return ledger
 
+    @classmethod
+    def take(cls, path: Path) -> Ledger | None:
+        """Go on with the ledger of a run that ended and parked its cluster; None where another process has it."""
+        if path in _held:
+            return None
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        ledger = cls(path.stem, path, descriptor)
+        if os.fstat(descriptor).st_nlink == 0 or parked_for(ledger.records()) is None:
+            os.close(descriptor)
+            return None
+        _held[path] = descriptor
+        return ledger
+
     def record(self, kind: str, name: str, *, start: int = 0) -> None:
         """Write down a thing; call it before the thing is made (a process: as soon as its pid is known)."""
         self._append(Record(kind, name, start=start))
@@ -106,6 +129,35 @@ class DeadRun(msgspec.Struct, frozen=True):
         return any(record.kind == KEPT for record in self.records)
 
 
+def peek(path: Path) -> list[Record]:
+    """Return what a ledger of another process says; nothing for one of this process (see `_held`) or one gone."""
+    try:
+        return [] if path in _held else _parse(path.read_bytes())
+    except OSError:
+        return []
+
+
+def owner_of(run_id: str) -> identity.Owner | None:
+    """Return the process that opened the ledger of another process."""
+    found = peek(runs_directory() / f"{run_id}.jsonl")
+    return found[0].owner if found else None
+
+
+def parked_for(records: Sequence[Record]) -> str | None:
+    """Return the campaign whose next run may take the cluster over; None where a run has it, or nobody waits."""
+    last = next((record for record in reversed(records) if record.kind in (PARKED, TAKEN)), None)
+    return last.name if last is not None and last.kind == PARKED else None
+
+
+def is_alive(run_id: str) -> bool:
+    """Tell whether the process that opened this ledger lives: whether it still holds its lock."""
+    path = runs_directory() / f"{run_id}.jsonl"
+    if path in _held:
+        return True
+    with claim_dead(path) as dead:
+        return dead is None and path.exists()
+
+
 @contextlib.contextmanager
 def claim_dead(path: Path) -> Iterator[DeadRun | None]:
     """Take over the ledger of a dead run, or yield None if it is alive or somebody else is sweeping it."""
@@ -135,6 +187,11 @@ def claim_dead(path: Path) -> Iterator[DeadRun | None]:
 def ledgers() -> list[Path]:
     """Return the ledgers of all runs on this host, dead and alive, in order of their age."""
     return sorted(path for path in runs_directory().glob("*.jsonl") if identity.is_run_id(path.stem))
+
+
+def kept_runs() -> list[str]:
+    """Return the runs that were left standing on purpose."""
+    return [path.stem for path in ledgers() if any(record.kind == KEPT for record in peek(path))]
 
 
 def exists(run_id: str) -> bool:

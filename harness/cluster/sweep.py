@@ -12,6 +12,16 @@ from harness.cluster.ledger import DeadRun
 from harness.cluster.removal import remove_local
 from harness.outcome import Broken
 
+_WORDS = {
+    ledger.CONTAINER: ("container", "containers"),
+    ledger.DOCKER_NETWORK: ("network", "networks"),
+    ledger.PROCESS: ("process", "processes"),
+    ledger.NETNS: ("namespace", "namespaces"),
+    ledger.LINK: ("link", "links"),
+    ledger.DIRECTORY: ("directory", "directories"),
+    ledger.HOST: ("host over SSH", "hosts over SSH"),
+}
+
 
 def sweep(keep: Collection[str] = (), *, kept_too: bool = False, engine: bool = False) -> list[str]:
     """Remove what runs left whose harness is dead; return a sentence for each run.
@@ -25,8 +35,8 @@ def sweep(keep: Collection[str] = (), *, kept_too: bool = False, engine: bool = 
         if path.stem in keep:
             continue
         with ledger.claim_dead(path) as dead:
-            if dead is not None and (kept_too or not dead.kept):
-                done.append(_remove(dead))
+            if dead is not None and (kept_too or not dead.kept) and not _is_awaited(dead):
+                done += remove(dead)
     if engine:
         done += _orphans(kept_too=kept_too)
     return done
@@ -35,6 +45,12 @@ def sweep(keep: Collection[str] = (), *, kept_too: bool = False, engine: bool = 
 async def sweep_async(*, engine: bool = False) -> list[str]:
     """Sweep without blocking the loop."""
     return await asyncio.to_thread(sweep, engine=engine)
+
+
+def _is_awaited(dead: DeadRun) -> bool:
+    """Whether a campaign that lives will use the cluster again."""
+    campaign = ledger.parked_for(dead.records)
+    return campaign is not None and ledger.is_alive(campaign)
 
 
 def _orphans(*, kept_too: bool) -> list[str]:
@@ -67,12 +83,14 @@ def _leave_hosts(dead: DeadRun) -> list[str]:
     return leftovers.remove_run(dead.run_id, [msgspec.json.decode(host, type=Host) for host in hosts])
 
 
-def _remove(dead: DeadRun) -> str:
+def remove(dead: DeadRun) -> list[str]:
+    """Remove everything of a dead run; return a sentence, none where it had made nothing."""
     left = _remove_containers(dead) + _leave_hosts(dead)
     left += remove_local(dead.run_id, dead.records)
     if left:
-        return f"{dead.run_id}: not all could be removed: {'; '.join(left)}"
+        return [f"{dead.run_id}: not all could be removed: {'; '.join(left)}"]
     dead.path.unlink(missing_ok=True)
     kinds = [record.kind for record in dead.records]
-    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds) if kind != ledger.OWNER}
-    return f"{dead.run_id}: removed {', '.join(f'{count} {kind}' for kind, count in counts.items()) or 'nothing'}"
+    counts = {words: kinds.count(kind) for kind, words in _WORDS.items() if kind in kinds}
+    told = [f"{count} {one if count == 1 else several}" for (one, several), count in counts.items()]
+    return [f"{dead.run_id}: removed {', '.join(told)}"] if told else []

@@ -128,6 +128,8 @@ class Conductor:
             self.done.run_id = cluster.run_id  # a cluster of a campaign may be one taken over
             self._mark("cluster", begun)
             await system.install(cluster)
+            if self._parts.nemesis is not None:
+                await self._parts.nemesis.prepare(self._scene)
         self.done.release = system.release
         self._tell("start", f"{system.name} {system.release}")
         await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
@@ -243,13 +245,19 @@ class Conductor:
         await self._collect()
         try:
             if self._test.keep_cluster and hasattr(self._parts.cluster, "keep"):
-                self._parts.cluster.keep()
+                self._tell_kept(self._parts.cluster.keep())
             await self._parts.cluster.down()
         except Broken as error:
             log.error("teardown: %s", error)
             self.done.error = self.done.error or str(error)
         self._mark("end", begun)
         self.done.interrupted = self.stop.is_set() and not self.done.stopped_on_anomaly
+
+    def _tell_kept(self, ways: list[str]) -> None:
+        for way in ways:
+            self._tell("kept", way)
+        if ways and not ways[0].startswith("cannot"):
+            self._tell("kept", "servers go on running; remove them with: quorate clean --all")
 
     async def _collect(self) -> None:
         """Copy each node's logs into the run's folder, all nodes at once."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
+import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
 import docker.types
 import msgspec
 
-from harness.cluster import identity, ledger, shell, subnets
+from harness.cluster import identity, ledger, shell, slots, subnets
 from harness.cluster.docker import images, leftovers, lent
 from harness.cluster.docker.engine import NODE_LABEL, OWNER_LABEL, RUN_LABEL, STATE_LABEL, Engine
 from harness.cluster.docker.entered import Entered, enter
@@ -28,6 +31,8 @@ from harness.cluster.state import state_directory
 from harness.cluster.sweep import sweep_async
 from harness.cluster.together import together
 from harness.outcome import Broken
+
+log = logging.getLogger(__name__)
 
 FORCE_VARIABLE = "QUORATE_FORCE_EXEC"  # go through the engine even where this process could enter
 
@@ -61,10 +66,14 @@ class DockerCluster:
         self._network: Network | None = None
         self._kept = False
         self._shell_is_lent = False
+        self._subnet: ipaddress.IPv4Network | None = None
+        self._slot: slots.Slot | None = None  # of a campaign, whose next run may go on with these containers
+        self._cast: slots.Cast | None = None
+        self._taken_over = False
 
     @property
     def run_id(self) -> str:
-        """The label on everything this cluster made."""
+        """The label on everything this cluster made; one taken over keeps the label of the run that made it."""
         return self._run_id
 
     @property
@@ -80,10 +89,18 @@ class DockerCluster:
         return self._network
 
     async def up(self) -> None:
-        """Bring the containers up; what a failed `up` made is removed before it raises."""
+        """Bring the containers up; what a failed `up` made is removed before it raises.
+
+        In a slot of a campaign those of the slot's last run are taken over, if they are what is wanted here.
+        """
         await sweep_async(engine=True)
         try:
-            await self._up()
+            image = await self._find_image()
+            if self._image is None:
+                self._slot = slots.wanted(image, len(self._names), by_exec=self._by_exec())
+            if self._slot is None or not await self._take_over(self._slot):
+                await self._up(image)
+                await self._note_cast()
         except BaseException:
             await self.down()
             raise
@@ -95,8 +112,8 @@ class DockerCluster:
             await self._network.heal()
 
     async def down(self) -> None:
-        """Remove everything, unless the cluster is kept."""
-        if self._kept:
+        """Remove everything, unless the cluster is kept, or parked for the next run of a campaign's slot."""
+        if self._kept or await self._park():
             return
         book, self._book = self._book, None
         self._nodes, self._network = [], None
@@ -112,31 +129,99 @@ class DockerCluster:
                 subnets.release(record.name, book.run_id)
         book.remove()
 
-    def keep(self) -> None:
-        """Leave the containers running after `down` and after this process, until `quorate clean`."""
+    def keep(self) -> list[str]:
+        """Leave the containers running after `down` and after this process; return how to reach them."""
         if self._book is not None:
             self._book.keep()
             self._kept = True
+        return [
+            f"{node.name} at {node.address}: docker exec -it {self._container_name(node.name)} sh"
+            for node in self._nodes
+        ]
 
-    async def _up(self) -> None:
+    def _by_exec(self) -> bool:
+        return self._force_exec or os.geteuid() != 0
+
+    async def _up(self, image: str) -> None:
         self._book = book = Ledger.open(self._run_id)
-        image = await self._find_image()
-        subnet = await self._make_network(book)
-        addresses = {name: str(subnet.network_address + 1 + place) for place, name in enumerate(self._names)}
+        self._subnet = await self._make_network(book)
+        addresses = self._addresses(self._subnet)
         for name in self._names:
             book.record(ledger.CONTAINER, self._container_name(name))
-        by_exec = self._force_exec or os.geteuid() != 0
+        by_exec = self._by_exec()
         found = await self._make_containers(image, addresses, by_exec=by_exec)
         reaches = [None if by_exec else enter(init, self._run_id) for _, init in found]
         if not by_exec and None in reaches:  # root here is not root there: an engine on another kernel
             by_exec = True
             await self._remove(found)
             found = await self._make_containers(image, addresses, by_exec=True)
-        self._nodes = [
+        self._nodes = self._nodes_of(found, reaches, addresses)
+        await asyncio.gather(*(node.prepare() for node in self._nodes))
+
+    def _addresses(self, subnet: ipaddress.IPv4Network) -> dict[str, str]:
+        return {name: str(subnet.network_address + 1 + place) for place, name in enumerate(self._names)}
+
+    def _nodes_of(
+        self,
+        found: Sequence[tuple[str, int]],
+        reaches: Sequence[Entered | None],
+        addresses: dict[str, str],
+    ) -> list[DockerNode]:
+        return [
             DockerNode(name, addresses[name], container, self._engine, self._reach(container, reach))
             for name, (container, _), reach in zip(self._names, found, reaches, strict=True)
         ]
-        await asyncio.gather(*(node.prepare() for node in self._nodes))
+
+    async def _take_over(self, slot: slots.Slot) -> bool:
+        """Go on with the containers that the slot's last run parked; those that died meanwhile are removed."""
+        taken = await asyncio.to_thread(slots.take, slot, self._run_id)
+        if taken is None:
+            return False
+        book, cast = taken
+        found = await self._engine.call(
+            lambda api: [_running(api, f"{book.run_id}-{name}") for name in self._names],
+            doing=f"looking for the containers of {book.run_id}",
+        )
+        living = [one for one in found if one is not None]
+        if len(living) < len(found):
+            await asyncio.to_thread(slots.drop, book)
+            return False
+        self._book, self._cast, self._run_id, self._taken_over = book, cast, book.run_id, True
+        self._subnet = ipaddress.IPv4Network((cast.network_address, 24))
+        reaches = [None if slot.by_exec else enter(init, self._run_id) for _, init in living]
+        self._nodes = self._nodes_of(living, reaches, self._addresses(self._subnet))
+        await asyncio.gather(*(node.recall() for node in self._nodes))
+        return True
+
+    async def _note_cast(self) -> None:
+        """Note how untouched nodes look, so that what a fault left in them is seen when they are handed on."""
+        if self._slot is not None and self._subnet is not None:
+            untouched = await self._look()
+            self._cast = slots.Cast(self._slot, str(self._subnet.network_address), untouched)
+
+    async def _look(self) -> str:
+        looks = await asyncio.gather(*(node.look() for node in self._nodes))
+        return hashlib.sha256("\0".join(looks).encode()).hexdigest()
+
+    async def _park(self) -> bool:
+        """Wipe the nodes and leave them to the slot's next run; False, for removal, where they are not as new."""
+        cast, book = self._cast, self._book
+        if cast is None or book is None:
+            return False
+        self._cast = None
+        try:
+            await self.wipe()
+            if await self._look() != cast.untouched:
+                log.info("the nodes of %s are not as they were: removed", self._run_id)
+                return False
+            parked = await asyncio.to_thread(slots.park, book, cast, known=self._taken_over)
+        except Broken as error:
+            log.info("the nodes of %s could not be wiped: %s", self._run_id, error)
+            return False
+        if parked:
+            self._book, self._nodes, self._network = None, [], None
+            self._engine.close()
+        return parked
 
     async def _find_image(self) -> str:
         if self._image is not None:
@@ -235,8 +320,19 @@ class DockerCluster:
         return f"{self._run_id}-{node}"
 
     def _labels(self) -> dict[str, str]:
-        owner = msgspec.json.encode(identity.this_owner()).decode()
+        # Parked containers outlive this process: they are the campaign's.
+        who = ledger.owner_of(self._slot.campaign) if self._slot is not None else None
+        owner = msgspec.json.encode(who or identity.this_owner()).decode()
         return {RUN_LABEL: self._run_id, OWNER_LABEL: owner, STATE_LABEL: str(state_directory())}
+
+
+def _running(api: docker.APIClient, name: str) -> tuple[str, int] | None:
+    """Return a container's id and first pid while it runs."""
+    try:
+        found: dict[str, Any] = api.inspect_container(name)
+    except docker.errors.NotFound:
+        return None
+    return (str(found["Id"]), int(found["State"]["Pid"])) if found["State"]["Running"] else None
 
 
 def _capabilities() -> list[str]:

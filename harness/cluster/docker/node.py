@@ -17,6 +17,7 @@ import docker
 from harness.cluster import commands, shell, uploads
 from harness.cluster.docker.engine import Engine
 from harness.cluster.docker.executed import Executed
+from harness.cluster.network.rules import PROBE_TABLE, TABLE
 from harness.cluster.node import Completed, Daemon, ProcessState
 from harness.cluster.processes import DAEMON_MARK
 from harness.outcome import Broken
@@ -28,6 +29,9 @@ _START_WAIT_S = 10.0
 _POLL_S = 0.002
 _NOT_EXECUTED = (125, 126, 127)  # the shell's codes: no such directory, not executable, not found
 _EXECUTABLE = 0o111
+# A healed cut leaves its empty table standing, for the next cut is faster so: at the end it may go.
+_LOOK = f"""for table in '{TABLE}' '{PROBE_TABLE}'; do nft delete table $table 2>/dev/null; done
+nft -s list ruleset; iptables-save -t mangle | grep -v '^[#:]'; tc qdisc show; cat /proc/mounts; true"""
 _SPOOL = 1 << 20
 
 
@@ -191,6 +195,18 @@ class DockerNode:
             ["mkdir", "-p", DIRECTORY], timeout_s=10.0, stdin=b"", env={"PATH": shell.NODE_PATH}, cwd="/"
         )
         commands.checked(completed, f"{self._name}: mkdir {DIRECTORY}", check=True)
+
+    async def recall(self) -> None:
+        """Find the executables that an earlier run left in the container's store."""
+        found = await self.run(["sh", "-c", f"ls {STORE} 2>/dev/null"], check=False)
+        self._stored = {f"{STORE}/{name}" for name in found.stdout.split()}
+
+    async def look(self) -> str:
+        """Return what faults change in a node and a wipe must have undone: firewall, packet queues, mounts.
+
+        Call it when no cut is to be made any more: quorate's own tables are removed.
+        """
+        return (await self.run(["sh", "-c", _LOOK], check=False)).stdout
 
     def _mark(self, daemon: str) -> str:
         return f"{DAEMON_MARK}={self._name}/{daemon}"

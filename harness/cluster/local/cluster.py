@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.cluster import ledger, subnets
 from harness.cluster.ledger import Ledger
-from harness.cluster.local import plumbing
+from harness.cluster.local import plumbing, rootless
 from harness.cluster.local.node import LocalNode
 from harness.cluster.networking import network_of
 from harness.cluster.node import Network
@@ -74,11 +74,20 @@ class LocalCluster:
                 raise Broken("not-removed", "; ".join(left))
             book.remove()
 
-    def keep(self) -> None:
-        """Leave the cluster standing after `down` and after this process, until `quorate clean`."""
+    def keep(self) -> list[str]:
+        """Leave the cluster standing after `down` and after this process; return how to reach its nodes.
+
+        Without root that cannot be: the kernel ends the user namespace with this command.
+        """
+        if rootless.inside():
+            return ["cannot be kept: without root the cluster ends with this command; use root, or Docker"]
         if self._book is not None:
             self._book.keep()
             self._kept = True
+        return [
+            f"{node.name} at {node.address}: nsenter --net={node.netns} sh, files in {node.directory}"
+            for node in self._nodes
+        ]
 
     def _up(self) -> None:
         self._book = book = Ledger.open(self._run_id)

@@ -101,11 +101,15 @@ class SshCluster:
             for connection in connections:
                 connection.close()
 
-    def keep(self) -> None:
-        """Leave daemons and files on the hosts after `down` and after this process, until `quorate clean`."""
+    def keep(self) -> list[str]:
+        """Leave daemons and files on the hosts after `down` and after this process; return how to reach them."""
         if self._book is not None:
             self._book.keep()
             self._kept = True
+        return [
+            f"{node.name} at {node.address}: ssh -p {host.port} {host.user}@{host.host}, files in {node.directory}"
+            for node, host in zip(self._nodes, self._hosts, strict=False)
+        ]
 
     async def _up(self) -> None:
         self._book = book = Ledger.open(self._run_id)
