@@ -20,8 +20,17 @@ def command(everything: bool) -> None:  # noqa: FBT001
     Runs still going on are never touched.
     """
     from harness.cluster import sweep  # noqa: PLC0415 - keeps --help quick
+    from harness.cluster.ledger import kept_runs  # noqa: PLC0415
 
-    removed = sweep(kept_too=everything, engine=True)
-    for thing in removed:
-        click.echo(f"removed {thing}")
-    click.echo(f"{len(removed)} leftovers removed" if removed else "nothing was left behind")
+    told = sweep(kept_too=everything, engine=True)
+    for sentence in told:
+        click.echo(sentence)
+    click.echo(_summary(len(told)))
+    if kept := kept_runs():
+        click.echo(f"kept on purpose: {', '.join(kept)} (quorate clean --all removes them too)")
+
+
+def _summary(count: int) -> str:
+    if count == 0:
+        return "no dead run had left anything behind"
+    return "cleaned up after 1 run" if count == 1 else f"cleaned up after {count} runs"
