@@ -15,6 +15,7 @@ SETTINGS: Final[dict[str, str]] = {
     "reads": "default (as users run it), consistent or stale [default]",
     "raft_multiplier": "scales raft's timeouts, 1 (fastest) to 10 [1]",
     "rpc_hold": "how long a server without a leader keeps a request before it refuses [7s, Consul's own]",
+    "cleanup_dead_servers": "yes (Consul's own) or no: whether autopilot removes servers that it thinks dead",
     "session_ttl": "time to live of sessions, from 10s [10s]",
     "lock_delay": "how long a lock that was lost cannot be taken [0s]",
     "session_checks": "serf: sessions end with the health of their server, Consul's own default; none [none]",
@@ -30,6 +31,7 @@ class ConsulSettings(msgspec.Struct, frozen=True):
     client: ClientOptions = ClientOptions()
     raft_multiplier: int = 1
     rpc_hold_s: float = 7.0
+    cleanup_dead_servers: bool = True
     binary: str | None = None
 
 
@@ -48,7 +50,13 @@ def read_settings(given: Mapping[str, str]) -> ConsulSettings:
         lock_delay_s=_seconds(given, "lock_delay", "0s"),
         serf_check=_choice(given, "session_checks", ("none", "serf")) == "serf",
     )
-    return ConsulSettings(options, int(multiplier), _seconds(given, "rpc_hold", "7s"), given.get("binary"))
+    return ConsulSettings(
+        client=options,
+        raft_multiplier=int(multiplier),
+        rpc_hold_s=_seconds(given, "rpc_hold", "7s"),
+        cleanup_dead_servers=_choice(given, "cleanup_dead_servers", ("yes", "no")) == "yes",
+        binary=given.get("binary"),
+    )
 
 
 def _choice(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:

@@ -77,6 +77,7 @@ class Consul:
             "skip_leave_on_interrupt": True,
             "log_level": "INFO",
             "ports": {"dns": -1, "grpc": -1},
+            "autopilot": {"cleanup_dead_servers": self._settings.cleanup_dead_servers},
             "performance": {
                 "raft_multiplier": self._settings.raft_multiplier,
                 "rpc_hold_timeout": f"{self._settings.rpc_hold_s:g}s",

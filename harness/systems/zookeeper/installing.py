@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import itertools
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +21,8 @@ from harness.systems.zookeeper.caller import PORT
 from harness.systems.zookeeper.settings import ZooKeeperSettings
 
 _FIND_S: Final = 30.0
+_UNPACK_S: Final = 30.0
+_numbers = itertools.count()
 # 3.4 and 3.5 log by log4j, 3.6 and 3.7 by log4j or reload4j, 3.8 and later by logback.
 _LOG4J: Final = """\
 log4j.rootLogger=INFO, OUT
@@ -89,9 +94,31 @@ async def _place(node: Node, source: Path, title: str) -> Installed:
     jars = await asyncio.to_thread(lambda: sorted(source.expanduser().glob("*.jar")))
     if not jars:
         raise Broken("no-binary", f"{source} holds no jars")
-    target = f"{node.directory}/jars-{title.split(maxsplit=1)[0]}"
-    await asyncio.gather(*(node.put(jar, f"{target}/{jar.name}") for jar in jars))
-    return Installed(target, title)
+    target = f"jars-{title.split(maxsplit=1)[0]}"
+    await _unpack(node, {f"{target}/{jar.name}": jar for jar in jars})
+    return Installed(f"{node.directory}/{target}", title)
+
+
+async def _unpack(node: Node, files: Mapping[str, Path | str]) -> None:
+    """Put files, or texts, below the node's directory: in one piece, since each copy to a container costs much."""
+    packed = f"{node.directory}/packed-{next(_numbers)}.tar"
+    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+        await asyncio.to_thread(_pack, archive.name, files)
+        # Clusters that are used again keep what is executable: the jars are copied into a container once.
+        await node.put(Path(archive.name), packed, mode=0o755)
+    await node.run(["tar", "-xf", packed, "-C", node.directory], timeout_s=_UNPACK_S)
+
+
+def _pack(target: str, files: Mapping[str, Path | str]) -> None:
+    with tarfile.open(target, "w") as archive:
+        for name, content in files.items():
+            if isinstance(content, Path):
+                archive.add(content, name)
+                continue
+            data = content.encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
 
 
 async def _in_image(node: Node, image: str) -> Installed:
@@ -107,17 +134,13 @@ async def _in_image(node: Node, image: str) -> Installed:
 
 async def _configure(cluster: Cluster, node: Node, settings: ZooKeeperSettings) -> None:
     number = [other.name for other in cluster.nodes].index(node.name) + 1
-    files: Mapping[str, str] = {
+    files = {
         "conf/zoo.cfg": configuration(cluster.nodes, node, settings),
         "conf/log4j.properties": _LOG4J,
         "conf/logback.xml": _LOGBACK,
         "data/myid": f"{number}\n",
     }
-    for name, text in files.items():
-        with tempfile.NamedTemporaryFile("w") as file:
-            file.write(text)
-            file.flush()
-            await node.put(Path(file.name), f"{node.directory}/{name}")
+    await _unpack(node, files)
 
 
 def configuration(nodes: Sequence[Node], node: Node, settings: ZooKeeperSettings) -> str:
