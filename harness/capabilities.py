@@ -7,7 +7,7 @@ Keys are strings; values are any JSON value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from harness.outcome import Reply
@@ -100,4 +100,57 @@ class Counters(Protocol):
 
     async def value(self, key: str) -> Reply:
         """Return the current sum."""
+        ...
+
+
+@runtime_checkable
+class Revisions(Protocol):
+    """Keys under one revision that counts the service's writes; the past can be read until it is forgotten.
+
+    Every `Reply.version` is the revision of the whole service as the answer saw it; a change's own revision is unique.
+    """
+
+    async def current(self, space: str, name: str) -> Reply:
+        """Return the value now, as current as the service promises, or None where there is none."""
+        ...
+
+    async def change(
+        self,
+        space: str,
+        changes: Mapping[str, Any],
+        past: int | None = None,
+        compare_all: bool = False,  # noqa: FBT001, FBT002 - a flag of the request
+    ) -> Reply:
+        """Set every name to its value (None deletes it) in one transaction; the value lists what really changed.
+
+        With `past` the transaction also reads the first name as of that revision: `Refused("compacted")`, and nothing
+        written, where that is forgotten. With `compare_all` it first compares every key of the space, which costs time
+        and always holds.
+        """
+        ...
+
+    async def forget(self, space: str, revision: int) -> Reply:
+        """Drop what was overwritten or deleted before the revision (compaction); it holds for all spaces."""
+        ...
+
+
+@runtime_checkable
+class Watches(Protocol):
+    """Changes in order of revision, as the service pushes them."""
+
+    async def follow(
+        self,
+        space: str,
+        start: int | None,
+        seconds: float,
+        progress: bool = False,  # noqa: FBT001, FBT002 - a flag of the request
+    ) -> Reply:
+        """Watch the space from revision `start` on for so long; `Refused("compacted")` where that is forgotten.
+
+        With `start` None the client's standing watch is read, which stays open between calls; it begins at revision 1,
+        after a failure behind what it had shown, after compaction at what is left. With `progress` the service is
+        asked at once, and again and again, how far the watch has come. The value is {"from": where the watch began,
+        "messages": as they came, `[revision, [[name, value or None, revision], …]]`}; a message without changes says
+        that all up to its revision has been sent.
+        """
         ...

@@ -186,6 +186,9 @@ def test_the_correct_system_passes(block):
         ("lost-element", "queue", ()),
         ("duplicate-dequeue", "queue", ()),
         ("lock-held-twice", "lock", ()),
+        ("half-refused", "revisions", ("partition",)),
+        ("missed-deletion", "watch", ()),
+        ("early-progress", "watch", ()),
     ],
 )
 def test_each_bug_is_found_within_a_few_seeds(bug, workload, faults):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from harness.systems.etcd.elections import ElectionsOfEtcd
-from harness.systems.etcd.keys import KeysOfEtcd
 from harness.systems.etcd.locks import LocksOfEtcd
 from harness.systems.etcd.registers import RegistersOfEtcd
+from harness.systems.etcd.revisions import RevisionsOfEtcd
 from harness.systems.etcd.structures import CountersOfEtcd, QueuesOfEtcd, SetsOfEtcd
 from harness.systems.etcd.transactions import TransactionsOfEtcd
-from harness.systems.etcd.watches import WatchesOfEtcd
 
 
 class EtcdClient(
@@ -19,7 +18,6 @@ class EtcdClient(
     CountersOfEtcd,
     LocksOfEtcd,
     ElectionsOfEtcd,
-    WatchesOfEtcd,
-    KeysOfEtcd,
+    RevisionsOfEtcd,
 ):
     """One logical client of etcd with all its capabilities (see `Caller` for what it promises)."""

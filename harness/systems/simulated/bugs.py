@@ -28,6 +28,9 @@ BUGS: Final = {
     "write-skew": "transactions read from a snapshot and only their writes are checked (append, rw)",
     "lost-element": "one element in 25 is acknowledged and forgotten (set, queue)",
     "duplicate-dequeue": "one dequeue in 12 leaves the element in the queue (queue)",
+    "half-refused": "a change refused for looking at forgotten history is made by other replicas (revisions)",
+    "missed-deletion": "a watch from the compacted revision is not shown a deletion at it (watch)",
+    "early-progress": "a watch is told its progress before it was shown the changes (watch)",
     "lock-held-twice": "one acquire in 4 of a lock that is held succeeds (lock)",
 }
 _UPDATES: Final = {
@@ -60,6 +63,13 @@ class Bugs:
             return msgspec.structs.replace(command, prepared=_decided_now(command, store))
         if self.name == "write-skew" and command.f == "txn":
             return msgspec.structs.replace(command, prepared=_snapshot(command, store))
+        return command
+
+    def elsewhere(self, command: Command) -> Command:
+        """Return the command as a replica applies it that did not itself accept it."""
+        if self.name == "half-refused" and command.f == "change":
+            changes, _ = command.argument
+            return msgspec.structs.replace(command, argument=(changes, None))
         return command
 
     def again_after_s(self, command: Command) -> float | None:

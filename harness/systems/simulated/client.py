@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
 from harness.systems.simulated.commands import Command, Outcome
+from harness.systems.simulated.following import Following
 
 
 class SimulatedClient:
@@ -21,6 +22,8 @@ class SimulatedClient:
         self._nodes = nodes
         self._at = cluster.sessions % len(nodes)
         self._timeout_s = timeout_s
+        self._standing: Following | None = None
+        self._standing_next = 1
 
     async def close(self) -> None:
         """End the session: the service lets go of its locks."""
@@ -123,3 +126,48 @@ class SimulatedClient:
     async def value(self, key: str) -> Reply:
         """Read a counter."""
         return await self._call("value", key)
+
+    async def current(self, space: str, name: str) -> Reply:
+        """Read a name; the version is the store's."""
+        return await self._call("current", f"{space}/{name}")
+
+    async def change(
+        self,
+        space: str,
+        changes: Mapping[str, Any],
+        past: int | None = None,
+        compare_all: bool = False,  # noqa: FBT001, FBT002 - as the capability says
+    ) -> Reply:
+        """Change names at once; comparing all costs nothing here."""
+        del compare_all
+        return await self._call("change", space, (dict(changes), past))
+
+    async def forget(self, space: str, revision: int) -> Reply:
+        """Compact."""
+        return await self._call("forget", space, revision)
+
+    async def follow(
+        self,
+        space: str,
+        start: int | None,
+        seconds: float,
+        progress: bool = False,  # noqa: FBT001, FBT002 - as the capability says
+    ) -> Reply:
+        """Watch at the node that this client talks to."""
+        await asyncio.sleep(self._cluster.network.latency_s())
+        watch = self._standing if start is None else None
+        try:
+            if watch is None:
+                first = self._standing_next if start is None else start
+                watch = Following(self._connected(), space, first)
+            messages = await watch.messages(seconds, progress=progress)
+        except OutcomeError as error:
+            if start is None:
+                self._standing = None
+                if isinstance(error, Refused) and error.code == "compacted":
+                    self._standing_next = error.version or self._standing_next
+            raise
+        if start is None:
+            shown = (change[2] for _, changes in messages for change in changes)
+            self._standing, self._standing_next = watch, max((self._standing_next, *(at + 1 for at in shown)))
+        return Reply(value={"from": watch.start, "messages": messages})

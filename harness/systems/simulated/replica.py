@@ -299,8 +299,9 @@ class Replica:
         while self.applied < self.commit:
             self.applied += 1
             entry = log[self.applied]
-            outcome = self.store.apply(self.applied, entry.command)
             proposed = self._proposed.pop(self.applied, None)
+            command = entry.command if proposed is not None else self._bugs.elsewhere(entry.command)
+            outcome = self.store.apply(self.applied, command)
             if proposed is not None:
                 term, answer = proposed
                 answer(outcome if term == entry.term else Unknown("leader-changed"))

@@ -16,6 +16,7 @@ _SPACES: Final = {
     "enqueue": "queue", "dequeue": "queue",
     "acquire": "lock", "release": "lock", "expire": "lock",
     "increment": "counter", "value": "counter",
+    "current": "revisions",
 }  # fmt: skip
 _EMPTY: Final[Mapping[str, Any]] = {
     "register": None,
@@ -24,6 +25,7 @@ _EMPTY: Final[Mapping[str, Any]] = {
     "lock": None,
     "counter": 0,
     "txn": None,
+    "revisions": None,
 }
 
 
@@ -41,11 +43,26 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     changes: tuple[tuple[tuple[str, str], Any], ...] = ()
 
 
+class Past:
+    """The changes of revisions from the compacted one on, as (index, key, value), oldest first."""
+
+    def __init__(self) -> None:
+        self.compacted = 0
+        self.changes: list[tuple[int, str, Any]] = []
+
+    def forget(self, revision: int) -> None:
+        """Drop what came before the revision."""
+        self.compacted = revision
+        self.changes = [change for change in self.changes if change[0] >= revision]
+
+
 class Store:
     """All cells, by (space, key)."""
 
     def __init__(self) -> None:
         self.cells: dict[tuple[str, str], Cell] = {}
+        self.applied = 0
+        self.past = Past()
         self._held: dict[tuple[str, str], tuple[int, Effect]] = {}
 
     def cell(self, space: str, key: str) -> Cell:
@@ -55,13 +72,18 @@ class Store:
     def query(self, command: Command) -> Reply:
         """Answer a read."""
         cell = self.cell(_SPACES[command.f], command.key)
+        if command.f == "current":  # its version is the whole store's, not the key's
+            return Reply(value=cell.value, version=self.applied, session=command.session)
         value = sorted(cell.value) if command.f == "members" else cell.value
         return Reply(value=value, version=cell.version or None, session=command.session)
 
     def apply(self, index: int, command: Command) -> Outcome:
         """Apply a committed command, with the bug that it carries."""
+        self.applied = index
         if command.f == NOTHING:
             return Reply(version=index)
+        if command.f == "forget":
+            return self._forget(index, command)
         effect = self._prepared(index, command) if command.prepared else self.effect(index, command)
         changes = effect.changes
         if command.twist == "lose" and changes:
@@ -84,11 +106,13 @@ class Store:
     def _put(self, index: int, changes: Sequence[tuple[tuple[str, str], Any]]) -> None:
         for place, value in changes:
             self.cells[place] = Cell(value, index)
+            if place[0] == "revisions":
+                self.past.changes.append((index, place[1], value))
 
     def effect(self, index: int, command: Command) -> Effect:  # noqa: PLR0911 - a table of commands
         """Return what a command would do now."""
-        if command.f == "txn":
-            return self._transaction(index, command)
+        if command.f in {"txn", "change"}:
+            return (self._transaction if command.f == "txn" else self._change)(index, command)
         space = _SPACES[command.f]
         place = (space, command.key)
         old = self.cell(space, command.key).value
@@ -146,3 +170,27 @@ class Store:
             done.append([f, key, argument])
         changes = tuple((("txn", key), value) for key, value in new.items())
         return Effect(Reply(value=done, version=index, session=command.session), changes)
+
+    def _change(self, index: int, command: Command) -> Effect:
+        """Set or delete names of a space, unless the request looks at what is forgotten."""
+        changes, past = command.argument
+        if past is not None and past < self.past.compacted:
+            return Effect(Refused("compacted", version=self.past.compacted))
+        done = [
+            (f"{command.key}/{name}", value)
+            for name, value in changes.items()
+            if value is not None or self.cell("revisions", f"{command.key}/{name}").value is not None
+        ]
+        names = [place.removeprefix(f"{command.key}/") for place, _ in done]
+        ok = Reply(value=names, version=index, session=command.session)
+        return Effect(ok, tuple((("revisions", place), value) for place, value in done))
+
+    def _forget(self, index: int, command: Command) -> Outcome:
+        """Compact; refused where that was done already or is in the future."""
+        revision: int = command.argument
+        if revision <= self.past.compacted:
+            return Refused("compacted", version=self.past.compacted)
+        if revision > index:
+            return Refused("future-revision")
+        self.past.forget(revision)
+        return Reply(version=index, session=command.session)

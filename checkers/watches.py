@@ -1,0 +1,221 @@
+"""Watches against what happened: ordered, unique, atomic, resumable, reliable, bookmarkable.
+
+The truth is put together from two sources that need no member's word: changes that were acknowledged with their
+revision, and the changes that any watch was shown. Each watch is then replayed against it, as etcd's own robustness
+tests do (tests/robustness/validate/watch.go), with the same names of guarantees.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from harness.history import Event, History
+from harness.verdict import Anomaly, Limits, Result, Verdict
+
+_TOLD_MAX: Final = 20
+_NS: Final = 1e9
+
+
+class Stream(msgspec.Struct):
+    """One watch: where it began, and its messages `[revision, changes]` with the completion that carried each."""
+
+    start: int
+    process: int | str
+    node: str | None
+    messages: list[tuple[int, list[list[Any]], Event]]
+
+
+Truth = Mapping[int, Mapping[str, Any]]
+
+
+class WatchesAreReliable:
+    """Every watch shows each change from its start on once, in order, and tells its progress truthfully.
+
+    Functions: `change` (invocation `{name: value}`, completion: the names that changed, with the change's revision as
+    version), `watch` and `follow` (completion `{"from": revision, "messages": […]}`). Consecutive `follow` operations
+    of a process continue one watch; one that failed ends it. What a watch had not reached yet when it was last read is
+    no loss: delivery is eventual. O(n log n).
+    """
+
+    name = "watches-are-reliable"
+
+    def check(self, history: History, limits: Limits) -> Result:
+        """Judge; unknown where no watch ever answered."""
+        del limits
+        started = time.perf_counter()
+        events = list(history.events())
+        streams = list(_streams(events))
+        truth, conflicts = _truth(events, streams)
+        found = conflicts
+        for stream in streams:
+            found += _replay(stream, truth)
+        shown = sum(len(changes) for stream in streams for _, changes, _ in stream.messages)
+        told = sum(not changes for stream in streams for _, changes, _ in stream.messages)
+        kinds: defaultdict[str, int] = defaultdict(int)
+        for each in found:
+            kinds[each.name] += 1
+        verdict = Verdict.INVALID if found else Verdict.VALID if shown else Verdict.UNKNOWN
+        return Result(
+            guarantee=self.name,
+            verdict=verdict,
+            engine="replay",
+            reason="no watch was shown a change"
+            if not shown
+            else f"{len(found)} violations"
+            if found
+            else "",
+            operations=shown,
+            anomalies=_varied(found),
+            time_s=time.perf_counter() - started,
+            stats={"watches": len(streams), "changes": shown, "progress": told, "violations": dict(kinds)},
+        )
+
+
+def _varied(found: list[Anomaly]) -> list[Anomaly]:
+    """The first of every kind before the second of any."""
+    ranks: defaultdict[str, int] = defaultdict(int)
+    ranked = []
+    for each in found:
+        ranked.append((ranks[each.name], each))
+        ranks[each.name] += 1
+    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])][:_TOLD_MAX]
+
+
+def _streams(events: list[Event]) -> Iterator[Stream]:
+    standing: dict[int | str, Stream] = {}
+    for event in events:
+        if event.f not in {"watch", "follow"} or event.type == "invoke":
+            continue
+        if event.type != "ok":
+            if event.f == "follow":
+                standing.pop(event.process, None)
+            continue
+        messages = [(revision, changes, event) for revision, changes in event.value["messages"]]
+        known = standing.get(event.process) if event.f == "follow" else None
+        if known is not None and known.start == event.value["from"]:
+            known.messages += messages
+            continue
+        stream = Stream(event.value["from"], event.process, event.node, messages)
+        if event.f == "follow":
+            standing[event.process] = stream
+        yield stream
+
+
+def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anomaly]]:
+    """Changes by revision; where two sources disagree about one, the later is an anomaly."""
+    truth: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+    asked: dict[int | str, Event] = {}
+    for event in events:
+        if event.f == "change" and event.type == "invoke":
+            asked[event.process] = event
+        elif event.f == "change" and event.type == "ok" and event.version is not None:
+            for name in event.value:
+                truth[event.version][name] = asked[event.process].value[name]
+    wrong = []
+    for stream in streams:
+        for _, changes, event in stream.messages:
+            for name, value, revision in changes:
+                known = truth[revision].setdefault(name, value)
+                if known != value:
+                    text = f"{_who(stream)} was shown {name} = {value} at revision {revision}, but it was {known}"
+                    wrong.append(_anomaly("watch shows what was not written", text, event))
+    return truth, wrong
+
+
+def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
+    found: list[Anomaly] = []
+    seen: dict[int, set[str]] = defaultdict(set)
+    # `judged`: up to there everything that happened is known to have been shown.
+    last, progress, judged = stream.start - 1, 0, stream.start - 1
+    for told, changes, event in stream.messages:
+        if not changes:
+            text = f"{_who(stream)} was told that all up to {told} was sent"
+            if told < progress:
+                found.append(_anomaly("watch not bookmarkable", f"{text}, after {progress}", event))
+            missing = _missing(judged + 1, told, seen, truth)
+            if missing:
+                text = f"{text}, but {_list(missing, truth)} was not"
+                return [*found, _anomaly("watch not bookmarkable", text, event, missing)]
+            progress, judged = max(progress, told), max(judged, told)
+            continue
+        found += _judge(stream, changes, event, last, progress, seen)
+        for name, _, revision in changes:
+            seen[revision].add(name)
+            last = max(last, revision)
+        # The last revision itself is not yet judged: that its changes come in one message is another guarantee.
+        missing = _missing(judged + 1, last - 1, seen, truth)
+        if missing:
+            # One loss is told once: whatever such a watch shows afterwards says nothing more.
+            text = f"{_who(stream)} was shown revision {last} but never {_list(missing, truth)}"
+            name = "watch not resumable" if min(missing) < min(seen) else "watch not reliable"
+            return [*found, _anomaly(name, text, event, missing)]
+        judged = max(judged, last - 1)
+    return found
+
+
+def _judge(
+    stream: Stream,
+    changes: list[list[Any]],
+    event: Event,
+    last: int,
+    progress: int,
+    seen: Mapping[int, set[str]],
+) -> list[Anomaly]:
+    """One message by itself, and against what came before it."""
+    found, inside = [], -1
+    first = changes[0][2]
+    for name, _, revision in changes:
+        if revision in seen and name in seen[revision]:
+            text = f"{_who(stream)} was shown {name} at revision {revision} twice"
+            found.append(_anomaly("watch not unique", text, event))
+        elif revision < inside or revision < last:
+            text = f"{_who(stream)} was shown revision {revision} after {max(inside, last)}"
+            found.append(_anomaly("watch not ordered", text, event))
+        elif revision == last == first:
+            text = f"{_who(stream)} was shown revision {revision} in two messages"
+            found.append(_anomaly("watch not atomic", text, event))
+        if revision <= progress:
+            text = f"{_who(stream)} was told that all up to {progress} was sent, and then shown revision {revision}"
+            found.append(_anomaly("watch not bookmarkable", text, event))
+        inside = max(inside, revision)
+    return found[:1]
+
+
+def _missing(start: int, end: int, seen: Mapping[int, set[str]], truth: Truth) -> dict[int, list[str]]:
+    """Changes from `start` to `end` that happened and were not shown."""
+    found = {}
+    for revision in range(start, end + 1):
+        lacking = [name for name in truth.get(revision, ()) if name not in seen.get(revision, ())]
+        if lacking:
+            found[revision] = lacking
+    return found
+
+
+def _list(missing: Mapping[int, list[str]], truth: Truth) -> str:
+    revision = min(missing)
+    name = missing[revision][0]
+    value = truth[revision][name]
+    what = f"the deletion of {name}" if value is None else f"{name} = {value}"
+    more = sum(len(names) for names in missing.values()) - 1
+    return f"{what} at revision {revision}" + (f" (and {more} more)" if more else "")
+
+
+def _who(stream: Stream) -> str:
+    at = f" at {stream.node}" if stream.node else ""
+    return f"the watch of p{stream.process}{at} from revision {stream.start}"
+
+
+def _anomaly(name: str, text: str, event: Event, missing: Mapping[int, list[str]] | None = None) -> Anomaly:
+    called = event.index if event.index_of_invoke is None else event.index_of_invoke
+    return Anomaly(
+        name=name,
+        sentence=f"{text} ({event.time / _NS:.3f} s)",
+        events=sorted({called, event.index}),
+        culprit=called,
+        detail={"missing": {str(revision): names for revision, names in (missing or {}).items()}},
+    )

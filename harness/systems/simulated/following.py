@@ -1,0 +1,66 @@
+"""Watches of the simulated store: a client is shown what the one replica it watches has applied."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from harness.outcome import Refused, Unknown
+from harness.systems.simulated.cluster import SimulatedNode
+
+_POLL_S: Final = 0.005
+
+
+class Following:
+    """A watch on one node, from a revision on. `messages` hands over what came since the last call."""
+
+    def __init__(self, node: SimulatedNode, space: str, start: int) -> None:
+        """Raise `Refused("compacted")` where the revision is forgotten."""
+        self.start = start
+        self._node = node
+        self._replica = node.replica
+        self._prefix = f"{space}/"
+        self._cursor = start - 1
+        self._bug = node.cluster.bug
+        self._check_compaction()
+
+    async def messages(self, seconds: float, *, progress: bool) -> list[list[Any]]:
+        """Wait so long and return the messages; raise `Refused("compacted")` or `Unknown` where the watch ended."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        found: list[list[Any]] = []
+        early = progress and self._bug == "early-progress"
+        while loop.time() < end:
+            replica = self._replica
+            if replica is None or self._node.replica is not replica:
+                raise Unknown("connection-lost", f"{self._node.name} died")
+            if not replica.paused:
+                if early and replica.applied >= self._cursor:
+                    found.append([replica.applied, []])
+                self._check_compaction()
+                changes = self._new(replica.applied)
+                if changes:
+                    found.append([replica.applied, changes])
+                elif progress and replica.applied >= self._cursor and not early:
+                    found.append([replica.applied, []])
+                self._cursor = max(self._cursor, replica.applied)
+                early = False
+            await asyncio.sleep(_POLL_S)
+        return found
+
+    def _check_compaction(self) -> None:
+        compacted = 0 if self._replica is None else self._replica.store.past.compacted
+        if self._cursor + 1 < compacted:
+            raise Refused("compacted", "what the watch would show is forgotten", version=compacted)
+
+    def _new(self, applied: int) -> list[list[Any]]:
+        assert self._replica is not None
+        past = self._replica.store.past
+        found = []
+        for revision, key, value in past.changes:
+            if not self._cursor < revision <= applied or not key.startswith(self._prefix):
+                continue
+            lost = value is None and revision == self.start == past.compacted
+            if not (lost and self._bug == "missed-deletion"):
+                found.append([key.removeprefix(self._prefix), value, revision])
+        return found

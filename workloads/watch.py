@@ -1,0 +1,103 @@
+"""Watches: changes and deletions, compaction, one standing watch per member and short ones from random revisions.
+
+Sees: changes that a watch misses, shows twice, out of order or in parts, deletions lost at the compacted revision, and
+progress that was told too early. Wants three clients more than nodes: with fewer, some members have no watch.
+Cannot see: how late a watch is (delivery is eventual), previous values, a slow reader's losses.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from checkers.watches import WatchesAreReliable
+from harness.capabilities import Revisions, Watches
+from harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
+from harness.outcome import Reply
+from harness.test import UsageError
+from harness.workload import Workload, WorkloadOptions
+from workloads.part import Count, Share, weights, workload
+
+_SPACE = "watch"
+_WATCHING = 2
+_COMPACTED = -1  # in an invocation: from the compacted revision itself
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of `watch`."""
+
+    names: Annotated[Count, Meta(description="keys in use")] = 10
+    delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.4
+    pair_share: Annotated[Share, Meta(description="share of changes that change two keys at once")] = 0.2
+    compact_share: Annotated[Share, Meta(description="share of changes and compactions that compact")] = 0.02
+    progress_share: Annotated[
+        Share, Meta(description="share of short watches that ask for progress at once")
+    ] = 0.3
+    span: Annotated[Count, Meta(description="how many revisions back a short watch may begin")] = 100
+    watch_ms: Annotated[Count, Meta(description="how long a short watch lasts")] = 200
+
+
+def _change(settings: Settings, n: int, draws: Draws) -> Invocation:
+    changes: dict[str, int | None] = {}
+    for place in range(1 + draws.chance(settings.pair_share)):
+        name = f"k{draws.below(settings.names)}"
+        changes[name] = None if draws.chance(settings.delete_share) else 2 * n + place
+    return Invocation("change", None, changes)
+
+
+def _watch(settings: Settings, draws: Draws) -> Invocation:
+    compacted = settings.compact_share > 0 and draws.chance(0.5)
+    start = _COMPACTED if compacted else draws.below(settings.span)
+    return Invocation("watch", None, [start, draws.chance(settings.progress_share)])
+
+
+@workload("watch", Settings)
+def watch(options: WorkloadOptions, settings: Settings) -> Workload:
+    """Make it."""
+    least = 3
+    if options.clients < least:
+        raise UsageError(f"workload watch: give at least {least} clients")
+    following = min(options.nodes, options.clients - 2)
+    watching = min(_WATCHING, options.clients - following - 1)
+    changing = options.clients - following - watching
+    latest = compacted = 1  # the highest revisions that replies told of
+    seconds = settings.watch_ms / 1000
+
+    async def perform(client: Any, invocation: Invocation) -> Reply:
+        nonlocal latest, compacted
+        match invocation.f:
+            case "change":
+                reply: Reply = await client.change(_SPACE, invocation.value)
+                latest = max(latest, reply.version or 0)
+            case "compact":
+                revision = max(compacted, latest - invocation.value)
+                reply = await client.forget(_SPACE, revision)
+                compacted = max(compacted, revision)
+            case "follow":
+                reply = await client.follow(_SPACE, None, seconds)
+            case _:
+                back, progress = invocation.value
+                start = compacted if back == _COMPACTED else max(1, latest - back)
+                reply = await client.follow(_SPACE, start, seconds, progress)
+        return reply
+
+    keep, compact = weights(1 - settings.compact_share, settings.compact_share)
+    changes = each(lambda n, draws: _change(settings, n, draws), options.rng)
+    compactions = each(lambda _n, draws: Invocation("compact", None, draws.below(4)), options.rng)
+    watches = each(lambda _n, draws: _watch(settings, draws), options.rng)
+    return Workload(
+        name="watch",
+        needs=(Revisions, Watches),
+        operations=reserve(
+            (following, repeat(Invocation("follow"))),
+            (watching, watches),
+            (changing, mix((keep, changes), (compact, compactions), rng=options.rng) if compact else changes),
+        ),
+        perform=perform,
+        final=retrying([Invocation("watch", None, [_COMPACTED, False])], 10),
+        must_hold=(WatchesAreReliable(),),
+        model=None,
+        functions=("change", "watch", "follow", *(("compact",) if compact else ())),
+    )
