@@ -17,6 +17,7 @@ from harness.campaign.file import Campaign
 from harness.campaign.jobs import Job, jobs
 from harness.campaign.ledger import Ledger
 from harness.campaign.process import Finished, run_process
+from harness.outcome import Broken
 
 _USAGE: Final = 4
 
@@ -91,6 +92,10 @@ class Execution:
             async with asyncio.TaskGroup() as group:
                 for slot in range(self._executor.slots):
                     group.create_task(self._worker(slot, queue))
+        except BaseExceptionGroup as errors:
+            # A full disk is told in one line, as everywhere, not as a group of errors.
+            broken = errors.subgroup(Broken)
+            raise (broken or errors).exceptions[0] from None
         finally:
             await self._executor.close()
         return self._ledger.records

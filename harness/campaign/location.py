@@ -39,6 +39,7 @@ def place_of(text: str, sentence: str, keys: Iterable[str], table_line: int) -> 
     lines = text.splitlines()
     order: list[int] = [*range(table_line - 1, _end(lines, table_line)), *range(len(lines))]
     quoted = re.findall(r'"([^"]+)"', sentence.partition(" - did you mean")[0])[:1]
+    quoted += re.findall(r"([a-z][\w.]*)=", sentence)[:1]  # a setting: reads=…
     for number in order:
         if any(word in lines[number] for word in quoted):
             return number + 1

@@ -47,6 +47,7 @@ def command(file: Path, **options: Any) -> int:
     """
     from harness.campaign.execute import Options  # noqa: PLC0415 - keeps --help quick
     from harness.campaign.file import load  # noqa: PLC0415
+    from harness.campaign.ledger import read  # noqa: PLC0415
     from harness.campaign.run import baseline, exit_code, open_folder, run_campaign  # noqa: PLC0415
     from harness.cli.table import Table  # noqa: PLC0415
 
@@ -56,7 +57,6 @@ def command(file: Path, **options: Any) -> int:
     campaign = load(file, overrides)
     known = baseline(own["baseline"]) if own["baseline"] else None
     folder = open_folder(campaign, root, resume=own["resume"])
-    table = Table(campaign, silent=own["as_json"] or own["quiet"])
     run_options = Options(
         jobs=own["jobs"],
         retries=own["retries"],
@@ -69,7 +69,12 @@ def command(file: Path, **options: Any) -> int:
         from harness.campaign.dask import DaskExecutor  # noqa: PLC0415 - an optional extra
 
         executor = DaskExecutor.connect(own["where"], store=str(folder / "runs"))
-    ended = run_campaign(campaign, folder, run_options, table, executor)
+    table = Table(campaign, silent=own["as_json"] or own["quiet"])
+    table.known(read(folder))
+    try:
+        ended = run_campaign(campaign, folder, run_options, table, executor)
+    finally:
+        table.close()
     _write(folder, own, ended.records)
     code = exit_code(ended.records, known)
     return worst([code, Exit.INTERRUPTED]) if ended.interrupted and code != Exit.ANOMALY else code

@@ -1,52 +1,123 @@
-"""The live table of a campaign: one line as each run ends, readable in a CI log."""
+"""The live table of a campaign: a row per cell on a terminal, a plain line as each run ends in a CI log."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from typing import Final, TextIO
 
 import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table as RichTable
+from rich.text import Text
 
-from harness.campaign.cell import Record
+from harness.campaign.cell import Cell, Record
 from harness.campaign.file import Campaign
 from harness.campaign.jobs import Job
+from reports import rates
 
-_MARKS = {
+_MARKS: Final = {
     "valid": ("✓", "green"),
     "invalid": ("✗", "red"),
     "unknown": ("?", "yellow"),
     "error": ("!", "magenta"),
 }
+_ROWS_OFF: Final = 6  # of the terminal's height, for the header and what is printed above
+_SENTENCE_MAX: Final = 300
 
 
 class Table:
-    """Prints each record to stderr; on a terminal the last line says what is running."""
+    """Shows records to stderr as they come. On a terminal, what ended unexpectedly is printed above the rows."""
 
-    def __init__(self, campaign: Campaign, *, silent: bool) -> None:
+    def __init__(self, campaign: Campaign, *, silent: bool, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr
         self._silent = silent
-        self._terminal = sys.stderr.isatty()
+        self._cells = campaign.cells
         self._planned = sum(cell.repeat for cell in campaign.cells)
         self._done = 0
+        self._found: dict[str, Counter[str]] = {cell.key: Counter() for cell in campaign.cells}
+        self._running: Counter[str] = Counter()
+        self._unexpected: set[str] = set()
+        self._live: Live | None = None
+        if self._out.isatty() and not silent:
+            self._live = Live(console=Console(file=self._out), refresh_per_second=4, get_renderable=self.rows)
+            self._live.start()
 
     def __call__(self, record: Record | None, running: Sequence[Job]) -> None:
-        """Show one record, or that a job began."""
-        if self._silent:
-            return
-        if self._terminal:
-            sys.stderr.write("\r\x1b[K")
+        """Take in one record, or that a job began."""
+        self._running = Counter(job.cell.key for job in running)
         if record is not None:
             self._done += 1
-            sys.stderr.write(_line(record, self._done, self._planned, colour=self._terminal) + "\n")
-        if self._terminal and running:
-            names = "; ".join(f"{job.cell.name} seed {job.seed}" for job in running)
-            sys.stderr.write(f"running {names}"[:100])
-        sys.stderr.flush()
+            self._found.setdefault(record.cell, Counter())[record.verdict] += 1
+            if not record.as_expected:
+                self._unexpected.add(record.cell)
+            self._tell(record)
+
+    def known(self, records: Sequence[Record]) -> None:
+        """Take in what an earlier start of the campaign had finished."""
+        for record in records:
+            if record.status == "done":
+                self._done += 1
+                self._found.setdefault(record.cell, Counter())[record.verdict] += 1
+
+    def close(self) -> None:
+        """Leave the rows as they are, on a fresh line."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _tell(self, record: Record) -> None:
+        if self._silent:
+            return
+        if self._live is None:
+            self._out.write(line(record, self._done, self._planned) + "\n")
+            self._out.flush()
+        elif not record.as_expected:
+            self._live.console.print(
+                Text(line(record, self._done, self._planned), style=_MARKS[record.verdict][1])
+            )
+
+    def rows(self) -> RichTable:
+        """The table as of now: running cells first, then unexpected ones; what does not fit is counted."""
+        height = max(3, (self._live.console.height if self._live else 40) - _ROWS_OFF)
+        order = sorted(
+            self._cells,
+            key=lambda cell: (
+                -self._running[cell.key],
+                cell.key not in self._unexpected,
+                not self._found[cell.key],
+            ),
+        )
+        table = RichTable(box=None, pad_edge=False)
+        for title in (f"{self._done}/{self._planned}", "cell", "verdicts", "anomalies"):
+            table.add_column(title, no_wrap=True, overflow="ellipsis")
+        for cell in order[:height]:
+            table.add_row(*self._row(cell))
+        if len(order) > height:
+            table.add_row("", Text(f"and {len(order) - height} more cells", style="dim"), "", "")
+        return table
+
+    def _row(self, cell: Cell) -> tuple[str | Text, ...]:
+        found = self._found[cell.key]
+        tries = sum(found.values())
+        verdicts = Text()
+        for verdict, (mark, tint) in _MARKS.items():
+            if found[verdict]:
+                verdicts.append(f"{mark}{found[verdict]} ", style=tint)
+        rate = rates.text(found["invalid"], tries - found["error"]) if tries - found["error"] > 1 else ""
+        state = "▶" if self._running[cell.key] else ""
+        return f"{state} {tries}/{cell.repeat}", Text(cell.name), verdicts, rate
 
 
-def _line(record: Record, done: int, planned: int, *, colour: bool) -> str:
-    mark, tint = _MARKS[record.verdict]
-    mark = click.style(mark, fg=tint) if colour else mark
+def line(record: Record, done: int, planned: int) -> str:
+    """One run for a log, without colours; what is not valid says why."""
+    mark = _MARKS[record.verdict][0]
     expected = "" if record.as_expected else f" (expected {record.expect})"
-    what = f"{record.name}  seed {record.seed}  {record.time_s:.0f} s"
+    again = f", {record.attempts} attempts" if record.attempts > 1 else ""
+    what = f"{record.name}  seed {record.seed}  {record.time_s:.0f} s{again}"
     words = f"[{done}/{planned}] {mark} {record.verdict}{expected}  {what}"
-    return words if record.verdict == "valid" else f"{words}\n        {record.sentence}"
+    sentence = click.unstyle(record.sentence)
+    sentence = sentence if len(sentence) <= _SENTENCE_MAX else sentence[:_SENTENCE_MAX] + " …"
+    return words if record.verdict == "valid" else f"{words}\n        {sentence}"

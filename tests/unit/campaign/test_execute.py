@@ -8,12 +8,13 @@ import pytest
 
 from harness.campaign.cell import Cell
 from harness.campaign.early import is_clear
-from harness.campaign.execute import Execution, Options
+from harness.campaign.execute import Execution, Options, never_run
 from harness.campaign.file import Campaign
 from harness.campaign.jobs import jobs
 from harness.campaign.ledger import RECORDS, Ledger, read
 from harness.campaign.process import Finished
 from harness.campaign.run import baseline, exit_code
+from harness.outcome import Broken
 from harness.test import Test
 from reports.rates import interval
 
@@ -137,6 +138,36 @@ def test_a_baseline_fails_only_on_news(tmp_path):
     worse.mkdir()
     records, _ = execute(worse, cells, {1: [1], 2: [1]})
     assert exit_code(records, baseline(old)) == 1
+
+
+def test_a_cell_that_never_ran_is_inconclusive_even_with_a_baseline(tmp_path):
+    cells = [cell(1), cell(2)]
+    records, _ = execute(tmp_path, cells, [0], runs=1)
+    campaign = Campaign(name="c", cells=tuple(cells))
+    everything = [*records, *never_run(campaign, records)]
+    assert [record.status for record in everything] == ["done", "skipped"]
+    assert exit_code(everything) == 2
+    assert exit_code(everything, {record.cell: frozenset({"unknown"}) for record in everything}) == 2
+
+
+def test_until_failure_goes_on_where_it_was_stopped(tmp_path):
+    codes = {seed: [1 if seed == 7 else 0] for seed in range(1, 20)}
+    first, _ = execute(tmp_path, [cell(1)], [0])
+    assert [record.seed for record in first] == [1]
+    records, executor = execute(tmp_path, [cell(1)], codes, until_failure=True)
+    assert [seed for seed, _ in executor.tries] == [2, 3, 4, 5, 6, 7]
+    assert len(records) == 7
+
+
+def test_a_store_that_cannot_be_written_is_told_in_one_sentence(tmp_path):
+    (tmp_path / RECORDS).mkdir()
+    campaign = Campaign(name="c", cells=(cell(1),))
+    ledger = Ledger.__new__(Ledger)
+    ledger._path, ledger.records = tmp_path / RECORDS, []
+    executor = Scripted([0])
+    with pytest.raises(Broken, match="cannot write"):
+        asyncio.run(Execution(campaign, Options(), executor, ledger, lambda *_: None).run())
+    assert executor.closed
 
 
 def test_wilson_against_published_values():

@@ -84,6 +84,73 @@ runs = 0
     assert any('unknown key "sub"' in line for line in lines)
 
 
+def test_unknown_settings_and_impossible_targets_are_told_with_their_line(tmp_path):
+    path = write(
+        tmp_path,
+        """[defaults]
+system = "simulated"
+[[include]]
+settings = { bug = "stale-red" }
+[[include]]
+workload = "set"
+settings = { raed_share = 0.5 }
+[[include]]
+faults = "partition:leadr"
+[[include]]
+nodes = 1
+faults = "pause:majority"
+[[include]]
+settings = { read_share = 7 }
+""",
+    )
+    with pytest.raises(CampaignError) as caught:
+        load(path)
+    lines = str(caught.value).splitlines()
+    expected = {
+        4: 'did you mean "stale-read"',
+        7: 'did you mean "read_share"',
+        9: 'did you mean "leader"',
+        14: "read_share=7",
+    }
+    for number, words in expected.items():
+        assert any(f"c.toml:{number}: " in line and words in line for line in lines), (number, words, lines)
+
+
+def test_files_lie_beside_the_campaign_and_are_read_before_anything_starts(tmp_path, monkeypatch):
+    (tmp_path / "gate").mkdir()
+    path = write(tmp_path / "gate", '[[include]]\nsystem = "simulated"\nschedule = "faults.toml"\n')
+    with pytest.raises(CampaignError, match=r"c\.toml:3: cannot read the schedule .*faults\.toml"):
+        load(path)
+    (tmp_path / "gate" / "faults.toml").write_text('[[fault]]\nat = "1s"\nfor = "1s"\nfault = "kill"\n')
+    monkeypatch.chdir(tmp_path)
+    assert load(path).cells[0].test.schedule == str(tmp_path / "gate" / "faults.toml")
+
+
+def test_settings_are_merged_key_by_key(tmp_path):
+    text = """
+[defaults]
+settings = { pinning = "all", bug = "none" }
+[[include]]
+system = "simulated"
+settings = { bug = "phantom" }
+"""
+    campaign = load(write(tmp_path, text), {"settings": {"read_share": "0.9"}})
+    assert campaign.cells[0].test.settings == {"pinning": "all", "bug": "phantom", "read_share": "0.9"}
+
+
+def test_the_same_cell_twice_is_an_error(tmp_path):
+    text = '[matrix]\nsystem = ["simulated"]\n[[include]]\nsystem = "simulated"\n'
+    with pytest.raises(CampaignError, match=r"c\.toml:3: .* already there \(line 1\)"):
+        load(write(tmp_path, text))
+
+
+def test_cells_that_differ_have_names_that_differ(tmp_path):
+    campaign = load(
+        write(tmp_path, '[matrix]\nsystem = "simulated"\nclients = [4, 5]\ntime = ["9s", "20s"]\n')
+    )
+    assert len({cell.name for cell in campaign.cells}) == 4
+
+
 def test_command_line_wins_over_the_file(tmp_path):
     campaign = load(write(tmp_path, '[matrix]\nsystem = "etcd"\ntime = "1h"\n'), {"time": 5.0})
     assert campaign.cells[0].test.time == 5.0
