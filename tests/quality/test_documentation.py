@@ -57,6 +57,7 @@ def walk(page, folder, **environment):
         assert done.returncode in allowed, (
             f"{shlex.join(words)} exits {done.returncode}:\n{done.stdout}{done.stderr}"
         )
+        assert "\x1b" not in done.stdout + done.stderr, "colours where there is no terminal"
         ran += 1
     assert ran > 0
 
@@ -64,6 +65,23 @@ def walk(page, folder, **environment):
 @pytest.mark.cluster
 def test_the_tutorial(tmp_path):
     walk("docs/tutorial.md", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "offered"),
+    [
+        ("quorate cam", 1, {"plain,campaign"}),
+        ("quorate test --fau", 2, {"plain,--faults", "plain,--fault-interval"}),
+        ("quorate list rele", 2, {"plain,releases"}),
+    ],
+)
+def test_the_shell_completes(words, at, offered):
+    command = Path(sys.executable).with_name("quorate")
+    done = subprocess.run(
+        [command], capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "_QUORATE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)},
+    )  # fmt: skip
+    assert set(done.stdout.split()) == offered
 
 
 def test_the_page_on_ci(tmp_path):
