@@ -1,17 +1,27 @@
-"""What tests on real clusters share: an ordinary user, wherever the tests themselves run as root."""
+"""What tests on real clusters share: an ordinary user, wherever the tests run as root, and hosts with sshd."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import sysconfig
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
+
+from harness.cluster import make_cluster, new_run_id
+from harness.cluster.docker import images
+from harness.cluster.factory import engine_answers
+from harness.cluster.node import Daemon, Node
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+HOSTS = 3
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +48,94 @@ def user() -> list[str]:
     if problem.strip():
         pytest.skip(f"this machine forbids user namespaces: {problem.strip()}")
     return command
+
+
+class Site:
+    """Containers with sshd, alive for the whole session on a loop of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        # By exec, for such containers may change their firewall; the SSH cluster has no other way in either.
+        self.cluster = make_cluster(
+            "docker", run_id=new_run_id(), count=HOSTS, image_kind="ssh", force_exec=True
+        )
+
+    def up(self) -> None:
+        self.call(self._up())
+
+    def down(self) -> None:
+        self.call(self.cluster.down())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def call(self, work: object) -> object:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(120)  # type: ignore[arg-type]
+
+    def inventory(self, user: str, **more: object) -> Path:
+        path = self.folder / f"{user}.toml"
+        settings = {
+            "user": user,
+            "directory": "/srv/quorate",
+            "key": str(self.folder / "key"),
+            "known_hosts": str(self.folder / "known"),
+            **more,
+        }
+        lines = [
+            f"{key} = {str(value).lower() if value is True else repr(value)}"
+            for key, value in settings.items()
+        ]
+        lines += [f'[[hosts]]\nhost = "{node.address}"' for node in self.cluster.nodes]
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    async def look(self, script: str) -> list[str]:
+        """Run a script in each container past SSH."""
+        return [(await node.run(["sh", "-c", script])).stdout for node in self.cluster.nodes]
+
+    async def _up(self) -> None:
+        await self.cluster.up()
+        key = paramiko.ECDSAKey.generate()
+        key.write_private_key_file(str(self.folder / "key"))
+        public = f"{key.get_name()} {key.get_base64()}"
+        script = f"""set -e
+        mkdir -p /run/sshd /root/.ssh
+        rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+        useradd -m -s /bin/sh tester; mkdir -p /home/tester/.ssh
+        echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/tester
+        for home in /root /home/tester; do echo '{public}' >$home/.ssh/authorized_keys; done
+        chown -R tester /home/tester; chmod 700 /root/.ssh /home/tester/.ssh
+        cat /etc/ssh/ssh_host_ed25519_key.pub"""
+        known = []
+        for node in self.cluster.nodes:
+            host_key = (await node.run(["sh", "-c", script], timeout_s=30)).stdout.split()
+            known.append(f"{node.address} {host_key[-3]} {host_key[-2]}\n")
+            await node.start(Daemon("sshd", ("/usr/sbin/sshd", "-D", "-e"), "/var/log/sshd.log"))
+        (self.folder / "known").write_text("".join(known))
+        for node in self.cluster.nodes:
+            await _accepts(node)
+
+
+async def _accepts(node: Node) -> None:
+    for _ in range(100):
+        try:
+            _, writer = await asyncio.open_connection(node.address, 22)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        return
+    pytest.fail(f"sshd on {node.name} does not answer")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if not engine_answers():
+        pytest.skip("no Docker engine answers: no hosts with sshd")
+    images.ensure_image("ssh")
+    made = Site(tmp_path_factory.mktemp("ssh"))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
