@@ -136,7 +136,13 @@ class ClientWorker(Worker):
         self.running = self.busy_since_ns = None
         note = None if reply.evidence is None else ["evidence", reply.evidence]
         event = self.engine.recorder.complete(
-            begun, "ok", reply.value, node=reply.member, session=reply.session, version=reply.version, error=note
+            begun,
+            "ok",
+            reply.value,
+            node=reply.member,
+            session=reply.session,
+            version=reply.version,
+            error=note,
         )
         self.refusals = 0
         self.engine.ended(event)
