@@ -125,7 +125,7 @@ class NondeterministicModel(msgspec.Struct, frozen=True):
 
 
 class LinearizationInfo:
-    """What a verbose check found, the longest orders, for people and for `visualize`; Go keeps it until it is dropped."""
+    """What a verbose check found, the longest orders, for people and for `visualize`. Go keeps it until dropped."""
 
     def __init__(self, number: int, partial: list[list[list[int]]] | None, calls: Calls) -> None:
         self.number = number

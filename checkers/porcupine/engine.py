@@ -53,8 +53,9 @@ def check_history(
     initial: Any = None,
     html: str | Path | None = None,
     isolated: bool = True,
+    explain: bool = True,
 ) -> Result:
-    """Judge with the real Porcupine; `html` names a file for its own page.
+    """Judge with the real Porcupine; `html` names a file for its own page, `explain` seeks the key that is wrong.
 
     Without `isolated` it runs in this process: faster to start, for many small histories, but then Go's runtime stays,
     and its memory is limited by Go alone. `unknown` names the limit that was hit. Raises `ValueError` for an unknown
@@ -74,6 +75,7 @@ def check_history(
         "timeout_s": max(limits.time_s, 1e-6),
         "memory_bytes": max(limits.memory_bytes - _BASE_BYTES, 1),
         "html": str(Path(html).absolute()) if html else "",
+        "explain": explain,
     }
     process = _Process(limits)
     answer = process.run(msgspec.json.encode(request), history) if isolated else _here(request, history)

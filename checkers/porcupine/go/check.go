@@ -21,6 +21,7 @@ type Request struct {
 	TimeoutS    float64         `json:"timeout_s"`
 	MemoryBytes uint64          `json:"memory_bytes"`
 	Verbose     bool            `json:"verbose"`
+	Explain     bool            `json:"explain"`
 	Html        string          `json:"html"`
 	Info        int64           `json:"info"`
 	Items       []Item          `json:"items"`
@@ -178,7 +179,7 @@ func judge(asked *Request, data []byte) (map[string]any, error) {
 		result, out["reason"] = porcupine.Unknown, g.reason.Load()
 	} else if result == porcupine.Unknown {
 		out["reason"] = "time"
-	} else if result == porcupine.Illegal && time.Since(started) < explainBelow {
+	} else if asked.Explain && result == porcupine.Illegal && time.Since(started) < explainBelow {
 		explain(model, parts, deadline, g, out)
 	}
 	g.end()

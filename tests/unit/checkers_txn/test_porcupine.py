@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -387,9 +388,9 @@ def test_a_process_of_its_own_keeps_its_limits(tmp_path):
     hard += [(99, "invoke", "read", None), (99, "ok", "read", 12345)]
     late = check_history(history(hard), "register", Limits(time_s=0.5))
     assert (late.verdict, "time" in late.reason) == (Verdict.UNKNOWN, True)
-    big = check_history(history(hard), "register", Limits(time_s=60, memory_bytes=256 << 20))
+    big = check_history(history(hard), "register", Limits(time_s=60, memory_bytes=110 << 20))
     assert (big.verdict, "memory" in big.reason) == (Verdict.UNKNOWN, True)
-    assert big.memory_mb < 256 * 1.048576 * 1.1
+    assert big.memory_mb < 110 * 1.048576 * 1.1
     page = tmp_path / "page.html"
     fine = check_history(history(hard[:2]), "register", html=page)
     assert fine.verdict == Verdict.VALID
@@ -407,6 +408,34 @@ def test_keys_are_parts_and_the_bad_one_is_told():
     assert (result.verdict, result.anomalies[0].key) == (Verdict.INVALID, "b")
     assert result.anomalies[0].culprit == 6
     assert "read of process 0 at index 6" in result.anomalies[0].sentence
+
+
+def porcupines_tests():
+    """Porcupine's own logs: number, and whether its tests call them linearizable."""
+    folder = build.module_directory()
+    found = re.findall(r"checkJepsen\(t, (\d+), (true|false)\)", (folder / "porcupine_test.go").read_text())
+    return folder / "test_data", [(int(number), good == "true") for number, good in found]
+
+
+def test_porcupines_own_etcd_logs():
+    folder, expected = porcupines_tests()
+    assert len(expected) == 102
+    for number, good in expected:
+        made = History.read(folder / "jepsen" / f"etcd_{number:03d}.log")
+        result = check_history(made, "cas-register", isolated=False, explain=False)
+        verdict = Verdict.VALID if good else Verdict.INVALID
+        assert (result.verdict, check(made, "cas-register").verdict) == (verdict, verdict), number
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("c01-ok", "valid"), ("c01-bad", "invalid"), ("c10-ok", "valid")]
+)
+def test_porcupines_own_kv_logs(name, verdict):
+    folder, _ = porcupines_tests()
+    made = History.read(folder / "kv" / f"{name}.txt")
+    limits = Limits(memory_bytes=2 << 30)
+    assert check_history(made, "kv", limits, isolated=False, explain=False).verdict == verdict
+    assert check(made, "kv").verdict == verdict
 
 
 def test_what_cannot_be_read_is_unknown_and_an_unknown_model_is_refused():
