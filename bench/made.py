@@ -17,11 +17,13 @@ Apply = Callable[[str, Any], Any]
 Draw = Callable[[Random], tuple[str, Any]]
 
 
-def simulate(
+def simulate(  # noqa: C901, PLR0912, PLR0915 - one loop over one heap, told in one place
     seed: int, operations: int, clients: int, unknown: float, draw: Draw, apply: Apply
 ) -> list[dict[str, Any]]:
-    """Run clients against an object in virtual time; returns the events in order. `apply` returns the answer, or
-    `REFUSED`."""
+    """Run clients against an object in virtual time; return the events in order.
+
+    `apply` returns the answer, or `REFUSED`.
+    """
     random = Random(seed)
     events: list[dict[str, Any]] = []
     heap: list[tuple[float, int, str, int]] = []
@@ -39,7 +41,9 @@ def simulate(
             asked += 1
             f, value = draw(random)
             op = {"f": f, "value": value, "answer": None, "process": process[who]}
-            events.append({"time": int(now * 1e6), "process": process[who], "type": "invoke", "f": f, "value": value})
+            events.append(
+                {"time": int(now * 1e6), "process": process[who], "type": "invoke", "f": f, "value": value}
+            )
             span = random.expovariate(1.0) + 0.05
             running[asked] = op
             lost = random.random() < unknown
@@ -59,7 +63,9 @@ def simulate(
             op = running[who]
             op["answer"] = apply(op["f"], op["value"])
         elif what == "lose":
-            events.append({"time": int(now * 1e6), "process": process[who], "type": "info", "f": "?", "value": None})
+            events.append(
+                {"time": int(now * 1e6), "process": process[who], "type": "info", "f": "?", "value": None}
+            )
             process[who] = max(process[who] + clients, process[who])
             heapq.heappush(heap, (now + 0.1 * random.random(), count, "call", who))
             count += 1
@@ -67,9 +73,13 @@ def simulate(
             number, who = who >> 16, who & 0xFFFF
             op = running.pop(number)
             refused = op["answer"] is REFUSED
-            value = op["value"] if refused or op["answer"] is None and op["f"] not in LOOKS else op["answer"]
+            value = (
+                op["value"] if refused or (op["answer"] is None and op["f"] not in LOOKS) else op["answer"]
+            )
             kind = "fail" if refused else "ok"
-            events.append({"time": int(now * 1e6), "process": op["process"], "type": kind, "f": op["f"], "value": value})
+            events.append(
+                {"time": int(now * 1e6), "process": op["process"], "type": kind, "f": op["f"], "value": value}
+            )
             heapq.heappush(heap, (now + 0.1 * random.random(), count, "call", who))
             count += 1
     last: dict[int, str] = {}
@@ -86,7 +96,9 @@ REFUSED = object()
 LOOKS = {"read", "contains", "dequeue", "acquire"}
 
 
-def register(seed: int, operations: int, clients: int, unknown: float, values: int | None = None) -> list[dict[str, Any]]:
+def register(
+    seed: int, operations: int, clients: int, unknown: float, values: int | None = None
+) -> list[dict[str, Any]]:
     """One register: half reads, 20 % compare-and-set; `values` different ones, or each written once."""
     box = {"value": None, "next": 0}
 
@@ -119,8 +131,10 @@ def register(seed: int, operations: int, clients: int, unknown: float, values: i
     return simulate(seed, operations, clients, unknown, draw, apply)
 
 
-def spoil(events: list[dict[str, Any]], wrong: Callable[[dict[str, Any], list[dict[str, Any]]], Any], seed: int = 1) -> None:
-    """Change one completed operation in the last tenth. `wrong(event, before)` gives the new value, or None to go on."""
+def spoil(
+    events: list[dict[str, Any]], wrong: Callable[[dict[str, Any], list[dict[str, Any]]], Any], seed: int = 1
+) -> None:
+    """Change one completed operation in the last tenth; `wrong` gives the new value, or None to go on."""
     random = Random(seed)
     places = list(range(len(events) * 9 // 10, len(events)))
     random.shuffle(places)
@@ -136,7 +150,8 @@ def spoil(events: list[dict[str, Any]], wrong: Callable[[dict[str, Any], list[di
 def lines(events: list[dict[str, Any]]) -> bytes:
     """The exchange format."""
     return "".join(
-        json.dumps({"index": index, **event}, separators=(",", ":")) + "\n" for index, event in enumerate(events)
+        json.dumps({"index": index, **event}, separators=(",", ":")) + "\n"
+        for index, event in enumerate(events)
     ).encode()
 
 
@@ -160,7 +175,9 @@ def queue(seed: int, operations: int, clients: int, unknown: float) -> list[dict
     return simulate(seed, operations, clients, unknown, draw, apply)
 
 
-def members(seed: int, operations: int, clients: int, unknown: float, elements: int = 200) -> list[dict[str, Any]]:
+def members(
+    seed: int, operations: int, clients: int, unknown: float, elements: int = 200
+) -> list[dict[str, Any]]:
     """A set: add, remove, contains."""
     held: set[int] = set()
 

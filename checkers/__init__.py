@@ -42,7 +42,7 @@ def history_of(source: Source | pd.DataFrame) -> History:
         return source
     if isinstance(source, str | Path):
         return History.read(source)
-    return History.of(source)  # type: ignore[arg-type]  # the union is resolved inside
+    return History.of(source)
 
 
 def check(

@@ -142,21 +142,21 @@ def _register(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
     over.sort(key=lambda one: one.returned)
     if not over:
         return None
-    return _stale(start, value, bad, over, seen)
+    return _stale(start, bad, over, others, seen)
 
 
 def _shows(one: Told) -> Any:
     return one.result if one.f == "read" else one.left
 
 
-def _stale(start: str, value: Any, bad: Told, over: Sequence[Told], seen: Seen) -> Named:
+def _stale(start: str, bad: Told, over: Sequence[Told], others: Sequence[Told], seen: Seen) -> Named:
     newest = over[-1]
     now = _shows(newest)
     readers = [one for one in over if one.f == "read" and one.result == now]
-    writer = next((one for one in over if one.f != "read" and one.left == now), None)
+    writer = next((one for one in others if one.f != "read" and one.left == now), None)
     facts = [f"written by {writer.who}"] if writer else []
     facts += [f"read by {one.who}" for one in readers[:2]]
-    lost = writer is not None and not readers and not seen(now)
+    lost = newest.f != "read" and not readers and not seen(now)
     name = "lost write" if lost else "stale read" if bad.f == "read" else "stale cas"
     if now is None:
         facts = facts or ["so"]
@@ -174,7 +174,7 @@ def _unread(bad: Told, others: Sequence[Told]) -> Named | None:
     return ("reordered reads" if len(readers) > 1 else name), sentence
 
 
-def _queue(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
+def _queue(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:  # noqa: PLR0911 - one case each
     del seen
     if bad.f == "dequeue":
         start = f"{bad.words()} {bad.when}"
@@ -201,10 +201,16 @@ def _queue_order(start: str, bad: Told, held: Sequence[Told], taken: Sequence[To
     ahead = [one for one in held if came and one.argument != bad.result and one.returned <= came.called]
     for one in ahead:
         if not any(other.result == one.argument for other in taken):
-            return "lost element", f"{start}, but {one.words()} {one.when}, ahead of it, and nobody dequeued that"
+            return (
+                "lost element",
+                f"{start}, but {one.words()} {one.when}, ahead of it, and nobody dequeued that",
+            )
     behind = next((one for one in taken if one.returned <= bad.called), None)
     if behind:
-        return "reordered queue", f"{start}, after {behind.words()} {behind.when}, which had been enqueued later"
+        return (
+            "reordered queue",
+            f"{start}, after {behind.words()} {behind.when}, which had been enqueued later",
+        )
     return None
 
 
@@ -229,7 +235,10 @@ def _set(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
         missing = [one for one in added if say(one.argument) not in elements and one.returned <= bad.called]
         if missing:
             one = missing[0]
-            return "lost element", f"{start} without {say(one.argument)}, which {one.who} had added {one.when}"
+            return (
+                "lost element",
+                f"{start} without {say(one.argument)}, which {one.who} had added {one.when}",
+            )
     return None
 
 
@@ -255,7 +264,9 @@ def _lock(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
     holders = [one for one in others if one.f == "acquire" and one.kind == "ok"]
     if bad.f == "release" and not any(one.process == bad.process for one in holders):
         return "release without hold", f"{start}, but did not hold it"
-    tokens = [one for one in holders if bad.f == "acquire" and one.result is not None and bad.result is not None]
+    tokens = [
+        one for one in holders if bad.f == "acquire" and one.result is not None and bad.result is not None
+    ]
     newer = [one for one in tokens if one.result >= bad.result and one.returned <= bad.called]
     if newer:
         return "token went back", f"{start}, but {newer[0].words()} {newer[0].when}, before {bad.who} asked"

@@ -113,7 +113,10 @@ class Linearizable:
                 "keys": sum(tally.values()),
                 **{f"keys_{name}": count for name, count in tally.items()},
                 "explained": {
-                    str(part["key"]): {"operations": part["operations"], "explained": len(part.get("prefix", ()))}
+                    str(part["key"]): {
+                        "operations": part["operations"],
+                        "explained": len(part.get("prefix", ())),
+                    }
                     for part in unknown
                 },
             },
@@ -148,14 +151,22 @@ class _Witnesses:
         for handle in wanted:
             for at in (columns.value == handle).nonzero()[0].tolist():
                 known = columns.kind[at] == 1 and columns.pair[at] != NONE
-                if known and columns.text(columns.f[at]) == "read" and columns.text(columns.key[at]) == self.key:
+                if (
+                    known
+                    and columns.text(columns.f[at]) == "read"
+                    and columns.text(columns.key[at]) == self.key
+                ):
                     return True
         return False
 
 
 def _reason(broken: Sequence[Mapping[str, Any]], unknown: Sequence[Mapping[str, Any]]) -> str:
     if broken:
-        return f"no order explains {len(broken)} key(s)" if len(broken) > 1 else "no order explains the operations"
+        return (
+            f"no order explains {len(broken)} key(s)"
+            if len(broken) > 1
+            else "no order explains the operations"
+        )
     if unknown:
         first = unknown[0]
         done = f"{len(first.get('prefix', ()))} of {first['operations']} operations explained"

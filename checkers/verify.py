@@ -1,4 +1,4 @@
-"""Replay a witness: is this order of the operations correct, complete, and true to real time?
+"""Replay a witness: this order must be correct, complete, and true to real time.
 
 Independent of the engines on purpose: it reads events, shares no code with what found the order, and is short enough
 to be checked by eye. A `valid` that does not replay is a bug in the engine.
@@ -104,7 +104,9 @@ class _Replay:
     def step(self, event: Event, end: Event | None) -> bool:
         """Let the operation take effect; False where it cannot. `end` is None where nobody knows."""
         self.at += 1
-        kind = {"cas-register": "register", "kv": "register", "fenced-lock": "lock"}.get(self.model, self.model)
+        kind = {"cas-register": "register", "kv": "register", "fenced-lock": "lock"}.get(
+            self.model, self.model
+        )
         moved: bool = getattr(self, "_" + kind.replace("-", "_"))(event, end)
         return moved
 
@@ -136,7 +138,9 @@ class _Replay:
             return True
         if end is not None and end.value is None:
             return not self.items
-        return bool(self.items) and (self.items.popleft() == end.value if end else [self.items.popleft()] != [])
+        return bool(self.items) and (
+            self.items.popleft() == end.value if end else [self.items.popleft()] != []
+        )
 
     def plan(self, events: Sequence[Event], ends: dict[int, int], order: Sequence[int]) -> None:
         """Note when each value comes and goes: an unknown dequeue takes what is needed last."""

@@ -42,7 +42,11 @@ class VersionsNeverRegress:
             guarantee=self.name,
             verdict=verdict,
             engine="native",
-            reason="no reply carried a version" if not operations else f"{len(found)} regressions" if found else "",
+            reason="no reply carried a version"
+            if not operations
+            else f"{len(found)} regressions"
+            if found
+            else "",
             operations=operations,
             anomalies=[self._anomaly(history, before, after) for before, after in found[:_TOLD_MAX]],
             time_s=time.perf_counter() - started,
@@ -51,7 +55,7 @@ class VersionsNeverRegress:
             stats={"regressions": len(found), "scope": self.scope},
         )
 
-    def _regressions(self, history: History, done: np.ndarray) -> list[tuple[int, int]]:  # type: ignore[type-arg]
+    def _regressions(self, history: History, done: np.ndarray) -> list[tuple[int, int]]:
         """Pairs of completions: the earlier reply with the higher version, and the reply that fell behind."""
         columns = history.columns
         call_time = columns.time[columns.pair[done]]
@@ -89,5 +93,3 @@ class VersionsNeverRegress:
             events=[int(columns.index[at]) for at in events],
             culprit=int(columns.index[columns.pair[after]]),
         )
-
-

@@ -79,9 +79,9 @@ class Maker:
         return self.random.choice([1, 2, 3])
 
     def argument(self, f: str) -> Any:
-        value: Any = (
-            self.value() if f in ("write", "enqueue", "append", "cas") else self.random.choice([1, 2])
-        )
+        grows = self.unique and self.functions == ["add", "add", "read"]
+        fresh = grows or f in ("write", "enqueue", "append", "cas")
+        value: Any = self.value() if fresh else self.random.choice([1, 2])
         if self.model == "kv" and f in ("write", "append"):
             return self.random.choice("ab") if not self.unique else str(value)
         if f == "cas":
@@ -114,7 +114,9 @@ class Maker:
             return
         f, argument = one["f"], one["argument"]
         result = self.answer(f, argument)
-        following = oracle.after(self.model, self.state, oracle.Operation(0, 1, f, argument, result, one["process"], 0))
+        following = oracle.after(
+            self.model, self.state, oracle.Operation(0, 1, f, argument, result, one["process"], 0)
+        )
         one["done"] = True
         one["result"] = result if following else "refused"
         if following:

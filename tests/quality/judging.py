@@ -41,7 +41,14 @@ PLAN = [
 
 
 def disagreements(
-    model: str, engine: str, unique: bool, size: int, processes: int, seed: int, count: int, tally: Counter[str]
+    model: str,
+    engine: str,
+    unique: bool,  # noqa: FBT001 - a row of PLAN
+    size: int,
+    processes: int,
+    seed: int,
+    count: int,
+    tally: Counter[str],
 ) -> Iterator[str]:
     """Judge `count` histories; yield a text for everything that is wrong."""
     histories = [
@@ -75,7 +82,9 @@ def disagreements(
             yield f"{where}: the engine says {part['verdict']}"
         elif valid and number in parts:
             order = [at - offset for at in orders[number]]
-            wrong = verify([Event(index=at, **event) for at, event in enumerate(events)], model, [(None, order)])
+            wrong = verify(
+                [Event(index=at, **event) for at, event in enumerate(events)], model, [(None, order)]
+            )
             if wrong:
                 yield f"{where}: the witness {order} is wrong: {wrong}"
         elif not valid and engine in ("auto", "search", "exact"):

@@ -37,7 +37,8 @@ impl Request {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Request {
             model,
-            way: Way::named(engine.strip_prefix("linear").unwrap_or(engine)).ok_or_else(|| format!("there is no engine \"{engine}\""))?,
+            way: Way::named(engine.strip_prefix("linear").unwrap_or(engine))
+                .ok_or_else(|| format!("there is no engine \"{engine}\""))?,
             time: Duration::try_from_secs_f64(number("time_s", 60.0)).unwrap_or(Duration::from_secs(60)),
             memory: number("memory_bytes", f64::from(1u32 << 30)) as usize,
             threads: value.get("threads").and_then(Value::as_i64).map_or(cores, |n| n.clamp(1, 256) as usize),
@@ -109,7 +110,10 @@ fn judge(
             }
         });
     }
-    outcomes.into_iter().map(|slot| slot.into_inner().ok().flatten().expect("every part was judged")).collect()
+    outcomes
+        .into_iter()
+        .map(|slot| slot.into_inner().ok().flatten().expect("every part was judged"))
+        .collect()
 }
 
 fn one(object: &Object<'_>, part: &Part, explain: bool, limits: &Limits<'_>) -> Outcome {
@@ -147,7 +151,13 @@ fn seconds(time: Duration) -> Value {
     Value::Number(format!("{:.6}", time.as_secs_f64()).into())
 }
 
-fn report(columns: &Columns, parts: &[Part], outcomes: &[Outcome], request: &Request, time: Duration) -> String {
+fn report(
+    columns: &Columns,
+    parts: &[Part],
+    outcomes: &[Outcome],
+    request: &Request,
+    time: Duration,
+) -> String {
     let of = |name: &str| outcomes.iter().filter(|outcome| verdict(&outcome.decision.answer) == name).count();
     let overall = if of("invalid") > 0 {
         "invalid"

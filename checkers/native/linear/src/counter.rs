@@ -24,7 +24,9 @@ pub fn check(ops: &[Op], initial: i64) -> Option<Option<Vec<u32>>> {
     // Levels: (number of increments before, readers).
     let mut levels: Vec<(i64, Vec<u32>)> = Vec::new();
     for id in reads {
-        let Some(above) = level(id).filter(|above| *above >= 0 && above % step == 0) else { return Some(None) };
+        let Some(above) = level(id).filter(|above| *above >= 0 && above % step == 0) else {
+            return Some(None);
+        };
         match levels.last_mut() {
             Some((count, readers)) if *count == above / step => readers.push(id),
             _ => levels.push((above / step, vec![id])),
@@ -69,7 +71,9 @@ fn schedule(ops: &[Op], adds: &[u32], levels: &[(i64, Vec<u32>)]) -> Option<Vec<
         }
         let mut chosen: Vec<u32> = Vec::new();
         let need = levels.get(gap).map(|(level, _)| *level);
-        while need.map_or_else(|| heap.peek().is_some_and(|Reverse((due, ..))| *due != usize::MAX), |n| count < n) {
+        while need
+            .map_or_else(|| heap.peek().is_some_and(|Reverse((due, ..))| *due != usize::MAX), |n| count < n)
+        {
             let Reverse((due, _, id)) = heap.pop()?;
             if due < gap {
                 return None;

@@ -150,7 +150,8 @@ fn by_element(ops: &[Op], elements: &[(Vec<Op>, Vec<u32>)], limits: &Limits<'_>)
         }
     }
     let order = set::merge(ops, &orders);
-    let answer = reason.map_or_else(|| Answer::Valid(order.clone()), |why| Answer::Unknown(why, order.clone()));
+    let answer =
+        reason.map_or_else(|| Answer::Valid(order.clone()), |why| Answer::Unknown(why, order.clone()));
     Decision { answer, engine: "elements", bytes }
 }
 

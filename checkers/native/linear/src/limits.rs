@@ -38,7 +38,7 @@ impl Watch {
     /// Whether the ceiling was ever reached.
     #[must_use]
     pub fn full(&self) -> bool {
-        if self.looks.fetch_add(1, Ordering::Relaxed) % 4 == 0 && resident() > self.ceiling {
+        if self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(4) && resident() > self.ceiling {
             self.full.store(true, Ordering::Relaxed);
         }
         self.full.load(Ordering::Relaxed)

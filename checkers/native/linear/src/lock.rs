@@ -49,6 +49,7 @@ fn holds(ops: &[Op]) -> Result<Vec<Hold>, Answer> {
     let mut holds: Vec<Hold> = Vec::new();
     // Of each process: the moment until which it was busy, and its acquire without release.
     let mut of: Map<u32, (u32, Option<u32>)> = Map::default();
+    let mut bad = None;
     for (id, op) in ops.iter().enumerate() {
         let id = id as u32;
         let (busy, open) = of.entry(op.a).or_insert((0, None));
@@ -59,18 +60,22 @@ fn holds(ops: &[Op]) -> Result<Vec<Hold>, Answer> {
         match (op.f, op.open()) {
             (F::Acquire, false) => {
                 if let Some(before) = open.replace(id) {
-                    return Err(Answer::Invalid(vec![before, id]));
+                    bad = bad.or(Some(vec![before, id]));
                 }
             }
             (F::Acquire, true) => {}
             (_, unknown) => match open.take() {
                 Some(acquire) => holds.push(Hold { acquire, release: Some(id) }),
                 None if unknown => {}
-                None => return Err(Answer::Invalid(vec![id])),
+                None => bad = bad.or(Some(vec![id])),
             },
         }
     }
-    holds.extend(of.into_values().filter_map(|(_, open)| open).map(|acquire| Hold { acquire, release: None }));
+    if let Some(bad) = bad {
+        return Err(Answer::Invalid(bad));
+    }
+    holds
+        .extend(of.into_values().filter_map(|(_, open)| open).map(|acquire| Hold { acquire, release: None }));
     Ok(holds)
 }
 

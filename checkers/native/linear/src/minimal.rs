@@ -69,12 +69,9 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
     };
     reducer.drop_groups(&mut kept);
     reducer.narrow(&mut kept);
-    let culprit = kept.iter().filter(|(_, op)| !op.open()).max_by_key(|(_, op)| op.ret).map_or(0, |&(id, _)| id);
-    Sub {
-        ops: kept.iter().map(|&(id, op)| (id, !op.open())).collect(),
-        culprit,
-        minimal: reducer.complete,
-    }
+    let culprit =
+        kept.iter().filter(|(_, op)| !op.open()).max_by_key(|(_, op)| op.ret).map_or(0, |&(id, _)| id);
+    Sub { ops: kept.iter().map(|&(id, op)| (id, !op.open())).collect(), culprit, minimal: reducer.complete }
 }
 
 type Kept = Vec<(u32, Op)>;
@@ -111,7 +108,9 @@ impl Reducer<'_, '_> {
     /// Drop what is of unknown outcome and can never matter.
     fn prune(&self, kept: Kept) -> Kept {
         match self.object.model {
-            Model::Register | Model::Kv if !kept.iter().any(|(_, op)| op.f == F::Append) => prune_register(kept),
+            Model::Register | Model::Kv if !kept.iter().any(|(_, op)| op.f == F::Append) => {
+                prune_register(kept)
+            }
             Model::Queue | Model::UnorderedQueue => prune_queue(kept),
             Model::Set => prune_set(self.object, kept),
             Model::Counter => prune_counter(kept),
@@ -130,7 +129,8 @@ impl Reducer<'_, '_> {
                 if gone[first..last].iter().all(|&gone| gone) {
                     continue;
                 }
-                let out: std::collections::BTreeSet<u32> = groups[first..last].iter().flatten().copied().collect();
+                let out: std::collections::BTreeSet<u32> =
+                    groups[first..last].iter().flatten().copied().collect();
                 let rest: Kept = kept.iter().filter(|(id, _)| !out.contains(id)).copied().collect();
                 if self.invalid(&rest) {
                     *kept = rest;

@@ -38,8 +38,11 @@ pub struct Appended {
 impl Appended {
     /// The machine for these operations; fails where an append is not to a string.
     pub fn of(ops: &[Op], values: &Values<'_>, initial: u32) -> Result<Self, String> {
-        let mut machine =
-            Appended { states: States::new(inner(values, initial)), texts: Map::default(), pieces: Map::default() };
+        let mut machine = Appended {
+            states: States::new(inner(values, initial)),
+            texts: Map::default(),
+            pieces: Map::default(),
+        };
         for op in ops {
             for value in if op.f == F::Cas { vec![op.a, op.b] } else { vec![op.a] } {
                 let piece = inner(values, value);
@@ -203,11 +206,8 @@ impl Machine for Queued {
                     }
                 }
             }
-            F::Dequeue if op.a == 0 => {
-                if list.is_empty() {
-                    out.push(state);
-                }
-            }
+            F::Dequeue if op.a == 0 && list.is_empty() => out.push(state),
+            F::Dequeue if op.a == 0 => {}
             F::Dequeue => {
                 let at = list.iter().position(|&value| value == op.a);
                 if let Some(at) = at.filter(|&at| at == 0 || !self.ordered) {

@@ -514,7 +514,9 @@ fn decode(
             }
             Ok(Some((F::Acquire, columns.process[at] as u32, token)))
         }
-        (Model::Lock | Model::FencedLock, Name::Release) => Ok(Some((F::Release, columns.process[at] as u32, 0))),
+        (Model::Lock | Model::FencedLock, Name::Release) => {
+            Ok(Some((F::Release, columns.process[at] as u32, 0)))
+        }
         _ => Err(format!(
             "event {at}: the model knows no function {}",
             String::from_utf8_lossy(&columns.texts.json(columns.f[at]))

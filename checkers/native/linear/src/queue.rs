@@ -148,9 +148,12 @@ fn clear_away(
     let mut deadlines: Vec<(u64, u64, u32)> = empties
         .iter()
         .map(|&id| (moment(ops[id as usize].call), moment(ops[id as usize].ret), id))
-        .chain(items.iter().filter(|item| ordered && item.dequeue != NONE).map(|item| {
-            (item.came.0, item.went.1, item.dequeue)
-        }))
+        .chain(
+            items
+                .iter()
+                .filter(|item| ordered && item.dequeue != NONE)
+                .map(|item| (item.came.0, item.went.1, item.dequeue)),
+        )
         .collect();
     deadlines.sort_unstable_by_key(|&(after, ..)| Reverse(after));
     let mut taker = takers.iter();
@@ -211,8 +214,11 @@ fn overtaken(items: &[Item]) -> Option<Vec<u32>> {
 
 /// A moment for each empty answer at which nothing was certainly inside.
 fn empty_points(ops: &[Op], items: &[Item], empties: &[u32]) -> Result<Vec<(u64, u32)>, Vec<u32>> {
-    let mut inside: Vec<(u64, u64)> =
-        items.iter().filter(|item| item.came.1 < item.went.0).map(|item| (item.came.1, item.went.0)).collect();
+    let mut inside: Vec<(u64, u64)> = items
+        .iter()
+        .filter(|item| item.came.1 < item.went.0)
+        .map(|item| (item.came.1, item.went.0))
+        .collect();
     inside.sort_unstable();
     let mut spans: Vec<(u64, u64)> = Vec::new();
     for (from, to) in inside {
@@ -240,7 +246,12 @@ fn empty_points(ops: &[Op], items: &[Item], empties: &[u32]) -> Result<Vec<(u64,
 /// Values in the order of the queue: of those left, always one whose enqueue and dequeue could both be the next.
 fn queue_order(items: &[Item], points: &[(u64, u32)]) -> Option<Vec<u32>> {
     let mut all = items.to_vec();
-    all.extend(points.iter().map(|&(at, id)| Item { enqueue: NONE, dequeue: id, came: (at, at), went: (at, at) }));
+    all.extend(points.iter().map(|&(at, id)| Item {
+        enqueue: NONE,
+        dequeue: id,
+        came: (at, at),
+        went: (at, at),
+    }));
     let sorted = |key: &dyn Fn(&Item) -> u64| {
         let mut order: Vec<u32> = (0..all.len() as u32).collect();
         order.sort_unstable_by_key(|&at| key(&all[at as usize]));

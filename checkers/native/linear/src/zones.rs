@@ -41,7 +41,8 @@ const INTEGER: u32 = 1 << 31;
 impl Numbers {
     fn new(ops: &[Op]) -> Self {
         let top = ops.iter().map(|op| if op.f == F::Cas { op.a.max(op.b) } else { op.a });
-        let top = top.filter(|&value| value & INTEGER != 0).max().map_or(0, |value| (value & !INTEGER) as usize);
+        let top =
+            top.filter(|&value| value & INTEGER != 0).max().map_or(0, |value| (value & !INTEGER) as usize);
         let size = if top <= ops.len() * 4 + 1024 { top + 1 } else { 0 };
         Numbers { table: vec![NONE; size], map: Map::default(), next: 0 }
     }
@@ -102,7 +103,8 @@ impl Chains<'_> {
         if let Some(bad) = self.join() {
             return Answer::Invalid(bad);
         }
-        let heads: Vec<u32> = (0..self.groups.len() as u32).filter(|&group| self.heads_chain(group)).collect();
+        let heads: Vec<u32> =
+            (0..self.groups.len() as u32).filter(|&group| self.heads_chain(group)).collect();
         let mut zones = Vec::with_capacity(heads.len());
         let mut seen = 0;
         for &head in &heads {
@@ -169,11 +171,10 @@ impl Chains<'_> {
     fn leave_out(&mut self) {
         let mut stays = vec![false; self.groups.len()];
         let mut todo: Vec<u32> = Vec::new();
-        for group in 0..self.groups.len() {
-            let Group { writer, reads, .. } = self.groups[group];
-            if writer != NONE && (reads != NONE || !self.op(writer).open()) {
-                stays[group] = true;
-                todo.push(writer);
+        for (Group { writer, reads, .. }, stays) in self.groups.iter().zip(&mut stays) {
+            if *writer != NONE && (*reads != NONE || !self.op(*writer).open()) {
+                *stays = true;
+                todo.push(*writer);
             }
         }
         while let Some(writer) = todo.pop() {

@@ -77,7 +77,10 @@ impl Used {
         let Some(theirs) = &other.0 else { return mine.is_empty() };
         let mut theirs = theirs.iter();
         mine.iter().all(|&(class, count)| {
-            theirs.by_ref().find(|&&(other, _)| other >= class).is_some_and(|&(o, n)| o == class && n >= count)
+            theirs
+                .by_ref()
+                .find(|&&(other, _)| other >= class)
+                .is_some_and(|&(o, n)| o == class && n >= count)
         })
     }
 
@@ -149,7 +152,7 @@ impl Trail {
 
     /// Number of steps held.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.nodes.len()
     }
 

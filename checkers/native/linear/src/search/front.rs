@@ -22,7 +22,7 @@ impl<const N: usize> Front<N> {
     }
 
     /// Number of configurations.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.live
     }
 

@@ -145,7 +145,14 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
         }
     }
 
-    fn moves(&mut self, from: &Config<N>, _goal: u32, _fresh: bool, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+    fn moves(
+        &mut self,
+        from: &Config<N>,
+        _goal: u32,
+        _fresh: bool,
+        trail: &mut Trail,
+        out: &mut Vec<Config<N>>,
+    ) {
         let mut tried: Vec<u32> = Vec::new();
         for at in 0..self.open.len() {
             let (id, class, slot) = self.open[at];

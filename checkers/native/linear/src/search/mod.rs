@@ -26,7 +26,14 @@ pub trait Space<const N: usize> {
     /// Let everything take effect that changes nothing and fits.
     fn settle(&mut self, config: &mut Config<N>, trail: &mut Trail);
     /// The configurations one step further on the way to `goal`; `fresh`: this one was there before its return.
-    fn moves(&mut self, from: &Config<N>, goal: u32, fresh: bool, trail: &mut Trail, out: &mut Vec<Config<N>>);
+    fn moves(
+        &mut self,
+        from: &Config<N>,
+        goal: u32,
+        fresh: bool,
+        trail: &mut Trail,
+        out: &mut Vec<Config<N>>,
+    );
     /// Configurations are compared only where this is equal. `now` is the moment of the return in progress.
     fn alike(&self, config: &Config<N>, now: u32) -> (u32, [u64; N]);
     /// Whether all that can follow `b` can follow `a`; both alike.
@@ -269,7 +276,7 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
                 break;
             }
             let dear = level > round.first.saturating_add(slack);
-            if round.results.len() >= enough || dear {
+            if round.results.count() >= enough || dear {
                 self.truncated = true;
                 break;
             }
@@ -298,7 +305,10 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
             unseen += 1;
             if unseen >= 64 {
                 unseen = 0;
-                let held = round.seen.bytes() * 2 + round.results.bytes() + self.trail.len() * 8 + self.space.bytes();
+                let held = round.seen.bytes() * 2
+                    + round.results.bytes()
+                    + self.trail.held() * 8
+                    + self.space.bytes();
                 self.peak = self.peak.max(held);
                 if held > memory {
                     self.frontier = round.results.into_vec();
@@ -326,9 +336,9 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
         }
         self.space.end(goal);
         self.at += 1;
-        if self.trail.len() > self.trail_limit {
+        if self.trail.held() > self.trail_limit {
             self.trail.keep(&mut self.frontier);
-            self.trail_limit = (self.trail.len() * 2).max(1 << 16);
+            self.trail_limit = (self.trail.held() * 2).max(1 << 16);
         }
         None
     }

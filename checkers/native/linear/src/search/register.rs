@@ -208,11 +208,8 @@ impl<'a, const N: usize> Register<'a, N> {
     /// The compare-and-sets from (or into) `value` that could take effect, called before `by`.
     fn swaps(&self, value: u32, forward: bool, config: &Config<N>, by: u32, out: &mut Vec<(u32, Way)>) {
         let around = &self.around[value as usize];
-        let (known, loose) = if forward {
-            (&around.from, &around.loose_from)
-        } else {
-            (&around.into, &around.loose_into)
-        };
+        let (known, loose) =
+            if forward { (&around.from, &around.loose_from) } else { (&around.into, &around.loose_into) };
         let first = out.len();
         for &id in known {
             let op = self.op(id);
@@ -291,7 +288,14 @@ impl<'a, const N: usize> Register<'a, N> {
         reach
     }
 
-    fn write_moves(&self, from: &Config<N>, goal: u32, now: u32, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+    fn write_moves(
+        &self,
+        from: &Config<N>,
+        goal: u32,
+        now: u32,
+        trail: &mut Trail,
+        out: &mut Vec<Config<N>>,
+    ) {
         let op = self.op(goal);
         if op.f == F::Write {
             let mut next = from.clone();
@@ -329,21 +333,22 @@ impl<'a, const N: usize> Register<'a, N> {
             F::Cas => {
                 let mut base = from.clone();
                 set(&mut base.done, self.slot_of[&goal]);
-                self.sources(from, &base, op.a, &mut vec![(op.b, way)], &mut vec![op.a], trail, out);
+                self.sources(from, &base, op.a, &mut vec![(op.b, way)], &[op.a], trail, out);
             }
-            _ => self.sources(from, from, op.a, &mut Vec::new(), &mut vec![op.a], trail, out),
+            _ => self.sources(from, from, op.a, &mut Vec::new(), &[op.a], trail, out),
         }
     }
 
     /// Walk backwards from `value` to a write. `later` are the steps behind, last first; `base` has them taken;
     /// `visited` are the values since the last step that had to happen anyway.
+    #[allow(clippy::too_many_arguments)] // one step of a recursion; a struct would only rename them
     fn sources(
         &self,
         from: &Config<N>,
         base: &Config<N>,
         value: u32,
         later: &mut Vec<(u32, Way)>,
-        visited: &mut Vec<u32>,
+        visited: &[u32],
         trail: &mut Trail,
         out: &mut Vec<Config<N>>,
     ) {
@@ -378,12 +383,12 @@ impl<'a, const N: usize> Register<'a, N> {
                 Way::Loose(class) if !self.relaxed => next.used = next.used.and(class),
                 Way::Loose(_) | Way::Free => {}
             }
-            let mut fresh = if known { vec![before] } else { visited.clone() };
+            let mut fresh = if known { vec![before] } else { visited.to_vec() };
             if !known {
                 fresh.push(before);
             }
             later.push((value, way));
-            self.sources(from, &next, before, later, &mut fresh, trail, out);
+            self.sources(from, &next, before, later, &fresh, trail, out);
             later.pop();
         }
     }
@@ -398,7 +403,7 @@ impl<'a, const N: usize> Register<'a, N> {
             value = to;
         }
         let spent = config.cost - from.cost;
-        self.prolong(&config, value, spent, &mut vec![value], trail, out);
+        self.prolong(&config, value, spent, &[value], trail, out);
         out.push(config);
     }
 
@@ -407,7 +412,7 @@ impl<'a, const N: usize> Register<'a, N> {
         config: &Config<N>,
         value: u32,
         spent: u32,
-        visited: &mut Vec<u32>,
+        visited: &[u32],
         trail: &mut Trail,
         out: &mut Vec<Config<N>>,
     ) {
@@ -430,11 +435,11 @@ impl<'a, const N: usize> Register<'a, N> {
             self.take(&mut next, way, HIDDEN, trail);
             let before = next.done;
             self.look(&mut next, to, config.hides, HIDDEN, trail);
-            let mut fresh = if known { vec![to] } else { visited.clone() };
+            let mut fresh = if known { vec![to] } else { visited.to_vec() };
             if !known {
                 fresh.push(to);
             }
-            self.prolong(&next, to, spent + u32::from(!known), &mut fresh, trail, out);
+            self.prolong(&next, to, spent + u32::from(!known), &fresh, trail, out);
             if known || next.done != before {
                 out.push(next);
             }
@@ -502,7 +507,14 @@ impl<const N: usize> Space<N> for Register<'_, N> {
         self.look(config, config.state, u32::MAX, 0, trail);
     }
 
-    fn moves(&mut self, from: &Config<N>, goal: u32, fresh: bool, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+    fn moves(
+        &mut self,
+        from: &Config<N>,
+        goal: u32,
+        fresh: bool,
+        trail: &mut Trail,
+        out: &mut Vec<Config<N>>,
+    ) {
         let now = self.op(goal).ret;
         self.tried.set(0);
         let wrote = from.hides == now;
