@@ -32,7 +32,7 @@ def files(folder):
 
 def test_the_example_service_passes_and_its_bug_is_found(pytester):
     files(pytester.path)
-    result = pytester.runpytest_inprocess("test_service.py", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("test_service.py", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*not linearizable as register: p* read *"])
     result.stdout.fnmatch_lines(["FAILED test_service.py::test_register_is_linearizable[[]True]*"])
@@ -40,12 +40,12 @@ def test_the_example_service_passes_and_its_bug_is_found(pytester):
 
 def test_the_other_examples_of_the_page_run(pytester):
     files(pytester.path)
-    pytester.runpytest_inprocess("test_simulated.py").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("test_simulated.py").assert_outcomes(passed=2)
 
 
 def test_a_failing_run_ends_with_the_command_that_repeats_it(pytester):
     pytester.makepyfile(RUNS)
-    result = pytester.runpytest_inprocess("--quorate-store", "kept")
+    result = pytester.runpytest_subprocess("--quorate-store", "kept")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         ["*= quorate: to repeat =*", "quorate test simulated *--seed 5 --set bug=stale-read*"]
@@ -55,7 +55,7 @@ def test_a_failing_run_ends_with_the_command_that_repeats_it(pytester):
 
 def test_no_section_where_nothing_failed(pytester):
     pytester.makepyfile("def test_nothing(history_recorder): assert history_recorder.name == 'test_nothing'")
-    result = pytester.runpytest_inprocess()
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*quorate: to repeat*")
 
@@ -71,7 +71,7 @@ def test_options_win_over_the_marker(pytester):
             told = json.loads((done.folder / "test.json").read_text())["options"]
             assert (told["time"], told["seed"], told["cluster"]) == (3.0, 42, "local")
     """)
-    pytester.runpytest_inprocess(
+    pytester.runpytest_subprocess(
         "--quorate-seed", "42", "--quorate-time", "3s", "--quorate-cluster", "local"
     ).assert_outcomes(passed=1)
 
@@ -84,14 +84,14 @@ def test_a_wrong_option_of_the_marker_is_an_error_with_the_nearest_name(pytester
         def test_it(quorate_run):
             quorate_run()
     """)
-    result = pytester.runpytest_inprocess()
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(['*did you mean "simulated"*'])
 
 
 def test_marker_and_options_are_documented_by_pytest_itself(pytester):
-    pytester.runpytest_inprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.quorate*"])
-    shown = pytester.runpytest_inprocess("--help").stdout.str()
+    pytester.runpytest_subprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.quorate*"])
+    shown = pytester.runpytest_subprocess("--help").stdout.str()
     for option in re.findall(r"`(--quorate-\w+)", PAGE.read_text()):
         assert option in shown
 
@@ -117,6 +117,6 @@ def test_a_wrong_duration_is_told(pytester, text):
         def test_it(quorate_run):
             quorate_run()
     """)
-    result = pytester.runpytest_inprocess("--quorate-time", text)
+    result = pytester.runpytest_subprocess("--quorate-time", text)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f'*"{text}" is not a duration*'])
