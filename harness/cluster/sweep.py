@@ -84,7 +84,7 @@ def _leave_hosts(dead: DeadRun) -> list[str]:
 
 
 def remove(dead: DeadRun) -> list[str]:
-    """Remove everything of a dead run; return a sentence, none where it had made nothing."""
+    """Remove everything of a dead run; return a sentence."""
     left = _remove_containers(dead) + _leave_hosts(dead)
     left += remove_local(dead.run_id, dead.records)
     if left:
@@ -93,4 +93,4 @@ def remove(dead: DeadRun) -> list[str]:
     kinds = [record.kind for record in dead.records]
     counts = {words: kinds.count(kind) for kind, words in _WORDS.items() if kind in kinds}
     told = [f"{count} {one if count == 1 else several}" for (one, several), count in counts.items()]
-    return [f"{dead.run_id}: removed {', '.join(told)}"] if told else []
+    return [f"{dead.run_id}: removed {', '.join(told)}" if told else f"{dead.run_id}: it had made nothing"]

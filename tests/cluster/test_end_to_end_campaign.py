@@ -150,7 +150,6 @@ def test_a_campaign_that_was_killed_leaves_nothing_after_the_next_sweep(when: st
     )
     run_id = done.stdout.strip()
     assert f"{run_id}-n1" in containers(), done.stderr
-    (told,) = sweep()
-    assert told == f"{run_id}: removed 1 container, 1 network"
+    assert f"{run_id}: removed 1 container, 1 network" in sweep()  # beside the campaign itself
     assert containers() == {}
     assert traces_of(run_id) == []
