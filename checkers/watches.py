@@ -18,6 +18,7 @@ from harness.history import Event, History
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
 _TOLD_MAX: Final = 20
+_ASKED_MIN: Final = 10
 _NS: Final = 1e9
 
 
@@ -45,7 +46,7 @@ class WatchesAreReliable:
     name = "watches-are-reliable"
 
     def check(self, history: History, limits: Limits) -> Result:
-        """Judge; unknown where no watch ever answered."""
+        """Judge; unknown where no watch was shown a change, or progress was asked for and never told."""
         del limits
         started = time.perf_counter()
         events = list(history.events())
@@ -59,7 +60,11 @@ class WatchesAreReliable:
         kinds: defaultdict[str, int] = defaultdict(int)
         for each in found:
             kinds[each.name] += 1
-        verdict = Verdict.INVALID if found else Verdict.VALID if shown else Verdict.UNKNOWN
+        asked = _asked(events)
+        missing = "no watch was shown a change" if not shown else ""
+        if asked >= _ASKED_MIN and not told:
+            missing = f"{asked} watches asked for progress and were told none: use progress_share=0 where there is none"
+        verdict = Verdict.INVALID if found else Verdict.UNKNOWN if missing else Verdict.VALID
         return Result(
             guarantee=self.name,
             verdict=verdict,
@@ -74,6 +79,17 @@ class WatchesAreReliable:
             time_s=time.perf_counter() - started,
             stats={"watches": len(streams), "changes": shown, "progress": told, "violations": dict(kinds)},
         )
+
+
+def _asked(events: list[Event]) -> int:
+    """How many watches that answered had asked for progress."""
+    calls = {event.index: event.value for event in events if event.f == "watch" and event.type == "invoke"}
+    done = (
+        event.index_of_invoke
+        for event in events
+        if event.f == "watch" and event.type == "ok" and event.index_of_invoke is not None
+    )
+    return sum(bool(value and value[1]) for value in map(calls.get, done))
 
 
 def _varied(found: list[Anomaly]) -> list[Anomaly]:

@@ -13,18 +13,18 @@ A, B, C = ["a", 1, 2], ["b", 2, 3], ["a", None, 4]
 BOTH = [["a", 5, 5], ["b", 6, 5]]
 
 
-def history(*watches, f="watch"):
+def history(*watches, f="watch", asked=None):
     """Changes a=1 at 2, b=2 at 3, the deletion of a at 4, a=5 and b=6 at 5; then each watch, as (from, messages)."""
     changes = [({"a": 1}, 2), ({"b": 2}, 3), ({"a": None}, 4), ({"a": 5, "b": 6}, 5)]
     steps = [("change", value, list(value), version, 0) for value, version in changes]
     steps += [
-        (f, None, {"from": start, "messages": messages}, None, 0 if f == "follow" else 1 + number)
+        (f, asked, {"from": start, "messages": messages}, None, 0 if f == "follow" else 1 + number)
         for number, (start, messages) in enumerate(watches)
     ]
     events = []
-    for f_, asked, answered, version, process in steps:
+    for f_, value, answered, version, process in steps:
         at = len(events)
-        events.append(Event(at, at * 1000, process, "invoke", f_, value=asked))
+        events.append(Event(at, at * 1000, process, "invoke", f_, value=value))
         events.append(
             Event(
                 at + 1,
@@ -38,6 +38,14 @@ def history(*watches, f="watch"):
             )
         )
     return History.of(events)
+
+
+def test_progress_that_was_asked_for_must_be_told_or_nothing_is_proved():
+    silent = [(2, [[5, [A, B, C, *BOTH]]])] * 12
+    assert WatchesAreReliable().check(history(*silent, asked=[5, True]), Limits()).verdict == Verdict.UNKNOWN
+    assert WatchesAreReliable().check(history(*silent, asked=[5, False]), Limits()).verdict == Verdict.VALID
+    told = [(2, [[5, [A, B, C, *BOTH]], [5, []]]), *silent]
+    assert WatchesAreReliable().check(history(*told, asked=[5, True]), Limits()).verdict == Verdict.VALID
 
 
 def names(*watches, f="watch"):
