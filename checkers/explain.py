@@ -192,14 +192,21 @@ def _queue(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:  # no
             return "phantom value", f"{start}, but nobody had ever enqueued it"
         if min(one.called for one in source) >= bad.returned:
             return "future value", f"{start}, but it was first asked to be enqueued after that"
-        return _queue_order(start, bad, held, taken)
+        return _queue_order(start, bad, others)
     return None
 
 
-def _queue_order(start: str, bad: Told, held: Sequence[Told], taken: Sequence[Told]) -> Named | None:
-    came = next((one for one in held if one.argument == bad.result), None)
-    ahead = [one for one in held if came and one.argument != bad.result and one.returned <= came.called]
+def _queue_order(start: str, bad: Told, others: Sequence[Told]) -> Named | None:
+    enqueued = [one for one in others if one.f == "enqueue"]
+    taken = [one for one in others if one.f == "dequeue"]
+    came = next((one for one in enqueued if one.argument == bad.result), None)
+    ahead = [one for one in enqueued if came and one is not came and one.returned <= came.called]
     for one in ahead:
+        if any(other.kind == "info" and other.called >= bad.returned for other in taken):
+            return (
+                "reordered queue",
+                f"{start}, but {one.words()} {one.when}, ahead of it, and it was still there",
+            )
         if not any(other.result == one.argument for other in taken):
             return (
                 "lost element",

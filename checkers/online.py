@@ -117,12 +117,13 @@ class Online:
         for call, _ in operations:
             if call.f != "read" and _left(call) not in values:
                 values.append(_left(call))
+        nobody = 1 + max(event.process for event in key.events if isinstance(event.process, int))
         possible = []
         for value in values:
             probe = [
                 *key.events,
-                Event(last.index + 1, last.time + 1, -1_000_000, "invoke", "read", last.key),
-                Event(last.index + 2, last.time + 2, -1_000_000, "ok", "read", last.key, value),
+                Event(last.index + 1, last.time + 1, nobody, "invoke", "read", last.key),
+                Event(last.index + 2, last.time + 2, nobody, "ok", "read", last.key, value),
             ]
             verdicts = {
                 Linearizable(self.model, initial=start).check(History.of(probe), _PROBE).verdict
