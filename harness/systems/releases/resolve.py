@@ -162,4 +162,3 @@ def _catalogue(system: str) -> Catalogue:
     if system not in SYSTEMS:
         raise Broken("no-system", f"no releases are known of {system} (there are {', '.join(SYSTEMS)})")
     return SYSTEMS[system]
-
