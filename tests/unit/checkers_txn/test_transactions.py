@@ -17,7 +17,7 @@ from harness.history.native import Handle
 from harness.verdict import Limits, Verdict
 
 HERE = Path(__file__).parent
-SEEDS = 1_500
+SEEDS = 1_000
 LEVELS = ("serializable", "strong-session-serializable", "strict-serializable")
 
 

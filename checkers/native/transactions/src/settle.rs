@@ -15,6 +15,8 @@ use std::collections::BinaryHeap;
 
 /// Rounds of replaying and mending a large history.
 const ROUNDS_MAX: usize = 60;
+/// How often one guess is turned over.
+const TURNS_MAX: u8 = 3;
 /// Steps of one search for a path inside the graph's order.
 const STEPS_MAX: usize = 20_000;
 /// Orders tried when all guesses are tried.
@@ -44,15 +46,18 @@ impl Settling<'_> {
     pub fn settle(mut self) -> Result<Settled, Halt> {
         let certain = self.edges.len();
         let mut forced: Vec<Edge> = Vec::new();
-        let mut guessed: Vec<Edge> = Vec::new();
+        let mut guessed: Vec<Guess> = Vec::new();
         for _ in 0..ROUNDS_MAX {
             self.limits.check()?;
             self.edges.truncate(certain);
-            self.edges.extend(forced.iter().chain(&guessed));
+            self.edges.extend(&forced);
+            let sure = Graph::of(&self.edges, self.nodes, u8::MAX);
+            self.edges.extend(guessed.iter().map(|guess| guess.edge));
             let graph = Graph::of(&self.edges, self.nodes, u8::MAX);
             let Some(order) = self.order(&graph) else {
-                if guessed.is_empty() {
-                    return Ok(Settled::Cycle(forced));
+                let Some(order) = self.order(&sure) else { return Ok(Settled::Cycle(forced)) };
+                if reconsider(&graph, &sure, &places(&order), &mut guessed, &mut forced) {
+                    continue;
                 }
                 break;
             };
@@ -62,16 +67,18 @@ impl Settling<'_> {
             }
             let place = places(&order);
             // What a guess forces is a guess too.
-            self.edges.truncate(certain + forced.len());
-            let sure = Graph::of(&self.edges, self.nodes, u8::MAX);
             for mismatch in &wrong {
                 let sides = self.sides(mismatch);
                 if let Some(edges) = by_force(&sure, &place, &sides) {
                     forced.extend(edges);
-                } else if let Some(edges) = by_force(&graph, &place, &sides) {
-                    guessed.extend(edges);
                 } else {
-                    guessed.push(self.guess(&sides));
+                    let [after, before] = sides;
+                    let edge = match by_force(&graph, &place, &sides).as_deref() {
+                        Some([only]) => *only,
+                        _ => self.guess(&sides),
+                    };
+                    let other = if edge.kind == after.kind { before } else { after };
+                    guessed.push(Guess { edge, other, turned: 0 });
                 }
             }
         }
@@ -155,6 +162,45 @@ impl Settling<'_> {
         let happened = |node: &u32| self.txns.list.get(*node as usize).is_some_and(|txn| txn.committed);
         order.iter().copied().filter(happened).collect()
     }
+}
+
+/// A side that was chosen, and the one that was not.
+struct Guess {
+    edge: Edge,
+    other: Edge,
+    /// How often the choice was turned over.
+    turned: u8,
+}
+
+/// Mend guesses that closed a cycle: what the sure edges rule out is settled for good, the rest is turned over. False if
+/// nothing is left to change.
+fn reconsider(
+    graph: &Graph,
+    sure: &Graph,
+    place: &[u32],
+    guessed: &mut Vec<Guess>,
+    forced: &mut Vec<Edge>,
+) -> bool {
+    let component = graph.components(u8::MAX);
+    let before = forced.len();
+    let inside = |guess: &Guess| component[guess.edge.from as usize] == component[guess.edge.to as usize];
+    guessed.retain(|guess| {
+        let impossible = inside(guess) && reaches(sure, place, guess.edge.to, guess.edge.from);
+        if impossible {
+            forced.push(guess.other);
+        }
+        !impossible
+    });
+    if forced.len() > before {
+        return true;
+    }
+    let mut changed = false;
+    for guess in guessed.iter_mut().filter(|guess| guess.turned < TURNS_MAX && inside(guess)) {
+        std::mem::swap(&mut guess.edge, &mut guess.other);
+        guess.turned += 1;
+        changed = true;
+    }
+    changed
 }
 
 /// The sides that must hold in any order of this graph; both if neither can, and None if either may.
