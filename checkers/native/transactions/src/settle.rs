@@ -88,7 +88,8 @@ impl Settling<'_> {
             return Ok(Settled::Open);
         }
         let mut budget = ORDERS_MAX;
-        self.exhaust(&mut budget)
+        let found = self.exhaust(&mut budget)?;
+        Ok(if matches!(found, Settled::Cycle(_)) { Settled::Cycle(forced) } else { found })
     }
 
     /// Try both sides of each choice, depth first.
