@@ -14,7 +14,8 @@ _INFINITE: Final = float("inf")
 # Sentences list at most this many operations.
 _LISTED_MAX: Final = 6
 
-Seen = Callable[[Any], bool]
+# Whether a read called after a moment (seconds) saw another value than this one.
+Moved = Callable[[float, Any], bool]
 Named = tuple[str, str]
 
 
@@ -97,8 +98,8 @@ def say(value: Any) -> str:
     return "nothing" if value is None else msgspec.json.encode(value).decode()
 
 
-def explain(model: str, told: Sequence[Told], culprit: int, seen: Seen) -> Named:
-    """Name the anomaly and say what happened. `seen` tells whether a value was ever read in the whole history."""
+def explain(model: str, told: Sequence[Told], culprit: int, moved: Moved) -> Named:
+    """Name the anomaly and say what happened. `moved` tells whether later reads saw something else."""
     bad = next((one for one in told if one.position == culprit), told[-1])
     others = [one for one in told if one is not bad]
     family = {
@@ -112,7 +113,7 @@ def explain(model: str, told: Sequence[Told], culprit: int, seen: Seen) -> Named
         "lock": _lock,
         "fenced-lock": _lock,
     }[model]
-    return family(bad, others, seen) or _general(bad, others)
+    return family(bad, others, moved) or _general(bad, others)
 
 
 def _general(bad: Told, others: Sequence[Told]) -> Named:
@@ -121,7 +122,7 @@ def _general(bad: Told, others: Sequence[Told]) -> Named:
     return "no order", f"{bad.words()} {bad.when}, which fits no order with: {listed}{more}"
 
 
-def _register(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
+def _register(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
     if bad.f not in ("read", "cas") or any(one.f == "append" for one in others):
         return _unread(bad, others)
     value = bad.found
@@ -142,26 +143,26 @@ def _register(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
     over.sort(key=lambda one: one.returned)
     if not over:
         return None
-    return _stale(start, bad, over, others, seen)
+    return _stale(start, bad, over, others, moved)
 
 
 def _shows(one: Told) -> Any:
     return one.result if one.f == "read" else one.left
 
 
-def _stale(start: str, bad: Told, over: Sequence[Told], others: Sequence[Told], seen: Seen) -> Named:
+def _stale(start: str, bad: Told, over: Sequence[Told], others: Sequence[Told], moved: Moved) -> Named:
     newest = over[-1]
     now = _shows(newest)
     readers = [one for one in over if one.f == "read" and one.result == now]
     writer = next((one for one in others if one.f != "read" and one.left == now), None)
     facts = [f"written by {writer.who}"] if writer else []
     facts += [f"read by {one.who}" for one in readers[:2]]
-    lost = newest.f != "read" and not readers and not seen(now)
+    lost = newest.f != "read" and not readers and not moved(newest.returned, bad.found)
     name = "lost write" if lost else "stale read" if bad.f == "read" else "stale cas"
     if now is None:
         facts = facts or ["so"]
         return name, f"{start}, but {newest.words()} {newest.when}, before {bad.who} asked"
-    tail = f", and nobody ever read {say(now)}" if lost else ""
+    tail = f", and no later read saw anything but {say(bad.found)}" if lost else ""
     return name, f"{start}, but {say(now)} had been {' and '.join(facts)} before {bad.who} asked{tail}"
 
 
@@ -174,8 +175,8 @@ def _unread(bad: Told, others: Sequence[Told]) -> Named | None:
     return ("reordered reads" if len(readers) > 1 else name), sentence
 
 
-def _queue(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:  # noqa: PLR0911 - one case each
-    del seen
+def _queue(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:  # noqa: PLR0911 - one case each
+    del moved
     if bad.f == "dequeue":
         start = f"{bad.words()} {bad.when}"
         held = [one for one in others if one.f == "enqueue" and one.kind == "ok"]
@@ -221,8 +222,8 @@ def _queue_order(start: str, bad: Told, others: Sequence[Told]) -> Named | None:
     return None
 
 
-def _set(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
-    del seen
+def _set(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
+    del moved
     start = f"{bad.words()} {bad.when}"
     if bad.f == "contains":
         added = [one for one in others if one.f == "add" and one.argument == bad.argument]
@@ -249,8 +250,8 @@ def _set(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
     return None
 
 
-def _counter(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
-    del seen
+def _counter(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
+    del moved
     if bad.f != "read":
         return None
     start = f"{bad.words()} {bad.when}"
@@ -258,6 +259,14 @@ def _counter(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
     sure = sum(one.argument for one in adds if one.returned <= bad.called)
     most = sum(one.argument for one in adds if one.called < bad.returned)
     if all(one.argument >= 0 for one in adds):
+        more = [
+            one
+            for one in others
+            if one.f == "read" and one.result > bad.result and one.returned <= bad.called
+        ]
+        if more:
+            one = more[0]
+            return "total went back", f"{start}, but {one.words()} {one.when}, before {bad.who} asked"
         if bad.result < sure:
             return "lost increment", f"{start}, but increments of {sure} had succeeded before {bad.who} asked"
         if bad.result > most:
@@ -265,8 +274,8 @@ def _counter(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
     return None
 
 
-def _lock(bad: Told, others: Sequence[Told], seen: Seen) -> Named | None:
-    del seen
+def _lock(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
+    del moved
     start = f"{bad.words()} {bad.when}"
     holders = [one for one in others if one.f == "acquire" and one.kind == "ok"]
     if bad.f == "release" and not any(one.process == bad.process for one in holders):

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from checkers.explain import Told, explain
 from harness.history import History
-from harness.history.columns import NONE
+from harness.history.columns import NONE, OK
 from harness.history.native import Stop
 from harness.history.native import check as ask
 from harness.verdict import Anomaly, Limits, Result, Verdict
@@ -29,6 +30,7 @@ MODELS: Final[Mapping[str, str]] = {
 # Anomalies told in full; the rest are counted.
 _TOLD_MAX: Final = 20
 _BYTES_PER_MB: Final = 1e6
+_NS: Final = 1e9
 
 
 class Witness(msgspec.Struct, frozen=True):
@@ -125,7 +127,7 @@ class Linearizable:
     def _anomaly(self, history: History, part: Mapping[str, Any]) -> Anomaly:
         columns = history.columns
         told = [Told.of(history, call, end) for call, end in part["events"]]
-        name, sentence = explain(self.model, told, part["culprit"], _Witnesses(history, part["key"]).seen)
+        name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]).moved)
         positions = sorted(at for pair in part["events"] for at in pair if at is not None)
         return Anomaly(
             name=name,
@@ -137,25 +139,22 @@ class Linearizable:
         )
 
 
-class _Witnesses:
-    """What the rest of the history says of a value."""
+class _Key:
+    """What the rest of the history says of a key."""
 
     def __init__(self, history: History, key: Any) -> None:
         self.history = history
         self.key = key
 
-    def seen(self, value: Any) -> bool:
-        """Whether any completed read of the key, or compare-and-set, ever saw the value."""
+    def moved(self, since_s: float, value: Any) -> bool:
+        """Whether a completed read of the key, called after this moment, saw another value."""
         columns = self.history.columns
-        wanted = [handle for handle in set(columns.value.tolist()) if columns.text(handle) == value]
-        for handle in wanted:
-            for at in (columns.value == handle).nonzero()[0].tolist():
-                known = columns.kind[at] == 1 and columns.pair[at] != NONE
-                if (
-                    known
-                    and columns.text(columns.f[at]) == "read"
-                    and columns.text(columns.key[at]) == self.key
-                ):
+        done = np.flatnonzero((columns.kind == OK) & (columns.pair != NONE))
+        late = done[columns.time[columns.pair[done]] > since_s * _NS]
+        for at in late.tolist():
+            if columns.text(columns.f[at]) == "read" and columns.text(columns.key[at]) == self.key:
+                seen = columns.text(columns.value[at])
+                if seen is not None and seen != value:
                     return True
         return False
 

@@ -131,7 +131,7 @@ impl Reducer<'_, '_> {
                 }
                 let out: std::collections::BTreeSet<u32> =
                     groups[first..last].iter().flatten().copied().collect();
-                let rest: Kept = kept.iter().filter(|(id, _)| !out.contains(id)).copied().collect();
+                let rest = self.prune(kept.iter().filter(|(id, _)| !out.contains(id)).copied().collect());
                 if self.invalid(&rest) {
                     *kept = rest;
                     gone[first..last].fill(true);
@@ -260,10 +260,29 @@ fn prune_register(mut kept: Kept) -> Kept {
     }
 }
 
+/// A dequeue of unknown outcome can only take a value that no known one took: as many as there are such values stay,
+/// the earliest called.
 fn prune_queue(kept: Kept) -> Kept {
-    let taken: crate::hash::Set<u32> =
-        kept.iter().filter(|(_, op)| op.f == F::Dequeue && op.b == 0).map(|(_, op)| op.a).collect();
-    kept.into_iter().filter(|(_, op)| op.f != F::Enqueue || !op.open() || taken.contains(&op.a)).collect()
+    let known = |op: &Op| op.f == F::Dequeue && op.b == 0;
+    let taken: crate::hash::Set<u32> = kept.iter().filter(|(_, op)| known(op)).map(|(_, op)| op.a).collect();
+    let mut enqueued: Map<u32, usize> = Map::default();
+    for (_, op) in kept.iter().filter(|(_, op)| op.f == F::Enqueue) {
+        *enqueued.entry(op.a).or_insert(0) += 1;
+    }
+    let unique = enqueued.values().all(|&times| times == 1);
+    let mut left =
+        if unique { enqueued.keys().filter(|&value| !taken.contains(value)).count() } else { usize::MAX };
+    let mut kept = kept;
+    kept.retain(|(_, op)| match op.f {
+        F::Enqueue => !op.open() || taken.contains(&op.a),
+        F::Dequeue if op.open() => {
+            let stays = left > 0;
+            left = left.saturating_sub(1);
+            stays
+        }
+        _ => true,
+    });
+    kept
 }
 
 fn prune_set(object: &Object<'_>, kept: Kept) -> Kept {
