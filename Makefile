@@ -9,7 +9,7 @@ demo: install
 	$(BIN)/quorate test etcd -w register -f partition,kill,pause --time 30s
 
 test: install
-	cd checkers/native && cargo test --workspace --release --quiet
+	cd checkers/native && cargo test --workspace --quiet
 	$(BIN)/pytest
 
 unit: install
@@ -19,7 +19,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd checkers/native && cargo fmt --all --check && cargo clippy --workspace --all-targets --release --quiet -- -D warnings
+	cd checkers/native && cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
 
 bench: install
 	for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
