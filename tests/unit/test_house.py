@@ -111,3 +111,9 @@ def test_no_wall_clock_in_the_harness():
 def test_every_registered_part_loads(group):
     for point in importlib.metadata.entry_points(group=f"quorate.{group}"):
         assert point.load() is not None
+
+
+def test_no_benchmark_hides_a_package():
+    """`python bench/x.py` puts bench/ first on the path: a file there named like a package would be imported for it."""
+    taken = {path.stem for path in (ROOT / "bench").glob("*.py")} & {*PACKAGES, "docker"}
+    assert taken == set()

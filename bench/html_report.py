@@ -1,4 +1,4 @@
-"""How long reports take, and how large they are: `python bench/reports.py [operations …]`."""
+"""How long reports take, and how large they are: `python bench/html_report.py [operations …]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The linearizability rows of docs/performance.md: `python bench/checkers.py [QUICK]`.
+"""The linearizability rows of docs/performance.md: `python bench/linearizability.py [QUICK]`.
 
 Time is the engine's own (columns in, verdict out), memory what the process grew by; each row runs in a process of its
 own. "end to end" is reading the file and judging it, in a fresh process.
