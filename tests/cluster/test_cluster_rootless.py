@@ -15,7 +15,11 @@ pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
-START = "from harness.cluster.local import rootless\nrootless.reexec_if_needed()\n"
+# Started in the background of a shell, a process ignores SIGINT from birth, and Python then leaves it so.
+START = (
+    "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from harness.cluster.local import rootless\nrootless.reexec_if_needed()\n"
+)
 LIFE = (
     START
     + """
