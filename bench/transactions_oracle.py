@@ -1,0 +1,62 @@
+"""Random small histories of transactions against a judge that tries every order.
+
+`python bench/transactions_oracle.py [COUNT] [SEED]` prints how often the verdicts agree, for each level. A
+disagreement is printed with its seed and ends the run with 1.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit" / "checkers_txn")]
+
+import making  # noqa: E402
+import serial  # noqa: E402
+
+from checkers.transactions import Transactions  # noqa: E402
+from harness.history.history import History  # noqa: E402
+from harness.history.native import Handle  # noqa: E402
+from harness.verdict import Limits  # noqa: E402
+
+LEVELS = ("serializable", "strong-session-serializable", "strict-serializable")
+
+
+def main() -> int:
+    numbers = [int(word) for word in sys.argv[1:]]
+    count, first = (numbers + [20_000, 0][len(numbers) :])[:2]
+    seen: Counter[tuple[str, str, str, bool]] = Counter()
+    wrong = 0
+    for seed in range(first, first + count):
+        rng = Random(seed)
+        model = rng.choice(["append", "append", "rw"])
+        events = making.history(rng, model, count=rng.choice([3, 4, 4, 5]), keys=rng.choice([1, 2, 2]))
+        handle = Handle("jsonl")
+        handle.feed(msgspec.json.Encoder().encode_lines(events))
+        history = History(handle, handle.finish())
+        for level in LEVELS:
+            verdict = Transactions(model, level).check(history, Limits()).verdict
+            right = serial.serializable(events, model, level)
+            seen[model, level, verdict, right] += 1
+            if verdict != ("valid" if right else "invalid"):
+                wrong += 1
+                print(f"seed {seed}, {model}, {level}: {verdict}, but the oracle says {right}")
+        loose = Transactions(model, "snapshot-isolation").check(history, Limits()).verdict
+        right = serial.snapshot_isolated(events, model)
+        seen[model, "snapshot-isolation", loose, right] += 1
+        if loose == "invalid" and right:
+            wrong += 1
+            print(f"seed {seed}, {model}, snapshot-isolation: invalid, but the oracle says it is")
+    for (model, level, verdict, right), number in sorted(seen.items()):
+        print(f"{model:7} {level:28} {verdict:8} oracle {right!s:5} {number:8}")
+    print(f"{wrong} disagreements in {count} histories")
+    return min(wrong, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
