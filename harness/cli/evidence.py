@@ -33,6 +33,7 @@ def judge(history: History, model: str, engine: str, expect: str | None, limits:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
     from checkers import check  # noqa: PLC0415 - keeps --help quick
     from checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
+    from checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
     from checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
 
     try:
@@ -46,6 +47,8 @@ def judge(history: History, model: str, engine: str, expect: str | None, limits:
         return Judged(check(history, model=model, engine=engine, expect=expect, limits=limits))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    except PorcupineMissingError as error:
+        raise Broken("no-porcupine", str(error)) from error
 
 
 def agreed(judged: Sequence[Judged]) -> Judged:
