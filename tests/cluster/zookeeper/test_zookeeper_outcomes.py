@@ -70,7 +70,9 @@ def test_what_is_too_large_ends_the_connection_and_is_unknown(run, servers, outc
         async with client_of(servers.nodes[0]) as client:
             session = (await client.connect()).session
             unknown = await outcome(client.write("big", "1" * 2_000_000))
-            assert (type(unknown), unknown.code) == (Unknown, "connection-lost")
+            # On a busy machine the deadline may pass before the server gets to closing.
+            assert isinstance(unknown, Unknown)
+            assert unknown.code in {"connection-lost", "timeout"}
             seen = await client.read("big")
             assert (seen.value, seen.session) == (None, session)  # the session was resumed
 
