@@ -16,5 +16,6 @@ pub mod portfolio;
 pub mod queue;
 pub mod search;
 pub mod set;
+pub mod values;
 pub mod zones;
 pub use check::check;

@@ -4,8 +4,8 @@
 //! went in; a value overtakes another (went in certainly later, came out certainly earlier); or an empty answer falls
 //! entirely into time in which something was certainly inside (Henzinger, Sezgin, Vafeiadis, CONCUR 2013; Bouajjani,
 //! Emmi, Enea, Hamza, ICALP 2015). Unknown outcomes: an enqueue that nobody dequeued is left out; dequeues of unknown
-//! outcome take what must be out of the way, oldest first, each as early as it was called, which is optimal because
-//! both what is in the way and by when it must be gone grow with the moment at which it was certainly inside. The
+//! outcome take what stayed inside, oldest first, each as early as it was called, which is optimal because what is in the
+//! way, by when it must be gone, and the time it covers all depend on the moment from which it was certainly inside. The
 //! order built for a valid history is replayed before it is believed.
 
 use crate::hash::Map;
@@ -157,6 +157,7 @@ fn clear_away(
         .collect();
     deadlines.sort_unstable_by_key(|&(after, ..)| Reverse(after));
     let mut taker = takers.iter();
+    // Whatever stayed inside is given away as far as takers go, oldest first, needed or not: that only uncovers time.
     let mut wanting: Vec<(usize, u64, u32)> = Vec::new();
     let (mut next, mut soonest) = (0, (LATE, NONE));
     for at in (0..items.len()).rev() {
@@ -169,12 +170,13 @@ fn clear_away(
             }
             next += 1;
         }
-        if soonest.1 != NONE {
-            wanting.push((at, soonest.0, soonest.1));
-        }
+        wanting.push((at, soonest.0, soonest.1));
     }
     for (at, deadline, witness) in wanting.into_iter().rev() {
         let Some(&id) = taker.next() else {
+            if witness == NONE {
+                break;
+            }
             let few = takers.is_empty().then(|| vec![items[at].enqueue, witness]);
             return Err(few.unwrap_or_default());
         };
