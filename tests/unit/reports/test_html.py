@@ -116,7 +116,7 @@ def test_write_puts_the_file_where_it_is_asked_to(run, tmp_path):
 
 
 def test_a_hundred_thousand_operations_fit_into_a_megabyte(tmp_path):
-    """Measured on fewer: what the page takes by itself and what each operation adds; bench/html_report.py has the rest."""
+    """Measured on fewer: what the page takes by itself, what each operation adds; bench/html_report.py has more."""
     few, many = (synthetic.make(tmp_path / str(n), operations=n, rate=2000) for n in (1000, 21_000))
     alone, size = (html.write(folder).stat().st_size for folder in (few, many))
     assert alone + 99 * (size - alone) / 20 <= 1_000_000
