@@ -126,6 +126,14 @@ class Link(asyncio.Protocol):
             start = end
         self._buffer = buffer[start:]
 
+    def eof_received(self) -> None:
+        """The server has said its last word, so nothing sent will be answered.
+
+        asyncio by itself would first try to send what it still holds, and a server that has closed its side may never
+        take that: it closes on a request that is too large, before having read it.
+        """
+        self._end(State.LOST, "the server closed the connection")
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Everything sent and not answered is open now."""
         self._end(State.LOST, str(exc) if exc else "the server closed the connection")
@@ -253,7 +261,10 @@ class Link(asyncio.Protocol):
                 future.exception()
         self.notices.put_nowait(None)
         if self._transport is not None:
-            self._transport.close()
+            if state is State.CLOSED:
+                self._transport.close()  # the goodbye is sent first
+            else:
+                self._transport.abort()
 
 
 async def open_link(address: str, port: int, session: Session, last_zxid: int = 0) -> Link:
