@@ -14,12 +14,13 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.changes import acknowledged
+from checkers.tell import told
 from harness.history import Event, History
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
 _TOLD_MAX: Final = 20
 _ASKED_MIN: Final = 10
-_NS: Final = 1e9
 
 
 class Stream(msgspec.Struct):
@@ -37,8 +38,8 @@ Truth = Mapping[int, Mapping[str, Any]]
 class WatchesAreReliable:
     """Every watch shows each change from its start on once, in order, and tells its progress truthfully.
 
-    Functions: `change` (invocation `{name: value}`, completion: the names that changed, with the change's revision as
-    version), `watch` and `follow` (completion `{"from": revision, "messages": […]}`). Consecutive `follow` operations
+    Functions: `change`, `put` and `delete` as `checkers.changes` reads them; `watch` and `follow` (completion
+    `{"from": revision, "messages": […]}`). Consecutive `follow` operations
     of a process continue one watch; one that failed ends it. What a watch had not reached yet when it was last read is
     no loss: delivery is eventual. O(n log n).
     """
@@ -69,11 +70,7 @@ class WatchesAreReliable:
             guarantee=self.name,
             verdict=verdict,
             engine="replay",
-            reason="no watch was shown a change"
-            if not shown
-            else f"{len(found)} violations"
-            if found
-            else "",
+            reason=f"{len(found)} violations" if found else missing,
             operations=shown,
             anomalies=_varied(found),
             time_s=time.perf_counter() - started,
@@ -125,13 +122,8 @@ def _streams(events: list[Event]) -> Iterator[Stream]:
 def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anomaly]]:
     """Changes by revision; where two sources disagree about one, the later is an anomaly."""
     truth: defaultdict[int, dict[str, Any]] = defaultdict(dict)
-    asked: dict[int | str, Event] = {}
-    for event in events:
-        if event.f == "change" and event.type == "invoke":
-            asked[event.process] = event
-        elif event.f == "change" and event.type == "ok" and event.version is not None:
-            for name in event.value:
-                truth[event.version][name] = asked[event.process].value[name]
+    for change in acknowledged(events):
+        truth[change.revision][change.name] = change.value
     wrong = []
     for stream in streams:
         for _, changes, event in stream.messages:
@@ -139,7 +131,7 @@ def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anom
                 known = truth[revision].setdefault(name, value)
                 if known != value:
                     text = f"{_who(stream)} was shown {name} = {value} at revision {revision}, but it was {known}"
-                    wrong.append(_anomaly("watch shows what was not written", text, event))
+                    wrong.append(told("watch shows what was not written", text, event))
     return truth, wrong
 
 
@@ -148,28 +140,28 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
     seen: dict[int, set[str]] = defaultdict(set)
     # `judged`: up to there everything that happened is known to have been shown.
     last, progress, judged = stream.start - 1, 0, stream.start - 1
-    for told, changes, event in stream.messages:
+    for revision, changes, event in stream.messages:
         if not changes:
-            text = f"{_who(stream)} was told that all up to {told} was sent"
-            if told < progress:
-                found.append(_anomaly("watch not bookmarkable", f"{text}, after {progress}", event))
-            missing = _missing(judged + 1, told, seen, truth)
+            text = f"{_who(stream)} was told that all up to {revision} was sent"
+            if revision < progress:
+                found.append(told("watch not bookmarkable", f"{text}, after {progress}", event))
+            missing = _missing(judged + 1, revision, seen, truth)
             if missing:
                 text = f"{text}, but {_list(missing, truth)} was not"
-                return [*found, _anomaly("watch not bookmarkable", text, event, missing)]
-            progress, judged = max(progress, told), max(judged, told)
+                return [*found, told("watch not bookmarkable", text, event, detail=_detail(missing))]
+            progress, judged = max(progress, revision), max(judged, revision)
             continue
         found += _judge(stream, changes, event, last, progress, seen)
-        for name, _, revision in changes:
-            seen[revision].add(name)
-            last = max(last, revision)
+        for name, _, at in changes:
+            seen[at].add(name)
+            last = max(last, at)
         # The last revision itself is not yet judged: that its changes come in one message is another guarantee.
         missing = _missing(judged + 1, last - 1, seen, truth)
         if missing:
             # One loss is told once: whatever such a watch shows afterwards says nothing more.
             text = f"{_who(stream)} was shown revision {last} but never {_list(missing, truth)}"
             name = "watch not resumable" if min(missing) < min(seen) else "watch not reliable"
-            return [*found, _anomaly(name, text, event, missing)]
+            return [*found, told(name, text, event, detail=_detail(missing))]
         judged = max(judged, last - 1)
     return found
 
@@ -188,16 +180,16 @@ def _judge(
     for name, _, revision in changes:
         if revision in seen and name in seen[revision]:
             text = f"{_who(stream)} was shown {name} at revision {revision} twice"
-            found.append(_anomaly("watch not unique", text, event))
+            found.append(told("watch not unique", text, event))
         elif revision < inside or revision < last:
             text = f"{_who(stream)} was shown revision {revision} after {max(inside, last)}"
-            found.append(_anomaly("watch not ordered", text, event))
+            found.append(told("watch not ordered", text, event))
         elif revision == last == first:
             text = f"{_who(stream)} was shown revision {revision} in two messages"
-            found.append(_anomaly("watch not atomic", text, event))
+            found.append(told("watch not atomic", text, event))
         if revision <= progress:
             text = f"{_who(stream)} was told that all up to {progress} was sent, and then shown revision {revision}"
-            found.append(_anomaly("watch not bookmarkable", text, event))
+            found.append(told("watch not bookmarkable", text, event))
         inside = max(inside, revision)
     return found[:1]
 
@@ -226,12 +218,5 @@ def _who(stream: Stream) -> str:
     return f"the watch of p{stream.process}{at} from revision {stream.start}"
 
 
-def _anomaly(name: str, text: str, event: Event, missing: Mapping[int, list[str]] | None = None) -> Anomaly:
-    called = event.index if event.index_of_invoke is None else event.index_of_invoke
-    return Anomaly(
-        name=name,
-        sentence=f"{text} ({event.time / _NS:.3f} s)",
-        events=sorted({called, event.index}),
-        culprit=called,
-        detail={"missing": {str(revision): names for revision, names in (missing or {}).items()}},
-    )
+def _detail(missing: Mapping[int, list[str]]) -> Mapping[str, Any]:
+    return {"missing": {str(revision): names for revision, names in missing.items()}}

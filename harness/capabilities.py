@@ -154,3 +154,29 @@ class Watches(Protocol):
         that all up to its revision has been sent.
         """
         ...
+
+
+@runtime_checkable
+class Objects(Protocol):
+    """Objects by name in a space, changed only by who knows their latest revision: what Kubernetes keeps in etcd.
+
+    The space is the one that `Watches` follow.
+    """
+
+    async def replace(self, space: str, name: str, value: Any, known: int) -> Reply:
+        """Set the object to the value if `known` is the revision of its last change (0: it is not there).
+
+        None deletes it, which needs `known` above 0. The value of the reply is [value, known], its version the
+        revision of the change. Else `Refused("conflict", seen=[value, revision of its last change], version=revision
+        of the answer)`, where an object that is not there is [None, 0].
+        """
+        ...
+
+    async def listing(self, space: str, revision: int | None, page: int) -> Reply:
+        """List all objects as of one revision, `page` at a time (0: all at once); nothing less counts as an answer.
+
+        `revision` None is now; one that is forgotten is `Refused("compacted")`. The value is {"at": the revision of
+        the list, "objects": [[name, value, revision of its last change], …] by name}; the version is the service's
+        revision when it answered, at the first page.
+        """
+        ...

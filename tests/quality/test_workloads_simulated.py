@@ -189,6 +189,10 @@ def test_the_correct_system_passes(block):
         ("half-refused", "revisions", ("partition",)),
         ("missed-deletion", "watch", ()),
         ("early-progress", "watch", ()),
+        ("torn-list", "kubernetes", ()),
+        ("unguarded", "kubernetes", ()),
+        ("stale-read", "kubernetes", ()),
+        ("split-brain", "kubernetes", ("partition",)),
     ],
 )
 def test_each_bug_is_found_within_a_few_seeds(bug, workload, faults):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness.systems.etcd.elections import ElectionsOfEtcd
 from harness.systems.etcd.locks import LocksOfEtcd
+from harness.systems.etcd.objects import ObjectsOfEtcd
 from harness.systems.etcd.registers import RegistersOfEtcd
-from harness.systems.etcd.revisions import RevisionsOfEtcd
 from harness.systems.etcd.structures import CountersOfEtcd, QueuesOfEtcd, SetsOfEtcd
 from harness.systems.etcd.transactions import TransactionsOfEtcd
 
@@ -18,6 +18,6 @@ class EtcdClient(
     CountersOfEtcd,
     LocksOfEtcd,
     ElectionsOfEtcd,
-    RevisionsOfEtcd,
+    ObjectsOfEtcd,
 ):
     """One logical client of etcd with all its capabilities (see `Caller` for what it promises)."""

@@ -26,7 +26,7 @@ class RevisionsOfEtcd(WatchesOfEtcd, KeysOfEtcd):
 
     async def current(self, space: str, name: str) -> Reply:
         """One range, in the read mode of the client."""
-        request = pb.RangeRequest(key=_at(space, name), serializable=self.options.serializable)
+        request = pb.RangeRequest(key=where(space, name), serializable=self.options.serializable)
         response = await self.call("Range", request)
         return self.reply(response, decode(response.kvs[0].value) if response.kvs else None)
 
@@ -40,16 +40,16 @@ class RevisionsOfEtcd(WatchesOfEtcd, KeysOfEtcd):
         """One transaction: compares of a range, puts and deletes, and a range at an old revision."""
         compare = []
         if compare_all:
-            everything = _at(space, "")
+            everything = where(space, "")
             greater, target = pb.Compare.GREATER, pb.Compare.VERSION
             compare = [
                 pb.Compare(
                     key=everything, range_end=prefix_end(everything), target=target, result=greater, version=0
                 )
             ]
-        operations = [_change(_at(space, name), value) for name, value in changes.items()]
+        operations = [_change(where(space, name), value) for name, value in changes.items()]
         if past is not None:
-            look = pb.RangeRequest(key=_at(space, next(iter(changes))), revision=past)
+            look = pb.RangeRequest(key=where(space, next(iter(changes))), revision=past)
             operations.append(pb.RequestOp(request_range=look))
         response = await self.call("Txn", pb.TxnRequest(compare=compare, success=operations))
         if not response.succeeded:
@@ -74,17 +74,17 @@ class RevisionsOfEtcd(WatchesOfEtcd, KeysOfEtcd):
         progress: bool = False,  # noqa: FBT001, FBT002 - as the capability says
     ) -> Reply:
         """One watch on a stream of its own; the standing one goes on where it failed, or where compaction left it."""
-        where = _at(space, "").decode()
+        prefix = where(space, "").decode()
         watch, first = self._standing, self._standing_from
         if start is not None or watch is None:
             first = self._standing_next if start is None else start
-            watch = await self.watch(where, prefix=True, start_revision=first)
+            watch = await self.watch(prefix, prefix=True, start_revision=first)
         keeps = start is None
         messages: list[list[Any]] = []
         if keeps:
             self._standing, self._standing_from = watch, first
         try:
-            await _read(watch, len(where), seconds, messages, progress=progress)
+            await _read(watch, len(prefix), seconds, messages, progress=progress)
         except Refused as error:
             if keeps and error.code == "compacted":
                 self._standing_next = error.version or self._standing_next
@@ -143,11 +143,12 @@ async def _ask(watch: Watch) -> None:
             await asyncio.sleep(_ASK_S)
 
 
-def _at(space: str, name: str) -> bytes:
+def where(space: str, name: str) -> bytes:
+    """The key of a name in a space."""
     return f"/revisions/{space}/{name}".encode()
 
 
-def _change(where: bytes, value: Any) -> Any:
+def _change(key: bytes, value: Any) -> Any:
     if value is None:
-        return pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=where))
-    return pb.RequestOp(request_put=pb.PutRequest(key=where, value=encode(value)))
+        return pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key))
+    return pb.RequestOp(request_put=pb.PutRequest(key=key, value=encode(value)))

@@ -31,6 +31,8 @@ BUGS: Final = {
     "half-refused": "a change refused for looking at forgotten history is made by other replicas (revisions)",
     "missed-deletion": "a watch from the compacted revision is not shown a deletion at it (watch)",
     "early-progress": "a watch is told its progress before it was shown the changes (watch)",
+    "torn-list": "pages of a list after the first show the present (kubernetes)",
+    "unguarded": "one change in 12 is made though the object has changed since (kubernetes)",
     "lock-held-twice": "one acquire in 4 of a lock that is held succeeds (lock)",
 }
 _UPDATES: Final = {
@@ -39,6 +41,7 @@ _UPDATES: Final = {
     "reorder": ("late", 0.04, {"write", "txn", "add"}),
     "duplicate-dequeue": ("keep", 0.08, {"dequeue"}),
     "lock-held-twice": ("share", 0.25, {"acquire"}),
+    "unguarded": ("unguarded", 0.08, {"replace"}),
 }
 _AGAIN: Final = {"write", "txn", "enqueue", "increment"}
 _PHANTOM_SHARE: Final = 0.04
@@ -85,6 +88,12 @@ class Bugs:
             and command.f in {"write", "add"}
             and self._rng.random() < _ABORTED_SHARE
         )
+
+    def ask(self, command: Command) -> Command:
+        """Return the reading command as a server with this bug understands it."""
+        if self.name == "torn-list" and command.f == "listing" and command.argument[1]:
+            return msgspec.structs.replace(command, twist="torn")
+        return command
 
     def answer(self, reply: Reply) -> Reply:
         """Return what a reader is told."""

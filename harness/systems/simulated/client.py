@@ -146,6 +146,26 @@ class SimulatedClient:
         """Compact."""
         return await self._call("forget", space, revision)
 
+    async def replace(self, space: str, name: str, value: Any, known: int) -> Reply:
+        """Change an object whose latest revision is known."""
+        return await self._call("replace", f"{space}/{name}", (value, known))
+
+    async def listing(self, space: str, revision: int | None, page: int) -> Reply:
+        """Ask for page after page, from the second on at the revision of the first."""
+        objects: list[Any] = []
+        at, told, after, more = revision, 0, "", True
+        while more:
+            try:
+                reply = await self._call("listing", space, (at, after, page))
+            except Unknown as error:
+                raise Refused("unread", f"a list that was not read to its end: {error}") from error
+            found, more = reply.value
+            told = told or reply.version or 0
+            at = told if at is None else at
+            objects += found
+            after = objects[-1][0] if objects else ""
+        return Reply({"at": at, "objects": objects}, told)
+
     async def follow(
         self,
         space: str,

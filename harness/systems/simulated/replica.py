@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from harness.outcome import Refused, Unknown
+from harness.outcome import Refused, Reply, Unknown
 from harness.systems.simulated.bugs import Bugs
 from harness.systems.simulated.commands import NOTHING, READS, Answer, Command, Entry, Outcome
 from harness.systems.simulated.messages import (
@@ -356,7 +356,9 @@ class Replica:
         self._loop.call_later(ABORT_S, self._when_awake, refuse)
 
     def _query(self, command: Command) -> Outcome:
-        reply = self.store.query(command)
+        reply = self.store.query(self._bugs.ask(command))
+        if not isinstance(reply, Reply) or command.f == "listing":
+            return reply
         tentative = self._tentative.get(("write" if command.f == "read" else "add", command.key))
         if tentative is not None:
             seen = tentative.argument

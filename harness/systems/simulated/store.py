@@ -16,7 +16,7 @@ _SPACES: Final = {
     "enqueue": "queue", "dequeue": "queue",
     "acquire": "lock", "release": "lock", "expire": "lock",
     "increment": "counter", "value": "counter",
-    "current": "revisions",
+    "current": "revisions", "replace": "revisions",
 }  # fmt: skip
 _EMPTY: Final[Mapping[str, Any]] = {
     "register": None,
@@ -44,16 +44,35 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
 
 
 class Past:
-    """The changes of revisions from the compacted one on, as (index, key, value), oldest first."""
+    """The changes of revisions from the compacted one on, as (index, key, value), oldest first.
+
+    `base` is what the changes before them left: each key's last change, deletions included.
+    """
 
     def __init__(self) -> None:
         self.compacted = 0
         self.changes: list[tuple[int, str, Any]] = []
+        self.base: dict[str, tuple[int, Any]] = {}
 
     def forget(self, revision: int) -> None:
         """Drop what came before the revision."""
         self.compacted = revision
+        for index, key, value in self.changes:
+            if index < revision:
+                self.base[key] = (index, value)
         self.changes = [change for change in self.changes if change[0] >= revision]
+
+    def state(self, prefix: str, revision: int) -> list[list[Any]]:
+        """What was there at the revision: [key without the prefix, value, revision of its last change], by key."""
+        found = dict(self.base)
+        for index, key, value in self.changes:
+            if index <= revision:
+                found[key] = (index, value)
+        return [
+            [key.removeprefix(prefix), value, index]
+            for key, (index, value) in sorted(found.items())
+            if key.startswith(prefix) and value is not None
+        ]
 
 
 class Store:
@@ -69,8 +88,10 @@ class Store:
         """Return what a key holds."""
         return self.cells.get((space, key)) or Cell(_EMPTY[space], 0)
 
-    def query(self, command: Command) -> Reply:
+    def query(self, command: Command) -> Outcome:
         """Answer a read."""
+        if command.f == "listing":
+            return self._listing(command)
         cell = self.cell(_SPACES[command.f], command.key)
         if command.f == "current":  # its version is the whole store's, not the key's
             return Reply(value=cell.value, version=self.applied, session=command.session)
@@ -120,6 +141,8 @@ class Store:
         match command.f:
             case "write":
                 return Effect(ok, ((place, command.argument),))
+            case "replace":
+                return self._replace(index, command)
             case "cas":
                 expected, new = command.argument
                 if old != expected:
@@ -184,6 +207,29 @@ class Store:
         names = [place.removeprefix(f"{command.key}/") for place, _ in done]
         ok = Reply(value=names, version=index, session=command.session)
         return Effect(ok, tuple((("revisions", place), value) for place, value in done))
+
+    def _replace(self, index: int, command: Command) -> Effect:
+        """Set or delete a name of a space if its last change was at the revision that the client knows."""
+        value, known = command.argument
+        cell = self.cell("revisions", command.key)
+        revision = 0 if cell.value is None else cell.version
+        if revision != known and command.twist != "unguarded":
+            seen = [cell.value, revision]
+            return Effect(Refused("conflict", f"its revision is not {known}", seen=seen, version=index))
+        ok = Reply(value=[value, known], version=index, session=command.session)
+        return Effect(ok, ((("revisions", command.key), value),))
+
+    def _listing(self, command: Command) -> Outcome:
+        """One page of what a space held at a revision (None: now), from behind a name; and whether more follow."""
+        revision, after, page = command.argument
+        if revision is not None and revision < self.past.compacted:
+            return Refused("compacted", version=self.past.compacted)
+        if revision is not None and revision > self.applied:
+            return Refused("future-revision")
+        at = self.applied if revision is None or command.twist == "torn" else revision
+        left = [each for each in self.past.state(f"{command.key}/", at) if each[0] > after]
+        objects = left[:page] if page else left
+        return Reply(value=[objects, len(objects) < len(left)], version=self.applied, session=command.session)
 
     def _forget(self, index: int, command: Command) -> Outcome:
         """Compact; refused where that was done already or is in the future."""

@@ -1,0 +1,28 @@
+"""How checkers that replay replies tell what they found: a sentence, and the operations that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from harness.history import Event
+from harness.verdict import Anomaly
+
+_NS: Final = 1e9
+
+
+def told(
+    name: str, text: str, event: Event, *others: Event, detail: Mapping[str, Any] | None = None
+) -> Anomaly:
+    """Make the anomaly that a completion shows, with the completions that it contradicts."""
+    indexes = {each.index for each in (event, *others)} | {
+        each.index_of_invoke for each in (event, *others) if each.index_of_invoke is not None
+    }
+    return Anomaly(
+        name=name,
+        sentence=f"{text} ({event.time / _NS:.3f} s)",
+        key=event.key,
+        events=sorted(indexes),
+        culprit=event.index if event.index_of_invoke is None else event.index_of_invoke,
+        detail=detail or {},
+    )
