@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import zstandard
 
-from harness.history.native import HistoryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from harness.history.history import History
+from harness.history.columns import Columns
+from harness.history.native import Handle, HistoryError
 
 _EVENTS_PER_CHUNK: Final = 50_000
 FORMATS: Final = ("jsonl", "edn", "parquet")
 
 
-def write(history: History, path: Path, format: str) -> None:  # noqa: A002 - the option's name everywhere
-    """Write `history` to `path`; see `History.write`."""
+def write(handle: Handle, path: Path, format: str) -> None:  # noqa: A002 - the option's name everywhere
+    """Write a finished native history to `path`; see `History.write`."""
     if format not in FORMATS:
         msg = f'histories are not written as "{format}" (known: {", ".join(FORMATS)})'
         raise HistoryError(msg)
     if format == "parquet":
-        _parquet(history, path)
+        _parquet(handle, path)
         return
     with _opened(path) as file:
-        for start in range(0, len(history), _EVENTS_PER_CHUNK):
-            file.write(history.handle.write(format, start, start + _EVENTS_PER_CHUNK))
+        for start in range(0, len(handle), _EVENTS_PER_CHUNK):
+            file.write(handle.write(format, start, start + _EVENTS_PER_CHUNK))
 
 
 @contextmanager
@@ -46,7 +43,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
 
 
-def _parquet(history: History, path: Path) -> None:
+def _parquet(handle: Handle, path: Path) -> None:
     """Keys, values and errors are columns of JSON: their types differ from event to event."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - an optional extra
@@ -56,5 +53,5 @@ def _parquet(history: History, path: Path) -> None:
         raise HistoryError(msg) from error
     from harness.history import frame  # noqa: PLC0415 - pandas is loaded only where a frame is asked for
 
-    table = pa.Table.from_pandas(frame.events(history.columns, as_json=True), preserve_index=False)
+    table = pa.Table.from_pandas(frame.events(Columns(handle), as_json=True), preserve_index=False)
     parquet.write_table(table, path, compression="zstd")

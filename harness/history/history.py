@@ -159,7 +159,7 @@ class History:
         Parquet needs the extra `quorate[arrow]`. Unknown fields of imported events are kept (not in Parquet). Raises
         `HistoryError` for an unknown format, `OSError` if the file cannot be written.
         """
-        export(self, Path(path), format)
+        export(self.handle, Path(path), format)
 
 
 _DECODER: Final = msgspec.json.Decoder(Event)

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import Final, Protocol
 
 from harness.generators import Invocation
 from harness.history.event import NEMESIS, Event, Type
 from harness.outcome import Broken, OutcomeError, Reply
 from harness.runner.outcomes import ending_of
+from harness.runner.recorder import Recorder
 from harness.runner.records import Connection, Nemesis, OpenClient, Perform
-
-if TYPE_CHECKING:
-    from harness.runner.drive import Engine
+from harness.runner.track import Track
 
 _STREAK_MAX: Final = 64
 _PACE_FIRST_S: Final = 0.05
 _PACE_LAST_S: Final = 1.0
+
+
+class Drive(Protocol):
+    """What a worker needs of the drive that it works for (see `harness.runner.drive`)."""
+
+    recorder: Recorder
+    counts: Counter[str]
+    latest: Worker | None  # who performed the last operation
+
+    def track_of(self, thread: int) -> Track:
+        """Return the track that decides for the thread."""
+        ...
+
+    def ended(self, event: Event) -> None:
+        """Take note of a completion."""
+        ...
+
+    def broke(self, error: Broken) -> None:
+        """Stop the run with this error."""
+        ...
+
+    def left(self, worker: Worker) -> None:
+        """Take note that a worker's task has ended."""
+        ...
+
+    def dispose(self, connection: Connection | None) -> None:
+        """Close a client in the background."""
+        ...
 
 
 class Worker:
@@ -26,7 +54,7 @@ class Worker:
     invocation. An abandoned worker has been replaced: whatever its task still does goes unheard.
     """
 
-    def __init__(self, engine: Engine, thread: int, timeout_ns: int) -> None:
+    def __init__(self, engine: Drive, thread: int, timeout_ns: int) -> None:
         self.engine = engine
         self.thread = thread
         self.track = engine.track_of(thread)
@@ -86,7 +114,7 @@ class ClientWorker(Worker):
     """Runs one logical client at a time: a client whose operation ended in `info` is replaced, with a new process."""
 
     def __init__(
-        self, engine: Engine, thread: int, timeout_ns: int, perform: Perform, open_client: OpenClient
+        self, engine: Drive, thread: int, timeout_ns: int, perform: Perform, open_client: OpenClient
     ) -> None:
         super().__init__(engine, thread, timeout_ns)
         self._perform = perform
@@ -199,7 +227,7 @@ class ClientWorker(Worker):
 class NemesisWorker(Worker):
     """Performs faults; its process is "nemesis" and is never retired."""
 
-    def __init__(self, engine: Engine, thread: int, nemesis: Nemesis) -> None:
+    def __init__(self, engine: Drive, thread: int, nemesis: Nemesis) -> None:
         super().__init__(engine, thread, round(nemesis.timeout_s * 1e9))
         self._act = nemesis.act
 
