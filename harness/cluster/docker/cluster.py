@@ -24,9 +24,8 @@ from harness.cluster.docker.entered import Entered, enter
 from harness.cluster.docker.executed import Executed
 from harness.cluster.docker.node import DockerNode
 from harness.cluster.ledger import Ledger
-from harness.cluster.networking import network_of
-from harness.cluster.node import Network
 from harness.cluster.processes import RUN_MARK
+from harness.cluster.standing import Standing
 from harness.cluster.state import state_directory
 from harness.cluster.sweep import sweep_async
 from harness.cluster.together import together
@@ -41,7 +40,7 @@ _IDLE = f"{shell.IDLE_MARK} exec sleep infinity"
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
-class DockerCluster:
+class DockerCluster(Standing[DockerNode]):
     """Containers on a Docker engine; satisfies the protocol `Cluster`."""
 
     def __init__(
@@ -54,7 +53,7 @@ class DockerCluster:
         force_exec: bool | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        self._run_id = run_id
+        super().__init__(run_id)
         self._names = [f"n{number}" for number in range(1, count + 1)]
         self._image = image
         self._image_kind = image_kind
@@ -62,31 +61,11 @@ class DockerCluster:
         self._progress = progress
         self._engine = Engine()
         self._book: Ledger | None = None
-        self._nodes: list[DockerNode] = []
-        self._network: Network | None = None
-        self._kept = False
         self._shell_is_lent = False
         self._subnet: ipaddress.IPv4Network | None = None
         self._slot: slots.Slot | None = None  # of a campaign, whose next run may go on with these containers
         self._cast: slots.Cast | None = None
         self._taken_over = False
-
-    @property
-    def run_id(self) -> str:
-        """The label on everything this cluster made; one taken over keeps the label of the run that made it."""
-        return self._run_id
-
-    @property
-    def nodes(self) -> Sequence[DockerNode]:
-        """All nodes, in order of their names; none before `up`."""
-        return self._nodes
-
-    @property
-    def network(self) -> Network:
-        """The network between the nodes."""
-        if self._network is None:
-            self._network = network_of(self._nodes, self._run_id)
-        return self._network
 
     async def up(self) -> None:
         """Bring the containers up; what a failed `up` made is removed before it raises.
@@ -105,18 +84,12 @@ class DockerCluster:
             await self.down()
             raise
 
-    async def wipe(self) -> None:
-        """Kill all daemons, empty the directories and heal the network; the containers stay."""
-        await asyncio.gather(*(node.wipe() for node in self._nodes))
-        if self._network is not None:
-            await self._network.heal()
-
     async def down(self) -> None:
         """Remove everything, unless the cluster is kept, or parked for the next run of a campaign's slot."""
         if self._kept or await self._park():
             return
         book, self._book = self._book, None
-        self._nodes, self._network = [], None
+        self._fall()
         if book is None:
             return
         self._engine.close()
@@ -219,7 +192,8 @@ class DockerCluster:
             log.info("the nodes of %s could not be wiped: %s", self._run_id, error)
             return False
         if parked:
-            self._book, self._nodes, self._network = None, [], None
+            self._book = None
+            self._fall()
             self._engine.close()
         return parked
 

@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from harness.cluster import ledger, subnets
 from harness.cluster.ledger import Ledger
 from harness.cluster.local import plumbing, rootless
 from harness.cluster.local.node import LocalNode
-from harness.cluster.networking import network_of
-from harness.cluster.node import Network
 from harness.cluster.removal import remove_local
+from harness.cluster.standing import Standing
 from harness.cluster.state import data_directory, state_directory
 from harness.cluster.sweep import sweep_async
 from harness.cluster.together import together
 from harness.outcome import Broken
 
 
-class LocalCluster:
+class LocalCluster(Standing[LocalNode]):
     """Network namespaces joined by a bridge; satisfies the protocol `Cluster`."""
 
     def __init__(self, run_id: str, count: int) -> None:
-        self._run_id = run_id
+        super().__init__(run_id)
         self._names = tuple(f"n{number}" for number in range(1, count + 1))
         self._book: Ledger | None = None
-        self._nodes: list[LocalNode] = []
-        self._network: Network | None = None
-        self._kept = False
-
-    @property
-    def run_id(self) -> str:
-        """The label on everything this cluster made."""
-        return self._run_id
-
-    @property
-    def nodes(self) -> Sequence[LocalNode]:
-        """All nodes, in order of their names; none before `up`."""
-        return self._nodes
-
-    @property
-    def network(self) -> Network:
-        """The network between the nodes."""
-        if self._network is None:
-            self._network = network_of(self._nodes, self._run_id)
-        return self._network
 
     async def up(self) -> None:
         """Bring the nodes up; what a failed `up` made is removed before it raises."""
@@ -55,18 +33,12 @@ class LocalCluster:
             await self.down()
             raise
 
-    async def wipe(self) -> None:
-        """Kill all daemons, empty the directories and heal the network."""
-        await asyncio.gather(*(node.wipe() for node in self._nodes))
-        if self._network is not None:
-            await self._network.heal()
-
     async def down(self) -> None:
         """Remove everything, unless the cluster is kept."""
         if self._kept:
             return
         book, self._book = self._book, None
-        self._nodes, self._network = [], None
+        self._fall()
         if book is not None:
             left = await asyncio.to_thread(remove_local, book.run_id, book.records())
             if left:

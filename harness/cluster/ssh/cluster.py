@@ -10,12 +10,11 @@ import msgspec
 
 from harness.cluster import ledger, shell
 from harness.cluster.ledger import Ledger
-from harness.cluster.networking import network_of
-from harness.cluster.node import Network
 from harness.cluster.ssh.connection import Connection
 from harness.cluster.ssh.hosts import Host, address_of
 from harness.cluster.ssh.leftovers import end_run
 from harness.cluster.ssh.node import SshNode
+from harness.cluster.standing import Standing
 from harness.cluster.sweep import sweep_async
 from harness.cluster.together import together
 from harness.outcome import Broken
@@ -36,36 +35,16 @@ exit 5
 _IN_USE = 5
 
 
-class SshCluster:
+class SshCluster(Standing[SshNode]):
     """Hosts over SSH; satisfies the protocol `Cluster`."""
 
     def __init__(self, run_id: str, hosts: Sequence[Host]) -> None:
-        self._run_id = run_id
+        super().__init__(run_id)
         self._hosts = list(hosts)
         self._book: Ledger | None = None
         self._connections: list[Connection] = []
         self._claimed: list[Connection] = []
-        self._nodes: list[SshNode] = []
-        self._network: Network | None = None
         self._pool = ThreadPoolExecutor(_THREADS_EACH * len(self._hosts), thread_name_prefix="ssh")
-        self._kept = False
-
-    @property
-    def run_id(self) -> str:
-        """The name of everything this cluster makes on the hosts."""
-        return self._run_id
-
-    @property
-    def nodes(self) -> Sequence[SshNode]:
-        """All nodes, in the order of the inventory; none before `up`."""
-        return self._nodes
-
-    @property
-    def network(self) -> Network:
-        """The network between the hosts; needs root or sudo on them."""
-        if self._network is None:
-            self._network = network_of(self._nodes, self._run_id)
-        return self._network
 
     async def up(self) -> None:
         """Log in to all hosts, claim and prepare them; a failed `up` leaves them as they were."""
@@ -76,18 +55,12 @@ class SshCluster:
             await self.down()
             raise
 
-    async def wipe(self) -> None:
-        """Kill all daemons, empty the directories and heal the network."""
-        await asyncio.gather(*(node.wipe() for node in self._nodes))
-        if self._network is not None:
-            await self._network.heal()
-
     async def down(self) -> None:
         """Remove everything from the hosts and log out, unless the cluster is kept."""
         connections, self._connections = self._connections, []
         claimed, self._claimed = self._claimed, []
         book, self._book = self._book, None
-        self._nodes, self._network = [], None
+        self._fall()
         try:
             if self._kept or book is None:
                 return
