@@ -11,6 +11,7 @@
 #define NS 1000000000ll
 #define ALARM_S 5 // whoever waits longer for a thread gives up; the kernel lets go of all threads then
 
+// basics.c
 // Prints a message with the reason of errno, if any, and ends with code 1.
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int64_t true_ns(int clock); // by the system call, whatever became of this process' own vDSO

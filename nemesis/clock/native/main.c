@@ -13,13 +13,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define DRIFT_ONE 4294967296.0
 #define TWO_64 18446744073709551616.0
@@ -31,23 +28,6 @@ struct wish {
     double rate;
 };
 static struct wish wishes[FAMILIES];
-
-_Noreturn void die(const char *format, ...) {
-    int number = errno;
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("quorate-clock: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, number ? ": %s\n" : "\n", strerror(number));
-    va_end(arguments);
-    exit(1);
-}
-
-int64_t true_ns(int clock) {
-    struct timespec time;
-    if (syscall(SYS_clock_gettime, clock, &time)) die("clock_gettime");
-    return time.tv_sec * NS + time.tv_nsec;
-}
 
 static int64_t integer(const char *text, char until) {
     char *end;

@@ -1,8 +1,8 @@
 //! Scanning EDN into canonical JSON: keywords and symbols become strings, vectors, lists and sets arrays, maps
 //! objects, tagged elements what they tag.
 
-use crate::json::{self, DEPTH_MAX};
-use crate::scan::{pair, shown, write_object, Trouble};
+use crate::json;
+use crate::scan::{pair, shown, write_byte, write_object, Trouble, DEPTH_MAX};
 
 pub(crate) struct Edn<'a> {
     pub bytes: &'a [u8],
@@ -230,12 +230,12 @@ impl<'a> Edn<'a> {
                     let (character, length) = self.escape()?;
                     let mut utf8 = [0; 4];
                     for &byte in character.encode_utf8(&mut utf8).as_bytes() {
-                        json::write_byte(byte, out);
+                        write_byte(byte, out);
                     }
                     self.at += length;
                 }
                 byte => {
-                    json::write_byte(byte, out);
+                    write_byte(byte, out);
                     self.at += 1;
                 }
             }

@@ -1,10 +1,7 @@
 //! A small JSON value: parse and write. Histories never hold these in bulk; columns hold canonical texts.
 
-use crate::scan::{Cursor, Trouble};
+use crate::scan::{write_byte, Cursor, Trouble};
 use std::fmt;
-
-/// Arrays and objects nested deeper than this are refused: no input can exhaust the stack.
-pub const DEPTH_MAX: usize = 128;
 
 /// Any JSON value. Numbers that do not fit an `i64` keep their text, so values can be compared and hashed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -46,7 +43,7 @@ impl std::error::Error for Error {}
 /// Parse one JSON value with nothing but white space around it.
 ///
 /// # Errors
-/// The first byte that cannot stand where it does, input that ends too early, or nesting beyond `DEPTH_MAX`.
+/// The first byte that cannot stand where it does, input that ends too early, or nesting beyond 128 levels.
 pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
     let mut cursor = Cursor::new(bytes);
     let value = value(&mut cursor, 0).and_then(|value| {
@@ -223,21 +220,6 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
         write_byte(byte, out);
     }
     out.push(b'"');
-}
-
-/// Append one byte of a string's UTF-8, escaped where JSON demands it.
-pub(crate) fn write_byte(byte: u8, out: &mut Vec<u8>) {
-    match byte {
-        b'"' => out.extend_from_slice(b"\\\""),
-        b'\\' => out.extend_from_slice(b"\\\\"),
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
-        8 => out.extend_from_slice(b"\\b"),
-        12 => out.extend_from_slice(b"\\f"),
-        0..=31 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-        _ => out.push(byte),
-    }
 }
 
 macro_rules! from_integer {

@@ -1,6 +1,7 @@
 //! Scanning JSON in place: one cursor, shared by the value parser and the streaming importer.
 
-use crate::json::{self, DEPTH_MAX};
+/// Arrays and objects nested deeper than this are refused: no input can exhaust the stack.
+pub(crate) const DEPTH_MAX: usize = 128;
 
 /// Why scanning stopped.
 #[derive(Debug, PartialEq, Eq)]
@@ -178,7 +179,7 @@ impl<'a> Cursor<'a> {
                     let mut utf8 = [0; 4];
                     for &byte in character.encode_utf8(&mut utf8).as_bytes() {
                         if quoted {
-                            json::write_byte(byte, out);
+                            write_byte(byte, out);
                         } else {
                             out.push(byte);
                         }
@@ -327,6 +328,21 @@ impl<'a> Cursor<'a> {
         }
         write_object(fields, out);
         Ok(())
+    }
+}
+
+/// Append one byte of a string's UTF-8, escaped where JSON demands it.
+pub(crate) fn write_byte(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        8 => out.extend_from_slice(b"\\b"),
+        12 => out.extend_from_slice(b"\\f"),
+        0..=31 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        _ => out.push(byte),
     }
 }
 
