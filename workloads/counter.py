@@ -9,30 +9,26 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from checkers.linearizable import Linearizable
 from harness.capabilities import Counters
-from harness.generators import Draws, Generator, Invocation, by_key, each, mix, repeat
+from harness.generators import Draws, Generator, Invocation, each, mix, repeat
 from harness.outcome import Reply
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, Used, threads_for, weights, workload
+from workloads.keyed import ReadingSettings, on_keys
+from workloads.part import Count, Share, Used, weights, workload
 
 _POWERS = 20
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
     """Of `counter`."""
 
     read_share: Annotated[Share, Meta(description="share of operations that read the sum")] = 0.4
     ops_per_key: Annotated[
-        Count, Meta(description="operations after which a counter is left for a fresh one")
+        Count, Meta(description="operations after which a key is left for a fresh one")
     ] = 100
-    threads_per_key: Annotated[Count | None, Meta(description="clients that share a counter")] = None
-    keys: Annotated[Count | None, Meta(description="counters in all; the run ends when they are used up")] = (
-        None
-    )
 
 
 @workload("counter", Settings)
@@ -57,13 +53,7 @@ def counter(options: WorkloadOptions, settings: Settings) -> Workload:
     return Workload(
         name="counter",
         needs=(Counters,),
-        operations=by_key(
-            on_key,
-            rng=options.rng,
-            threads_per_key=threads_for(options.clients, settings.threads_per_key),
-            operations_per_key=settings.ops_per_key,
-            keys=settings.keys,
-        ),
+        operations=on_keys(on_key, options, settings),
         perform=perform,
         final=used.read_each("read"),
         must_hold=(Linearizable(model="counter", per_key=True),),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from checkers.linearizable import Linearizable
@@ -21,7 +20,6 @@ from harness.generators import (
     Invocation,
     Offer,
     Step,
-    by_key,
     deferred,
     each,
     mix,
@@ -30,22 +28,16 @@ from harness.generators import (
 from harness.history.event import Event, Type
 from harness.outcome import Reply
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, Used, threads_for, weights, workload
+from workloads.keyed import KeyedSettings, on_keys
+from workloads.part import Share, Used, weights, workload
 
 _TRIES = 10
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(KeyedSettings, frozen=True, forbid_unknown_fields=True):
     """Of `queue`."""
 
     dequeue_share: Annotated[Share, Meta(description="share of operations that take an element")] = 0.45
-    ops_per_key: Annotated[
-        Count, Meta(description="operations after which a queue is left for a fresh one")
-    ] = 200
-    threads_per_key: Annotated[Count | None, Meta(description="clients that share a queue")] = None
-    keys: Annotated[Count | None, Meta(description="queues in all; the run ends when they are used up")] = (
-        None
-    )
 
 
 class Drain(Generator, frozen=True, gc=False):
@@ -101,13 +93,7 @@ def queue(options: WorkloadOptions, settings: Settings) -> Workload:
     return Workload(
         name="queue",
         needs=(Queues,),
-        operations=by_key(
-            on_key,
-            rng=options.rng,
-            threads_per_key=threads_for(options.clients, settings.threads_per_key),
-            operations_per_key=settings.ops_per_key,
-            keys=settings.keys,
-        ),
+        operations=on_keys(on_key, options, settings),
         perform=perform,
         final=deferred(lambda: Drain(tuple((key, _TRIES) for key in used.keys))),
         must_hold=(Linearizable(model="queue", per_key=True),),

@@ -9,33 +9,28 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
 from checkers.linearizable import Linearizable
 from checkers.versions import VersionsNeverRegress
 from harness.capabilities import Registers
-from harness.generators import Context, Draws, Generator, Invocation, Offer, Step, by_key
+from harness.generators import Context, Draws, Generator, Invocation, Offer, Step
 from harness.generators.draws import seed_of
 from harness.outcome import Reply
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, Used, threads_for, workload
+from workloads.keyed import ReadingSettings, on_keys
+from workloads.part import Share, Used, workload
 
 _RECENT = 3
 _VALUES = 5
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
     """Of `register`."""
 
     read_share: Annotated[Share, Meta(description="share of operations that read")] = 0.5
     cas_share: Annotated[Share, Meta(description="share of updates that compare and set")] = 0.4
     unique: Annotated[bool, Meta(description="every write to a key has a value of its own")] = True
-    ops_per_key: Annotated[
-        Count, Meta(description="operations after which a key is left for a fresh one")
-    ] = 200
-    threads_per_key: Annotated[Count | None, Meta(description="clients that share a key")] = None
-    keys: Annotated[Count | None, Meta(description="keys in all; the run ends when they are used up")] = None
 
 
 class Operations(Generator, frozen=True, gc=False):
@@ -91,13 +86,7 @@ def register(options: WorkloadOptions, settings: Settings) -> Workload:
     return Workload(
         name="register",
         needs=(Registers,),
-        operations=by_key(
-            on_key,
-            rng=options.rng,
-            threads_per_key=threads_for(options.clients, settings.threads_per_key),
-            operations_per_key=settings.ops_per_key,
-            keys=settings.keys,
-        ),
+        operations=on_keys(on_key, options, settings),
         perform=perform,
         final=used.read_each("read"),
         must_hold=(Linearizable(model="cas-register", per_key=True), VersionsNeverRegress()),

@@ -9,26 +9,21 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from checkers.linearizable import Linearizable
 from harness.capabilities import Sets
-from harness.generators import Generator, Invocation, by_key, each, mix, repeat
+from harness.generators import Generator, Invocation, each, mix, repeat
 from harness.outcome import Reply
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, Used, threads_for, weights, workload
+from workloads.keyed import ReadingSettings, on_keys
+from workloads.part import Share, Used, weights, workload
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
     """Of `set`."""
 
     read_share: Annotated[Share, Meta(description="share of operations that read the whole set")] = 0.3
-    ops_per_key: Annotated[
-        Count, Meta(description="operations after which a set is left for a fresh one")
-    ] = 200
-    threads_per_key: Annotated[Count | None, Meta(description="clients that share a set")] = None
-    keys: Annotated[Count | None, Meta(description="sets in all; the run ends when they are used up")] = None
 
 
 @workload("set", Settings)
@@ -51,13 +46,7 @@ def set_(options: WorkloadOptions, settings: Settings) -> Workload:
     return Workload(
         name="set",
         needs=(Sets,),
-        operations=by_key(
-            on_key,
-            rng=options.rng,
-            threads_per_key=threads_for(options.clients, settings.threads_per_key),
-            operations_per_key=settings.ops_per_key,
-            keys=settings.keys,
-        ),
+        operations=on_keys(on_key, options, settings),
         perform=perform,
         final=used.read_each("read"),
         must_hold=(Linearizable(model="set", per_key=True),),

@@ -8,10 +8,12 @@ from random import Random
 import pytest
 
 from harness import registry
-from harness.generators import imperfect, limit, simulate
+from harness.generators import Context, imperfect, limit, simulate
+from harness.history.event import Event
 from harness.lifecycle.side_by_side import side_by_side
 from harness.test import UsageError
 from harness.workload import WorkloadOptions
+from workloads.keyed import patient
 from workloads.part import Part
 
 NAMES = ("append", "counter", "lock", "queue", "register", "rw", "set")
@@ -125,3 +127,53 @@ def test_who_holds_a_lock_only_releases_it_before_the_key_is_left():
                     del holds[event.process]
         assert left_held > 10
         assert len({event.key for event in events if event.f == f"{prefix}acquire"}) > 20
+
+
+@pytest.mark.parametrize("name", ["register", "set", "counter"])
+@pytest.mark.parametrize("end", ["info", "fail"])
+def test_patient_clients_only_read_until_they_are_answered(name, end):
+    """Threads 0 and 3 are of one node, 1 and 4 of the next: the first of each is patient, the second is not."""
+    silent = {0, 1, 3}
+    plan, clock = make(name, ops_per_key="7", patient_share="0.6").operations, 0
+    processes = list(range(6))
+    ctx = Context(time_ns=0, free=(1 << 6) - 1, everyone=(1 << 6) - 1, processes=processes, clients=6)
+    tried: dict[int, list[str]] = {thread: [] for thread in range(6)}
+    for n in range(1200):
+        clock += 1
+        if n == 900:
+            silent = set()
+        ctx.time_ns, ctx.cursor = clock, n % 6
+        decision, plan = plan.next(ctx)
+        invocation, thread = decision.invocation, decision.thread
+        tried[thread].append(invocation.f)
+        kind = end if thread in silent else "ok"
+        error = ["unread" if end == "fail" else "timeout", "no answer"] if thread in silent else None
+        plan = plan.update(
+            ctx,
+            Event(n, clock, processes[thread], kind, invocation.f, invocation.key, invocation.value, error=error),
+        )
+        if kind == "info":
+            processes[thread] += 6  # retired: its successor is as patient
+    for thread in (0, 1):
+        assert set(tried[thread][1:150]) == {"read"}
+        assert len(set(tried[thread][152:])) > 1, "answered again, it does everything again"
+    for thread in (2, 3, 4, 5):
+        assert len(set(tried[thread][1:150])) > 1
+
+
+@pytest.mark.parametrize(("f", "code", "waits"), [("cas", "mismatch", False), ("cas", "unread", True)])
+def test_a_refusal_that_tells_the_value_is_an_answer(f, code, waits):
+    plan = make("register", patient_share="1", read_share="0").operations
+    ctx = Context(time_ns=0, free=1, everyone=(1 << 6) - 1, processes=list(range(6)), clients=6)
+    decision, plan = plan.next(ctx)
+    plan = plan.update(ctx, Event(0, 1, 0, "fail", f, decision.invocation.key, [1, 2], error=[code, "text"]))
+    assert (plan.next(ctx)[0].invocation.f == "read") == waits
+
+
+def test_who_is_patient_is_spread():
+    for nodes in (1, 3, 5):
+        chosen = [patient(thread, nodes, 0.6) for thread in range(30 * nodes)]
+        assert all(chosen[:nodes]), "one of each node first"
+        assert 0.5 < sum(chosen) / len(chosen) < 0.7
+        assert not any(patient(thread, nodes, 0.0) for thread in range(30))
+        assert all(patient(thread, nodes, 1.0) for thread in range(30))

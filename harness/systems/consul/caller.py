@@ -13,6 +13,7 @@ import msgspec
 
 from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.consul.outcomes import MOVES_ON, outcome_of_error, outcome_of_reply
+from harness.systems.consul.spares import Spares
 
 PORT: Final = 8500
 Reads = Literal["default", "consistent", "stale"]
@@ -20,18 +21,20 @@ MODES: Final[Mapping[Reads, str]] = {"default": "", "consistent": "consistent", 
 _OK, _MISSING = 200, 404
 _CONNECT_SHARE: Final = 0.8  # of a deadline may pass while connecting: what was never sent must be told apart
 _PAUSE_S: Final = 0.05
+_KEPT_S: Final = 3600.0  # an idle connection is kept; aiohttp by itself closes it after 15 s
 
 
 class ClientOptions(msgspec.Struct, frozen=True):
     """How a client reads, and how its sessions behave.
 
-    Times are in seconds; Consul allows a time to live from 10 s. `serf_check` ties a session to the health of the
+    A client of one server keeps `spare_connections` to it. Times are in seconds; Consul allows a time to live from 10 s. `serf_check` ties a session to the health of the
     server it was made through, as Consul does unless told otherwise.
     """
 
     reads: Reads = "default"
     session_ttl_s: int = 10
     lock_delay_s: float = 0.0
+    spare_connections: int = 8
     serf_check: bool = False
 
 
@@ -66,14 +69,16 @@ class Caller:
         self._members = list(addresses)
         self._urls = [f"http://{address}:{PORT}" for address in addresses.values()]
         self._at = 0
+        spares = options.spare_connections if len(addresses) == 1 else 0
         # A connector of its own: logical clients must not share connections.
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=4, force_close=False),
+            connector=aiohttp.TCPConnector(limit=spares + 4, keepalive_timeout=_KEPT_S),
             headers={"Accept-Encoding": "identity"},
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         never_send_twice(self._http)
+        self._spares = Spares(self._http, self._urls[0], spares, timeout_s)
 
     @property
     def member(self) -> str:
@@ -109,12 +114,14 @@ class Caller:
                 method, self._urls[self._at] + path, data=data, allow_redirects=False, timeout=timeout
             ) as response:
                 content = await response.read()
+                self._spares.answered()
                 return _answer(response, content, missing_is_none=missing_is_none)
         except OutcomeError as error:
             self._move_on(error.code)
             raise
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             outcome = outcome_of_error(error)
+            self._spares.lost()
             self._move_on(outcome.code)
             if outcome.code == "not-connected":
                 # A client whose server is dead must not spin.
@@ -164,6 +171,7 @@ class Caller:
 
     async def close(self) -> None:
         """Close the connections; never raises."""
+        await self._spares.close()
         await self._http.close()
 
     def _move_on(self, code: str) -> None:

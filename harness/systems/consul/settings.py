@@ -19,10 +19,12 @@ SETTINGS: Final[dict[str, str]] = {
     "session_ttl": "time to live of sessions, from 10s [10s]",
     "lock_delay": "how long a lock that was lost cannot be taken [0s]",
     "session_checks": "serf: sessions end with the health of their server, Consul's own default; none [none]",
+    "spare_connections": "idle connections that a client of one server keeps to it, as users' pools do [8]",
     "binary": "path of a consul of your own on this host",
 }
 _TTL_LEAST_S: Final = 10
 _MULTIPLIER_MOST: Final = 10
+_SPARES_MOST: Final = 64
 
 
 class ConsulSettings(msgspec.Struct, frozen=True):
@@ -44,7 +46,11 @@ def read_settings(given: Mapping[str, str]) -> ConsulSettings:
     ttl_s = _seconds(given, "session_ttl", "10s")
     if ttl_s < _TTL_LEAST_S:
         raise UsageError(f"session_ttl={given['session_ttl']}: Consul takes no less than {_TTL_LEAST_S}s")
+    spares = given.get("spare_connections", "8")
+    if not spares.isdecimal() or int(spares) > _SPARES_MOST:
+        raise UsageError(f"spare_connections={spares}: give 0 to {_SPARES_MOST}")
     options = ClientOptions(
+        spare_connections=int(spares),
         reads=cast("Reads", reads),
         session_ttl_s=round(ttl_s),
         lock_delay_s=_seconds(given, "lock_delay", "0s"),

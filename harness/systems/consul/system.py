@@ -76,6 +76,8 @@ class Consul:
             # A server that is stopped in good order must not take itself out of its cluster.
             "skip_leave_on_interrupt": True,
             "log_level": "INFO",
+            # No limit: all clients come from one address, each with connections of its own.
+            "limits": {"http_max_conns_per_client": 0},
             "ports": {"dns": -1, "grpc": -1},
             "autopilot": {"cleanup_dead_servers": self._settings.cleanup_dead_servers},
             "performance": {

@@ -22,10 +22,12 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def client_of(serve: Serve, monkeypatch, timeout_s: float = 2.0) -> AsyncIterator[ConsulClient]:
+async def client_of(
+    serve: Serve, monkeypatch, timeout_s: float = 2.0, spares: int = 0
+) -> AsyncIterator[ConsulClient]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     monkeypatch.setattr(caller_module, "PORT", server.sockets[0].getsockname()[1])
-    client = ConsulClient("unit", {"n1": "127.0.0.1"}, timeout_s, ClientOptions())
+    client = ConsulClient("unit", {"n1": "127.0.0.1"}, timeout_s, ClientOptions(spare_connections=spares))
     try:
         yield client
     finally:
