@@ -134,15 +134,14 @@ def test_who_holds_a_lock_only_releases_it_before_the_key_is_left():
 def test_patient_clients_only_read_until_they_are_answered(name, end):
     """Threads 0 and 3 are of one node, 1 and 4 of the next: the first of each is patient, the second is not."""
     silent = {0, 1, 3}
-    plan, clock = make(name, ops_per_key="7", patient_share="0.6").operations, 0
+    plan = make(name, ops_per_key="7", patient_share="0.6").operations
     processes = list(range(6))
     ctx = Context(time_ns=0, free=(1 << 6) - 1, everyone=(1 << 6) - 1, processes=processes, clients=6)
     tried: dict[int, list[str]] = {thread: [] for thread in range(6)}
     for n in range(1200):
-        clock += 1
         if n == 900:
             silent = set()
-        ctx.time_ns, ctx.cursor = clock, n % 6
+        ctx.time_ns, ctx.cursor = n, n % 6
         decision, plan = plan.next(ctx)
         invocation, thread = decision.invocation, decision.thread
         tried[thread].append(invocation.f)
@@ -150,7 +149,7 @@ def test_patient_clients_only_read_until_they_are_answered(name, end):
         error = ["unread" if end == "fail" else "timeout", "no answer"] if thread in silent else None
         plan = plan.update(
             ctx,
-            Event(n, clock, processes[thread], kind, invocation.f, invocation.key, invocation.value, error=error),
+            Event(n, n, processes[thread], kind, invocation.f, invocation.key, invocation.value, error=error),
         )
         if kind == "info":
             processes[thread] += 6  # retired: its successor is as patient

@@ -27,8 +27,8 @@ _KEPT_S: Final = 3600.0  # an idle connection is kept; aiohttp by itself closes 
 class ClientOptions(msgspec.Struct, frozen=True):
     """How a client reads, and how its sessions behave.
 
-    A client of one server keeps `spare_connections` to it. Times are in seconds; Consul allows a time to live from 10 s. `serf_check` ties a session to the health of the
-    server it was made through, as Consul does unless told otherwise.
+    Times are in seconds; Consul allows a time to live from 10 s. `serf_check` ties a session to the health of the
+    server it was made through, as Consul does unless told otherwise. A client of one server keeps `spare_connections`.
     """
 
     reads: Reads = "default"

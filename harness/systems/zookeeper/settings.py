@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 import msgspec
 
 from harness.duration import parse_duration
 from harness.systems.zookeeper.caller import ClientOptions, Reads
+from harness.systems.zookeeper.kazoo_session import Recipes
 from harness.test import UsageError
 
 SETTINGS: Final[dict[str, str]] = {
     "reads": "sync (each read comes after a sync) or plain (what the server asked has) [sync]",
+    "recipes": "own, or kazoo: locks, queues, counters, elections by kazoo's recipes; kazoo-retrying: with its retries",
     "tick": "tickTime, the unit of the servers' timeouts [500ms]",
     "sync_limit": "ticks after which a follower or leader that is not heard is given up [4]",
     "init_limit": "ticks that a follower may take to come up to date [20]",
@@ -29,6 +31,7 @@ class ZooKeeperSettings(msgspec.Struct, frozen=True):
     """Settings with their types; None leaves the server's own default."""
 
     client: ClientOptions = ClientOptions()
+    recipes: Recipes = "own"
     tick_ms: int = 500
     sync_limit: int = 4
     init_limit: int = 20
@@ -43,12 +46,16 @@ def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
     reads = given.get("reads", "sync")
     if reads not in {"sync", "plain"}:
         raise UsageError(f"reads={reads}: zookeeper knows sync and plain")
+    recipes = given.get("recipes", "own")
+    if recipes not in get_args(Recipes):
+        raise UsageError(f"recipes={recipes}: zookeeper knows {', '.join(get_args(Recipes))}")
     tick_ms = _milliseconds(given, "tick", 500)
     session_ms = _milliseconds(given, "session", 15_000)
     if not 2 * tick_ms <= session_ms <= _SESSION_MOST_MS:
         raise UsageError(f"session={session_ms}ms: give 2 ticks ({2 * tick_ms}ms) to {_SESSION_MOST_MS}ms")
     return ZooKeeperSettings(
         client=ClientOptions(reads=cast("Reads", reads), session_ms=session_ms),
+        recipes=cast("Recipes", recipes),
         tick_ms=tick_ms,
         sync_limit=_count(given, "sync_limit") or 4,
         init_limit=_count(given, "init_limit") or 20,

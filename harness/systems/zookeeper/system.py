@@ -14,6 +14,7 @@ from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 from harness.systems.zookeeper import health
 from harness.systems.zookeeper.client import ZooKeeperClient
 from harness.systems.zookeeper.installing import Installed, install, install_release, java_of
+from harness.systems.zookeeper.kazoo_client import KazooRecipes
 from harness.systems.zookeeper.settings import SETTINGS, read_settings
 
 _POLL_S: Final = 0.1
@@ -120,11 +121,15 @@ class ZooKeeper:
                 logs = await tail(cluster, "zookeeper.log", only=node.name)
                 raise Broken("server-died", f"zookeeper on {node.name} ended by itself:\n{logs}")
 
-    async def client(self, nodes: Sequence[Node], timeout_s: float) -> ZooKeeperClient:
+    async def client(self, nodes: Sequence[Node], timeout_s: float) -> ZooKeeperClient | KazooRecipes:
         """Open a client; its session begins with the first operation."""
         self._clients += 1
+        name, options = f"client-{self._clients}", self._settings.client
         addresses = {node.name: node.address for node in nodes}
-        return ZooKeeperClient(f"client-{self._clients}", addresses, timeout_s, self._settings.client)
+        if self._settings.recipes == "own":
+            return ZooKeeperClient(name, addresses, timeout_s, options)
+        retrying = self._settings.recipes == "kazoo-retrying"
+        return KazooRecipes(name, addresses, timeout_s, options, retrying=retrying)
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every server's tree as it alone holds it, at one zxid if that comes in time."""

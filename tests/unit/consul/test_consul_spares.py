@@ -19,11 +19,13 @@ class Server:
 
     def __init__(self) -> None:
         self.silent = asyncio.Event()
+        self.more = asyncio.Event()
         self.connections = 0
         self.asked: list[tuple[int, str]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.more.set()
         mine = self.connections
         while line := await reader.readline():
             await reader.readuntil(b"\r\n\r\n")
@@ -35,7 +37,8 @@ class Server:
     async def has(self, connections: int) -> None:
         async with asyncio.timeout(20):
             while self.connections < connections:
-                await asyncio.sleep(0.01)
+                await self.more.wait()
+                self.more.clear()
 
     def keys_asked(self) -> list[tuple[int, str]]:
         return [(connection, path) for connection, path in self.asked if path.startswith("/v1/kv")]

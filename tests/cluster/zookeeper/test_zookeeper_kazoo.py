@@ -1,0 +1,203 @@
+"""kazoo's recipes on real servers: what they do, how they end when a server is frozen or dead, and lost sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from harness import Test
+from harness import run as run_test
+from harness.capabilities import Client, Counters, Locks, Queues
+from harness.outcome import OutcomeError, Refused, Unknown
+from harness.systems.zookeeper.caller import ClientOptions
+from harness.systems.zookeeper.kazoo_client import KazooRecipes
+
+SESSION_S = 2
+
+
+def client_of(*nodes, timeout_s=8.0, session_ms=15_000, name="one") -> KazooRecipes:
+    addresses = {node.name: node.address for node in nodes}
+    return KazooRecipes(name, addresses, timeout_s, ClientOptions(session_ms=session_ms))
+
+
+@pytest.fixture(name="pair")
+def pair_fixture(run, servers):
+    clients = [client_of(node, name=f"of-{node.name}") for node in servers.nodes[:2]]
+    yield clients
+    for client in clients:
+        run(client.close())
+
+
+@pytest.mark.parametrize("capability", [Client, Locks, Queues, Counters])
+def test_it_offers_what_workloads_ask_for(pair, capability):
+    assert isinstance(pair[0], capability)
+
+
+def test_a_lock_is_waited_for_in_order_and_its_token_grows(run, pair, outcome):
+    async def body() -> None:
+        one, other = pair
+        first = await one.acquire("order")
+        waiting = asyncio.create_task(other.acquire("order"))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        await one.release("order")
+        second = await waiting
+        assert second.value > first.value
+        assert (await outcome(one.release("order"))).code == "not-held"
+        await other.release("order")
+        assert (await one.acquire("order")).value > second.value, "the same lock again"
+        await one.release("order")
+
+    run(body())
+
+
+def test_who_waits_in_vain_leaves_the_queue(run, servers, pair, outcome):
+    async def body() -> None:
+        one, _ = pair
+        late = client_of(servers.nodes[1], timeout_s=1.0, name="late")
+        await one.acquire("vain")
+        try:
+            await late.operation("warm", lambda: None)
+        except OutcomeError:
+            await asyncio.sleep(1)
+        refused = await outcome(late.acquire("vain"))
+        assert (type(refused), refused.code) == (Refused, "held")
+        assert (
+            len(await one.operation("look", lambda: one.kazoo.get_children("/quorate/kazoo-lock/vain"))) == 1
+        )
+        await one.release("vain")
+        await late.close()
+
+    run(body())
+
+
+def test_queues_are_in_order_and_empty_is_none(run, pair):
+    async def body() -> None:
+        one, other = pair
+        assert (await one.dequeue("q")).value is None
+        for value in (3, 1, 2):
+            await one.enqueue("q", value)
+        assert [(await client.dequeue("q")).value for client in (other, one, other)] == [3, 1, 2]
+        assert (await one.dequeue("q")).value is None
+
+    run(body())
+
+
+def test_nothing_is_lost_when_many_count_at_once(run, pair):
+    async def body() -> None:
+        async def count(client: KazooRecipes) -> int:
+            done = 0
+            for _ in range(20):
+                try:
+                    await client.increment("many", 1)
+                    done += 1
+                except Refused as error:
+                    assert error.code == "conflict"
+            return done
+
+        done = sum(await asyncio.gather(*(count(client) for client in pair)))
+        assert done > 20
+        assert [(await client.value("many")).value for client in pair] == [done, done]
+
+    run(body())
+
+
+def test_the_first_candidate_leads_until_it_resigns(run, pair, outcome):
+    async def body() -> None:
+        one, other = pair
+        assert (await outcome(other.leader("chair"))).code == "nobody-elected"
+        first = await one.campaign("chair", "Ada")
+        assert (await other.leader("chair")).value == ["Ada", first.value]
+        waiting = asyncio.create_task(other.campaign("chair", "Bob"))
+        await one.proclaim("chair", "Ada the first")
+        assert (await one.leader("chair")).value == ["Ada the first", first.value]
+        assert not waiting.done()
+        await one.resign("chair")
+        second = await waiting
+        assert second.value > first.value
+        assert (await one.leader("chair")).value == ["Bob", second.value]
+        assert (await outcome(one.resign("chair"))).code == "not-elected"
+        await other.resign("chair")
+
+    run(body())
+
+
+def test_a_frozen_server_leaves_changes_unknown_and_reads_unread(run, servers, outcome):
+    async def body() -> None:
+        node = await servers.follower()
+        changing, reading = (client_of(node, timeout_s=2.0, name=name) for name in ("changing", "reading"))
+        for client in (changing, reading):
+            await servers.ready()
+            await client.value("frozen")
+        await node.signal("zookeeper", signal.SIGSTOP)
+        try:
+            unknown, unread = await asyncio.gather(
+                outcome(changing.increment("frozen", 1)), outcome(reading.value("frozen"))
+            )
+            assert (type(unknown), unknown.code) == (Unknown, "timeout")
+            assert (type(unread), unread.code) == (Refused, "unread")
+            next_ = await outcome(reading.increment("frozen", 1))
+            assert (type(next_), next_.code) == (Refused, "not-connected"), "its thread is not free"
+            async with asyncio.timeout(20):
+                await asyncio.gather(changing.close(), reading.close())
+        finally:
+            await servers.heal()
+
+    run(body())
+
+
+def test_a_dead_server_refuses_and_nothing_was_sent(run, servers, outcome):
+    async def body() -> None:
+        node = await servers.follower()
+        await node.signal("zookeeper", signal.SIGKILL)
+        try:
+            client = client_of(node, timeout_s=1.0)
+            refused = await outcome(client.increment("dead", 1))
+            assert (type(refused), refused.code) == (Refused, "not-connected")
+            await client.close()
+        finally:
+            await servers.restart(node)
+
+    run(body())
+
+
+def test_a_lock_whose_session_was_lost_is_not_held_any_more(run, servers, outcome):
+    """kazoo tells of it by the state LOST, which comes with the next connection."""
+
+    async def body() -> None:
+        node = await servers.follower()
+        other = next(each for each in servers.nodes if each is not node)
+        holder = client_of(node, timeout_s=3.0, session_ms=SESSION_S * 1000, name="holder")
+        heir = client_of(other, timeout_s=20.0, name="heir")
+        first = await holder.acquire("lost")
+        await heir.value("lost")
+        await node.signal("zookeeper", signal.SIGSTOP)
+        try:
+            second = await heir.acquire("lost")  # once the session has expired
+            assert second.value > first.value
+        finally:
+            await servers.heal()
+        async with asyncio.timeout(30):
+            while holder.losses == 0:
+                await asyncio.sleep(0.05)
+        assert (await outcome(holder.release("lost"))).code == "not-held"
+        await heir.release("lost")
+        assert (await holder.acquire("lost")).value > second.value, "with a session of its own again"
+        await holder.close()
+        await heir.close()
+
+    run(body())
+
+
+def test_the_workloads_run_on_them(tmp_path):
+    done = run_test(
+        Test(
+            system="zookeeper@3.9.4", workload=("lock", "queue", "counter"), faults=("kill",), cluster="local",
+            clients=12, time=12.0, fault_interval=3.0, seed=4, store=str(tmp_path), settings={"recipes": "kazoo"},
+        )
+    )  # fmt: skip
+    verdicts = {each["guarantee"].partition(":")[0]: each["verdict"] for each in done.results["guarantees"]}
+    assert done.exit_code in {0, 2}, done.results["reason"]
+    assert {verdicts["lock"], verdicts["counter"]} == {"valid"}, "a queue may hold too many unknown dequeues"
