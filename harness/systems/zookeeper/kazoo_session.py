@@ -15,7 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import ConnectionLoss, KazooException, LockTimeout, OperationTimeoutError
+from kazoo.exceptions import (
+    ConnectionClosedError,
+    ConnectionLoss,
+    KazooException,
+    LockTimeout,
+    OperationTimeoutError,
+)
 from kazoo.exceptions import SessionExpiredError as Expired
 from kazoo.protocol.states import KazooState
 from kazoo.retry import ForceRetryError, KazooRetry, RetryFailedError
@@ -145,6 +151,7 @@ def outcome_of(error: Exception, what: str, *, reads: bool) -> Refused | Unknown
 _CERTAIN: Final = ((ForceRetryError, "conflict"), (LockTimeout, "held"))
 _OPEN: Final = (
     (ConnectionLoss, "connection-lost"),
+    (ConnectionClosedError, "closed"),  # before its base, the next
     (Expired, "session-expired"),
     (OperationTimeoutError, "server-timeout"),
     (KazooException, "kazoo-error"),

