@@ -29,18 +29,19 @@ async def status(nodes: Sequence[Node]) -> list[NodeStatus]:
         return list(await asyncio.gather(*(_status(http, node) for node in nodes)))
 
 
-async def serve(nodes: Sequence[Node]) -> bool:
-    """Whether every server answers a consistent read: being elected is not yet being ready."""
+async def unserved(nodes: Sequence[Node]) -> str:
+    """Which servers answer no consistent read, and why: being elected is not yet being ready."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SERVES_S)) as http:
 
-        async def asked(node: Node) -> bool:
+        async def asked(node: Node) -> str:
             try:
                 async with http.get(f"http://{node.address}:{PORT}/v1/kv/quorate/ready?consistent") as answer:
-                    return answer.status in {_OK, _MISSING}
-            except _SILENT:
-                return False
+                    served = answer.status in {_OK, _MISSING}
+                    return "" if served else f"{node.name}: HTTP {answer.status} to a read"
+            except _SILENT as error:
+                return f"{node.name}: {str(error) or type(error).__name__}"
 
-        return all(await asyncio.gather(*(asked(node) for node in nodes)))
+        return "; ".join(filter(None, await asyncio.gather(*(asked(node) for node in nodes))))
 
 
 async def dump(nodes: Sequence[Node], deadline_s: float) -> list[NodeDump]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from harness.cluster.node import Node
 from harness.outcome import Broken
-from harness.systems.releases import resolve
+from harness.systems.daemons import place
+from harness.systems.releases import resolve_async
 from harness.systems.system import SystemOptions
 
 # Where images keep it: Consul's own, Debian's package, bitnami's.
 _USUAL: Final = ("/bin/consul", "/usr/bin/consul", "/usr/local/bin/consul", "/opt/bitnami/consul/bin/consul")
 _ASK_S: Final = 20.0
+Found: TypeAlias = tuple[Path, str]  # a binary on this host, and what it is called
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -34,37 +35,35 @@ async def install(
 
     Raises `Broken` with the other ways.
     """
-    if options.image is not None and own_binary is None:
-        found = await asyncio.gather(*(_in_image(node, options.image) for node in nodes))
-        return dict(zip((node.name for node in nodes), found, strict=True))
-    if own_binary is not None:
-        sources = [_own(own_binary)]
-    else:
-        wanted = options.release.split(",") if options.release else [None]
-        sources = [await asyncio.to_thread(_resolved, release) for release in wanted]
-    pairs = [(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes)]
-    placed = await asyncio.gather(*(_place(node, *source) for node, source in pairs))
-    return dict(zip((node.name for node in nodes), placed, strict=True))
+    return await place(
+        nodes,
+        options,
+        own=None if own_binary is None else lambda: _own(own_binary),
+        resolved=_resolved,
+        put=_place,
+        in_image=_in_image,
+    )
 
 
 async def install_release(node: Node, release: str) -> Installed:
     """Put another release on one node, beside what runs there."""
-    return await _place(node, *await asyncio.to_thread(_resolved, release))
+    return await _place(node, await _resolved(release))
 
 
-async def _place(node: Node, source: Path, title: str) -> Installed:
+async def _place(node: Node, found: Found) -> Installed:
+    source, title = found
     # A path for each release: a running binary cannot be written to.
     target = f"{node.directory}/bin/consul-{title.split(maxsplit=1)[0]}"
     await node.put(source, target, mode=0o755)
     return Installed(target, title)
 
 
-def _resolved(release: str | None) -> tuple[Path, str]:
-    server = resolve("consul", release.strip() if release else None)
+async def _resolved(release: str | None) -> Found:
+    server = await resolve_async("consul", release)
     return server.binary, server.title
 
 
-def _own(path: str) -> tuple[Path, str]:
+def _own(path: str) -> Found:
     binary = Path(path).expanduser().absolute()
     if not binary.is_file() or not os.access(binary, os.X_OK):
         raise Broken("bad-binary", f"binary={path} is not an executable file")

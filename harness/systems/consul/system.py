@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
-from harness.outcome import Broken
+from harness.cluster.node import Cluster, Daemon, Node
 from harness.systems.consul import health
 from harness.systems.consul.client import ConsulClient
 from harness.systems.consul.installing import Installed, install, install_release
 from harness.systems.consul.settings import SETTINGS, read_settings
+from harness.systems.daemons import Daemons
 from harness.systems.logs import tail
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 
-_POLL_S: Final = 0.1
-_STOP_S: Final = 10.0
 
-
-class Consul:
+class Consul(Daemons[Installed]):
     """Consul servers: key-value store, sessions and locks.
 
     Reads are `default` as users run them (a deposed leader may answer stale for a moment, documented), `consistent`
@@ -36,16 +32,9 @@ class Consul:
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:
-        self._options = options
+        super().__init__(options)
         self._settings = read_settings(options.settings)
-        self._installed: dict[str, Installed] = {}
         self._clients = 0
-
-    @property
-    def release(self) -> str:
-        """What runs and where it came from; before `install`, what was asked for."""
-        titles = list(dict.fromkeys(server.title for server in self._installed.values()))
-        return " and ".join(titles) or self._options.release or "newest"
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""
@@ -88,57 +77,22 @@ class Consul:
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
-        server = self._installed.get(node.name)
-        if server is None:
-            raise Broken("not-installed", f"no consul was installed on {node.name}")
         root = node.directory
-        argv = (server.binary, "agent", f"-config-file={root}/consul.json")
+        argv = (self.installed(node).binary, "agent", f"-config-file={root}/consul.json")
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/consul.log"))
-
-    async def stop(self, node: Node) -> None:
-        """End the agent as an operator does (SIGTERM), by force after ten seconds."""
-        await node.signal(self.daemon, signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _STOP_S
-        while await node.state(self.daemon) is not ProcessState.DEAD:
-            if loop.time() >= end:
-                await node.signal(self.daemon, signal.SIGKILL)
-            await asyncio.sleep(_POLL_S)
-
-    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
-        """Stop the agent in good order, and start it as another release with its data; raises `Broken`."""
-        server = await install_release(node, release)
-        await self.stop(node)
-        self._installed[node.name] = server
-        await self.start(cluster, node)
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every agent about itself, each within 300 ms, all at once; never raises."""
         return await health.status(cluster.nodes)
 
-    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all agents agree on one leader and each serves consistent reads."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + deadline_s
-        while True:
-            statuses = await self.status(cluster)
-            one = sum(status.role == "leader" for status in statuses) == 1
-            well = all(status.healthy for status in statuses)
-            if well and one and await health.serve(cluster.nodes):
-                return statuses
-            await self._still_alive(cluster)
-            if loop.time() >= end:
-                said = "; ".join(f"{status.node}: {status.error or status.role}" for status in statuses)
-                logs = await tail(cluster, "consul.log")
-                raise Broken("not-ready", f"consul did not get ready within {deadline_s:g} s: {said}\n{logs}")
-            await asyncio.sleep(_POLL_S)
+    async def _other(self, node: Node, release: str) -> Installed:
+        return await install_release(node, release)
 
-    async def _still_alive(self, cluster: Cluster) -> None:
-        """A server that ended cannot get ready: say so at once."""
-        for node in cluster.nodes:
-            if await node.state(self.daemon) is ProcessState.DEAD:
-                logs = await tail(cluster, "consul.log", only=node.name)
-                raise Broken("server-died", f"consul on {node.name} ended by itself:\n{logs}")
+    async def _unready(self, cluster: Cluster) -> str:
+        return await health.unserved(cluster.nodes)
+
+    async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
+        return await tail(cluster, "consul.log", only=only)
 
     async def client(self, nodes: Sequence[Node], timeout_s: float) -> ConsulClient:
         """Open a client; connections are made at the first call."""

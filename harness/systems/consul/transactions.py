@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.outcome import Reply
 from harness.systems.consul.caller import Caller, decode, encode, path
+from harness.systems.micro import play
 
 
 class TransactionCalls(Caller):
@@ -23,16 +24,7 @@ class TransactionCalls(Caller):
         names = list(dict.fromkeys(str(key) for _, key, _ in micro))
         entries = {name: (await self.entry("txn", name, "consistent", deadline))[0] for name in names}
         state = {name: decode(entry) for name, entry in entries.items()}
-        done: list[list[Any]] = []
-        written: set[str] = set()
-        for function, key, value in micro:
-            name = str(key)
-            if function == "r":
-                done.append([function, key, state[name]])
-                continue
-            state[name] = [*(state[name] or []), value] if function == "append" else value
-            written.add(name)
-            done.append([function, key, value])
+        done, written = play(micro, state)
         operations = [
             _write(name, entries[name], state[name]) if name in written else _check(name, entries[name])
             for name in names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
@@ -14,6 +13,7 @@ import msgspec
 
 from harness.cluster.node import Node
 from harness.outcome import Broken
+from harness.systems.daemons import place
 from harness.systems.releases import resolve_async, unknown_release
 from harness.systems.releases.way import numbers
 from harness.systems.system import SystemOptions
@@ -54,26 +54,23 @@ async def install(
 
     Several releases (`3.4.23,3.5.16`) go to the nodes in turn.
     """
-    if options.image is not None and own_binary is None:
-        found = await asyncio.gather(*(_in_image(node, options.image) for node in nodes))
-        return dict(zip((node.name for node in nodes), found, strict=True))
-    if own_binary is not None:
-        sources = [await asyncio.to_thread(_own, own_binary)]
-    else:
-        releases: list[str | None] = [*wanted(options)] or [None]
-        sources = [await _resolved(release) for release in releases]
-
-    pairs = [(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes)]
-    placed = await asyncio.gather(*(_place(node, *source) for node, source in pairs))
-    return dict(zip((node.name for node in nodes), placed, strict=True))
+    return await place(
+        nodes,
+        options,
+        own=None if own_binary is None else lambda: _own(own_binary),
+        resolved=_resolved,
+        put=_place,
+        in_image=_in_image,
+    )
 
 
 async def install_release(node: Node, release: str) -> Installed:
     """Put another release on one node, beside what runs there."""
-    return await _place(node, *await _resolved(release))
+    return await _place(node, await _resolved(release))
 
 
-async def _place(node: Node, source: Path, server: Installed) -> Installed:
+async def _place(node: Node, found: tuple[Path, Installed]) -> Installed:
+    source, server = found
     # A path for each release: a running binary cannot be written to.
     target = f"{node.directory}/bin/etcd-{server.release}"
     await node.put(source, target, mode=0o755)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
-from harness.outcome import Broken
+from harness.cluster.node import Cluster, Daemon, Node
+from harness.systems.daemons import Daemons
 from harness.systems.etcd import flags
 from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import Connection
@@ -20,33 +18,26 @@ from harness.systems.etcd.maintenance import Maintenance
 from harness.systems.etcd.settings import SETTINGS, read_settings
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 
-_POLL_S: Final = 0.03
-_STOP_S: Final = 10.0
 FAILPOINT_PORT: Final = 2381
 
 
-class Etcd:
+class Etcd(Daemons[Installed]):
     """etcd, every release from 3.3 to 3.7: linearizable registers, transactions, leases, locks, watches."""
 
     name = "etcd"
     daemon = "etcd"
+    poll_s = 0.03
+    same_term = True
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:
-        self._options = options
+        super().__init__(options)
         self._settings = read_settings(options.settings)
         if self._settings.binary is None and options.image is None:
             wanted(options)  # an unknown release is told before anything starts
-        self._installed: dict[str, Installed] = {}
         self._health = Health()
         self.maintenance = Maintenance(self._health)
         self._clients = 0
-
-    @property
-    def release(self) -> str:
-        """What runs and where it came from; before `install`, what was asked for."""
-        titles = list(dict.fromkeys(server.title for server in self._installed.values()))
-        return " and ".join(titles) or self._options.release or "newest"
 
     async def install(self, cluster: Cluster) -> None:
         """Put the server on every node, from the cache, a binary of one's own, or the image."""
@@ -54,9 +45,7 @@ class Etcd:
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
-        server = self._installed.get(node.name)
-        if server is None:
-            raise Broken("not-installed", f"no etcd was installed on {node.name}")
+        server = self.installed(node)
         places = [self._place(other) for other in cluster.nodes]
         here = next(place for place in places if place.name == node.name)
         argv = flags.arguments(here, places, server.numbers, self._settings, token=cluster.run_id)
@@ -67,7 +56,7 @@ class Etcd:
 
         It votes once `maintenance.promote` has succeeded, which etcd refuses until it has caught up.
         """
-        server = self._installed[node.name]
+        server = self.installed(node)
         here = self._place(node)
         added = await self.maintenance.add_learner(through, node.address)
         members = await self.maintenance.members(through)
@@ -80,46 +69,19 @@ class Etcd:
         await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
         return added.id
 
-    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
-        """Stop the member in good order, and start it as another release with its data; raises `Broken`."""
-        server = await install_release(node, release)
-        await self.stop(node)
-        self._installed[node.name] = server
-        await self.start(cluster, node)
-
-    async def stop(self, node: Node) -> None:
-        """End the member as an operator does (SIGTERM), by force after ten seconds."""
-        await node.signal(self.daemon, signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _STOP_S
-        while await node.state(self.daemon) is not ProcessState.DEAD:
-            if loop.time() >= end:
-                await node.signal(self.daemon, signal.SIGKILL)
-            await asyncio.sleep(_POLL_S)
-
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every member for its status, each within 300 ms, all at once; never raises."""
         return await self._health.status(cluster.nodes)
 
-    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all members are healthy, agree on one leader, and each answers a linearizable read.
+    async def _other(self, node: Node, release: str) -> Installed:
+        return await install_release(node, release)
 
-        Raises `Broken` at the deadline, or at once when a server has died, with the last lines of its log.
-        """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + deadline_s
-        while True:
-            statuses = await self.status(cluster)
-            silent = [f"{each.node}: {each.error}" for each in statuses if not each.healthy]
-            agreed = _one_leader(statuses)
-            if not silent and agreed and not (silent := await self._health.reads(cluster.nodes)):
-                return statuses
-            await self._check_alive(cluster)
-            if loop.time() >= end:
-                why = "; ".join(silent) or "the members do not agree on a leader"
-                tails = "".join([await last_words(node) for node in cluster.nodes])
-                raise Broken("not-ready", f"etcd was not ready after {deadline_s:g} s: {why}{tails}")
-            await asyncio.sleep(_POLL_S)
+    async def _unready(self, cluster: Cluster) -> str:
+        return "; ".join(await self._health.reads(cluster.nodes))
+
+    async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
+        nodes = [node for node in cluster.nodes if only in (None, node.name)]
+        return "".join([await last_words(node) for node in nodes])
 
     async def client(self, nodes: Sequence[Node], timeout_s: float) -> EtcdClient:
         """Make a new logical client: with one node pinned to it, with several at the first until that fails."""
@@ -140,7 +102,7 @@ class Etcd:
         await self._health.close()
 
     def _place(self, node: Node) -> flags.Place:
-        server = self._installed[node.name]
+        server = self.installed(node)
         return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
 
     def _environment(self, server: Installed) -> dict[str, str]:
@@ -148,19 +110,6 @@ class Etcd:
             return {}
         armed = {"GOFAIL_FAILPOINTS": self._settings.failpoints} if self._settings.failpoints else {}
         return {"GOFAIL_HTTP": f"0.0.0.0:{FAILPOINT_PORT}", **armed}
-
-    async def _check_alive(self, cluster: Cluster) -> None:
-        for node in cluster.nodes:
-            if await node.state(self.daemon) is ProcessState.DEAD:
-                raise Broken("server-died", f"etcd on {node.name} is not running{await last_words(node)}")
-
-
-def _one_leader(statuses: Sequence[NodeStatus]) -> bool:
-    """One leader, and everybody in its term."""
-    return (
-        sum(status.role == "leader" for status in statuses) == 1
-        and len({status.term for status in statuses}) == 1
-    )
 
 
 def _host(url: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from harness.outcome import Refused, Reply
 from harness.systems.etcd.caller import Caller, decode, encode, path
 from harness.systems.etcd.protocol import pb
+from harness.systems.micro import play
 
 Micro = Sequence[Sequence[Any]]
 
@@ -26,20 +27,20 @@ class TransactionsOfEtcd(Caller):
         deadline = self.deadline()
         needed = _keys_to_read(micro)
         writes = any(f != "r" for f, _, _ in micro)
-        seen: dict[str, Any] = {}
+        state: dict[str, Any] = {}
         revisions: dict[str, int] = {}
         if needed:
             response = await self._read(needed, deadline, writes=writes)
             for key, part in zip(needed, response.responses, strict=True):
                 kvs = part.response_range.kvs
-                seen[key] = decode(kvs[0].value) if kvs else None
+                state[key] = decode(kvs[0].value) if kvs else None
                 revisions[key] = kvs[0].mod_revision if kvs else 0
-        done, changed = _apply(micro, seen)
+        done, written = play(micro, state)
         if not writes:
             return self.reply(response, done)
         request = pb.TxnRequest(
             compare=[_unchanged(key, revision) for key, revision in revisions.items()],
-            success=[_put(key, value) for key, value in changed.items()],
+            success=[_put(key, state[key]) for key in written],
         )
         response = await self.call("Txn", request, deadline)
         if not response.succeeded:
@@ -65,20 +66,6 @@ def _keys_to_read(micro: Micro) -> list[str]:
         if f == "w":
             written.add(key)
     return list(needed)
-
-
-def _apply(micro: Micro, seen: dict[str, Any]) -> tuple[list[list[Any]], dict[str, Any]]:
-    """Run the micro-operations on what was seen: the same list with reads filled in, and the values to write."""
-    state = dict(seen)
-    changed: dict[str, Any] = {}
-    done: list[list[Any]] = []
-    for f, key, value in micro:
-        if f == "r":
-            done.append([f, key, state.get(key)])
-            continue
-        state[key] = changed[key] = [*(state.get(key) or []), value] if f == "append" else value
-        done.append([f, key, value])
-    return done, changed
 
 
 def _unchanged(key: str, revision: int) -> Any:

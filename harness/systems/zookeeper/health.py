@@ -10,7 +10,7 @@ from typing import Any, Final
 from kazoo.protocol.serialization import GetChildren2, GetData
 
 from harness.cluster.node import Node
-from harness.outcome import OutcomeError, Refused
+from harness.outcome import OutcomeError
 from harness.systems.system import NodeDump, NodeStatus
 from harness.systems.zookeeper.caller import PORT, ROOT, Caller, ClientOptions
 from harness.systems.zookeeper.connection import Link
@@ -37,21 +37,19 @@ async def status(nodes: Sequence[Node]) -> list[NodeStatus]:
     return list(await asyncio.gather(*(_status(node) for node in nodes)))
 
 
-async def serve(nodes: Sequence[Node], options: ClientOptions) -> bool:
-    """Whether every server takes a session and a write; makes the root of all keys as well."""
+async def unserved(nodes: Sequence[Node], options: ClientOptions) -> str:
+    """Which servers take no session and no write, and why; makes the root of all keys as well."""
 
-    async def asked(node: Node) -> bool:
+    async def asked(node: Node) -> str:
         caller = Caller("ready", {node.name: node.address}, _SERVES_S, options)
         try:
             async with caller, caller.operation("ready") as link:
                 await caller.create(link, ROOT, None)
-        except Refused as error:
-            return error.code == "exists"
-        except OutcomeError:
-            return False
-        return True
+        except OutcomeError as error:
+            return "" if error.code == "exists" else f"{node.name}: {error}"
+        return ""
 
-    return all(await asyncio.gather(*(asked(node) for node in nodes)))
+    return "; ".join(filter(None, await asyncio.gather(*(asked(node) for node in nodes))))
 
 
 async def dump(nodes: Sequence[Node], deadline_s: float) -> list[NodeDump]:

@@ -9,19 +9,21 @@ import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from harness.cluster.node import Cluster, Node
 from harness.outcome import Broken
-from harness.systems.releases import resolve
+from harness.systems.daemons import place
+from harness.systems.releases import resolve_async
 from harness.systems.system import SystemOptions
 from harness.systems.zookeeper.caller import PORT
 from harness.systems.zookeeper.settings import ZooKeeperSettings
 
 _FIND_S: Final = 30.0
 _UNPACK_S: Final = 30.0
+Found: TypeAlias = tuple[Path, str]  # a folder of jars on this host, and what it is called
 _numbers = itertools.count()
 # 3.4 and 3.5 log by log4j, 3.6 and 3.7 by log4j or reload4j, 3.8 and later by logback.
 _LOG4J: Final = """\
@@ -57,22 +59,19 @@ async def install(
     """
     nodes = cluster.nodes
     await asyncio.gather(*(_configure(cluster, node, settings) for node in nodes))
-    if options.image is not None and settings.jars is None:
-        found = await asyncio.gather(*(_in_image(node, options.image) for node in nodes))
-        return dict(zip((node.name for node in nodes), found, strict=True))
-    if settings.jars is not None:
-        sources = [(Path(settings.jars), f"own (your own {settings.jars})")]
-    else:
-        wanted = options.release.split(",") if options.release else [None]
-        sources = [await asyncio.to_thread(_resolved, release) for release in wanted]
-    pairs = [(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes)]
-    placed = await asyncio.gather(*(_place(node, *source) for node, source in pairs))
-    return dict(zip((node.name for node in nodes), placed, strict=True))
+    return await place(
+        nodes,
+        options,
+        own=None if settings.jars is None else lambda: _own(settings.jars or ""),
+        resolved=_resolved,
+        put=_place,
+        in_image=_in_image,
+    )
 
 
 async def install_release(node: Node, release: str) -> Installed:
     """Put another release on one node, beside what runs there."""
-    return await _place(node, *await asyncio.to_thread(_resolved, release))
+    return await _place(node, await _resolved(release))
 
 
 async def java_of(node: Node) -> str:
@@ -85,12 +84,17 @@ async def java_of(node: Node) -> str:
     return found.stdout.split()[0]
 
 
-def _resolved(release: str | None) -> tuple[Path, str]:
-    server = resolve("zookeeper", release.strip() if release else None)
+def _own(folder: str) -> Found:
+    return Path(folder), f"own (your own {folder})"
+
+
+async def _resolved(release: str | None) -> Found:
+    server = await resolve_async("zookeeper", release)
     return server.jars, server.title
 
 
-async def _place(node: Node, source: Path, title: str) -> Installed:
+async def _place(node: Node, found: Found) -> Installed:
+    source, title = found
     jars = await asyncio.to_thread(lambda: sorted(source.expanduser().glob("*.jar")))
     if not jars:
         raise Broken("no-binary", f"{source} holds no jars")

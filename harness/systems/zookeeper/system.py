@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
-from harness.outcome import Broken
+from harness.cluster.node import Cluster, Daemon, Node
+from harness.systems.daemons import Daemons
 from harness.systems.logs import tail
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 from harness.systems.zookeeper import health
@@ -17,11 +16,8 @@ from harness.systems.zookeeper.installing import Installed, install, install_rel
 from harness.systems.zookeeper.kazoo_client import KazooRecipes
 from harness.systems.zookeeper.settings import SETTINGS, read_settings
 
-_POLL_S: Final = 0.1
-_STOP_S: Final = 10.0
 
-
-class ZooKeeper:
+class ZooKeeper(Daemons[Installed]):
     """ZooKeeper servers: znodes with versions, sessions, ephemerals and sequences.
 
     Writes are linearizable (documented). Reads come from the server asked: `plain` reads may be old; with `sync` they
@@ -35,17 +31,10 @@ class ZooKeeper:
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:
-        self._options = options
+        super().__init__(options)
         self._settings = read_settings(options.settings)
-        self._installed: dict[str, Installed] = {}
         self._java = "java"
         self._clients = 0
-
-    @property
-    def release(self) -> str:
-        """What runs and where it came from; before `install`, what was asked for."""
-        titles = list(dict.fromkeys(server.title for server in self._installed.values()))
-        return " and ".join(titles) or self._options.release or "newest"
 
     async def install(self, cluster: Cluster) -> None:
         """Put the jars and a configuration on every node, and find its Java."""
@@ -55,9 +44,7 @@ class ZooKeeper:
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
-        server = self._installed.get(node.name)
-        if server is None:
-            raise Broken("not-installed", f"no zookeeper was installed on {node.name}")
+        server = self.installed(node)
         root, snap_count = node.directory, self._settings.snap_count
         argv = (
             self._java,
@@ -76,50 +63,18 @@ class ZooKeeper:
         )
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/zookeeper.log", cwd=root))
 
-    async def stop(self, node: Node) -> None:
-        """End the server as an operator does (SIGTERM), by force after ten seconds."""
-        await node.signal(self.daemon, signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _STOP_S
-        while await node.state(self.daemon) is not ProcessState.DEAD:
-            if loop.time() >= end:
-                await node.signal(self.daemon, signal.SIGKILL)
-            await asyncio.sleep(_POLL_S)
-
-    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
-        """Stop the server in good order, and start it as another release with its data; raises `Broken`."""
-        server = await install_release(node, release)
-        await self.stop(node)
-        self._installed[node.name] = server
-        await self.start(cluster, node)
-
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every server about itself (`srvr`), each within 300 ms, all at once; never raises."""
         return await health.status(cluster.nodes)
 
-    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all servers follow one leader, and sessions can be opened and written with on each."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + deadline_s
-        while True:
-            statuses = await self.status(cluster)
-            one = sum(status.role == "leader" for status in statuses) == 1
-            well = all(status.healthy for status in statuses)
-            if well and one and await health.serve(cluster.nodes, self._settings.client):
-                return statuses
-            await self._still_alive(cluster)
-            if loop.time() >= end:
-                said = "; ".join(f"{status.node}: {status.error or status.role}" for status in statuses)
-                logs = await tail(cluster, "zookeeper.log")
-                raise Broken("not-ready", f"zookeeper was not ready after {deadline_s:g} s: {said}\n{logs}")
-            await asyncio.sleep(_POLL_S)
+    async def _other(self, node: Node, release: str) -> Installed:
+        return await install_release(node, release)
 
-    async def _still_alive(self, cluster: Cluster) -> None:
-        """A server that ended cannot get ready: say so at once."""
-        for node in cluster.nodes:
-            if await node.state(self.daemon) is ProcessState.DEAD:
-                logs = await tail(cluster, "zookeeper.log", only=node.name)
-                raise Broken("server-died", f"zookeeper on {node.name} ended by itself:\n{logs}")
+    async def _unready(self, cluster: Cluster) -> str:
+        return await health.unserved(cluster.nodes, self._settings.client)
+
+    async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
+        return await tail(cluster, "zookeeper.log", only=only)
 
     async def client(self, nodes: Sequence[Node], timeout_s: float) -> ZooKeeperClient | KazooRecipes:
         """Open a client; its session begins with the first operation."""

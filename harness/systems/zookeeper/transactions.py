@@ -10,6 +10,7 @@ from kazoo.protocol.serialization import CheckVersion, Create, Delete, SetData, 
 from kazoo.security import OPEN_ACL_UNSAFE
 
 from harness.outcome import Refused, Reply
+from harness.systems.micro import play
 from harness.systems.zookeeper.caller import Caller, encode, path
 from harness.systems.zookeeper.connection import Answered, Link
 
@@ -29,16 +30,7 @@ class TransactionCalls(Caller):
             names = list(dict.fromkeys(str(key) for _, key, _ in micro))
             found = {name: await self.get(link, path("txn", name)) for name in names}
             state = {name: value for name, (value, _) in found.items()}
-            done: list[list[Any]] = []
-            written: set[str] = set()
-            for function, key, value in micro:
-                name = str(key)
-                if function == "r":
-                    done.append([function, key, state[name]])
-                    continue
-                state[name] = [*(state[name] or []), value] if function == "append" else value
-                written.add(name)
-                done.append([function, key, value])
+            done, written = play(micro, state)
             requests: list[Any] = []
             for name in names:
                 node, stat = path("txn", name), found[name][1]

@@ -3,72 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.node import Cluster, Node
 from harness.systems.etcd import Etcd
-from harness.systems.etcd.client import EtcdClient
 from harness.systems.system import SystemOptions
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
+from tests.cluster.servers import Run, Servers, mark, outcome, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "cluster/etcd" in item.path.as_posix():
-            item.add_marker(pytest.mark.cluster)
-            if os.geteuid() != 0:
-                item.add_marker(pytest.mark.skip(reason="network namespaces need root here"))
+    mark(items, "etcd")
 
 
-class Servers:
-    """A running cluster of etcd and what the tests do to it."""
-
-    def __init__(self, cluster: Cluster, system: Etcd) -> None:
-        self.cluster = cluster
-        self.system = system
-
-    @property
-    def nodes(self) -> list[Node]:
-        return list(self.cluster.nodes)
-
-    async def start(self) -> None:
-        await self.cluster.up()
-        await self.system.install(self.cluster)
-        await asyncio.gather(*(self.system.start(self.cluster, node) for node in self.nodes))
-        await self.ready()
-
-    async def ready(self) -> None:
-        await self.system.wait_ready(self.cluster, 20)
-
-    async def client(self, *nodes: Node, timeout_s: float = 2.0) -> EtcdClient:
-        return await self.system.client(nodes or self.nodes[:1], timeout_s)
-
-    async def leader(self) -> Node:
-        statuses = await self.system.status(self.cluster)
-        name = next(status.node for status in statuses if status.role == "leader")
-        return next(node for node in self.nodes if node.name == name)
-
-    async def follower(self) -> Node:
-        leader = await self.leader()
-        return next(node for node in self.nodes if node is not leader)
-
-    async def cut_off(self, node: Node) -> None:
-        others = [other.name for other in self.nodes if other is not node]
-        pairs = {(node.name, other) for other in others} | {(other, node.name) for other in others}
-        await self.cluster.network.cut(frozenset(pairs))
-
-    async def heal(self) -> None:
-        for node in self.nodes:
-            await node.signal("etcd", signal.SIGCONT)
-        await self.cluster.network.heal()
-        await self.ready()
+@pytest.fixture(scope="session", name="outcome")
+def outcome_fixture() -> Any:
+    return outcome
 
 
 @pytest.fixture(scope="session")
@@ -79,10 +30,4 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture(scope="session")
 def servers(run: Run) -> Iterator[Servers]:
-    cluster = make_cluster("local", run_id=new_run_id(), count=3)
-    one = Servers(cluster, Etcd(SystemOptions()))
-    try:
-        run(one.start())
-        yield one
-    finally:
-        run(cluster.down())
+    yield from running(run, Etcd(SystemOptions()))

@@ -28,18 +28,15 @@ def put(value: bytes = b"1", key: bytes = KEY, **more: Any) -> Any:
     return pb.PutRequest(key=key, value=value, **more)
 
 
+from tests.cluster.servers import outcome
+
+
 def refusal(code: str, method: str, request: Any) -> Any:
     return pytest.param(code, method, request, id=f"{code}-{method}")
 
 
 def txn_of(*puts: Any) -> Any:
     return pb.TxnRequest(success=[pb.RequestOp(request_put=each) for each in puts])
-
-
-async def outcome(awaitable: Any) -> OutcomeError:
-    with pytest.raises(OutcomeError) as caught:
-        await awaitable
-    return caught.value
 
 
 @contextlib.asynccontextmanager

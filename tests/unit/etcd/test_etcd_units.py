@@ -11,7 +11,8 @@ from harness.systems.etcd.outcomes import TABLE, classify
 from harness.systems.etcd.protocol import DESCRIPTOR_SET, SERVICES, Stubs, pb
 from harness.systems.etcd.protocol.build import build
 from harness.systems.etcd.settings import SETTINGS, read_settings
-from harness.systems.etcd.transactions import _apply, _keys_to_read
+from harness.systems.etcd.transactions import _keys_to_read
+from harness.systems.micro import play
 from harness.systems.system import SystemOptions
 from harness.test import UsageError
 
@@ -197,12 +198,13 @@ class TestTransactions:
     def test_only_keys_whose_stored_value_matters_are_read(self):
         micro = [["w", "a", 1], ["r", "a", None], ["append", "b", 2], ["r", "c", None], ["r", "b", None]]
         assert _keys_to_read(micro) == ["b", "c"]
-        done, changed = _apply(micro, {"b": [1], "c": 5})
+        state = {"b": [1], "c": 5}
+        done, written = play(micro, state)
         assert done == [["w", "a", 1], ["r", "a", 1], ["append", "b", 2], ["r", "c", 5], ["r", "b", [1, 2]]]
-        assert changed == {"a": 1, "b": [1, 2]}
+        assert {key: state[key] for key in written} == {"a": 1, "b": [1, 2]}
 
     def test_the_lists_of_reads_are_not_the_state_itself(self):
-        done, _ = _apply([["r", "a", None], ["append", "a", 2], ["r", "a", None]], {"a": [1]})
+        done, _ = play([["r", "a", None], ["append", "a", 2], ["r", "a", None]], {"a": [1]})
         assert done[0][2] == [1]
         assert done[2][2] == [1, 2]
 

@@ -1,0 +1,150 @@
+"""Systems that run as one daemon on each node: what is installed where, and how it is stopped, replaced and awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, Final, Generic, Protocol, TypeVar
+
+from harness.cluster.node import Cluster, Node, ProcessState
+from harness.outcome import Broken
+from harness.systems.system import NodeStatus, SystemOptions
+
+_STOP_S: Final = 10.0
+S = TypeVar("S")
+
+
+class Titled(Protocol):
+    """What is installed on a node knows where it came from."""
+
+    @property
+    def title(self) -> str:
+        """Release and origin, for people."""
+        ...
+
+
+Server = TypeVar("Server", bound=Titled)
+
+
+async def place(
+    nodes: Sequence[Node],
+    options: SystemOptions,
+    *,
+    own: Callable[[], S] | None,
+    resolved: Callable[[str | None], Awaitable[S]],
+    put: Callable[[Node, S], Awaitable[Server]],
+    in_image: Callable[[Node, str], Awaitable[Server]],
+) -> dict[str, Server]:
+    """Put a server on every node and return what is where, by node.
+
+    Of the user's own it is where `own` is given, else found in the image where one is named, else a release: several
+    (`3.8.6,3.9.4`) go round the nodes.
+    """
+    if options.image is not None and own is None:
+        found = await asyncio.gather(*(in_image(node, options.image) for node in nodes))
+        return dict(zip((node.name for node in nodes), found, strict=True))
+    if own is not None:
+        sources = [await asyncio.to_thread(own)]
+    else:
+        wanted = [part.strip() for part in options.release.split(",")] if options.release else [None]
+        sources = [await resolved(release) for release in wanted]
+    placed = await asyncio.gather(
+        *(put(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes))
+    )
+    return dict(zip((node.name for node in nodes), placed, strict=True))
+
+
+class Daemons(Generic[Server]):
+    """Base of such a system; it adds how to configure, start and ask its server."""
+
+    name: ClassVar[str]
+    daemon: ClassVar[str]
+    poll_s: ClassVar[float] = 0.1
+    same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
+
+    def __init__(self, options: SystemOptions) -> None:
+        self._options = options
+        self._installed: dict[str, Server] = {}
+
+    @property
+    def release(self) -> str:
+        """What runs and where it came from; before `install`, what was asked for."""
+        titles = list(dict.fromkeys(server.title for server in self._installed.values()))
+        return " and ".join(titles) or self._options.release or "newest"
+
+    def installed(self, node: Node) -> Server:
+        """What is on a node; raises `Broken` where nothing is."""
+        if node.name not in self._installed:
+            raise Broken("not-installed", f"no {self.name} was installed on {node.name}")
+        return self._installed[node.name]
+
+    async def stop(self, node: Node) -> None:
+        """End the server as an operator does (SIGTERM), by force after ten seconds."""
+        await node.signal(self.daemon, signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _STOP_S
+        while await node.state(self.daemon) is not ProcessState.DEAD:
+            if loop.time() >= end:
+                await node.signal(self.daemon, signal.SIGKILL)
+            await asyncio.sleep(self.poll_s)
+
+    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
+        """Stop the server in good order, and start it as another release with its data; raises `Broken`."""
+        server = await self._other(node, release)
+        await self.stop(node)
+        self._installed[node.name] = server
+        await self.start(cluster, node)
+
+    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
+        """Return once all servers are healthy, agree on one leader, and serve.
+
+        Raises `Broken` at the deadline, or at once when a server has died, with the last lines of its log.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + deadline_s
+        while True:
+            statuses = await self.status(cluster)
+            why = _no_leader(statuses, same_term=self.same_term) or await self._unready(cluster)
+            if not why:
+                return statuses
+            for node in cluster.nodes:
+                if await node.state(self.daemon) is ProcessState.DEAD:
+                    said = await self._last_words(cluster, node.name)
+                    raise Broken("server-died", f"{self.name} on {node.name} ended by itself: {said}")
+            if loop.time() >= end:
+                said = await self._last_words(cluster)
+                raise Broken("not-ready", f"{self.name} was not ready after {deadline_s:g} s: {why}\n{said}")
+            await asyncio.sleep(self.poll_s)
+
+    async def start(self, cluster: Cluster, node: Node) -> None:
+        """Start the server on one node with its data as it is."""
+        raise NotImplementedError
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        """Ask every server, all at once; never raises."""
+        raise NotImplementedError
+
+    async def _other(self, node: Node, release: str) -> Server:
+        """Put another release on a node, beside what runs there."""
+        raise NotImplementedError
+
+    async def _unready(self, cluster: Cluster) -> str:
+        """Why healthy servers with one leader do not serve yet; empty where they do."""
+        raise NotImplementedError
+
+    async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
+        """The last lines of all logs, or of one node's."""
+        raise NotImplementedError
+
+
+def _no_leader(statuses: Sequence[NodeStatus], *, same_term: bool) -> str:
+    """Why there is not one leader that all know of, empty where there is."""
+    silent = [f"{each.node}: {each.error or each.role}" for each in statuses if not each.healthy]
+    if silent:
+        return "; ".join(silent)
+    leaders = [each.node for each in statuses if each.role == "leader"]
+    if len(leaders) != 1 or (same_term and len({each.term for each in statuses}) != 1):
+        told = ", ".join(f"{each.node}: {each.role} in term {each.term}" for each in statuses)
+        return f"they do not agree on a leader ({told})"
+    return ""

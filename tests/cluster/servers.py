@@ -1,0 +1,97 @@
+"""Real servers for the tests of one system: three of them, started once and shared; every test leaves them healthy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from harness.cluster import make_cluster, new_run_id
+from harness.cluster.node import Cluster, Node
+from harness.outcome import OutcomeError
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+READY_S = 30
+
+
+class Servers:
+    """A running cluster of one system and what the tests do to it."""
+
+    def __init__(self, cluster: Cluster, system: Any) -> None:
+        self.cluster = cluster
+        self.system = system
+
+    @property
+    def nodes(self) -> list[Node]:
+        return list(self.cluster.nodes)
+
+    async def start(self) -> None:
+        await self.cluster.up()
+        await self.system.install(self.cluster)
+        await asyncio.gather(*(self.system.start(self.cluster, node) for node in self.nodes))
+        await self.ready()
+
+    async def ready(self) -> None:
+        await self.system.wait_ready(self.cluster, READY_S)
+
+    async def client(self, *nodes: Node, timeout_s: float = 4.0) -> Any:
+        return await self.system.client(nodes or self.nodes[:1], timeout_s)
+
+    async def leader(self) -> Node:
+        """Who leads; of several that think so, whoever has the highest term."""
+        statuses = await self.system.status(self.cluster)
+        if not any(status.role == "leader" for status in statuses):
+            statuses = await self.system.wait_ready(self.cluster, READY_S)
+        statuses = sorted(statuses, key=lambda status: -(status.term or 0))
+        name = next(status.node for status in statuses if status.role == "leader")
+        return next(node for node in self.nodes if node.name == name)
+
+    async def follower(self) -> Node:
+        leader = await self.leader()
+        return next(node for node in self.nodes if node is not leader)
+
+    async def cut_off(self, node: Node) -> None:
+        others = [other.name for other in self.nodes if other is not node]
+        pairs = {(node.name, other) for other in others} | {(other, node.name) for other in others}
+        await self.cluster.network.cut(frozenset(pairs))
+
+    async def restart(self, node: Node) -> None:
+        await self.system.start(self.cluster, node)
+        await self.ready()
+
+    async def heal(self) -> None:
+        for node in self.nodes:
+            await node.signal(self.system.daemon, signal.SIGCONT)
+        await self.cluster.network.heal()
+        await self.ready()
+
+
+async def outcome(awaitable: Any) -> OutcomeError:
+    """The error that an operation ends with."""
+    with pytest.raises(OutcomeError) as caught:
+        await awaitable
+    return caught.value
+
+
+def mark(items: list[pytest.Item], folder: str) -> None:
+    """Mark the tests below `tests/cluster/<folder>` as such that need real servers."""
+    for item in items:
+        if f"cluster/{folder}/" in item.path.as_posix():
+            item.add_marker(pytest.mark.cluster)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="network namespaces need root here"))
+
+
+def running(run: Run, system: Any) -> Iterator[Servers]:
+    """Three servers while the tests of a session last."""
+    cluster = make_cluster("local", run_id=new_run_id(), count=3)
+    one = Servers(cluster, system)
+    try:
+        run(one.start())
+        yield one
+    finally:
+        run(cluster.down())
