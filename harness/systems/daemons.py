@@ -9,7 +9,9 @@ from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 from harness.cluster.node import Cluster, Node, ProcessState
 from harness.outcome import Broken
+from harness.systems.releases import unknown_release
 from harness.systems.system import NodeStatus, SystemOptions
+from harness.test import UsageError
 
 _STOP_S: Final = 10.0
 S = TypeVar("S")
@@ -27,7 +29,17 @@ class Titled(Protocol):
 Server = TypeVar("Server", bound=Titled)
 
 
+def releases(system: str, options: SystemOptions) -> list[str]:
+    """The releases asked for, in turn of nodes; empty for the default. Raises `UsageError` for one nobody knows."""
+    asked = [part.strip() for part in options.release.split(",")] if options.release else []
+    for release in asked:
+        if why := unknown_release(system, release):
+            raise UsageError(why)
+    return asked
+
+
 async def place(
+    system: str,
     nodes: Sequence[Node],
     options: SystemOptions,
     *,
@@ -47,7 +59,7 @@ async def place(
     if own is not None:
         sources = [await asyncio.to_thread(own)]
     else:
-        wanted = [part.strip() for part in options.release.split(",")] if options.release else [None]
+        wanted: list[str | None] = [*releases(system, options)] or [None]
         sources = [await resolved(release) for release in wanted]
     placed = await asyncio.gather(
         *(put(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes))
@@ -63,7 +75,10 @@ class Daemons(Generic[Server]):
     poll_s: ClassVar[float] = 0.1
     same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
 
-    def __init__(self, options: SystemOptions) -> None:
+    def __init__(self, options: SystemOptions, *, own: bool) -> None:
+        """Take the options; unless the server is the user's `own`, an unknown release is told before anything starts."""
+        if not own and options.image is None:
+            releases(self.name, options)
         self._options = options
         self._installed: dict[str, Server] = {}
 

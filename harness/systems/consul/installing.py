@@ -36,6 +36,7 @@ async def install(
     Raises `Broken` with the other ways.
     """
     return await place(
+        "consul",
         nodes,
         options,
         own=None if own_binary is None else lambda: _own(own_binary),

@@ -32,8 +32,8 @@ class Consul(Daemons[Installed]):
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:
-        super().__init__(options)
         self._settings = read_settings(options.settings)
+        super().__init__(options, own=self._settings.binary is not None)
         self._clients = 0
 
     async def install(self, cluster: Cluster) -> None:

@@ -14,10 +14,9 @@ import msgspec
 from harness.cluster.node import Node
 from harness.outcome import Broken
 from harness.systems.daemons import place
-from harness.systems.releases import resolve_async, unknown_release
+from harness.systems.releases import resolve_async
 from harness.systems.releases.way import numbers
 from harness.systems.system import SystemOptions
-from harness.test import UsageError
 
 # Where images keep it: etcd's own images, Debian's package, bitnami's.
 _USUAL: Final = ("/usr/local/bin/etcd", "/usr/bin/etcd", "/opt/bitnami/etcd/bin/etcd", "/bin/etcd", "/etcd")
@@ -38,15 +37,6 @@ class Installed(msgspec.Struct, frozen=True):
         return numbers(self.release)
 
 
-def wanted(options: SystemOptions) -> list[str]:
-    """The releases asked for, in turn of nodes; empty for the default. Raises `UsageError` for one nobody knows."""
-    releases = [part.strip() for part in options.release.split(",")] if options.release else []
-    for release in releases:
-        if why := unknown_release("etcd", release):
-            raise UsageError(why)
-    return releases
-
-
 async def install(
     nodes: Sequence[Node], options: SystemOptions, own_binary: str | None
 ) -> dict[str, Installed]:
@@ -55,6 +45,7 @@ async def install(
     Several releases (`3.4.23,3.5.16`) go to the nodes in turn.
     """
     return await place(
+        "etcd",
         nodes,
         options,
         own=None if own_binary is None else lambda: _own(own_binary),

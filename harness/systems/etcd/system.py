@@ -12,7 +12,7 @@ from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.dumping import dump
 from harness.systems.etcd.health import Health
-from harness.systems.etcd.installing import Installed, install, install_release, wanted
+from harness.systems.etcd.installing import Installed, install, install_release
 from harness.systems.etcd.logs import last_words, log_path
 from harness.systems.etcd.maintenance import Maintenance
 from harness.systems.etcd.settings import SETTINGS, read_settings
@@ -31,10 +31,8 @@ class Etcd(Daemons[Installed]):
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:
-        super().__init__(options)
         self._settings = read_settings(options.settings)
-        if self._settings.binary is None and options.image is None:
-            wanted(options)  # an unknown release is told before anything starts
+        super().__init__(options, own=self._settings.binary is not None)
         self._health = Health()
         self.maintenance = Maintenance(self._health)
         self._clients = 0

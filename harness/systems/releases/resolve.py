@@ -139,17 +139,22 @@ def _one(system: str, release: str, catalogue: Catalogue, say: Progress) -> Serv
             except Broken as error:
                 tools.check_given_up()
                 reasons.append(f"{way.name}: {error.text}")
-    raise Broken("no-server", f"{system}@{release} - {'; '.join(reasons)}. {_others(catalogue)}")
+    raise Broken("no-server", f"{system}@{release} - {'; '.join(reasons)}. {_others(system, catalogue)}")
 
 
 def _make(system: str, release: str, way: Way, say: Progress) -> Server:
     return cache.add(system, release, lambda folder: way.obtain(release, folder, say))
 
 
-def _others(catalogue: Catalogue) -> str:
+def _others(system: str, catalogue: Catalogue) -> str:
     able = [f"{way.name} ({', '.join(way.releases())})" for way in catalogue.ways if way.unable() is None]
     here = f"Other ways here: {'; '.join(able)}; " if able else "Other ways: "
-    return f"{here}a binary of your own (--set binary=PATH) or an image that has it (--image NAME)"
+    own = (
+        "jars of your own (--set jars=PATH)"
+        if system == "zookeeper"
+        else "a binary of your own (--set binary=PATH)"
+    )
+    return f"{here}{own} or an image that has it (--image NAME)"
 
 
 def _unknown(system: str, release: str, catalogue: Catalogue) -> str:

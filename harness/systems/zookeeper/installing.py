@@ -60,6 +60,7 @@ async def install(
     nodes = cluster.nodes
     await asyncio.gather(*(_configure(cluster, node, settings) for node in nodes))
     return await place(
+        "zookeeper",
         nodes,
         options,
         own=None if settings.jars is None else lambda: _own(settings.jars or ""),

@@ -31,8 +31,8 @@ class ZooKeeper(Daemons[Installed]):
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:
-        super().__init__(options)
         self._settings = read_settings(options.settings)
+        super().__init__(options, own=self._settings.jars is not None)
         self._java = "java"
         self._clients = 0
 

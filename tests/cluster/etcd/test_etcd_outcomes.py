@@ -19,6 +19,7 @@ from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.outcomes import TABLE, outcome_of
 from harness.systems.etcd.protocol import pb
 from harness.systems.system import SystemOptions
+from tests.cluster.servers import outcome
 
 KEY = b"/outcomes"
 MEGABYTE = 1_000_000
@@ -26,9 +27,6 @@ MEGABYTE = 1_000_000
 
 def put(value: bytes = b"1", key: bytes = KEY, **more: Any) -> Any:
     return pb.PutRequest(key=key, value=value, **more)
-
-
-from tests.cluster.servers import outcome
 
 
 def refusal(code: str, method: str, request: Any) -> Any:
