@@ -76,7 +76,7 @@ class Daemons(Generic[Server]):
     same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
 
     def __init__(self, options: SystemOptions, *, own: bool) -> None:
-        """Take the options; unless the server is the user's `own`, an unknown release is told before anything starts."""
+        """Take the options; unless the server is the user's `own`, an unknown release is told at once."""
         if not own and options.image is None:
             releases(self.name, options)
         self._options = options

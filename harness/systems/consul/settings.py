@@ -7,8 +7,8 @@ from typing import Final, cast
 
 import msgspec
 
-from harness.duration import parse_duration
 from harness.systems.consul.caller import MODES, ClientOptions, Reads
+from harness.systems.given import choice, count, seconds
 from harness.test import UsageError
 
 SETTINGS: Final[dict[str, str]] = {
@@ -24,7 +24,7 @@ SETTINGS: Final[dict[str, str]] = {
 }
 _TTL_LEAST_S: Final = 10
 _MULTIPLIER_MOST: Final = 10
-_SPARES_MOST: Final = 64
+_SPARES, _SPARES_MOST = 8, 64
 
 
 class ConsulSettings(msgspec.Struct, frozen=True):
@@ -39,41 +39,22 @@ class ConsulSettings(msgspec.Struct, frozen=True):
 
 def read_settings(given: Mapping[str, str]) -> ConsulSettings:
     """Take what is Consul's out of the settings of a run; raises `UsageError` for a value that makes no sense."""
-    reads = _choice(given, "reads", tuple(MODES))
-    multiplier = given.get("raft_multiplier", "1")
-    if not multiplier.isdecimal() or not 1 <= int(multiplier) <= _MULTIPLIER_MOST:
-        raise UsageError(f"raft_multiplier={multiplier}: give 1 to {_MULTIPLIER_MOST}")
-    ttl_s = _seconds(given, "session_ttl", "10s")
+    reads = choice(given, "reads", tuple(MODES))
+    ttl_s = seconds(given, "session_ttl", 10)
     if ttl_s < _TTL_LEAST_S:
         raise UsageError(f"session_ttl={given['session_ttl']}: Consul takes no less than {_TTL_LEAST_S}s")
-    spares = given.get("spare_connections", "8")
-    if not spares.isdecimal() or int(spares) > _SPARES_MOST:
-        raise UsageError(f"spare_connections={spares}: give 0 to {_SPARES_MOST}")
+    spares = count(given, "spare_connections", least=0, most=_SPARES_MOST)
     options = ClientOptions(
-        spare_connections=int(spares),
+        spare_connections=_SPARES if spares is None else spares,
         reads=cast("Reads", reads),
         session_ttl_s=round(ttl_s),
-        lock_delay_s=_seconds(given, "lock_delay", "0s"),
-        serf_check=_choice(given, "session_checks", ("none", "serf")) == "serf",
+        lock_delay_s=seconds(given, "lock_delay", 0),
+        serf_check=choice(given, "session_checks", ("none", "serf")) == "serf",
     )
     return ConsulSettings(
         client=options,
-        raft_multiplier=int(multiplier),
-        rpc_hold_s=_seconds(given, "rpc_hold", "7s"),
-        cleanup_dead_servers=_choice(given, "cleanup_dead_servers", ("yes", "no")) == "yes",
+        raft_multiplier=count(given, "raft_multiplier", most=_MULTIPLIER_MOST) or 1,
+        rpc_hold_s=seconds(given, "rpc_hold", 7),
+        cleanup_dead_servers=choice(given, "cleanup_dead_servers", ("yes", "no")) == "yes",
         binary=given.get("binary"),
     )
-
-
-def _choice(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
-    value = given.get(name, known[0])
-    if value not in known:
-        raise UsageError(f"{name}={value}: consul knows {', '.join(known)}")
-    return value
-
-
-def _seconds(given: Mapping[str, str], name: str, default: str) -> float:
-    try:
-        return parse_duration(given.get(name, default))
-    except ValueError as error:
-        raise UsageError(f"{name}={given[name]}: {error}") from error

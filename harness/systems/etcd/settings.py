@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from harness.duration import parse_duration
 from harness.systems.etcd.caller import ClientOptions
+from harness.systems.given import choice, count, milliseconds, truth
 from harness.test import UsageError
 
 SETTINGS: Final[dict[str, str]] = {
@@ -54,7 +54,7 @@ def read_settings(given: Mapping[str, str]) -> EtcdSettings:
 
     Names that are not in `SETTINGS` belong to the workload or the faults and are left alone.
     """
-    heartbeat, election = _milliseconds(given, "heartbeat", 100), _milliseconds(given, "election", 1000)
+    heartbeat, election = milliseconds(given, "heartbeat", 100), milliseconds(given, "election", 1000)
     if election < 5 * heartbeat or election > 50_000:  # noqa: PLR2004 - etcd's own rules
         raise UsageError(
             f"election={election}ms must be 5 times heartbeat={heartbeat}ms at least, 50s at most"
@@ -65,53 +65,20 @@ def read_settings(given: Mapping[str, str]) -> EtcdSettings:
         raise UsageError(f"args={given['args']}: {error}") from error
     return EtcdSettings(
         client=ClientOptions(
-            serializable=_choice(given, "reads", ("linearizable", "serializable")) == "serializable",
-            lease_ttl_s=max(1, _milliseconds(given, "lease_ttl", 5000) // 1000),
-            lock_service=_choice(given, "lock", ("key", "service")) == "service",
+            serializable=choice(given, "reads", ("linearizable", "serializable")) == "serializable",
+            lease_ttl_s=max(1, milliseconds(given, "lease_ttl", 5000) // 1000),
+            lock_service=choice(given, "lock", ("key", "service")) == "service",
         ),
         heartbeat_ms=heartbeat,
         election_ms=election,
-        snapshot_count=_count(given, "snapshot_count"),
-        catchup_entries=_count(given, "catchup_entries"),
-        compaction_batch=_count(given, "compaction_batch"),
-        quota=_count(given, "quota"),
-        max_request=_count(given, "max_request"),
-        unsafe_no_fsync=_truth(given, "unsafe_no_fsync") or False,
-        pre_vote=_truth(given, "pre_vote"),
+        snapshot_count=count(given, "snapshot_count"),
+        catchup_entries=count(given, "catchup_entries"),
+        compaction_batch=count(given, "compaction_batch"),
+        quota=count(given, "quota"),
+        max_request=count(given, "max_request"),
+        unsafe_no_fsync=truth(given, "unsafe_no_fsync") or False,
+        pre_vote=truth(given, "pre_vote"),
         args=args,
         binary=given.get("binary"),
         failpoints=given.get("failpoints"),
     )
-
-
-def _choice(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
-    value = given.get(name, known[0])
-    if value not in known:
-        raise UsageError(f"{name}={value}: etcd knows {' and '.join(known)}")
-    return value
-
-
-def _truth(given: Mapping[str, str], name: str) -> bool | None:
-    if name not in given:
-        return None
-    return _choice(given, name, ("true", "false")) == "true"
-
-
-def _count(given: Mapping[str, str], name: str) -> int | None:
-    if name not in given:
-        return None
-    if not given[name].isdecimal() or int(given[name]) == 0:
-        raise UsageError(f"{name}={given[name]}: give a whole number above zero")
-    return int(given[name])
-
-
-def _milliseconds(given: Mapping[str, str], name: str, default: int) -> int:
-    if name not in given:
-        return default
-    try:
-        value = round(parse_duration(given[name]) * 1000)
-    except ValueError as error:
-        raise UsageError(f"{name}={given[name]}: {error}") from error
-    if value < 1:
-        raise UsageError(f"{name}={given[name]}: give 1ms at least")
-    return value

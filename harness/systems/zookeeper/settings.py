@@ -7,7 +7,7 @@ from typing import Final, cast, get_args
 
 import msgspec
 
-from harness.duration import parse_duration
+from harness.systems.given import choice, count, milliseconds
 from harness.systems.zookeeper.caller import ClientOptions, Reads
 from harness.systems.zookeeper.kazoo_session import Recipes
 from harness.test import UsageError
@@ -43,44 +43,20 @@ class ZooKeeperSettings(msgspec.Struct, frozen=True):
 
 def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
     """Take what is ZooKeeper's out of the settings of a run; raises `UsageError` for what makes no sense."""
-    reads = given.get("reads", "sync")
-    if reads not in {"sync", "plain"}:
-        raise UsageError(f"reads={reads}: zookeeper knows sync and plain")
-    recipes = given.get("recipes", "own")
-    if recipes not in get_args(Recipes):
-        raise UsageError(f"recipes={recipes}: zookeeper knows {', '.join(get_args(Recipes))}")
-    tick_ms = _milliseconds(given, "tick", 500)
-    session_ms = _milliseconds(given, "session", 15_000)
+    reads = choice(given, "reads", get_args(Reads))
+    recipes = choice(given, "recipes", get_args(Recipes))
+    tick_ms = milliseconds(given, "tick", 500)
+    session_ms = milliseconds(given, "session", 15_000)
     if not 2 * tick_ms <= session_ms <= _SESSION_MOST_MS:
         raise UsageError(f"session={session_ms}ms: give 2 ticks ({2 * tick_ms}ms) to {_SESSION_MOST_MS}ms")
     return ZooKeeperSettings(
         client=ClientOptions(reads=cast("Reads", reads), session_ms=session_ms),
         recipes=cast("Recipes", recipes),
         tick_ms=tick_ms,
-        sync_limit=_count(given, "sync_limit") or 4,
-        init_limit=_count(given, "init_limit") or 20,
-        snap_count=_count(given, "snap_count"),
-        container_check_ms=_milliseconds(given, "container_check", 60_000),
+        sync_limit=count(given, "sync_limit") or 4,
+        init_limit=count(given, "init_limit") or 20,
+        snap_count=count(given, "snap_count"),
+        container_check_ms=milliseconds(given, "container_check", 60_000),
         heap=given.get("heap", "256m"),
         jars=given.get("jars"),
     )
-
-
-def _milliseconds(given: Mapping[str, str], name: str, default: int) -> int:
-    if name not in given:
-        return default
-    try:
-        value = round(parse_duration(given[name]) * 1000)
-    except ValueError as error:
-        raise UsageError(f"{name}={given[name]}: {error}") from error
-    if value < 1:
-        raise UsageError(f"{name}={given[name]}: give 1ms at least")
-    return value
-
-
-def _count(given: Mapping[str, str], name: str) -> int | None:
-    if name not in given:
-        return None
-    if not given[name].isdecimal() or int(given[name]) == 0:
-        raise UsageError(f"{name}={given[name]}: give a whole number above zero")
-    return int(given[name])
