@@ -126,7 +126,7 @@ class Daemons(Generic[Server]):
             for node in cluster.nodes:
                 if await node.state(self.daemon) is ProcessState.DEAD:
                     said = await self._last_words(cluster, node.name)
-                    raise Broken("server-died", f"{self.name} on {node.name} ended by itself: {said}")
+                    raise Broken("server-died", f"{self.name} on {node.name} is not running: {said}")
             if loop.time() >= end:
                 said = await self._last_words(cluster)
                 raise Broken("not-ready", f"{self.name} was not ready after {deadline_s:g} s: {why}\n{said}")

@@ -21,9 +21,10 @@ READY_S = 30
 class Servers:
     """A running cluster of one system and what the tests do to it."""
 
-    def __init__(self, cluster: Cluster, system: Any) -> None:
+    def __init__(self, cluster: Cluster, system: Any, timeout_s: float) -> None:
         self.cluster = cluster
         self.system = system
+        self.timeout_s = timeout_s
 
     @property
     def nodes(self) -> list[Node]:
@@ -38,8 +39,8 @@ class Servers:
     async def ready(self) -> None:
         await self.system.wait_ready(self.cluster, READY_S)
 
-    async def client(self, *nodes: Node, timeout_s: float = 4.0) -> Any:
-        return await self.system.client(nodes or self.nodes[:1], timeout_s)
+    async def client(self, *nodes: Node, timeout_s: float | None = None) -> Any:
+        return await self.system.client(nodes or self.nodes[:1], timeout_s or self.timeout_s)
 
     async def leader(self) -> Node:
         """Who leads; of several that think so, whoever has the highest term."""
@@ -86,10 +87,10 @@ def mark(items: list[pytest.Item], folder: str) -> None:
                 item.add_marker(pytest.mark.skip(reason="network namespaces need root here"))
 
 
-def running(run: Run, system: Any) -> Iterator[Servers]:
-    """Three servers while the tests of a session last."""
+def running(run: Run, system: Any, timeout_s: float = 4.0) -> Iterator[Servers]:
+    """Three servers while the tests of a session last; `timeout_s` is what clients get unless a test says other."""
     cluster = make_cluster("local", run_id=new_run_id(), count=3)
-    one = Servers(cluster, system)
+    one = Servers(cluster, system, timeout_s)
     try:
         run(one.start())
         yield one

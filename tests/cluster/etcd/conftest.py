@@ -30,4 +30,4 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture(scope="session")
 def servers(run: Run) -> Iterator[Servers]:
-    yield from running(run, Etcd(SystemOptions()))
+    yield from running(run, Etcd(SystemOptions()), timeout_s=2.0)
