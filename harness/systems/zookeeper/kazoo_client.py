@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from kazoo.exceptions import NoNodeError
@@ -17,7 +17,7 @@ from kazoo.recipe.lock import Lock
 from kazoo.recipe.queue import Queue
 
 from harness.outcome import Refused, Reply, Unknown
-from harness.systems.zookeeper.caller import ClientOptions, decode, encode, path
+from harness.systems.zookeeper.caller import decode, encode, path
 from harness.systems.zookeeper.kazoo_session import PATIENCE, KazooSession
 
 R = TypeVar("R")
@@ -43,16 +43,8 @@ class Kept(dict[str, R]):
 class KazooRecipes(KazooSession):
     """Offers `Locks`, `Queues`, `Counters` and elections; everything else is the own client's (`recipes=own`)."""
 
-    def __init__(
-        self,
-        name: str,
-        addresses: Mapping[str, str],
-        timeout_s: float,
-        options: ClientOptions,
-        *,
-        retrying: bool = False,
-    ) -> None:
-        super().__init__(name, addresses, timeout_s, options, retrying=retrying)
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._queues: Kept[Queue] = Kept(lambda key: self.kazoo.Queue(path("kazoo-queue", key)))
         self._counters: Kept[Counter] = Kept(lambda key: self.kazoo.Counter(path("kazoo-counter", key)))
         self._locks: Kept[Lock] = Kept(lambda key: self.kazoo.Lock(path("kazoo-lock", key), self.name))
