@@ -237,3 +237,22 @@ def test_dumps_of_all_servers_agree(run, servers):
         await client.close()
 
     run(body())
+
+
+def test_a_server_takes_more_connections_than_consul_allows_an_address_by_itself(run, servers):
+    """Forty clients with their spare connections: 360 of one address, 200 is Consul's own limit."""
+
+    async def body():
+        node = servers.nodes[0]
+        clients = [client_of(node, reads="stale", spare_connections=8) for _ in range(40)]
+        try:
+            for _ in range(3):  # one opens, the second finds the spares, the third comes behind them
+                await asyncio.gather(*(client.read("many") for client in clients))
+            done = await node.run(["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+            established = [line.split() for line in done.stdout.splitlines() if " 01 " in line]
+            assert sum(fields[1].endswith(":2134") for fields in established) > 300
+            await asyncio.gather(*(client.read("many") for client in clients))
+        finally:
+            await asyncio.gather(*(client.close() for client in clients))
+
+    run(body())
