@@ -59,7 +59,7 @@ def gates(
     for fault in dict.fromkeys(faults_asked):
         tries = [row for row in faults if row["fault"] == fault]
         bit = sum(1 for row in tries if row["outcome"] == "ok")
-        text = f"{fault} was injected {len(tries)} times, proved {bit} times"
+        text = f"{fault} was injected {_times(len(tries))}, proved {_times(bit)}"
         found.append(Gate(f"fault {fault}", bit > 0, text))
     if final_reads is not None:
         text = (
@@ -69,3 +69,7 @@ def gates(
         )
         found.append(Gate("recovery", final_reads, text))
     return found
+
+
+def _times(number: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -8,6 +8,7 @@ Whatever else is there is shown as it is.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,7 +18,7 @@ import msgspec
 from harness.verdict import Anomaly, Result
 from reports import legal
 from reports.operations import FAIL, INFO, OUTCOMES, Operations
-from reports.words import EDGES, cut, error_words, operation, transaction
+from reports.words import EDGES, cut, error_words, operation, seconds, transaction
 
 SHOWN_MAX: Final = 60
 NODES_MAX: Final = 24
@@ -41,27 +42,43 @@ class Drawn(msgspec.Struct, frozen=True):
     version: int | None
     state: str = ""
     note: str = ""
+    place: int | None = None  # in a legal order, counted from 1
 
 
 def drawn(
     anomaly: Anomaly, operations: Operations, model: str | None = None, most: int = SHOWN_MAX
 ) -> tuple[list[Drawn], int]:
-    """Return the anomaly's operations in order of invocation, those nearest the culprit if too many.
+    """Return the anomaly's operations in order of invocation; of too many, those the sentence names and those nearest.
 
     Also how many are left out. Where the checker tells no legal states and the model is a known one, they are found.
     """
     positions = {operations.at(event) for event in anomaly.events}
     culprit = operations.at(anomaly.culprit) if anomaly.culprit is not None else None
     found = sorted(position for position in positions | {culprit} if position is not None)
-    if len(found) > most:
-        centre = found.index(culprit) if culprit in found else len(found)
-        begin = max(0, min(centre - most * 3 // 4, len(found) - most))
-        chosen = found[begin : begin + most]
-    else:
-        chosen = found
-    steps = _steps(anomaly) or _found(operations, chosen, culprit, model)
+    chosen = _nearest(anomaly.sentence, operations, found, culprit, most) if len(found) > most else found
+    # States of a part of the evidence would be made up.
+    steps = _steps(anomaly) or (_found(operations, chosen, culprit, model) if chosen is found else {})
     rows = [_row(operations, position, position == culprit, steps) for position in chosen]
     return rows, len(found) - len(chosen)
+
+
+def _nearest(sentence: str, o: Operations, found: Sequence[int], culprit: int | None, most: int) -> list[int]:
+    """The culprit, the operations that the sentence names by process and time, then the nearest before the culprit."""
+    named = [position for position in found if _named(sentence, o, position)][: most // 2]
+    kept = {culprit, *named} - {None}
+    centre = found.index(culprit) if culprit in found else len(found) - 1
+    by_distance = sorted(range(len(found)), key=lambda number: abs(number - centre))
+    for number in by_distance:
+        if len(kept) >= most:
+            break
+        kept.add(found[number])
+    return sorted(position for position in kept if position is not None)
+
+
+def _named(sentence: str, o: Operations, at: int) -> bool:
+    if not re.search(rf"\bp{int(o.process[at])}\b", sentence):
+        return False
+    return any(seconds(moment / 1e6) in sentence for moment in (int(o.begin_us[at]), int(o.end_us[at])))
 
 
 def _steps(anomaly: Anomaly) -> Mapping[int, Mapping[str, Any]]:
@@ -119,6 +136,7 @@ def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str,
         version=int(o.version[at]) if o.version[at] >= 0 else None,
         state=cut(json_text(step["state"]), 200) if "state" in step else "",
         note=cut(str(step.get("text", "")), 300),
+        place=step["place"] if isinstance(step.get("place"), int) else None,
     )
 
 
@@ -137,6 +155,14 @@ class Edge(msgspec.Struct, frozen=True):
     target: str
     kind: str
     why: str
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """One transaction of a cycle: who did it, and its steps in words, each with whether an edge speaks of its key."""
+
+    name: str
+    who: str
+    steps: Sequence[tuple[str, bool]]
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -183,6 +209,39 @@ def cycle_of(anomaly: Anomaly, rows: Sequence[Drawn]) -> tuple[list[Edge], dict[
         why = str(row.get("why") or EDGES.get(kind, ""))
         edges.append(Edge(name(row.get("from")), name(row.get("to")), kind, cut(why, 400)))
     return edges, legend
+
+
+def loop_of(
+    anomaly: Anomaly, rows: Sequence[Drawn], edges: Sequence[Edge], legend: Mapping[str, str]
+) -> list[tuple[Transaction, Edge]]:
+    """Return each transaction of a cycle with the edge that leads to the next, or [] where the edges make no loop."""
+    following = zip(edges, [*edges[1:], *edges[:1]], strict=True)
+    if not edges or any(one.target != other.source for one, other in following):
+        return []
+    by_event = {row.event: row for row in rows}
+    told = {str(row.get("name")): row for row in _rows(anomaly, "transactions")}
+    ends = [row.get("from") for row in _rows(anomaly, "cycle")[:NODES_MAX]]
+    found = []
+    for edge, end in zip(edges, ends, strict=True):
+        known = told.get(edge.source, {})
+        event = known.get("index", end)
+        row = by_event.get(event) if isinstance(event, int) else None
+        why = " ".join(one.why for one in edges if edge.source in (one.source, one.target))
+        words = legend[edge.source]
+        who = ""
+        if row is not None:
+            until = "never answered" if row.end_us < 0 else seconds(row.end_us / 1e6)
+            who = f"p{row.process} on {row.node or '?'}, {seconds(row.begin_us / 1e6)} to {until}"
+            words = words.removeprefix(f"p{row.process} ")
+        steps = words.split(" · ") if words else []
+        found.append((Transaction(edge.source, who, [(step, _spoken(step, why)) for step in steps]), edge))
+    return found
+
+
+def _spoken(step: str, why: str) -> bool:
+    """Whether an edge's explanation speaks of the key of a step such as `r x → [1,2]`."""
+    words = step.split(" ", 2)
+    return len(words) > 1 and re.search(rf"\bkey \"?{re.escape(words[1])}\b", why) is not None
 
 
 def without_culprit(rows: Sequence[Drawn]) -> list[Drawn]:

@@ -103,6 +103,9 @@ _MODELS: Final[Mapping[str, Move]] = {
 }
 
 
+_LOCKS: Final = frozenset({"lock", "fenced-lock"})
+
+
 def _frozen(value: Any) -> Any:
     """JSON values as something that can be put into sets and compared."""
     if isinstance(value, list):
@@ -118,10 +121,24 @@ def _plain(state: Any) -> Any:
     return list(state) if isinstance(state, tuple) else state
 
 
-def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> list[dict[str, Any]]:
-    """Return `[{"operation", "state", "text"}]` for each operation, or [] where this model or size is not known.
+def _said(model: str | None, state: Any) -> Any:
+    """A state as people say it: who holds a lock, rather than a number."""
+    if model in _LOCKS:
+        return "free" if state is None else f"p{state}"
+    return _plain(state)
 
-    `steps` stand in the order of invocation; `culprit` is the event of the impossible one.
+
+def _words(model: str | None, state: Any) -> str:
+    said = _said(model, state)
+    return said if isinstance(said, str) and model in _LOCKS else msgspec.json.encode(said).decode()
+
+
+def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> list[dict[str, Any]]:
+    """Return a step for each operation, or [] where this model or size is not known.
+
+    Steps are `{"operation", "place", "state"}`, where `place` counts from 1 in the order found, and for the impossible
+    operation `{"operation", "text"}`. `steps` stand in the order of invocation; `culprit` is the event of the
+    impossible one.
     """
     move = _MODELS.get(model or "")
     others = [step for step in steps if step.event != culprit]
@@ -136,12 +153,12 @@ def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> li
     if order is None:
         return []
     told = [
-        {"operation": step.event, "state": _plain(state), "text": f"as number {number} of a legal order"}
+        {"operation": step.event, "place": number, "state": _said(model, state)}
         for number, (step, state) in enumerate(order, start=1)
     ]
     met = _met(order, bad)
-    words = " or ".join(msgspec.json.encode(_plain(state)).decode() for state in met)
-    return [*told, {"operation": bad.event, "text": f"meets {words}, wherever it is put" if words else ""}]
+    words = " or ".join(_words(model, state) for state in met)
+    return [*told, {"operation": bad.event, "text": f"could only have met {words}" if words else ""}]
 
 
 def _order(move: Move, steps: Sequence[Step]) -> list[tuple[Step, State]] | None:

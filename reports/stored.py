@@ -21,7 +21,7 @@ from reports import journal
 from reports import operations as columns
 from reports.logs import Lines, read_logs, started_at
 from reports.operations import Operations
-from reports.words import seconds
+from reports.words import brief, seconds
 
 T = TypeVar("T")
 
@@ -226,7 +226,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
     faults = take.rows("faults", FaultRow)
     if not faults and injected:
         faults = [msgspec.convert(row, FaultRow, strict=False) for row in injected]
-    guarantees = take.rows("guarantees", Result)
+    guarantees = [_brief(result) for result in take.rows("guarantees", Result)]
     statistics = take.get("statistics", Statistics, Statistics())
     if not statistics.operations and len(operations):
         statistics = msgspec.convert(operations.statistics(), Statistics)
@@ -239,7 +239,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
         finished=bool(results),
         verdict=verdict,
         exit_code=take.get("exit_code", int, -1) if "exit_code" in results else None,
-        reason=take.get("reason", str, "") or _reason(results, verdict, guarantees),
+        reason=brief(take.get("reason", str, "")) or _reason(results, verdict, guarantees),
         guarantees=guarantees,
         statistics=statistics,
         faults=faults,
@@ -255,6 +255,12 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
         lines=lines,
         problems=problems,
     )
+
+
+def _brief(result: Result) -> Result:
+    """Long lists within sentences are told by their ends; results.json has them whole."""
+    shorter = [msgspec.structs.replace(one, sentence=brief(one.sentence)) for one in result.anomalies]
+    return msgspec.structs.replace(result, anomalies=shorter, reason=brief(result.reason))
 
 
 def _zero(test: Mapping[str, Any], results: Mapping[str, Any]) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from harness.verdict import Verdict
@@ -17,6 +19,37 @@ EDGES: Final = {
     "realtime": "ended before the other began",
     "process": "came before it in the same process",
 }
+# What the anomalies of transactions are called in the literature, for those who do not know it by heart.
+MEANINGS: Final = {
+    "G0": "dirty writes",
+    "G1a": "read of an aborted write",
+    "G1b": "read of an intermediate write",
+    "G1c": "circular flow of information",
+    "G-single": "read skew",
+    "G-single-item": "read skew",
+    "G2": "write skew over predicates",
+    "G2-item": "write skew",
+}
+# A list of more plain values than these is told by its ends.
+_LIST_LONG: Final = 12
+_LIST: Final = re.compile(r"\[[^\[\]{}]{24,}\]")
+
+
+def brief(text: str) -> str:
+    """Shorten long lists of plain values within a text to their ends: `[1,2,…,140,141 (141 in all)]`."""
+    return _LIST.sub(_ends, text)
+
+
+def _ends(match: re.Match[str]) -> str:
+    items = match.group()[1:-1].split(",")
+    if len(items) <= _LIST_LONG:
+        return match.group()
+    return f"[{','.join(items[:2])},…,{','.join(items[-3:])} ({len(items)} in all)]"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as one says them: `a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def seconds(value: float) -> str:
@@ -73,7 +106,8 @@ def operation(f: str, key: str, asked: str, got: str, outcome: str, length: int 
     if f == "txn":
         return transaction(got if outcome == "ok" and got not in ("", "null") else asked, length * 3)
     words = f if key in ("", "null") else f"{f} {cut(key, 24)}"
-    asked = "" if asked in ("", "null") else cut(asked, length)
+    asked, got = ("" if asked == "null" else brief(asked)), brief(got)
+    asked = cut(asked, length)
     if asked:
         words += f" {asked}"
     if outcome == "ok" and got != "" and got not in (asked, ""):
@@ -126,11 +160,10 @@ def summary(verdict: Verdict, guarantees: Any) -> str:
     broken = sum(1 for item in guarantees if item.verdict == Verdict.INVALID)
     unsure = sum(1 for item in guarantees if item.verdict == Verdict.UNKNOWN)
     if verdict == Verdict.INVALID and broken:
-        return (
-            f"{broken} of {plural(total, 'guarantee')} was broken"
-            if broken == 1
-            else f"{broken} of {total} guarantees were broken"
-        )
+        names = [item.guarantee for item in guarantees if item.verdict == Verdict.INVALID]
+        most = 3
+        words = listed(names) if broken <= most else f"{broken} guarantees"
+        return f"{words} {'was' if broken == 1 else 'were'} broken"
     if verdict == Verdict.VALID:
         return (
             "The guarantee held"

@@ -126,7 +126,8 @@ def conclude(
     unsure = [result for result in results if result.verdict is Verdict.UNKNOWN]
     if unsure:
         return "unknown", UNKNOWN, f"{unsure[0].guarantee} could not be decided: {unsure[0].reason}"
-    held = " and ".join(result.guarantee for result in results)
+    names = [result.guarantee for result in results]
+    held = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
     return "valid", VALID, f"{held} held in everything that clients saw"
 
 

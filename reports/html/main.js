@@ -31,7 +31,9 @@ function copying() {
   const button = make("button", { type: "button", onclick: () => {
     navigator.clipboard.writeText(command.textContent).then(() => { button.textContent = "Copied"; }, () => getSelection().selectAllChildren(command));
   } }, "Copy");
-  command.before(button);
+  const place = make("div", { class: "command" });
+  command.replaceWith(place);
+  place.append(command, button);
 }
 
 async function start() {

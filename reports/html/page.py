@@ -17,13 +17,17 @@ from markupsafe import Markup
 from harness.outcome import Broken
 from harness.store import REPORT, TEST
 from harness.verdict import Anomaly, Result, Verdict
-from reports import evidence, logs, output, stored, words
+from reports import evidence, holds, logs, output, stored, words
 from reports.html import drawings, overview, planes
 from reports.stored import StoredRun
 
 _HERE: Final = Path(__file__).parent
 SCRIPTS: Final = ("data.js", "view.js", "timeline.js", "browser.js", "main.js")
 _ANOMALIES_SHOWN: Final = 10
+_DRAWN_MAX: Final = 16
+_DRAWN_FEW: Final = 10
+_REASON_MAX: Final = 260
+_TO_THE_MINUTE: Final = len("2026-01-01T00:00")
 _BUDGET_PER_OPERATION: Final = 10
 _BUDGET_LEAST: Final = 1_000_000
 _BUDGET_MOST: Final = 10_000_000
@@ -78,6 +82,7 @@ def environment() -> jinja2.Environment:
         "when": stored.when,
         "plural": words.plural,
         "size": size,
+        "plain": lambda text: str(text).partition(" (")[0],
     }
     return made
 
@@ -124,11 +129,17 @@ def _hash(content: str) -> str:
 def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]:
     """Everything the page shows of one anomaly."""
     rows, missing = evidence.drawn(anomaly, run.operations, result.model)
+    few = rows
+    if len(rows) > _DRAWN_MAX:
+        few, _ = evidence.drawn(anomaly, run.operations, result.model, _DRAWN_FEW)
     edges, legend = evidence.cycle_of(anomaly, rows)
+    loop = evidence.loop_of(anomaly, rows, edges, legend)
     held = evidence.intervals_of(anomaly)
+    if not held and result.model in holds.MODELS:
+        held = holds.around(run.operations, rows)
     culprit = next((row for row in rows if row.culprit), None)
     if edges:
-        rows = evidence.without_culprit(rows)
+        rows, few = evidence.without_culprit(rows), evidence.without_culprit(few)
     moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
     known = {"steps", "cycle", "intervals", "transactions"}
     return {
@@ -137,11 +148,15 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         "guarantee": result.guarantee,
         "rows": rows,
         "missing": missing,
+        "undrawn": len(rows) - len(few),
         "has_state": any(row.state or row.note for row in rows),
-        "diagram": drawings.diagram(rows, f"Operations of the anomaly: {anomaly.sentence}"),
-        "edges": edges,
-        "legend": legend,
-        "cycle": drawings.cycle(edges, legend),
+        "has_version": any(row.version is not None for row in rows),
+        "outcomes": {row.outcome for row in rows},
+        "meaning": words.MEANINGS.get(anomaly.name, ""),
+        "diagram": drawings.diagram(few, f"Operations of the anomaly: {anomaly.sentence}"),
+        "edges": [] if loop else edges,
+        "legend": {} if loop else legend,
+        "loop": loop,
         "intervals": drawings.intervals(held, f"Who held what: {anomaly.sentence}"),
         "lines": run.lines.around(moment) if moment is not None else [],
         "moment": moment,
@@ -172,18 +187,57 @@ def _context(
         "sign": words.SIGNS[run.verdict],
         "verdict": words.VERDICTS[run.verdict],
         "headline": words.summary(run.verdict, run.guarantees),
+        "reason": _reason(run, bool(shown)),
+        "tested": _tested(run),
+        "recovery": max((row.recovery_s for row in run.faults if row.recovery_s is not None), default=None),
+        "proved": sum(1 for row in run.faults if row.proof is not None and row.proof.holds),
+        "end_s": end_s,
         "anomalies": shown,
         "anomalies_hidden": max(0, total - len(shown)),
         "overview": overview.drawing(run, counted, end_s) if len(run.operations) else Markup(),
-        "options": {key: value for key, value in sorted(test.items()) if key not in hidden},
+        "options": {key.replace("_", " "): value for key, value in sorted(test.items()) if key not in hidden},
         "settings": test.get("settings") if isinstance(test.get("settings"), dict) else {},
-        "versions": test.get("versions") if isinstance(test.get("versions"), dict) else {},
+        "versions": _versions(test.get("versions")),
         "command": str(test.get("command") or ""),
         "files": [file for file in logs.files(run.folder) if file["path"] != REPORT],
         "has_test": (run.folder / TEST).exists(),
         "signs": {str(verdict): sign for verdict, sign in words.SIGNS.items()},
         "means": {str(verdict): text for verdict, text in _MEANS.items()},
     }
+
+
+def _reason(run: StoredRun, explained: bool) -> str:  # noqa: FBT001
+    """The reason for the head of the page: where an anomaly explains itself below, only how it begins."""
+    reason = run.reason
+    if not explained or len(reason) <= _REASON_MAX:
+        return reason
+    ends = [at for mark in (": ", "; ", ". ") if (at := reason.find(mark, 60, _REASON_MAX)) >= 0]
+    return reason[: max(ends)] + " …" if ends else words.cut(reason, _REASON_MAX)
+
+
+def _tested(run: StoredRun) -> list[tuple[str, str]]:
+    """What was tested, for the line above the verdict: names and values."""
+    test = run.test
+    wanted = (("workload", "workload"), ("faults", "faults"), ("cluster", "cluster"), ("nodes", "nodes"))
+    found = [(name, pretty(test[key])) for name, key in wanted if test.get(key) not in (None, "", [])]
+    started = str(test.get("started") or "")
+    if len(started) >= _TO_THE_MINUTE:
+        found.append(("started", f"{started[:10]} {started[11:_TO_THE_MINUTE]} UTC"))
+    return found
+
+
+def _versions(versions: Any) -> dict[str, Any]:
+    """Versions by name; nodes that run the same release share a line."""
+    if not isinstance(versions, dict):
+        return {}
+    found = dict(versions)
+    nodes = found.pop("nodes", None)
+    if not isinstance(nodes, dict):
+        return versions
+    by_release: dict[str, list[str]] = {}
+    for node, release in nodes.items():
+        by_release.setdefault(pretty(release), []).append(str(node))
+    return found | {words.listed(names): release for release, names in by_release.items()}
 
 
 _MEANS: Final = {

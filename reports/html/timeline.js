@@ -2,6 +2,11 @@
 
 const LEFT = 92, RIGHT = 12, LANE = 19, LATENCY = 250, RATE = 74, NODE = 16;
 
+function tick(power) {
+  const [unit, least] = power < -3 ? ["µs", -6] : power < 0 ? ["ms", -3] : ["s", 0];
+  return `${10 ** (power - least)} ${unit}`;
+}
+
 class Timeline {
   constructor(view, place) {
     this.view = view;
@@ -9,6 +14,7 @@ class Timeline {
     this.about = this.o.about;
     this.nodes = Object.keys(this.about.buckets.nodes).sort();
     this.kinds = [...new Set(this.about.faults.map((fault) => fault.fault))];
+    this.peak = this.shown = this.cut = 0;
     this.layOut();
     this.base = make("canvas", { "aria-hidden": "true" });
     this.over = make("canvas", { class: "over", tabindex: "0", role: "application", "aria-label":
@@ -25,7 +31,7 @@ class Timeline {
   layOut() {
     let y = 4;
     const panel = (height) => { const top = y; y += height; return { top, height }; };
-    this.panels = { faults: panel(this.kinds.length * LANE), leader: panel(this.about.leaders.length ? LANE : 0) };
+    this.panels = { anomalies: panel(this.view.culprits.size ? LANE : 0), faults: panel(this.kinds.length * LANE), leader: panel(this.about.leaders.length ? LANE : 0) };
     y += 18; this.panels.latency = panel(LATENCY);
     y += 14; this.panels.rate = panel(RATE);
     y += 12; this.panels.nodes = panel(this.nodes.length * NODE);
@@ -46,12 +52,12 @@ class Timeline {
       this.draw();
     } }, "Show processes");
     return make("div", { class: "tools" },
-      button("−", "Zoom out", () => this.view.scale(2)), button("+", "Zoom in", () => this.view.scale(0.5)),
-      button("◀", "Earlier", () => this.view.pan(-0.3)), button("▶", "Later", () => this.view.pan(0.3)),
-      button("All", "Show the whole run", () => this.view.reset()), lanes,
+      make("span", { class: "group", role: "group", "aria-label": "Stretch of time" },
+        button("◀", "Earlier", () => this.view.pan(-0.3)), button("−", "Zoom out", () => this.view.scale(2)), button("+", "Zoom in", () => this.view.scale(0.5)),
+        button("▶", "Later", () => this.view.pan(0.3)), button("All", "Show the whole run", () => this.view.reset())), lanes,
       this.about.culprits.length ? button("Go to the anomaly", "Zoom to the operation that could not have happened",
         () => this.view.show([...this.view.culprits][0] ?? 0)) : "",
-      this.range, make("span", { class: "muted" }, "Drag to zoom, double-click for all, Ctrl and wheel, or keys."));
+      this.range, make("span", { class: "muted end" }, "Drag to zoom · double-click: all · Ctrl and wheel · keys ← → + − 0 n p"));
   }
 
   x(seconds) { return LEFT + (seconds - this.view.from) / (this.view.to - this.view.from) * (this.width - LEFT - RIGHT); }
@@ -91,6 +97,7 @@ class Timeline {
     pen.font = "11px system-ui, 'DejaVu Sans', sans-serif";
     this.choose();
     this.drawBands(pen);
+    this.drawAnomalies(pen);
     this.drawGrid(pen);
     this.drawRate(pen);
     this.drawNodes(pen);
@@ -141,9 +148,24 @@ class Timeline {
       const x = Math.max(LEFT, this.x(item.time)), until = Math.min(this.width - RIGHT, this.x(next ? next.time : this.view.end));
       if (until <= x || !item.node) return;
       pen.fillStyle = this.colour("leader");
-      pen.fillRect(x, leader.top + 1, until - x - 1, LANE - 4);
+      pen.fillRect(x, leader.top + 1, until - x - 2, LANE - 4);
       this.inside(pen, item.node + (item.term === null ? "" : ` · term ${item.term}`), x, until, leader.top + 13, "leader-ink");
     });
+  }
+
+  // A flag for each impossible operation, and a line down through every panel.
+  drawAnomalies(pen) {
+    const { anomalies, axis } = this.panels;
+    pen.strokeStyle = pen.fillStyle = this.colour("culprit");
+    for (const i of this.view.culprits) {
+      if (i < 0) continue;
+      const x = this.x(this.o.beginS(i));
+      if (x < LEFT || x > this.width - RIGHT) continue;
+      pen.globalAlpha = 0.35;
+      pen.beginPath(); pen.moveTo(x, anomalies.top + LANE - 4); pen.lineTo(x, axis.top); pen.stroke();
+      pen.globalAlpha = 1;
+      pen.beginPath(); pen.moveTo(x, anomalies.top + LANE - 3); pen.lineTo(x - 5, anomalies.top + 4); pen.lineTo(x + 5, anomalies.top + 4); pen.fill();
+    }
   }
 
   inside(pen, words, x, until, y, colour) {
@@ -168,7 +190,7 @@ class Timeline {
       for (let power = this.low; power <= this.high; power++) {
         const y = latency.top + 10 + (latency.height - 10) * (this.high - power) / (this.high - this.low);
         rule(LEFT, y, this.width - RIGHT, y);
-        pen.fillText(lasting(10 ** power), LEFT - 8, y + 4);
+        pen.fillText(tick(power), LEFT - 8, y + 4);
       }
     }
     const raw = (this.view.to - this.view.from) / Math.max(2, (this.width - LEFT) / 130);
@@ -193,20 +215,30 @@ class Timeline {
       const at = Math.floor(((o.endS(i) ?? o.beginS(i)) - this.view.from) / span * columns);
       if (at >= 0 && at < columns) counts[o.outcome[i]][at]++;
     }
-    let most = 0;
-    for (let c = 0; c < columns; c++) most = Math.max(most, counts[0][c] + counts[1][c] + counts[2][c]);
+    const sums = Float64Array.from({ length: columns }, (_, c) => counts[0][c] + counts[1][c] + counts[2][c]);
+    let most = sums.reduce((one, other) => Math.max(one, other), 0);
     this.peak = most / (span / columns);
     if (!most) return;
+    // What waited for a leader comes back in one burst; it may be cut off, so that the rest can be seen. Cuts are marked.
+    const usual = sums.filter((sum) => sum > 0).sort();
+    const high = usual[Math.floor(usual.length * 0.97)] * 1.6;
+    this.cut = most > high * 1.5 ? high : 0;
+    if (this.cut) most = this.cut;
     const wide = (this.width - LEFT - RIGHT) / columns;
     for (let c = 0; c < columns; c++) {
       let y = top + height;
       OUTCOMES.forEach((name, outcome) => {
-        const tall = counts[outcome][c] / most * height;
+        const tall = Math.min(counts[outcome][c] / most * height, y - top);
         pen.fillStyle = this.colour(name);
         pen.fillRect(Math.floor(LEFT + c * wide), y - tall, Math.ceil(wide), tall);
         y -= tall;
       });
+      if (!this.cut || sums[c] <= most) continue;
+      const x = LEFT + (c + 0.5) * wide;
+      pen.fillStyle = this.colour("ink");
+      pen.beginPath(); pen.moveTo(x, top - 7); pen.lineTo(x - 4, top - 2); pen.lineTo(x + 4, top - 2); pen.fill();
     }
+    this.shown = most / (span / columns);
   }
 
   drawNodes(pen) {
@@ -214,13 +246,14 @@ class Timeline {
     const clip = (from, to) => [Math.max(LEFT, this.x(from)), Math.min(this.width - RIGHT, this.x(to))];
     const shades = ["s0", "s1", "s2", "s3", "s4"].map((name) => this.colour(name));
     this.nodes.forEach((node, row) => {
-      this.about.buckets.nodes[node].forEach((share, bucket) => {
-        if (share === null) return;
-        const [x, until] = clip(bucket * wide, (bucket + 1) * wide);
-        if (until <= x) return;
-        pen.fillStyle = shades[Math.floor(share * 4)];
-        pen.fillRect(x, nodes.top + row * NODE + 2, until - x + 0.4, NODE - 5);
-      });
+      const levels = this.about.buckets.nodes[node].map((share) => (share === null ? -1 : Math.floor(share * 4)));
+      for (let from = 0, to = 1; from < levels.length; from = to++) {
+        while (to < levels.length && levels[to] === levels[from]) to++;
+        const [x, until] = clip(from * wide, to * wide);
+        if (levels[from] < 0 || until <= x) continue;
+        pen.fillStyle = shades[levels[from]];
+        pen.fillRect(x, nodes.top + row * NODE + 2, until - x, NODE - 5);
+      }
     });
     const colours = ["muted", "muted", "unknown", "invalid"].map((name) => this.colour(name));
     for (const level of [0, 1, 2, 3]) {
@@ -243,7 +276,10 @@ class Timeline {
       pen.fillStyle = pen.strokeStyle = this.colour(OUTCOMES[outcome]);
       if (few) this.drawFew(pen, outcome); else this.drawMany(pen, outcome);
     }
-    for (const i of this.view.marked) if (this.view.mask[i] && i >= this.first && i < this.last) this.ring(pen, i, this.view.culprits.has(i) ? "culprit" : "ink");
+    // From afar the impossible ones alone are ringed; near enough to tell them apart, what they contradict as well.
+    for (const i of this.seen > 2000 ? this.view.culprits : this.view.marked) {
+      if (this.view.mask[i] && i >= this.first && i < this.last) this.ring(pen, i, this.view.culprits.has(i) ? "culprit" : "ink");
+    }
     pen.restore();
   }
 
@@ -293,8 +329,9 @@ class Timeline {
   drawLabels(pen) {
     pen.fillStyle = this.colour("ink");
     pen.textAlign = "right";
-    const { faults, leader, latency, rate, nodes, logs } = this.panels;
+    const { anomalies, faults, leader, latency, rate, nodes, logs } = this.panels;
     const label = (words, y) => pen.fillText(words.length > 13 ? `${words.slice(0, 12)}…` : words, LEFT - 8, y);
+    if (anomalies.height) label(this.view.culprits.size === 1 ? "anomaly" : "anomalies", anomalies.top + 13);
     this.kinds.forEach((kind, row) => label(kind, faults.top + row * LANE + 13));
     if (this.about.leaders.length) label("leader", leader.top + 13);
     this.nodes.forEach((node, row) => label(`${node} served`, nodes.top + row * NODE + 11));
@@ -302,7 +339,9 @@ class Timeline {
     label("rate", rate.top + 10);
     if (!this.view.lanes) label("latency", latency.top - 5);
     pen.fillStyle = this.colour("muted");
-    label(this.peak ? `${this.peak >= 10 ? this.peak.toFixed(0) : this.peak.toFixed(1)}/s` : "", rate.top + 24);
+    const each = (number) => `${number >= 10 ? number.toFixed(0) : number.toFixed(1)}/s`;
+    label(this.peak ? each(this.shown) : "", rate.top + 24);
+    if (this.cut) label(`▲ ${each(this.peak)}`, rate.top + 38);
   }
 
   drawOver() {

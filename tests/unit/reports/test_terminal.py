@@ -18,7 +18,7 @@ def test_nothing_is_wider_than_asked_but_what_is_there_to_be_copied(runs, kind, 
 
 def test_the_verdict_stands_first_and_the_explanation_names_the_operation(runs):
     text = terminal.write(runs["register"])
-    assert text.startswith("✗ INVALID  1 of 2 guarantees was broken\n")
+    assert text.startswith("✗ INVALID  linearizable was broken\n")
     assert "read 400 from k7, but 401 had been written" in " ".join(text.split())
     culprit = [line for line in text.splitlines() if line.startswith("✗ ") and "read k7 → 400" in line]
     assert len(culprit) == 1
