@@ -83,14 +83,25 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         self._validate_numbers()
 
     def _validate_numbers(self) -> None:
-        most_nodes, most_clients = 63, 100_000
+        most_nodes, most_clients, least_memory = 63, 100_000, 16 << 20
         rules = (
             (1 <= self.nodes <= most_nodes, f"--nodes {self.nodes}: give 1 to {most_nodes} nodes"),
             (
                 1 <= self.clients <= most_clients,
                 f"--clients {self.clients}: give 1 to {most_clients} clients",
             ),
+            (
+                not self.system.endswith("@"),
+                f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
+            ),
             (self.time > 0, "--time must be longer than nothing"),
+            (self.check_time > 0, "--check-time must be longer than nothing"),
+            (self.check_memory >= least_memory, f"--check-memory {self.check_memory}: give 16MiB or more"),
+            (
+                self.image is None
+                or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
+                f"--image {self.image} needs --cluster docker and a real service",
+            ),
             (self.timeout > 0, "--timeout must be longer than nothing"),
             (self.rate >= 0, "--rate cannot be negative (0 means as fast as possible)"),
             (self.fault_interval > 0, "--fault-interval must be longer than nothing"),

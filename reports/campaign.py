@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +50,11 @@ class Group(msgspec.Struct, frozen=True):
         return TONES[self.state]
 
     @property
+    def faults(self) -> str:
+        """What it was tested with."""
+        return place(self.cells[0])[1]
+
+    @property
     def words(self) -> str:
         """What came of its runs: `valid`, or `3 invalid, 2 valid`."""
         counts = Counter(cell.verdict if cell.status == "done" else cell.status for cell in self.cells)
@@ -89,8 +94,10 @@ def render(found: Matrix, earlier: Sequence[Matrix] | None = None) -> str:
         "tone": TONES[worst],
         "sign": SIGNS[worst],
         "columns": columns,
+        # A grid that is mostly empty is read more easily as a list.
+        "sparse": 2 * sum(len(groups) for groups in rows.values()) < len(columns) * len(rows),
         "rows": [
-            {"name": name, "groups": [groups.get(column) for column in columns]}
+            {"name": name, "what": _what(groups), "groups": [groups.get(column) for column in columns]}
             for name, groups in rows.items()
         ],
         "trends": len(earlier),
@@ -106,6 +113,12 @@ def render(found: Matrix, earlier: Sequence[Matrix] | None = None) -> str:
         ],
     }
     return page.environment().get_template("campaign.html.j2").render(context)
+
+
+def _what(groups: Mapping[str, Group]) -> str:
+    """The part of a row's name that every row has: system and workload; the rest is small print."""
+    cell = next(iter(groups.values())).cells[0]
+    return f"{cell.server} {cell.workload.replace(',', '+')}"
 
 
 def _report(found: Matrix, cell: Cell) -> str | None:
@@ -143,7 +156,13 @@ def place(cell: Cell) -> tuple[str, str]:
     faults = cell.faults or "none"
     known = {cell.system, cell.server, cell.workload.replace(",", "+"), cell.workload, faults}
     rest = [word for word in cell.name.split() if word not in known]
-    return " ".join([cell.server, cell.workload.replace(",", "+"), *rest]), faults
+    return " ".join([cell.server, cell.workload.replace(",", "+"), *map(_where, rest)]), faults
+
+
+def _where(word: str) -> str:
+    """`localx3` in a cell's name is three nodes of the local cluster."""
+    found = re.fullmatch(r"(in-process|auto|docker|local|ssh)x(\d+)", word)
+    return f"{found[1]}, {found[2]} nodes" if found else word
 
 
 def _trend(row: str, column: str, earlier: Sequence[Matrix]) -> str:

@@ -117,8 +117,8 @@ def _runs(a: StoredRun, b: StoredRun) -> Comparison:
     worse = sum(1 for row in changed if row.tone == "worse")
     headline = f"{same}; {words.plural(worse, 'figure')} worse, {len(changed) - worse} better"
     return Comparison(
-        before=f"{a.system} · {a.name} · {a.folder}",
-        after=f"{b.system} · {b.name} · {b.folder}",
+        before=f"{words.plain(a.system)} · {a.name} · {a.folder}",
+        after=f"{words.plain(b.system)} · {b.name} · {b.folder}",
         headline=headline,
         tone=tone,
         tables=[table for table in tables if table.rows or table.drawn],
@@ -149,7 +149,10 @@ def _tone(rank: float) -> Tone:
 
 
 def _options(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Row]:
-    hidden = {"started", "command", "run_id", "versions", "settings"}
+    hidden = {
+        "started", "history_started", "command", "argv", "options", "conducted", "run_id", "versions", "settings",
+        "name",
+    }  # fmt: skip
     pairs: list[tuple[str, Any, Any]] = [
         (name, a.get(name), b.get(name)) for name in sorted({*a, *b} - hidden)
     ]

@@ -57,7 +57,7 @@ class Cell(msgspec.Struct, frozen=True):
         """System and release."""
         if not self.release or "@" in self.system:
             return self.system or "unknown"
-        return f"{self.system}@{self.release}"
+        return words.plain(f"{self.system}@{self.release}")
 
     @property
     def title(self) -> str:
@@ -119,7 +119,7 @@ def _campaign(folder: Path) -> Matrix:
     cells: list[Cell] = []
     for number, row in enumerate(rows if isinstance(rows, list) else []):
         try:
-            cells.append(msgspec.convert(_texts(row), Cell, strict=False))
+            cells.append(_brief(msgspec.convert(_texts(row), Cell, strict=False)))
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             problems.append(f"cell {number} of {CAMPAIGN} is left out: {error}")
     planned, time_s = content.get("planned"), content.get("time_s")
@@ -132,6 +132,10 @@ def _campaign(folder: Path) -> Matrix:
         single=False,
         problems=problems,
     )
+
+
+def _brief(cell: Cell) -> Cell:
+    return msgspec.structs.replace(cell, sentence=words.brief(cell.sentence))
 
 
 def _texts(row: Any) -> Any:

@@ -101,7 +101,7 @@ def _head(writer: _Writer, run: StoredRun) -> None:
     writer.line(run.reason, "bold")
     if run.interrupted:
         writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
-    writer.line(f"{run.system} · {run.name}", "dim")
+    writer.line(f"{words.plain(run.system)} · {run.name}", "dim")
     writer.blank()
 
 

@@ -52,6 +52,17 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
+def plain(system: str) -> str:
+    """A system without how it was built, and without saying it twice: `etcd@3.7.3`, `simulated with stale-read`."""
+    name, _, release = system.partition(" (")[0].partition("@")
+    return release if release.startswith(name) else f"{name}@{release}" if release else name
+
+
+def minute(date: str) -> str:
+    """An ISO date to the minute, as people read it; anything else as it is."""
+    return f"{date[:10]} {date[11:16]}" if re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d", date) else date
+
+
 def seconds(value: float) -> str:
     """Write a moment of the run: three decimals, so that operations a millisecond apart stay apart."""
     return f"{value:.3f} s"

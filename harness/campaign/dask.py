@@ -51,6 +51,12 @@ def _read_files(folder: str) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
+def check_address(url: str) -> None:
+    """Raise `UsageError` for what is no address of a scheduler."""
+    if not url.startswith(_SCHEME):
+        raise UsageError(f"--on {url}: give the address of a scheduler as {_SCHEME}HOST:PORT")
+
+
 class DaskExecutor:
     """Runs jobs on the workers of one scheduler; one slot per worker that offers the resource."""
 
@@ -65,8 +71,7 @@ class DaskExecutor:
     @classmethod
     def connect(cls, url: str, store: str) -> Self:
         """Look at the scheduler once to learn its slots; raise `Broken` with the mend when there are none."""
-        if not url.startswith(_SCHEME):
-            raise UsageError(f"--on {url}: give the address of a scheduler as {_SCHEME}HOST:PORT")
+        check_address(url)
         address = _address(url)
         client_of = _distributed()
         try:

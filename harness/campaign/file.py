@@ -105,10 +105,12 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
     Raise `CampaignError` with every error of the file, a line each.
     """
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
         content = tomllib.loads(text)
     except OSError as error:
         raise CampaignError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path}: no text in UTF-8, as TOML must be: {error.reason}") from error
     except tomllib.TOMLDecodeError as error:
         raise CampaignError(f"{path}: {error}") from error
     reader = _Reader(path, text)

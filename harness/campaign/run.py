@@ -16,7 +16,7 @@ from harness.campaign.execute import Execution, Executor, Listener, Local, Optio
 from harness.campaign.file import Campaign
 from harness.campaign.ledger import Ledger, read
 from harness.cluster import slots
-from harness.outcome import Broken
+from harness.test import UsageError
 
 PLAN = "plan.json"
 
@@ -30,15 +30,18 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 def open_folder(campaign: Campaign, root: Path, *, resume: bool) -> Path:
-    """Make a folder for the campaign, or with `resume` find the newest of the same cells; raise `Broken` if none."""
+    """Make a folder for the campaign, or with `resume` find the newest of the same cells.
+
+    Raise `UsageError` where there is none.
+    """
     plan = sorted(cell.key for cell in campaign.cells)
     if resume:
         folders = sorted((root / "campaigns" / campaign.name).glob("*/" + PLAN), reverse=True)
         for found in folders:
             if json.loads(found.read_text()) == plan:
                 return found.parent
-        raise Broken(
-            "resume", f"{root} holds no campaign {campaign.name} with these cells: run it without --resume"
+        raise UsageError(
+            f"{root} holds no campaign {campaign.name} with these cells: run it without --resume"
         )
     folder = store.create(root / "campaigns", campaign.name, campaign.seed)
     store.write_json(folder, PLAN, plan)
@@ -75,7 +78,9 @@ def baseline(folder: Path) -> Mapping[str, frozenset[str]]:
     for record in read(folder):
         seen.setdefault(record.cell, set()).add(record.verdict)
     if not seen:
-        raise Broken("baseline", f"{folder} holds no records of a campaign")
+        raise UsageError(
+            f"--baseline {folder}: it holds no records of a campaign; give a folder like store/campaigns/NAME/TIME-SEED"
+        )
     return {cell: frozenset(verdicts) for cell, verdicts in seen.items()}
 
 

@@ -33,8 +33,11 @@ Examples:
 @click.option(
     "--retries", type=click.IntRange(0, 10), default=2, help="Of failed infrastructure, never of anomalies."
 )
-@click.option("--on", "where", help="dask://HOST:PORT: run the cells on that cluster.")
+@click.option("--on", "where", metavar="ADDRESS", help="dask://HOST:PORT: run the cells on that cluster.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write JUnit XML.")
+@click.option(
+    "--sarif", type=click.Path(dir_okay=False, path_type=Path), help="Also write SARIF, for code scanning."
+)
 @click.option(
     "--baseline", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Fail only on news."
 )
@@ -55,6 +58,10 @@ def command(file: Path, **options: Any) -> int:
     overrides = given(options)
     root = Path(overrides.pop("store", "store"))
     campaign = load(file, overrides)
+    if own["where"]:
+        from harness.campaign.dask import check_address  # noqa: PLC0415 - an optional extra
+
+        check_address(own["where"])
     known = baseline(own["baseline"]) if own["baseline"] else None
     folder = open_folder(campaign, root, resume=own["resume"])
     run_options = Options(
@@ -75,7 +82,7 @@ def command(file: Path, **options: Any) -> int:
         ended = run_campaign(campaign, folder, run_options, table, executor)
     finally:
         table.close()
-    _write(folder, own, ended.records)
+    _write(folder, file, own, ended.records)
     code = exit_code(ended.records, known)
     return worst([code, Exit.INTERRUPTED]) if ended.interrupted and code != Exit.ANOMALY else code
 
@@ -89,20 +96,23 @@ _OWN = (
     "retries",
     "where",
     "junit",
+    "sarif",
     "baseline",
     "as_json",
     "quiet",
 )
 
 
-def _write(folder: Path, own: dict[str, Any], records: Sequence[Any]) -> None:
+def _write(folder: Path, file: Path, own: dict[str, Any], records: Sequence[Any]) -> None:
     """Write the reports that were asked for and print the summary."""
     from reports import campaign as campaign_report  # noqa: PLC0415
-    from reports import github, junit  # noqa: PLC0415
+    from reports import github, junit, sarif  # noqa: PLC0415
 
     html = campaign_report.write(folder)
     if own["junit"]:
         junit.write(folder, own["junit"])
+    if own["sarif"]:
+        sarif.write(folder, own["sarif"], None if file.is_absolute() else file.as_posix())
     # GitHub reads annotations on either stream; what --json prints must stay JSON.
     github.write(folder, out=sys.stderr if own["as_json"] else sys.stdout)
     if own["as_json"]:

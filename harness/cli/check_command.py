@@ -13,6 +13,7 @@ from harness import store
 from harness.cli.evidence import agreed, judge, verified, write_counterexample, write_witness
 from harness.cli.exits import Exit
 from harness.cli.options import DurationType, SizeType
+from harness.cli.places import run_folder
 from harness.test import UsageError
 from harness.verdict import Limits, Result, Verdict
 
@@ -45,11 +46,13 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one object, nothing else.")
 def command(source: str, *, as_json: bool, **options: Any) -> int:
-    """Judge SOURCE: a run's folder or a history in any known format (see CONTRACT in the docs).
+    """Judge SOURCE: a run's folder or a history in any known format (docs/checking.md).
 
     A run is judged by everything that its workload promises; with --as, or for a file, by one model.
     """
     path = Path(source)
+    if options["check_time"] <= 0:
+        raise UsageError("--check-time must be longer than nothing")
     if not path.exists():
         raise UsageError(f"there is no file or run at {source}")
     if (
@@ -58,7 +61,8 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         and options["engine"] in {"auto", "native"}
         and not options["verify"]
     ):
-        return _check_run(store.resolve(path), as_json=as_json, options=options)
+        _only_of_models(options)
+        return _check_run(run_folder(path), as_json=as_json, options=options)
     result, row = _check_file(path, options)
     if as_json:
         click.echo(json.dumps(row))
@@ -67,6 +71,15 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     return {Verdict.VALID: Exit.VALID, Verdict.INVALID: Exit.ANOMALY, Verdict.UNKNOWN: Exit.UNKNOWN}[
         result.verdict
     ]
+
+
+def _only_of_models(options: dict[str, Any]) -> None:
+    """Refuse what says nothing where a run is judged by all that its workload promises."""
+    for name, option in (("expect", "--expect"), ("form", "--format"), ("witness", "--witness")):
+        if options[name] is not None:
+            raise UsageError(
+                f"{option} goes with one model, and a run is judged by all that its workload promises: add --as MODEL"
+            )
 
 
 def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:

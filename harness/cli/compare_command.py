@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from harness.cli.places import is_campaign, run_folder
+from harness.test import UsageError
+
 
 @click.command(
     "compare",
@@ -23,6 +26,11 @@ def command(before: Path, after: Path, html: Path | None) -> None:
     """Compare AFTER with BEFORE: verdicts, latency, availability, recovery."""
     from reports import compare  # noqa: PLC0415 - keeps --help quick
 
+    campaigns = [is_campaign(before), is_campaign(after)]
+    if any(campaigns) and not all(campaigns):
+        raise UsageError("one of these is a campaign and the other a run: compare two of a kind")
+    if not any(campaigns):
+        before, after = run_folder(before), run_folder(after)
     click.echo(compare.text(before.resolve(), after.resolve(), colour=sys.stdout.isatty()))
     if html is not None:
         click.echo(compare.write(before.resolve(), after.resolve(), html))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
 from harness import registry
+from harness.test import UsageError
 
 Row = tuple[str, str]
+_TOLD: Final[dict[str, registry.Group]] = {"systems": "systems", "workloads": "workloads", "faults": "faults"}
+_ROOM_LEAST: Final = 20
 
 
 def _first_line(part: Any) -> str:
@@ -70,18 +75,56 @@ KINDS: Final[dict[str, Callable[[], list[Row]]]] = {
     epilog="""\b
 Examples:
   quorate list faults
+  quorate list workloads register
   quorate list releases etcd
 """,
 )
-@click.argument("kind", type=click.Choice([*KINDS, "releases"]))
-@click.argument("system", required=False)
+@click.argument("kind", metavar="KIND", type=click.Choice([*KINDS, "releases"]))
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print an object of name and line.")
-def command(kind: str, system: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """List what quorate knows of KIND, with what this machine can run."""
-    rows = _releases(system) if kind == "releases" else KINDS[kind]()
+def command(kind: str, name: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """List what quorate knows of KIND, a line each: systems, releases, workloads, faults, checkers, models, reports.
+
+    With the NAME of a system, workload or fault: what it is, and what --set can change in it. With that of a system,
+    `releases` lists its alone.
+    """
+    if name is not None and kind != "releases":
+        _tell(kind, name, as_json=as_json)
+        return
+    rows = _releases(name) if kind == "releases" else KINDS[kind]()
     if as_json:
         click.echo(json.dumps(dict(rows), indent=2))
         return
+    _print(rows)
+
+
+def _print(rows: list[Row]) -> None:
+    """Print a table of two columns; at a terminal its lines are wrapped, in a pipe each stays one line."""
     width = max((len(name) for name, _ in rows), default=0)
+    room = shutil.get_terminal_size().columns - width - 2 if sys.stdout.isatty() else 0
     for name, line in rows:
-        click.echo(f"{name:<{width}}  {line}")
+        first, *more = textwrap.wrap(line, room) if room > _ROOM_LEAST and line else [line]
+        click.echo(f"{name:<{width}}  {first}")
+        for further in more:
+            click.echo(" " * (width + 2) + further)
+
+
+def _tell(kind: str, name: str, *, as_json: bool) -> None:
+    """Print what one system, workload or fault is, and its settings."""
+    if kind not in _TOLD:
+        raise UsageError(f"`quorate list {kind}` lists them all: it takes no name")
+    group = _TOLD[kind]
+    registry.check(group, name)
+    part = registry.find(group, name)
+    settings = dict(getattr(part, "settings", {}))
+    if as_json:
+        click.echo(json.dumps(settings, indent=2))
+        return
+    own = vars(part).get("__doc__") if not isinstance(part, type) else None  # a workload's, from its module
+    click.echo(inspect.cleandoc(own or sys.modules[part.__module__].__doc__ or _first_line(part)))
+    if targets := getattr(part, "targets", ()):
+        words = f"Targets, as in -f {name}:{targets[1]}: {', '.join(targets)}"
+        click.echo("\n" + "\n".join(textwrap.wrap(words, 80)))
+    if settings:
+        click.echo("\nSettings, for --set NAME=VALUE:")
+        _print([(f"  {key}", text) for key, text in settings.items()])

@@ -66,18 +66,28 @@ def _note(default: float) -> str:
 
 
 _OPTIONS = (
-    click.option("-w", "--workload", multiple=True, help="What clients do; repeat for several. [register]"),
     click.option(
-        "-f", "--faults", callback=_split, help="NAME[:TARGET],… or none, e.g. partition:leader,kill:one."
+        "-w",
+        "--workload",
+        metavar="NAME",
+        multiple=True,
+        help="What clients do; repeat for several. [register]",
+    ),
+    click.option(
+        "-f",
+        "--faults",
+        metavar="LIST",
+        callback=_split,
+        help="NAME[:TARGET],… or none, e.g. partition:leader,kill:one.",
     ),
     click.option(
         "--fault-interval", type=DurationType(), help="Pause between faults." + _note(_DEFAULT.fault_interval)
     ),
     click.option("--schedule", type=click.Path(dir_okay=False), help="Exact faults at exact times (TOML)."),
-    click.option("--cluster", help="auto, docker, local or ssh. [auto]"),
+    click.option("--cluster", metavar="KIND", help="auto, docker, local or ssh. [auto]"),
     click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
     click.option("--nodes", type=int, help=f"Servers. [{_DEFAULT.nodes}]"),
-    click.option("--image", help="Take the server from this Docker image."),
+    click.option("--image", metavar="NAME", help="Take the server from this Docker image."),
     click.option("--time", type=DurationType(), help="How long clients work." + _note(_DEFAULT.time)),
     click.option("--clients", type=int, help=f"Concurrent clients. [{_DEFAULT.clients}]"),
     click.option("--rate", type=float, help=f"Operations a second in all; 0: unlimited. [{_DEFAULT.rate:g}]"),
@@ -86,12 +96,13 @@ _OPTIONS = (
     click.option(
         "--set",
         "settings",
+        metavar="KEY=VALUE",
         multiple=True,
         callback=_settings,
-        help="KEY=VALUE for system, workload or fault.",
+        help="Of system, workload or fault; `quorate list workloads NAME` tells them.",
     ),
     click.option("--store", type=click.Path(file_okay=False), help="Where runs are kept. [./store]"),
-    click.option("--name", help="Name of the run in the store."),
+    click.option("--name", metavar="NAME", help="Name of the run in the store."),
     click.option("--check-time", type=DurationType(), help="Limit of checking." + _note(_DEFAULT.check_time)),
     click.option("--check-memory", type=SizeType(), help="Limit of checking. [1GiB]"),
     click.option("--stop-on-anomaly", is_flag=True, default=None, help="End the run at the first anomaly."),

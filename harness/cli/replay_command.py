@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from harness.cli.exits import worst
+from harness.cli.places import run_folder
 from harness.cli.test_command import run_tests
-from harness.store import resolve
 
 
 @click.command(
@@ -31,7 +31,7 @@ def command(run: str, repeat: int, store: str | None, as_json: bool, quiet: bool
     """
     from harness.lifecycle import load_test  # noqa: PLC0415 - keeps --help quick
 
-    folder = resolve(run)
+    folder = run_folder(run)
     test = load_test(folder, keep_in=store)
     codes = [run_tests(test, repeat=1, as_json=as_json, quiet=quiet) for _ in range(repeat)]
     return worst(codes)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from harness import store
+from harness.cli.places import run_folder
+from harness.test import UsageError
 
 
 @click.command(
@@ -16,7 +17,7 @@ from harness import store
 Examples:
   quorate report store/latest --open
   quorate report store/etcd-register-*/* --output reports-of-today
-  quorate report worker7:/srv/store/campaigns/night/…/runs/etcd-register-kill/… --on dask://scheduler:8786
+  quorate report worker7:/srv/store/etcd/20261124T120000Z-7 --on dask://host:8786
 """,
 )
 @click.argument("runs", nargs=-1, required=True)
@@ -33,12 +34,14 @@ def command(runs: tuple[str, ...], show: bool, output: str | None, where: str | 
         runs = tuple(_fetched(run, where) for run in runs)
     from reports.html import write  # noqa: PLC0415 - keeps --help quick
 
-    folders = [store.resolve(run) for run in runs]
+    folders = [run_folder(run) for run in runs]
     for folder in folders:
         target = None
         if output is not None:
             target = Path(output)
             if len(folders) > 1:
+                if target.exists() and not target.is_dir():
+                    raise UsageError(f"--output {output}: several reports need a folder, and this is a file")
                 target.mkdir(parents=True, exist_ok=True)
                 target = target / f"{folder.parent.name}-{folder.name}.html"
         written = write(folder, target)

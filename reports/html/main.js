@@ -41,6 +41,7 @@ async function start() {
   const packed = document.getElementById("packed");
   if (typeof DecompressionStream === "undefined" || packed.textContent === "") return;
   const operations = await unpack(packed.textContent);
+  performance.mark("unpacked");
   if (operations.n === 0) return;
   packed.remove();
   const view = new View(operations);
@@ -50,6 +51,7 @@ async function start() {
   globalThis.quorate = { view, timeline: new Timeline(view, live), browser: new Browser(view, browser) };
   link(view);
   document.documentElement.dataset.ready = "yes";
+  performance.mark("ready");
 }
 
 start().catch((error) => {

@@ -27,7 +27,6 @@ _ANOMALIES_SHOWN: Final = 10
 _DRAWN_MAX: Final = 16
 _DRAWN_FEW: Final = 10
 _REASON_MAX: Final = 260
-_TO_THE_MINUTE: Final = len("2026-01-01T00:00")
 _BUDGET_PER_OPERATION: Final = 10
 _BUDGET_LEAST: Final = 1_000_000
 _BUDGET_MOST: Final = 10_000_000
@@ -82,7 +81,9 @@ def environment() -> jinja2.Environment:
         "when": stored.when,
         "plural": words.plural,
         "size": size,
-        "plain": lambda text: str(text).partition(" (")[0],
+        "plain": words.plain,
+        "brief": words.brief,
+        "minute": words.minute,
     }
     return made
 
@@ -220,9 +221,8 @@ def _tested(run: StoredRun) -> list[tuple[str, str]]:
     test = run.test
     wanted = (("workload", "workload"), ("faults", "faults"), ("cluster", "cluster"), ("nodes", "nodes"))
     found = [(name, pretty(test[key])) for name, key in wanted if test.get(key) not in (None, "", [])]
-    started = str(test.get("started") or "")
-    if len(started) >= _TO_THE_MINUTE:
-        found.append(("started", f"{started[:10]} {started[11:_TO_THE_MINUTE]} UTC"))
+    if isinstance(test.get("started"), str):
+        found.append(("started", f"{words.minute(test['started'])} UTC"))
     return found
 
 

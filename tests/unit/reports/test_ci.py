@@ -12,7 +12,7 @@ import synthetic
 import xmlschema
 
 from harness.outcome import Broken
-from reports import campaign, compare, github, junit, markdown, matrix, rates
+from reports import campaign, compare, github, junit, markdown, matrix, rates, sarif
 
 SCHEMA = Path(__file__).parents[2] / "data" / "junit.xsd"
 
@@ -194,6 +194,51 @@ def test_a_hostile_campaign_stays_text(tmp_path):
     assert "<img" not in content
     assert "javascript:" not in content
     assert "\x1b" not in campaign.text(bad)
+
+
+def test_sarif_alerts_for_what_is_not_as_expected(folder, tmp_path):
+    log = json.loads(sarif.write(folder, tmp_path / "out.sarif", "campaigns/nightly.toml").read_text())
+    (run,) = log["runs"]
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    results = run["results"]
+    assert log["version"] == "2.1.0"
+    assert [row["ruleId"] for row in results] == [
+        "anomaly", "inconclusive", "infrastructure", "inconclusive", "not-found-again",
+    ]  # fmt: skip
+    assert {row["ruleId"] for row in results} <= rules
+    assert [row["level"] for row in results] == ["error", "note", "warning", "note", "error"]
+    assert "p3 read 17" in results[0]["message"]["text"]
+    assert "quorate test etcd@3.5.30 -w register --seed 1" in results[0]["message"]["text"]
+    for row in results:
+        place = row["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "campaigns/nightly.toml"
+        assert place["region"]["startLine"] == 1
+    marks = [row["partialFingerprints"]["quorateCell/v1"] for row in results]
+    assert marks[1] == marks[3], "repeats of a cell are one alert"
+    assert len(set(marks)) == 4
+
+
+def test_sarif_of_a_single_run(tmp_path):
+    log = json.loads(sarif.text(synthetic.make(tmp_path / "run", operations=300)))
+    (row,) = log["runs"][0]["results"]
+    assert row["ruleId"] == "anomaly"
+    assert row["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "test.json"
+
+
+def test_a_sparse_matrix_is_a_list_and_long_lists_are_cut(tmp_path):
+    numbers = ",".join(map(str, range(200)))
+    cells = [cell(faults=fault, workload=workload, name=f"etcd {workload} {fault}", sentence=f"read [{numbers}]")
+             for fault, workload in (("kill", "lock"), ("pause", "set"), ("none", "queue"))]  # fmt: skip
+    (tmp_path / "campaign.json").write_text(json.dumps({"name": "n", "cells": cells}))
+    content = campaign.render(matrix.read(tmp_path))
+    assert "how often" in content
+    assert "199 (200 in all)]" in content
+    assert "100,101" not in content
+    dense = [cell(faults=fault) for fault in ("kill", "pause")]
+    (tmp_path / "campaign.json").write_text(json.dumps({"name": "n", "cells": dense}))
+    content = campaign.render(matrix.read(tmp_path))
+    assert "how often" not in content
+    assert "local, 3 nodes" in content
 
 
 def test_the_campaign_in_a_terminal(folder):
