@@ -25,7 +25,7 @@ from reports.output import octets
 from reports.serve import pages
 from reports.serve.index import Index
 
-PORT: Final = 8370
+PORT: Final = 8077
 _FILE_BYTES_CHUNK: Final = 1 << 20
 _QUERY_LENGTH_MAX: Final = 4096
 _SANDBOX: Final = (
