@@ -134,7 +134,7 @@ def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str,
         culprit=culprit,
         error=cut(error_words(error), 200),
         version=int(o.version[at]) if o.version[at] >= 0 else None,
-        state=cut(json_text(step["state"]), 200) if "state" in step else "",
+        state=cut(str(step.get("said") or json_text(step["state"])), 200) if "state" in step else "",
         note=cut(str(step.get("text", "")), 300),
         place=step["place"] if isinstance(step.get("place"), int) else None,
     )

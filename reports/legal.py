@@ -121,22 +121,17 @@ def _plain(state: Any) -> Any:
     return list(state) if isinstance(state, tuple) else state
 
 
-def _said(model: str | None, state: Any) -> Any:
-    """A state as people say it: who holds a lock, rather than a number."""
+def _words(model: str | None, state: Any) -> str:
+    """A state as people say it: who holds a lock, rather than a number; else as JSON."""
     if model in _LOCKS:
         return "free" if state is None else f"p{state}"
-    return _plain(state)
-
-
-def _words(model: str | None, state: Any) -> str:
-    said = _said(model, state)
-    return said if isinstance(said, str) and model in _LOCKS else msgspec.json.encode(said).decode()
+    return msgspec.json.encode(_plain(state)).decode()
 
 
 def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> list[dict[str, Any]]:
     """Return a step for each operation, or [] where this model or size is not known.
 
-    Steps are `{"operation", "place", "state"}`, where `place` counts from 1 in the order found, and for the impossible
+    Steps are `{"operation", "place", "state", "said"}`, where `place` counts from 1 in the order found, and for the impossible
     operation `{"operation", "text"}`. `steps` stand in the order of invocation; `culprit` is the event of the
     impossible one.
     """
@@ -153,7 +148,7 @@ def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> li
     if order is None:
         return []
     told = [
-        {"operation": step.event, "place": number, "state": _said(model, state)}
+        {"operation": step.event, "place": number, "state": _plain(state), "said": _words(model, state)}
         for number, (step, state) in enumerate(order, start=1)
     ]
     met = _met(order, bad)

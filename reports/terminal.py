@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from harness.outcome import Broken
 from harness.verdict import Anomaly, Result, Verdict
-from reports import evidence, stored, words
+from reports import evidence, holds, stored, words
 from reports.evidence import Drawn
 from reports.operations import NEVER
 from reports.stored import StoredRun
@@ -132,7 +132,10 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
         writer.cut(f"  {name}  {what}")
     for edge in edges:
         writer.line(f"{edge.source} ─{edge.kind}→ {edge.target}  {edge.why}", indent=2, hang=4)
-    for held in evidence.intervals_of(anomaly)[:_OPERATIONS_SHOWN]:
+    held_by = evidence.intervals_of(anomaly)
+    if not held_by and model in holds.MODELS:
+        held_by = [piece for piece in holds.around(run.operations, rows) if piece.kind == "held"]
+    for held in held_by[:_OPERATIONS_SHOWN]:
         until = "?" if held.end_s is None else words.seconds(held.end_s)
         token = f" token {held.token}" if held.token else ""
         writer.cut(f"  {held.process:>5}  {held.kind:<6}{words.seconds(held.begin_s)} to {until}{token}")
