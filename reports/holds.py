@@ -12,11 +12,17 @@ from typing import Final
 
 import numpy as np
 
-from reports.evidence import Drawn, Interval
+from harness.verdict import Anomaly
+from reports.evidence import Drawn, Interval, intervals_of
 from reports.operations import INFO, NEVER, OK, Operations
 
 MODELS: Final = frozenset({"lock", "fenced-lock"})
 _HOLDS_MAX: Final = 12
+
+
+def told(anomaly: Anomaly, model: str | None, o: Operations, rows: Sequence[Drawn]) -> list[Interval]:
+    """Return the checker's own intervals, or for a lock those that the history shows."""
+    return intervals_of(anomaly) or (around(o, rows) if model in MODELS else [])
 
 
 def around(o: Operations, rows: Sequence[Drawn]) -> list[Interval]:

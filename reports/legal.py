@@ -131,9 +131,9 @@ def _words(model: str | None, state: Any) -> str:
 def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> list[dict[str, Any]]:
     """Return a step for each operation, or [] where this model or size is not known.
 
-    Steps are `{"operation", "place", "state", "said"}`, where `place` counts from 1 in the order found, and for the impossible
-    operation `{"operation", "text"}`. `steps` stand in the order of invocation; `culprit` is the event of the
-    impossible one.
+    Steps are `{"operation", "place", "state", "said"}`, where `place` counts from 1 in the order found, and for the
+    impossible operation `{"operation", "text"}`. `steps` stand in the order of invocation; `culprit` is the event of
+    the impossible one.
     """
     move = _MODELS.get(model or "")
     others = [step for step in steps if step.event != culprit]

@@ -132,10 +132,7 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
         writer.cut(f"  {name}  {what}")
     for edge in edges:
         writer.line(f"{edge.source} ─{edge.kind}→ {edge.target}  {edge.why}", indent=2, hang=4)
-    held_by = evidence.intervals_of(anomaly)
-    if not held_by and model in holds.MODELS:
-        held_by = [piece for piece in holds.around(run.operations, rows) if piece.kind == "held"]
-    for held in held_by[:_OPERATIONS_SHOWN]:
+    for held in holds.told(anomaly, model, run.operations, rows)[:_OPERATIONS_SHOWN]:
         until = "?" if held.end_s is None else words.seconds(held.end_s)
         token = f" token {held.token}" if held.token else ""
         writer.cut(f"  {held.process:>5}  {held.kind:<6}{words.seconds(held.begin_s)} to {until}{token}")

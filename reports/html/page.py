@@ -135,9 +135,7 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         few, _ = evidence.drawn(anomaly, run.operations, result.model, _DRAWN_FEW)
     edges, legend = evidence.cycle_of(anomaly, rows)
     loop = evidence.loop_of(anomaly, rows, edges, legend)
-    held = evidence.intervals_of(anomaly)
-    if not held and result.model in holds.MODELS:
-        held = holds.around(run.operations, rows)
+    held = holds.told(anomaly, result.model, run.operations, rows)
     culprit = next((row for row in rows if row.culprit), None)
     if edges:
         rows, few = evidence.without_culprit(rows), evidence.without_culprit(few)
