@@ -159,7 +159,7 @@ def test_resume_of_something_else_is_refused(unbroken, tmp_path):
     code, _, err = campaign(
         written(tmp_path / "other", CAMPAIGN), "--resume", "--store", unbroken[0] / "store", "--nodes", 5
     )
-    assert code == 3
+    assert code == 4
     assert "holds no campaign gate with these cells" in err
 
 

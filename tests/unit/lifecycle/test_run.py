@@ -182,7 +182,7 @@ def test_exit_codes_of_the_command(tmp_path):
     assert quorate("show", str(tmp_path / "latest")).returncode == 1
     assert quorate("check", str(tmp_path / "latest")).returncode == 1
     assert quorate("test", "simulated", "--time", "2s", "--rate", "1", "--quiet", *store).returncode == 2
-    assert quorate("show", str(tmp_path / "nothing")).returncode == 3
+    assert quorate("show", str(tmp_path / "nothing")).returncode == 4
     assert quorate("test", "simulated", "--nodes", "x").returncode == 4
     assert quorate("check", str(tmp_path / "nothing")).returncode == 4
     garbage = tmp_path / "garbage.jsonl"
