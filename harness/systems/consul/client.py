@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.systems.consul.discovery import DiscoveryCalls
+from harness.systems.consul.granted import GrantedCalls
 from harness.systems.consul.locks import LockCalls
 from harness.systems.consul.registers import CounterCalls, RegisterCalls, SetCalls
 from harness.systems.consul.transactions import TransactionCalls
@@ -10,6 +11,13 @@ from harness.systems.consul.watches import WatchCalls
 
 
 class ConsulClient(
-    RegisterCalls, SetCalls, CounterCalls, TransactionCalls, LockCalls, WatchCalls, DiscoveryCalls
+    RegisterCalls,
+    SetCalls,
+    CounterCalls,
+    TransactionCalls,
+    LockCalls,
+    GrantedCalls,
+    WatchCalls,
+    DiscoveryCalls,
 ):
     """Registers, sets, counters, transactions, sessions, locks, blocking queries and discovery."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
 from harness.systems.simulated.commands import Command, Outcome
@@ -165,6 +167,25 @@ class SimulatedClient:
             objects += found
             after = objects[-1][0] if objects else ""
         return Reply({"at": at, "objects": objects}, told)
+    async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
+        """Make a key that lives so long after each renewal; its name is its lease."""
+        reply = await self._call("grant", f"{space}/{name}", ttl_s)
+        told = {"sooner_ms": 0, "later_ms": 0, "relay_ms": 0}
+        return msgspec.structs.replace(reply, value={"lease": name, "ttl_ms": round(1000 * ttl_s), **told})
+
+    async def renew_key(self, space: str, name: str, lease: str) -> Reply:
+        """Keep it alive."""
+        del lease
+        return await self._call("renew", f"{space}/{name}")
+
+    async def revoke_key(self, space: str, name: str, lease: str) -> Reply:
+        """End it."""
+        del lease
+        return await self._call("revoke", f"{space}/{name}")
+
+    async def granted_keys(self, space: str) -> Reply:
+        """Read all keys of a space that live."""
+        return await self._call("granted", space)
 
     async def follow(
         self,

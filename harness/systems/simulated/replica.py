@@ -17,6 +17,7 @@ import msgspec
 from harness.outcome import Refused, Reply, Unknown
 from harness.systems.simulated.bugs import Bugs
 from harness.systems.simulated.commands import NOTHING, READS, Answer, Command, Entry, Outcome
+from harness.systems.simulated.deadlines import Deadlines
 from harness.systems.simulated.messages import (
     Append,
     AppendAnswer,
@@ -87,6 +88,7 @@ class Replica:
         self._forwards = 0
         self._tentative: dict[tuple[str, str], Command] = {}
         self._expiring: set[tuple[str, str]] = set()
+        self._deadlines = Deadlines(bugs)
         self._reset_election()
 
     # Life: what the operating system does to the process.
@@ -206,6 +208,7 @@ class Replica:
         self._heard_s = dict.fromkeys(self.peers, now)
         self._reads.clear()
         self._expiring.clear()
+        self._deadlines.restart(self.store.leases(), now)
         self._append(Command(NOTHING))
         self._heartbeat()
         self._serve_waiting()
@@ -224,6 +227,8 @@ class Replica:
             if session in self._closed and (key, session) not in self._expiring:
                 self._expiring.add((key, session))
                 self._append(Command("expire", key, session))
+        for key in self._deadlines.over(now):
+            self._append(Command("lapse", key))
         self._broadcast()
         self._set_timer(HEARTBEAT_S, self._heartbeat)
 
@@ -302,6 +307,8 @@ class Replica:
             proposed = self._proposed.pop(self.applied, None)
             command = entry.command if proposed is not None else self._bugs.elsewhere(entry.command)
             outcome = self.store.apply(self.applied, command)
+            if command.f == "grant" and self.role == "leader":
+                self._deadlines.start(command.key, command.argument, self._loop.time())
             if proposed is not None:
                 term, answer = proposed
                 answer(outcome if term == entry.term else Unknown("leader-changed"))
@@ -359,6 +366,12 @@ class Replica:
         reply = self.store.query(self._bugs.ask(command))
         if not isinstance(reply, Reply) or command.f == "listing":
             return reply
+        if command.f == "renew":
+            return self._deadlines.renew(command, self.store, self._loop.time())
+        if command.f == "granted":
+            reply = self.store.query(command)
+            return msgspec.structs.replace(reply, value={"names": reply.value, "term": self.disk.term})
+        reply = self.store.query(command)
         tentative = self._tentative.get(("write" if command.f == "read" else "add", command.key))
         if tentative is not None:
             seen = tentative.argument

@@ -17,6 +17,8 @@ _SPACES: Final = {
     "acquire": "lock", "release": "lock", "expire": "lock",
     "increment": "counter", "value": "counter",
     "current": "revisions", "replace": "revisions",
+    "current": "revisions",
+    "grant": "lease", "revoke": "lease", "lapse": "lease", "renew": "lease", "granted": "lease",
 }  # fmt: skip
 _EMPTY: Final[Mapping[str, Any]] = {
     "register": None,
@@ -26,6 +28,7 @@ _EMPTY: Final[Mapping[str, Any]] = {
     "counter": 0,
     "txn": None,
     "revisions": None,
+    "lease": None,
 }
 
 
@@ -92,11 +95,23 @@ class Store:
         """Answer a read."""
         if command.f == "listing":
             return self._listing(command)
+        if command.f == "granted":
+            prefix = f"{command.key}/"
+            names = sorted(key.removeprefix(prefix) for key in self.leases() if key.startswith(prefix))
+            return Reply(value=names, version=self.applied, session=command.session)
         cell = self.cell(_SPACES[command.f], command.key)
         if command.f == "current":  # its version is the whole store's, not the key's
             return Reply(value=cell.value, version=self.applied, session=command.session)
         value = sorted(cell.value) if command.f == "members" else cell.value
         return Reply(value=value, version=cell.version or None, session=command.session)
+
+    def leases(self) -> dict[str, float]:
+        """Return the keys that live under leases, and for how many seconds each lives when it is renewed."""
+        return {
+            key: cell.value
+            for (space, key), cell in self.cells.items()
+            if space == "lease" and cell.value is not None
+        }
 
     def apply(self, index: int, command: Command) -> Outcome:
         """Apply a committed command, with the bug that it carries."""
@@ -158,7 +173,7 @@ class Store:
             case "dequeue":
                 return self._dequeue(place, old, ok, command)
             case _:
-                return self._lock(place, old, index, command)
+                return (self._lease if space == "lease" else self._lock)(place, old, index, command)
 
     def _dequeue(self, place: tuple[str, str], old: Sequence[Any], ok: Reply, command: Command) -> Effect:
         if not old:
@@ -179,6 +194,12 @@ class Store:
                 return Effect(ok, ((place, None),))
             case _:
                 return Effect(ok, ((place, None),) if holder == command.argument else ())
+
+    def _lease(self, place: tuple[str, str], ttl_s: float | None, index: int, command: Command) -> Effect:
+        ok = Reply(version=index, session=command.session)
+        if command.f == "grant":
+            return Effect(ok, ((place, command.argument),))
+        return Effect(ok, ((place, None),)) if ttl_s is not None else Effect(Refused("lease-gone"))
 
     def _transaction(self, index: int, command: Command) -> Effect:
         """Run micro-operations in order, each seeing what those before it did."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.systems.zookeeper.granted import GrantedCalls
 from harness.systems.zookeeper.recipes import ElectionCalls, LockCalls, QueueCalls
 from harness.systems.zookeeper.registers import CounterCalls, RegisterCalls, SetCalls
 from harness.systems.zookeeper.sessions import SessionCalls
@@ -18,6 +19,7 @@ class ZooKeeperClient(
     ElectionCalls,
     TransactionCalls,
     SessionCalls,
+    GrantedCalls,
     WatchCalls,
 ):
     """Registers, sets, counters, queues, locks, elections, transactions, sessions with their nodes, and watches."""
