@@ -29,10 +29,10 @@ _NEVER: Final = 1 << 62
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One operation: asked, answered (None: never), its completion or its invocation where that is missing."""
+    """One operation: when asked, when answered (`_NEVER`: not), its completion or, without one, its invocation."""
 
     asked: int
-    done: int | None
+    done: int
     event: Event
     process: int | str
 
@@ -127,9 +127,13 @@ class _Record:
             self._take(event, None)
         self.looks.sort(key=lambda look: look.call.asked)
         self._asked = [look.call.asked for look in self.looks]
+        self._seen: dict[str, int] = {}  # when a key had been seen for the first time
+        for look in self.looks:
+            for name in look.names:
+                self._seen[name] = min(self._seen.get(name, _NEVER), look.call.done)
 
     def _take(self, begun: Event, ended: Event | None) -> None:
-        call = Call(begun.time, ended.time if ended else None, ended or begun, begun.process)
+        call = Call(begun.time, ended.time if ended else _NEVER, ended or begun, begun.process)
         outcome = ended.type if ended else "info"
         if begun.f in {"look", "rest"}:
             if ended is not None and outcome == "ok":
@@ -151,32 +155,35 @@ class _Record:
             case "revoke", _:
                 lease.revokes.append(call)
         if not gone and (begun.f, outcome) != ("grant", "fail"):
-            lease.touched = max(lease.touched, _NEVER if call.done is None else call.done)
+            lease.touched = max(lease.touched, call.done)
 
     def life(self, lease: Lease, grant: Call) -> tuple[int, list[Anomaly]]:
         """Judge the time in which the lease was certainly alive: how many looks fell into it, and what they found."""
         until = self._alive_until(lease, grant, _NEVER)[1]
-        start = bisect_right(self._asked, grant.done or _NEVER)
-        judged, version, found = 0, grant.event.version or 0, []
-        for look in self.looks[start:]:
-            here = lease.name in look.names
+        known = min(grant.done, self._seen.get(lease.name, _NEVER))
+        judged, version = 0, grant.event.version or 0
+        gone: Look | None = None
+        for look in self.looks[bisect_right(self._asked, known) :]:
+            if gone is not None and look.call.asked > gone.call.done:
+                break
             if look.version < version:
                 continue  # a state from before the grant: an old read, and another guarantee's business
-            inside = look.call.done is not None and look.call.done < until
-            judged += inside
-            if here:
-                continue
-            self.gone[lease.name] = look
-            found += self._lost(lease, grant, look.call, "saw its key gone")
-            break
+            judged += look.call.done < until
+            earlier = gone is None or look.call.done < gone.call.done
+            if lease.name not in look.names and earlier:
+                gone = look
+        found = []
+        if gone is not None:
+            self.gone[lease.name] = gone
+            found = self._lost(lease, grant, gone.call, "saw its key gone")
         for call in lease.refusals:
-            if not found and call.asked > (grant.done or _NEVER):
+            if not found and call.asked > grant.done:
                 found += self._lost(lease, grant, call, "was told that it had ended")
         return judged, found + self._renewed_dead(lease)
 
     def _lost(self, lease: Lease, grant: Call, call: Call, how: str) -> list[Anomaly]:
         """The lease had ended by then: an anomaly if it was certainly alive, by what was asked for until then."""
-        done = _NEVER if call.done is None else call.done
+        done = call.done
         last, until = self._alive_until(lease, grant, done)
         if done >= until:
             return []
@@ -190,14 +197,14 @@ class _Record:
         return [_anomaly("lease lost too early", text, lease, (last, call), call)]
 
     def _alive_until(self, lease: Lease, grant: Call, before: int) -> tuple[Call, int]:
-        """The last operation asked for `before` then that kept it alive, and until when it certainly did."""
+        """The last operation asked for until `before` that kept it alive, and until when it certainly did."""
         told = grant.event.value
         relay, sooner = (0, 0) if self.strict else (told["relay_ms"], told["sooner_ms"])
         span = (told["ttl_ms"] - sooner) * _NS_PER_MS
-        kept = [grant, *(call for call in lease.renewals if call.asked < before)]
+        kept = [grant, *(call for call in lease.renewals if call.asked <= before)]
         if relay:
             heard = max(call.asked for call in kept) - relay * _NS_PER_MS
-            kept = [call for call in kept if call is grant or (call.done or _NEVER) <= heard]
+            kept = [call for call in kept if call is grant or call.done <= heard]
         last = max(kept, key=lambda call: call.asked)
         return last, min([last.asked + span, *(call.asked for call in lease.revokes)])
 
@@ -208,7 +215,7 @@ class _Record:
         ends += [(call, "was revoked") for call in lease.revokes if call.event.type == "ok"]
         for call in lease.renewals:
             for end, how in ends:
-                if end.done is not None and call.asked > end.done:
+                if call.asked > end.done:
                     text = (
                         f"{_who(call)} renewed lease {lease.name}, asked for at {_at(call.asked)}, "
                         f"{(call.asked - end.done) / _NS:.3f} s after it {how} by {_who(end)}"
@@ -234,7 +241,7 @@ class _Record:
         """When each leader is first known to be in office, before any fault and after the last."""
         first: dict[tuple[bool, int], int] = defaultdict(lambda: _NEVER)
         for look in self.looks:
-            if look.term is not None and look.call.done is not None:
+            if look.term is not None:
                 first[look.rest, look.term] = min(first[look.rest, look.term], look.call.done)
         return first
 
@@ -254,15 +261,15 @@ class _Record:
         if lease.grant is None and not lease.maybe:
             return _anomaly("key without a lease", f"{saw}, which nobody was granted", lease, (call,), call)
         gone = self.gone.get(name)
-        if gone is not None and (gone.call.done or _NEVER) < call.asked:
+        if gone is not None and gone.call.done < call.asked:
             if gone.version > look.version:
                 return None  # an old read
             text = f"{saw}, after {_who(gone.call)} had seen it gone at {_at(gone.call.done)}"
             return _anomaly("lease came back", text, lease, (gone.call, call), call)
         for revoke in lease.revokes:
-            over = revoke.event.type == "ok" and (revoke.done or _NEVER) < call.asked
+            over = revoke.event.type == "ok" and revoke.done < call.asked
             if over and (revoke.event.version or 0) <= look.version:
-                text = f"{saw}, {(call.asked - (revoke.done or 0)) / _NS:.3f} s after {_who(revoke)} had revoked it"
+                text = f"{saw}, {(call.asked - revoke.done) / _NS:.3f} s after {_who(revoke)} had revoked it"
                 return _anomaly("lease outlived its revocation", text, lease, (revoke, call), call)
         return self._outlived(lease, look, anchors, self._span(lease) or longest)
 
@@ -271,7 +278,7 @@ class _Record:
     ) -> Anomaly | None:
         """A key that is there though its lease is certainly dead: under one leader all the time, without faults."""
         call = look.call
-        if not span or look.term is None or not (look.rest or (call.done or _NEVER) < self.first_fault):
+        if not span or look.term is None or not (look.rest or call.done < self.first_fault):
             return None
         since = max(anchors[look.rest, look.term], lease.touched)
         if call.asked <= since + span:
@@ -307,5 +314,5 @@ def _who(call: Call) -> str:
     return f"p{call.process}"
 
 
-def _at(moment: int | None) -> str:
-    return f"{(moment or 0) / _NS:.3f} s"
+def _at(moment: int) -> str:
+    return f"{moment / _NS:.3f} s"
