@@ -8,6 +8,8 @@ from harness.verdict import Verdict
 from tests.quality.test_workloads_simulated import ALL, explain, run
 
 WANTED = {
+    "election": {"campaign", "proclaim", "resign", "leader", "crown"},
+    "ids": {"draw"},
     "lease": {"grant", "renew", "revoke", "look", "rest"},
 }
 

@@ -1,11 +1,11 @@
-"""Keys under leases of their own: granted, renewed by hand, revoked, and read all at once."""
+"""Keys under leases of their own: granted, renewed by hand, revoked, and read all at once; numbers from revisions."""
 
 from __future__ import annotations
 
 import math
 
 from harness.outcome import OutcomeError, Refused, Reply
-from harness.systems.etcd.caller import MOVES_ON, encode, prefix_end
+from harness.systems.etcd.caller import MOVES_ON, Caller, encode, path, prefix_end
 from harness.systems.etcd.leases import LeasesOfEtcd
 from harness.systems.etcd.protocol import pb
 
@@ -47,6 +47,15 @@ class GrantedOfEtcd(LeasesOfEtcd):
         response = await self.call("Range", request)
         names = [kv.key.decode()[len(where) :] for kv in response.kvs]
         return self.reply(response, {"names": names, "term": response.header.raft_term})
+
+
+class NumbersOfEtcd(Caller):
+    """Every change of the store has a revision of its own."""
+
+    async def next_id(self, key: str) -> Reply:
+        """Put the key; the value is the revision of that put."""
+        response = await self.call("Put", pb.PutRequest(key=path("ids", key), value=encode(self.name)))
+        return self.reply(response, response.header.revision)
 
 
 def _at(space: str, name: str) -> bytes:

@@ -222,11 +222,10 @@ class Replica:
         if heard < self._majority and self._bugs.name != "split-brain":
             self._follow(None)
             return
-        for space, key in [place for place in self.store.cells if place[0] == "lock"]:
-            session = self.store.cells[space, key].value
-            if session in self._closed and (key, session) not in self._expiring:
-                self._expiring.add((key, session))
-                self._append(Command("expire", key, session))
+        for space, key, session in self.store.owners():
+            if session in self._closed and (space + key, session) not in self._expiring:
+                self._expiring.add((space + key, session))
+                self._append(Command("expire" if space == "lock" else "depose", key, session))
         for key in self._deadlines.over(now):
             self._append(Command("lapse", key))
         self._broadcast()
