@@ -34,7 +34,7 @@ from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
 from workloads.part import Count, workload
 
-_TRIES: Final = 10
+_TRIES: Final = 40  # a candidate that was cut off is in the way until its session has ended
 _PAUSE_NS: Final = 20_000_000
 _NS_PER_MS: Final = 1_000_000
 _LEAST: Final = 3

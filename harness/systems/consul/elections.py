@@ -22,6 +22,7 @@ class ElectionCalls(LockCalls):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._leads: dict[str, tuple[str, int]] = {}
+        self._drawn = 0
 
     async def campaign(self, key: str, value: Any) -> Reply:
         """Try to take the lock until the deadline: `Refused("not-elected")` where somebody else had it to the end."""
@@ -43,12 +44,14 @@ class ElectionCalls(LockCalls):
         return self.reply(entry["LockIndex"], entry["ModifyIndex"], session)
 
     async def proclaim(self, key: str, value: Any) -> Reply:
-        """Write the key under the condition that this client's session holds its lock."""
+        """Write the key, again with the lock, under the condition that this client's session holds it.
+
+        A plain write would do as well, but sets the count of the lock back to 0.
+        """
         session, token = self._led(key)
         check = {"Verb": "check-session", "Key": path("election", key), "Session": session}
-        write = {"Verb": "set", "Key": path("election", key), "Value": encode(value)}
         try:
-            done = await self.txn([check, write])
+            done = await self.txn([check, _operation("lock", key, session, value)])
         except Refused as error:
             raise Refused("not-elected", error.text) if error.code in _LOST else error from None
         return self.reply(token, done[-1]["ModifyIndex"], session)
@@ -70,9 +73,10 @@ class ElectionCalls(LockCalls):
         return self.reply(None, entry["ModifyIndex"], session)
 
     async def next_id(self, key: str) -> Reply:
-        """Write the key; the value is the index of that write."""
-        where = path("ids", key)
-        (entry,) = await self.txn([{"Verb": "set", "Key": where, "Value": encode(self.name)}])
+        """Write the key; the value is the index of that write. Writing what is there already would be none."""
+        self._drawn += 1
+        unique = encode([self.name, self._drawn])
+        (entry,) = await self.txn([{"Verb": "set", "Key": path("ids", key), "Value": unique}])
         return self.reply(entry["ModifyIndex"], entry["ModifyIndex"])
 
     def _led(self, key: str) -> tuple[str, int]:

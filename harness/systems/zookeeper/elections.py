@@ -7,11 +7,12 @@ the lowest in any state stays it until its own node goes: what a server that lag
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 from kazoo.protocol.serialization import Delete, GetData, SetData
 
-from harness.outcome import Refused, Reply
+from harness.outcome import OutcomeError, Refused, Reply
 from harness.systems.zookeeper.caller import EPHEMERAL, SEQUENCE, Caller, decode, encode, path
 from harness.systems.zookeeper.connection import Link
 
@@ -73,10 +74,13 @@ class ElectionCalls(Caller):
             return self.reply(link, None, answer.zxid)
 
     async def next_id(self, key: str) -> Reply:
-        """Create the next node of a sequence; its number is the value."""
+        """Create the next node of a sequence; its number is the value. The node itself is not needed any more."""
         async with self.operation("next id") as link:
             answer = await self.create(link, f"{path('ids', key)}/n-", None, SEQUENCE)
-            return self.reply(link, _number(str(answer.value)), answer.zxid)
+            reply = self.reply(link, _number(str(answer.value)), answer.zxid)
+            with contextlib.suppress(OutcomeError, TimeoutError):
+                await link.request(Delete(str(answer.value), -1))
+            return reply
 
     def _mine(self, key: str) -> str:
         if key not in self._stood:
