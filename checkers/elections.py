@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -152,18 +152,21 @@ def _resigned(key: str, operations: list[Operation], words: list[Word]) -> list[
 
 def _sayings(key: str, operations: list[Operation], words: list[Word]) -> list[Anomaly]:
     """What observers were told must have been said by whoever was elected with that token."""
-    said: dict[int | str, list[Any]] = defaultdict(list)
+    said: dict[int | str, set[bytes]] = defaultdict(set)
     for operation in operations:
         if operation.invoke.f in {"campaign", "crown", "proclaim"}:
-            said[operation.invoke.process].append(operation.invoke.value)
+            said[operation.invoke.process].add(msgspec.json.encode(operation.invoke.value))
     owners: Mapping[int, int | str] = {
         word.token: word.event.process for word in words if word.event.f in {"campaign", "crown"}
     }
     found = []
     for word in words:
         owner = owners.get(word.token)
-        if word.event.f == "leader" and owner is not None and word.event.value[0] not in said[owner]:
-            text = f"{word.text} saying {word.event.value[0]}, which its leader p{owner} never said"
+        if word.event.f != "leader" or owner is None:
+            continue
+        told = word.event.value[0]
+        if msgspec.json.encode(told) not in said[owner]:
+            text = f"{word.text} saying {told}, which its leader p{owner} never said"
             found.append(_anomaly("leader misquoted", text, key, (word.event,)))
     return found
 

@@ -10,7 +10,7 @@ precisions (see `harness.capabilities.Leases`).
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -53,6 +53,8 @@ class Lease(msgspec.Struct):
     refusals: list[Call] = []
     revokes: list[Call] = []
     touched: int = 0
+    known: int = _NEVER  # from then on it was there
+    old: int = 0  # looks at a state from before its grant
 
 
 class Look(msgspec.Struct, frozen=True, gc=False):
@@ -127,10 +129,9 @@ class _Record:
             self._take(event, None)
         self.looks.sort(key=lambda look: look.call.asked)
         self._asked = [look.call.asked for look in self.looks]
-        self._seen: dict[str, int] = {}  # when a key had been seen for the first time
-        for look in self.looks:
-            for name in look.names:
-                self._seen[name] = min(self._seen.get(name, _NEVER), look.call.done)
+        self._done = sorted(look.call.done for look in self.looks)
+        self._find_births()
+        self._find_ends()
 
     def _take(self, begun: Event, ended: Event | None) -> None:
         call = Call(begun.time, ended.time if ended else _NEVER, ended or begun, begun.process)
@@ -157,25 +158,39 @@ class _Record:
         if not gone and (begun.f, outcome) != ("grant", "fail"):
             lease.touched = max(lease.touched, call.done)
 
+    def _find_births(self) -> None:
+        """Find since when each key was certainly there: since its grant was answered, or it was seen."""
+        for look in self.looks:
+            for name in look.names:
+                if name in self.leases and look.call.done < self.leases[name].known:
+                    self.leases[name].known = look.call.done
+        for lease in self.leases.values():
+            lease.known = _NEVER if lease.grant is None else min(lease.known, lease.grant.done)
+
+    def _find_ends(self) -> None:
+        """Find the look that first saw each key gone."""
+        coming = sorted(self.leases.values(), key=lambda lease: lease.known, reverse=True)
+        there: set[str] = set()
+        for look in self.looks:
+            asked = look.call.asked
+            while coming and coming[-1].known < asked:
+                there.add(coming.pop().name)
+            for name in there - look.names:
+                lease, gone = self.leases[name], self.gone.get(name)
+                if gone is not None and gone.call.done < asked:
+                    there.discard(name)
+                elif lease.grant is not None and look.version < (lease.grant.event.version or 0):
+                    lease.old += 1  # an old read, and another guarantee's business
+                elif gone is None or look.call.done < gone.call.done:
+                    self.gone[name] = look
+
     def life(self, lease: Lease, grant: Call) -> tuple[int, list[Anomaly]]:
         """Judge the time in which the lease was certainly alive: how many looks fell into it, and what they found."""
         until = self._alive_until(lease, grant, _NEVER)[1]
-        known = min(grant.done, self._seen.get(lease.name, _NEVER))
-        judged, version = 0, grant.event.version or 0
-        gone: Look | None = None
-        for look in self.looks[bisect_right(self._asked, known) :]:
-            if gone is not None and look.call.asked > gone.call.done:
-                break
-            if look.version < version:
-                continue  # a state from before the grant: an old read, and another guarantee's business
-            judged += look.call.done < until
-            earlier = gone is None or look.call.done < gone.call.done
-            if lease.name not in look.names and earlier:
-                gone = look
-        found = []
-        if gone is not None:
-            self.gone[lease.name] = gone
-            found = self._lost(lease, grant, gone.call, "saw its key gone")
+        inside = bisect_left(self._done, until) - bisect_right(self._asked, lease.known)
+        judged = max(0, inside - lease.old)
+        gone = self.gone.get(lease.name)
+        found = [] if gone is None else self._lost(lease, grant, gone.call, "saw its key gone")
         for call in lease.refusals:
             if not found and call.asked > grant.done:
                 found += self._lost(lease, grant, call, "was told that it had ended")
@@ -227,15 +242,29 @@ class _Record:
         """Judge the keys that looks found: whether each was still, or again, allowed to be there."""
         anchors = self._anchors()
         longest = max((self._span(lease) for lease in self.leases.values()), default=0)
+        over = {name: self._over(lease, longest) for name, lease in self.leases.items()}
+        coming = sorted(over, key=over.__getitem__, reverse=True)
+        suspects: set[str] = set()
         told: set[str] = set()
         found = []
         for look in self.looks:
-            for name in look.names - told:
+            while coming and over[coming[-1]] < look.call.asked:
+                suspects.add(coming.pop())
+            for name in (look.names & suspects | look.names - self.leases.keys()) - told:
                 wrong = self._wrong(name, look, anchors, longest)
                 if wrong is not None:
                     told.add(name)
                     found.append(wrong)
         return found
+
+    def _over(self, lease: Lease, longest: int) -> int:
+        """From when on the key must be looked at twice where it is still there."""
+        if lease.grant is None and not lease.maybe:
+            return -1
+        gone = self.gone.get(lease.name)
+        ends = [call.done for call in lease.revokes if call.event.type == "ok"]
+        ends += [gone.call.done] if gone is not None else []
+        return min([*ends, lease.touched + (self._span(lease) or longest)])
 
     def _anchors(self) -> Mapping[tuple[bool, int], int]:
         """When each leader is first known to be in office, before any fault and after the last."""
