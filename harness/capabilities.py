@@ -180,6 +180,8 @@ class Objects(Protocol):
         revision when it answered, at the first page.
         """
         ...
+
+
 class Leases(Protocol):
     """Keys that live only while somebody keeps them alive: under a lease, a session, as an ephemeral node."""
 

@@ -22,6 +22,5 @@ class EtcdClient(
     ObjectsOfEtcd,
     GrantedOfEtcd,
     NumbersOfEtcd,
-    RevisionsOfEtcd,
 ):
     """One logical client of etcd with all its capabilities (see `Caller` for what it promises)."""

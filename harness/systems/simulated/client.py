@@ -170,6 +170,7 @@ class SimulatedClient:
             objects += found
             after = objects[-1][0] if objects else ""
         return Reply({"at": at, "objects": objects}, told)
+
     async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
         """Make a key that lives so long after each renewal; its name is its lease."""
         reply = await self._call("grant", f"{space}/{name}", ttl_s)

@@ -362,15 +362,13 @@ class Replica:
         self._loop.call_later(ABORT_S, self._when_awake, refuse)
 
     def _query(self, command: Command) -> Outcome:
+        if command.f == "renew":
+            return self._deadlines.renew(command, self.store, self._loop.time())
         reply = self.store.query(self._bugs.ask(command))
         if not isinstance(reply, Reply) or command.f == "listing":
             return reply
-        if command.f == "renew":
-            return self._deadlines.renew(command, self.store, self._loop.time())
         if command.f == "granted":
-            reply = self.store.query(command)
             return msgspec.structs.replace(reply, value={"names": reply.value, "term": self.disk.term})
-        reply = self.store.query(command)
         tentative = self._tentative.get(("write" if command.f == "read" else "add", command.key))
         if tentative is not None:
             seen = tentative.argument

@@ -17,7 +17,6 @@ _SPACES: Final = {
     "acquire": "lock", "release": "lock", "expire": "lock",
     "increment": "counter", "value": "counter",
     "current": "revisions", "replace": "revisions",
-    "current": "revisions",
     "grant": "lease", "revoke": "lease", "lapse": "lease", "renew": "lease", "granted": "lease",
     "campaign": "election", "proclaim": "election", "resign": "election", "depose": "election",
     "leader": "election", "next_id": "ids",
