@@ -182,6 +182,7 @@ class Objects(Protocol):
         ...
 
 
+@runtime_checkable
 class Leases(Protocol):
     """Keys that live only while somebody keeps them alive: under a lease, a session, as an ephemeral node."""
 
