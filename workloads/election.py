@@ -15,13 +15,11 @@ from msgspec import Meta
 from checkers.elections import OneLeaderAtATime
 from harness.capabilities import Elections
 from harness.generators import (
-    PENDING,
     Context,
     Draws,
     Generator,
     Invocation,
     Offer,
-    Pending,
     Step,
     each,
     per_process,
@@ -32,7 +30,7 @@ from harness.history.event import Event, Type
 from harness.outcome import Reply
 from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, workload
+from workloads.part import Count, not_due, workload
 
 _TRIES: Final = 40  # a candidate that was cut off is in the way until its session has ended
 _PAUSE_NS: Final = 20_000_000
@@ -60,10 +58,8 @@ class Candidate(Generator, frozen=True, gc=False):
 
     def next(self, ctx: Context) -> Step | None:
         """Offer what is due."""
-        if self.state == "asking":
-            return PENDING, self
-        if ctx.time_ns < self.due_ns:
-            return Pending(self.due_ns), self
+        if (step := not_due(self, ctx, self.state, self.due_ns)) is not None:
+            return step
         thread = ctx.pick()
         key, value = f"e{thread % self.elections}", f"p{ctx.process(thread)}-{self.count}"
         f = "campaign" if self.state == "idle" else "proclaim" if self.left else "resign"

@@ -15,7 +15,6 @@ from msgspec import Meta
 from checkers.leases import SLACK_MS, LeasesKeepTime
 from harness.capabilities import Leases
 from harness.generators import (
-    PENDING,
     Context,
     Draws,
     Generator,
@@ -37,7 +36,7 @@ from harness.history.event import Event, Type
 from harness.outcome import Reply
 from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, workload
+from workloads.part import Count, Share, not_due, workload
 
 _SPACE: Final = "lease"
 _LOOK: Final = Invocation("look")
@@ -86,10 +85,8 @@ class Life(Generator, frozen=True, gc=False):
 
     def next(self, ctx: Context) -> Step | None:
         """Offer what is due."""
-        if self.state == "asking":
-            return PENDING, self
-        if ctx.time_ns < self.due_ns:
-            return Pending(self.due_ns), self
+        if (step := not_due(self, ctx, self.state, self.due_ns)) is not None:
+            return step
         thread = ctx.pick()
         draws = Draws(spread(self.plan.seed, thread), self.plan.slot << 32 | self.number)
         match self.state:
