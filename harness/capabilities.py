@@ -180,3 +180,63 @@ class Objects(Protocol):
         revision when it answered, at the first page.
         """
         ...
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """Keys that live only while somebody keeps them alive: under a lease, a session, as an ephemeral node."""
+
+    async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
+        """Make the key, with a lease of its own of `ttl_s`, or the least above it that the service takes.
+
+        The value is {"lease": what any client renews or revokes it by, "ttl_ms": as agreed}, and what the service
+        documents of its own precision: "sooner_ms" it may end before its time, "later_ms" after it, and "relay_ms",
+        the age up to which an acknowledged renewal may not yet be known to whoever ends leases.
+        """
+        ...
+
+    async def renew_key(self, space: str, name: str, lease: Any) -> Reply:
+        """Keep it alive; `Refused("lease-gone")` where the service says that the lease has ended."""
+        ...
+
+    async def revoke_key(self, space: str, name: str, lease: Any) -> Reply:
+        """End the lease, and its key with it; `Refused("lease-gone")` where there is none any more."""
+        ...
+
+    async def granted_keys(self, space: str) -> Reply:
+        """Return which keys are there, as current as the service promises: {"names": sorted, "term": …}.
+
+        The term is of the leader as far as the server asked knows (None: it does not tell); the version is that of
+        the state that was read.
+        """
+        ...
+
+
+@runtime_checkable
+class Elections(Protocol):
+    """One leader per key at a time. Every term has a token; a later term has a higher one."""
+
+    async def campaign(self, key: str, value: Any) -> Reply:
+        """Wait, up to the deadline, to be elected; `Reply.value` is the token. `Refused` where it was certainly not."""
+        ...
+
+    async def proclaim(self, key: str, value: Any) -> Reply:
+        """Say something as the leader; the value is the token. `Refused("not-elected")` where it leads no more."""
+        ...
+
+    async def leader(self, key: str) -> Reply:
+        """Return [what the leader says, its token]; `Refused("nobody-elected")` where nobody leads."""
+        ...
+
+    async def resign(self, key: str) -> Reply:
+        """Give the leadership up."""
+        ...
+
+
+@runtime_checkable
+class Sequences(Protocol):
+    """Numbers that the service hands out, each once, later ones higher."""
+
+    async def next_id(self, key: str) -> Reply:
+        """Return a number that nobody else was or will be given for this key."""
+        ...

@@ -14,13 +14,14 @@ from harness.verdict import Checker
 
 
 class WorkloadOptions(msgspec.Struct, frozen=True):
-    """What a workload may draw its decisions from."""
+    """What a workload may draw its decisions from; `strict`: what is documented as a weakness counts as well."""
 
     clients: int
     nodes: int
     time_s: float
     rng: Random
     settings: Mapping[str, str] = {}
+    strict: bool = False
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -28,8 +29,7 @@ class Workload(msgspec.Struct, frozen=True):
 
     `needs` are capability protocols that the client must satisfy; `perform` turns an invocation into a capability
     call; `final` runs after the last heal and recovery; `model` is the default model of `quorate check`;
-    `functions` are the kinds of operations of which each must have succeeded for the run to prove anything;
-    `allows` are the names of documented weaknesses that `--strict` turns into anomalies.
+    `functions` are the kinds of operations of which each must have succeeded for the run to prove anything.
     """
 
     name: str

@@ -12,7 +12,16 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from harness.generators import Generator, Invocation, deferred, retrying
+from harness.generators import (
+    PENDING,
+    Context,
+    Generator,
+    Invocation,
+    Pending,
+    Step,
+    deferred,
+    retrying,
+)
 from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
 
@@ -86,6 +95,13 @@ def threads_for(clients: int, wanted: int | None) -> int:
     """Return how many threads share a key: what was asked for, else up to five, so that operations do overlap."""
     usual = 5
     return min(wanted or usual, clients)
+
+
+def not_due(generator: Generator, ctx: Context, state: str, due_ns: int) -> Step | None:
+    """Return what a generator answers while it is `asking`, or before it is due; None where it has to decide."""
+    if state == "asking":
+        return PENDING, generator
+    return (Pending(due_ns), generator) if ctx.time_ns < due_ns else None
 
 
 def weights(*shares: float) -> list[int]:

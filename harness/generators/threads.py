@@ -121,14 +121,23 @@ class _Block(msgspec.Struct, frozen=True, gc=False):
     high: int | None  # None: all other clients
 
     def __call__(self, ctx: Context) -> int:
-        high = ctx.clients if self.high is None else min(self.high, ctx.clients)
-        return (1 << max(high, self.low)) - (1 << self.low)
+        """Count among the clients that there are here: within another block these are not all."""
+        here = ctx.everyone & _clients(ctx)
+        count = here.bit_count()
+        high = count if self.high is None else min(self.high, count)
+        block = (1 << max(high, self.low)) - (1 << self.low)
+        first = (here & -here).bit_length() - 1 if here else 0
+        if here >> first == (1 << count) - 1:
+            return block << first
+        threads = [thread for thread in range(here.bit_length()) if here >> thread & 1]
+        return sum(1 << thread for place, thread in enumerate(threads) if block >> place & 1)
 
 
 def reserve(*blocks: tuple[int, Source], rest: Source | None = None) -> Generator:
     """Give each source its own client threads: `reserve((5, writes), (2, cas), rest=reads)`.
 
-    The first 5 clients run `writes`, the next 2 `cas`, and all others `rest`.
+    The first 5 clients run `writes`, the next 2 `cas`, and all others `rest`. Within another block, they are counted
+    among the clients of that.
     """
     members: list[Source] = []
     low = 0

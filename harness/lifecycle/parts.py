@@ -120,6 +120,7 @@ def _workload(test: Test, settings: Mapping[str, str]) -> Workload:
             time_s=test.time,
             rng=stream(test.seed, f"workload/{name}"),
             settings=settings,
+            strict=test.strict,
         )
         made.append((registry.find("workloads", name)(options), share + extra))
     return side_by_side(made)

@@ -72,20 +72,21 @@ def _renamed(name: str, source: Generator) -> Generator:
         key = f"{name}/{invocation.key}" if invocation.key is not None else name
         return Invocation(f"{name}/{invocation.f}", key, invocation.value)
 
-    def restore(event: Event) -> Event:
-        """Let the workload know its own completions again by function and key."""
-        if not event.f.startswith(f"{name}/"):
-            return event
-        key = event.key if event.key is None or event.key == name else event.key.removeprefix(f"{name}/")
-        return msgspec.structs.replace(
-            event, f=event.f.removeprefix(f"{name}/"), key=None if key == name else key
-        )
+    return mapped(rename, source, lambda event: _own(name, event))
 
-    return mapped(rename, source, restore)
+
+def _own(name: str, event: Event) -> Event:
+    """Let a workload know its own events again by function and key."""
+    if not event.f.startswith(f"{name}/"):
+        return event
+    key = event.key if event.key is None or event.key == name else event.key.removeprefix(f"{name}/")
+    return msgspec.structs.replace(
+        event, f=event.f.removeprefix(f"{name}/"), key=None if key == name else key
+    )
 
 
 class _Own:
-    """A checker that sees only the events of its workload, with their plain function names."""
+    """A checker that sees only the events of its workload, with their plain functions and keys."""
 
     def __init__(self, workload: str, checker: Checker) -> None:
         self.name = f"{workload}: {checker.name}"
@@ -96,7 +97,7 @@ class _Own:
         """Judge the workload's part of the history."""
         prefix = f"{self._workload}/"
         own = [
-            msgspec.structs.replace(event, f=event.f.removeprefix(prefix))
+            _own(self._workload, event)
             for event in history.events()
             if event.f.startswith(prefix) or event.process == "nemesis"
         ]

@@ -24,7 +24,13 @@ LIMITS = Limits(time_s=1.5)
 HUNT = Limits(time_s=1)  # an anomaly is found at once; what takes long is making it small
 CLIENTS = 6
 # Short histories per key: this test is about finding, and many short searches cost less than few long ones.
-SETTINGS = {"queue": {"ops_per_key": "40"}, "set": {"ops_per_key": "60"}, "counter": {"ops_per_key": "40"}}
+SETTINGS = {
+    "queue": {"ops_per_key": "40"},
+    "set": {"ops_per_key": "60"},
+    "counter": {"ops_per_key": "40"},
+    "lease": {"ttl_s": "1"},
+}
+SECONDS = {"lease": 6.0}  # leases must have the time to end
 
 
 class Faults:
@@ -193,13 +199,21 @@ def test_the_correct_system_passes(block):
         ("unguarded", "kubernetes", ()),
         ("stale-read", "kubernetes", ()),
         ("split-brain", "kubernetes", ("partition",)),
+        ("two-leaders", "election", ()),
+        ("stale-read", "election", ()),
+        ("split-brain", "election", ("partition",)),
+        ("number-twice", "ids", ()),
+        ("split-brain", "ids", ("partition",)),
+        ("renewals-forgotten", "lease", ()),
+        ("lease-leaked", "lease", ()),
+        ("renewed-after-end", "lease", ()),
     ],
 )
 def test_each_bug_is_found_within_a_few_seeds(bug, workload, faults):
     said = []
     for seed in range(1, 7):
         # More load than usual: races need company. Cutting the leader off takes time.
-        seconds = 3.0 if faults else 1.5
+        seconds = SECONDS.get(workload, 3.0 if faults else 1.5)
         _, results = run(workload, seed, bug=bug, faults=faults, rate=400, seconds=seconds)
         said.append(explain(results))
         if any(result.verdict == Verdict.INVALID for result in results):

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from harness.systems.consul.discovery import DiscoveryCalls
-from harness.systems.consul.locks import LockCalls
+from harness.systems.consul.elections import ElectionCalls
+from harness.systems.consul.granted import GrantedCalls
 from harness.systems.consul.registers import CounterCalls, RegisterCalls, SetCalls
 from harness.systems.consul.transactions import TransactionCalls
 from harness.systems.consul.watches import WatchCalls
 
 
 class ConsulClient(
-    RegisterCalls, SetCalls, CounterCalls, TransactionCalls, LockCalls, WatchCalls, DiscoveryCalls
+    RegisterCalls,
+    SetCalls,
+    CounterCalls,
+    TransactionCalls,
+    ElectionCalls,
+    GrantedCalls,
+    WatchCalls,
+    DiscoveryCalls,
 ):
-    """Registers, sets, counters, transactions, sessions, locks, blocking queries and discovery."""
+    """Registers, sets, counters, transactions, sessions, locks, elections, blocking queries and discovery."""

@@ -22,12 +22,14 @@ class SessionCalls(Caller):
     _session: str | None = None
     _keeper: asyncio.Task[None] | None = None
 
-    async def create_session(self, *, behaviour: str = "release", deadline: float | None = None) -> Reply:
+    async def create_session(
+        self, *, behaviour: str = "release", ttl_s: int | None = None, deadline: float | None = None
+    ) -> Reply:
         """Create a session; the value is its id. Locks end with it: released, or with "delete" their keys deleted."""
         options = self.options
         body: dict[str, Any] = {
             "Name": self.name,
-            "TTL": f"{options.session_ttl_s}s",
+            "TTL": f"{ttl_s or options.session_ttl_s}s",
             "LockDelay": f"{options.lock_delay_s:g}s",
             "Behavior": behaviour,
         }

@@ -12,7 +12,7 @@ from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.outcomes import TABLE
 
-_MOVES_ON = frozenset(row.code for row in TABLE if row.elsewhere)
+MOVES_ON = frozenset(row.code for row in TABLE if row.elsewhere)
 
 
 class ClientOptions(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Caller:
         try:
             return await connection.call(method, request, self.deadline() if deadline is None else deadline)
         except OutcomeError as error:
-            if error.code in _MOVES_ON:
+            if error.code in MOVES_ON:
                 self._at = (self._at + 1) % len(self._connections)
             raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.systems.etcd.elections import ElectionsOfEtcd
+from harness.systems.etcd.granted import GrantedOfEtcd, NumbersOfEtcd
 from harness.systems.etcd.locks import LocksOfEtcd
 from harness.systems.etcd.objects import ObjectsOfEtcd
 from harness.systems.etcd.registers import RegistersOfEtcd
@@ -19,5 +20,7 @@ class EtcdClient(
     LocksOfEtcd,
     ElectionsOfEtcd,
     ObjectsOfEtcd,
+    GrantedOfEtcd,
+    NumbersOfEtcd,
 ):
     """One logical client of etcd with all its capabilities (see `Caller` for what it promises)."""

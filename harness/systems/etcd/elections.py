@@ -32,9 +32,10 @@ class ElectionsOfEtcd(LeasesOfEtcd):
         return Reply(response.leader.rev, response.header.revision, self.member, lease.session)
 
     async def proclaim(self, key: str, value: Any) -> Reply:
-        """Change the leader's value; `Refused("not-elected")` where this client does not lead any more."""
-        request = pb.ProclaimRequest(leader=self._leadership(key), value=encode(value))
-        return self.reply(await self.call("Proclaim", request))
+        """Change what the leader says; `Refused("not-elected")` where this client leads no more."""
+        leadership = self._leadership(key)
+        response = await self.call("Proclaim", pb.ProclaimRequest(leader=leadership, value=encode(value)))
+        return self.reply(response, leadership.rev)
 
     async def leader(self, key: str) -> Reply:
         """Ask who leads: the value is [its value, its token]; `Refused("nobody-elected")` where nobody does."""

@@ -33,6 +33,11 @@ BUGS: Final = {
     "early-progress": "a watch is told its progress before it was shown the changes (watch)",
     "torn-list": "pages of a list after the first show the present (kubernetes)",
     "unguarded": "one change in 12 is made though the object has changed since (kubernetes)",
+    "renewals-forgotten": "one lease in 4 is renewed by name only and ends after its first time to live (lease)",
+    "lease-leaked": "one lease in 4 that nobody renews any more is never ended (lease)",
+    "renewed-after-end": "one renewal in 2 of a lease that has ended is acknowledged (lease)",
+    "two-leaders": "one campaign in 2 deposes a leader that is not told so in one proclamation in 2 (election)",
+    "number-twice": "one number in 25 is the one before it again (ids)",
     "lock-held-twice": "one acquire in 4 of a lock that is held succeeds (lock)",
 }
 _UPDATES: Final = {
@@ -40,6 +45,8 @@ _UPDATES: Final = {
     "lost-element": ("lose", 0.04, {"add", "enqueue"}),
     "reorder": ("late", 0.04, {"write", "txn", "add"}),
     "duplicate-dequeue": ("keep", 0.08, {"dequeue"}),
+    "two-leaders": ("share", 0.5, {"campaign", "proclaim"}),
+    "number-twice": ("again", 0.04, {"next_id"}),
     "lock-held-twice": ("share", 0.25, {"acquire"}),
     "unguarded": ("unguarded", 0.08, {"replace"}),
 }
@@ -74,6 +81,10 @@ class Bugs:
             changes, _ = command.argument
             return msgspec.structs.replace(command, argument=(changes, None))
         return command
+
+    def strikes(self, name: str, share: float) -> bool:
+        """Whether this is the bug, and it shows itself now."""
+        return self.name == name and self._rng.random() < share
 
     def again_after_s(self, command: Command) -> float | None:
         """Return when the leader proposes the command a second time, or None."""

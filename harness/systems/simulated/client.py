@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
 from harness.systems.simulated.commands import Command, Outcome
 from harness.systems.simulated.following import Following
+
+_POLL_S: Final = 0.02
 
 
 class SimulatedClient:
@@ -23,6 +27,7 @@ class SimulatedClient:
         self._at = cluster.sessions % len(nodes)
         self._timeout_s = timeout_s
         self._standing: Following | None = None
+        self._terms: dict[str, int] = {}
         self._standing_next = 1
 
     async def close(self) -> None:
@@ -165,6 +170,60 @@ class SimulatedClient:
             objects += found
             after = objects[-1][0] if objects else ""
         return Reply({"at": at, "objects": objects}, told)
+
+    async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
+        """Make a key that lives so long after each renewal; its name is its lease."""
+        reply = await self._call("grant", f"{space}/{name}", ttl_s)
+        told = {"sooner_ms": 0, "later_ms": 0, "relay_ms": 0}
+        return msgspec.structs.replace(reply, value={"lease": name, "ttl_ms": round(1000 * ttl_s), **told})
+
+    async def renew_key(self, space: str, name: str, lease: str) -> Reply:
+        """Keep it alive."""
+        del lease
+        return await self._call("renew", f"{space}/{name}")
+
+    async def revoke_key(self, space: str, name: str, lease: str) -> Reply:
+        """End it."""
+        del lease
+        return await self._call("revoke", f"{space}/{name}")
+
+    async def campaign(self, key: str, value: Any) -> Reply:
+        """Ask again and again to be elected, until the deadline."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._timeout_s
+        while True:
+            try:
+                reply = await self._call("campaign", key, [value, None])
+            except Refused as error:
+                if error.code != "not-elected" or loop.time() + _POLL_S >= end:
+                    raise
+            else:
+                self._terms[key] = reply.value
+                return reply
+            await asyncio.sleep(_POLL_S)
+
+    async def proclaim(self, key: str, value: Any) -> Reply:
+        """Speak as the leader."""
+        return await self._call("proclaim", key, [value, self._terms.get(key)])
+
+    async def leader(self, key: str) -> Reply:
+        """Ask who leads."""
+        reply = await self._call("leader", key)
+        if reply.value is None:
+            raise Refused("nobody-elected")
+        return reply
+
+    async def resign(self, key: str) -> Reply:
+        """Give the leadership up."""
+        return await self._call("resign", key)
+
+    async def next_id(self, key: str) -> Reply:
+        """Draw a number: the log index."""
+        return await self._call("next_id", key)
+
+    async def granted_keys(self, space: str) -> Reply:
+        """Read all keys of a space that live."""
+        return await self._call("granted", space)
 
     async def follow(
         self,

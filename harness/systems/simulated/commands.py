@@ -9,7 +9,7 @@ import msgspec
 
 from harness.outcome import OutcomeError, Reply
 
-READS: Final = frozenset({"read", "members", "value", "current", "listing"})
+READS: Final = frozenset({"read", "members", "value", "current", "listing", "granted", "renew", "leader"})
 NOTHING: Final = "nothing"  # what a new leader commits first, to learn what is committed
 
 

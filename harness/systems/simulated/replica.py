@@ -17,6 +17,7 @@ import msgspec
 from harness.outcome import Refused, Reply, Unknown
 from harness.systems.simulated.bugs import Bugs
 from harness.systems.simulated.commands import NOTHING, READS, Answer, Command, Entry, Outcome
+from harness.systems.simulated.deadlines import Deadlines
 from harness.systems.simulated.messages import (
     Append,
     AppendAnswer,
@@ -87,6 +88,7 @@ class Replica:
         self._forwards = 0
         self._tentative: dict[tuple[str, str], Command] = {}
         self._expiring: set[tuple[str, str]] = set()
+        self._deadlines = Deadlines(bugs)
         self._reset_election()
 
     # Life: what the operating system does to the process.
@@ -206,6 +208,7 @@ class Replica:
         self._heard_s = dict.fromkeys(self.peers, now)
         self._reads.clear()
         self._expiring.clear()
+        self._deadlines.restart(self.store.leases(), now)
         self._append(Command(NOTHING))
         self._heartbeat()
         self._serve_waiting()
@@ -219,11 +222,12 @@ class Replica:
         if heard < self._majority and self._bugs.name != "split-brain":
             self._follow(None)
             return
-        for space, key in [place for place in self.store.cells if place[0] == "lock"]:
-            session = self.store.cells[space, key].value
-            if session in self._closed and (key, session) not in self._expiring:
-                self._expiring.add((key, session))
-                self._append(Command("expire", key, session))
+        for space, key, session in self.store.owners():
+            if session in self._closed and (space + key, session) not in self._expiring:
+                self._expiring.add((space + key, session))
+                self._append(Command("expire" if space == "lock" else "depose", key, session))
+        for key in self._deadlines.over(now):
+            self._append(Command("lapse", key))
         self._broadcast()
         self._set_timer(HEARTBEAT_S, self._heartbeat)
 
@@ -302,6 +306,8 @@ class Replica:
             proposed = self._proposed.pop(self.applied, None)
             command = entry.command if proposed is not None else self._bugs.elsewhere(entry.command)
             outcome = self.store.apply(self.applied, command)
+            if command.f == "grant" and self.role == "leader":
+                self._deadlines.start(command.key, command.argument, self._loop.time())
             if proposed is not None:
                 term, answer = proposed
                 answer(outcome if term == entry.term else Unknown("leader-changed"))
@@ -356,9 +362,13 @@ class Replica:
         self._loop.call_later(ABORT_S, self._when_awake, refuse)
 
     def _query(self, command: Command) -> Outcome:
+        if command.f == "renew":
+            return self._deadlines.renew(command, self.store, self._loop.time())
         reply = self.store.query(self._bugs.ask(command))
         if not isinstance(reply, Reply) or command.f == "listing":
             return reply
+        if command.f == "granted":
+            return msgspec.structs.replace(reply, value={"names": reply.value, "term": self.disk.term})
         tentative = self._tentative.get(("write" if command.f == "read" else "add", command.key))
         if tentative is not None:
             seen = tentative.argument

@@ -17,6 +17,9 @@ _SPACES: Final = {
     "acquire": "lock", "release": "lock", "expire": "lock",
     "increment": "counter", "value": "counter",
     "current": "revisions", "replace": "revisions",
+    "grant": "lease", "revoke": "lease", "lapse": "lease", "renew": "lease", "granted": "lease",
+    "campaign": "election", "proclaim": "election", "resign": "election", "depose": "election",
+    "leader": "election", "next_id": "ids",
 }  # fmt: skip
 _EMPTY: Final[Mapping[str, Any]] = {
     "register": None,
@@ -26,6 +29,9 @@ _EMPTY: Final[Mapping[str, Any]] = {
     "counter": 0,
     "txn": None,
     "revisions": None,
+    "lease": None,
+    "election": None,
+    "ids": None,
 }
 
 
@@ -92,11 +98,34 @@ class Store:
         """Answer a read."""
         if command.f == "listing":
             return self._listing(command)
+        if command.f == "granted":
+            prefix = f"{command.key}/"
+            names = sorted(key.removeprefix(prefix) for key in self.leases() if key.startswith(prefix))
+            return Reply(value=names, version=self.applied, session=command.session)
         cell = self.cell(_SPACES[command.f], command.key)
         if command.f == "current":  # its version is the whole store's, not the key's
             return Reply(value=cell.value, version=self.applied, session=command.session)
+        if command.f == "leader":
+            said = None if cell.value is None else [cell.value[2], cell.value[1]]
+            return Reply(value=said, version=cell.version or None, session=command.session)
         value = sorted(cell.value) if command.f == "members" else cell.value
         return Reply(value=value, version=cell.version or None, session=command.session)
+
+    def leases(self) -> dict[str, float]:
+        """Return the keys that live under leases, and for how many seconds each lives when it is renewed."""
+        return {
+            key: cell.value
+            for (space, key), cell in self.cells.items()
+            if space == "lease" and cell.value is not None
+        }
+
+    def owners(self) -> list[tuple[str, str, str]]:
+        """Return (space, key, session) of what ends with its session."""
+        found = []
+        for (space, key), cell in self.cells.items():
+            if cell.value is not None and space in {"lock", "election"}:
+                found.append((space, key, cell.value if space == "lock" else cell.value[0]))
+        return found
 
     def apply(self, index: int, command: Command) -> Outcome:
         """Apply a committed command, with the bug that it carries."""
@@ -158,7 +187,8 @@ class Store:
             case "dequeue":
                 return self._dequeue(place, old, ok, command)
             case _:
-                return self._lock(place, old, index, command)
+                others = {"lease": self._lease, "election": self._election, "ids": self._number}
+                return others.get(space, self._lock)(place, old, index, command)
 
     def _dequeue(self, place: tuple[str, str], old: Sequence[Any], ok: Reply, command: Command) -> Effect:
         if not old:
@@ -179,6 +209,40 @@ class Store:
                 return Effect(ok, ((place, None),))
             case _:
                 return Effect(ok, ((place, None),) if holder == command.argument else ())
+
+    def _lease(self, place: tuple[str, str], ttl_s: float | None, index: int, command: Command) -> Effect:
+        ok = Reply(version=index, session=command.session)
+        if command.f == "grant":
+            return Effect(ok, ((place, command.argument),))
+        return Effect(ok, ((place, None),)) if ttl_s is not None else Effect(Refused("lease-gone"))
+
+    def _election(self, place: tuple[str, str], old: Any, index: int, command: Command) -> Effect:
+        """A cell holds the leader's session, its token and what it says; an argument is [value, the asker's token]."""
+        session = command.session
+        ok = Reply(version=index, session=session)
+        leads = old is not None and old[0] == session
+        match command.f:
+            case "campaign" if old is None or leads or command.twist == "share":
+                token = old[1] if leads else index
+                return Effect(
+                    msgspec.structs.replace(ok, value=token),
+                    ((place, (session, token, command.argument[0])),),
+                )
+            case "proclaim" if leads:
+                new = (session, old[1], command.argument[0])
+                return Effect(msgspec.structs.replace(ok, value=old[1]), ((place, new),))
+            case "proclaim" if command.twist == "share":
+                return Effect(msgspec.structs.replace(ok, value=command.argument[1]))
+            case "resign" if leads:
+                return Effect(ok, ((place, None),))
+            case "depose":
+                return Effect(ok, ((place, None),) if old is not None and old[0] == command.argument else ())
+            case _:
+                return Effect(Refused("not-elected"))
+
+    def _number(self, place: tuple[str, str], old: int | None, index: int, command: Command) -> Effect:
+        number = old if command.twist == "again" and old is not None else index
+        return Effect(Reply(value=number, version=index, session=command.session), ((place, number),))
 
     def _transaction(self, index: int, command: Command) -> Effect:
         """Run micro-operations in order, each seeing what those before it did."""

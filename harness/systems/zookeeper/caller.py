@@ -23,10 +23,14 @@ _PAUSE_S: Final = 0.05
 
 
 class ClientOptions(msgspec.Struct, frozen=True):
-    """How a client reads, and how long its session outlives its connection, in ms."""
+    """How a client reads, and how long its session outlives its connection, in ms.
+
+    `sync_ms` is how long a server serves on without having heard from the leader (`syncLimit` ticks).
+    """
 
     reads: Reads = "sync"
     session_ms: int = 15_000
+    sync_ms: int = 2_000
 
 
 class Operation:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.systems.zookeeper.recipes import ElectionCalls, LockCalls, QueueCalls
+from harness.systems.zookeeper.elections import ElectionCalls
+from harness.systems.zookeeper.granted import GrantedCalls
+from harness.systems.zookeeper.recipes import LockCalls, QueueCalls
 from harness.systems.zookeeper.registers import CounterCalls, RegisterCalls, SetCalls
 from harness.systems.zookeeper.sessions import SessionCalls
 from harness.systems.zookeeper.transactions import TransactionCalls
@@ -18,6 +20,7 @@ class ZooKeeperClient(
     ElectionCalls,
     TransactionCalls,
     SessionCalls,
+    GrantedCalls,
     WatchCalls,
 ):
     """Registers, sets, counters, queues, locks, elections, transactions, sessions with their nodes, and watches."""

@@ -267,11 +267,13 @@ class Link(asyncio.Protocol):
                 self._transport.abort()
 
 
-async def open_link(address: str, port: int, session: Session, last_zxid: int = 0) -> Link:
+async def open_link(
+    address: str, port: int, session: Session, last_zxid: int = 0, kind: type[Link] = Link
+) -> Link:
     """Connect, and get or resume the session; raise `Refused` where that fails. The caller keeps the deadline."""
     loop = asyncio.get_running_loop()
     try:
-        transport, link = await loop.create_connection(lambda: Link(session, last_zxid), address, port)
+        transport, link = await loop.create_connection(lambda: kind(session, last_zxid), address, port)
     except OSError as error:
         raise outcomes.not_connected(f"{address}:{port}: {error.strerror or error}") from error
     try:

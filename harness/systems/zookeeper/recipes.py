@@ -1,4 +1,4 @@
-"""Queues, locks and elections after ZooKeeper's recipes: sequences for order, ephemerals for ownership."""
+"""Queues and locks after ZooKeeper's recipes: sequences for order, ephemerals for ownership."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from kazoo.protocol.serialization import Delete, GetData
 
 from harness.outcome import Refused, Reply
 from harness.systems.zookeeper.caller import EPHEMERAL, SEQUENCE, Caller, decode, path
-from harness.systems.zookeeper.connection import Link
 
 
 class QueueCalls(Caller):
@@ -68,28 +67,3 @@ class LockCalls(Caller):
             except Refused as error:
                 raise Refused("not-held", error.text) if error.code == "not-found" else error from error
             return self.reply(link, None, answer.zxid)
-
-
-class ElectionCalls(Caller):
-    """Elections by ephemeral sequence nodes: the candidate with the lowest number leads."""
-
-    async def stand(self, key: str) -> Reply:
-        """Become a candidate; the value is the name of the candidate's node."""
-        async with self.operation("stand") as link:
-            answer = await self.create(link, f"{path('election', key)}/c-", self.name, EPHEMERAL | SEQUENCE)
-            return self.reply(link, str(answer.value).rpartition("/")[2], answer.zxid)
-
-    async def leader(self, key: str) -> Reply:
-        """The value is the node of the candidate that leads, None where nobody stands; read as in the options."""
-        async with self.operation("leader") as link:
-            names, stat = await self.children(link, path("election", key))
-            return self.reply(link, min(names, default=None), stat.pzxid if stat else None)
-
-    async def resign(self, key: str, candidate: str) -> Reply:
-        """Withdraw; `Refused("not-found")` where the candidate is gone."""
-        async with self.operation("resign") as link:
-            return await self._resigned(link, f"{path('election', key)}/{candidate}")
-
-    async def _resigned(self, link: Link, node: str) -> Reply:
-        answer = await link.request(Delete(node, -1))
-        return self.reply(link, None, answer.zxid)

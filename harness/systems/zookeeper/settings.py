@@ -49,11 +49,12 @@ def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
     session_ms = milliseconds(given, "session", 15_000)
     if not 2 * tick_ms <= session_ms <= _SESSION_MOST_MS:
         raise UsageError(f"session={session_ms}ms: give 2 ticks ({2 * tick_ms}ms) to {_SESSION_MOST_MS}ms")
+    sync_limit = count(given, "sync_limit") or 4
     return ZooKeeperSettings(
-        client=ClientOptions(reads=cast("Reads", reads), session_ms=session_ms),
+        client=ClientOptions(reads=cast("Reads", reads), session_ms=session_ms, sync_ms=tick_ms * sync_limit),
         recipes=cast("Recipes", recipes),
         tick_ms=tick_ms,
-        sync_limit=count(given, "sync_limit") or 4,
+        sync_limit=sync_limit,
         init_limit=count(given, "init_limit") or 20,
         snap_count=count(given, "snap_count"),
         container_check_ms=milliseconds(given, "container_check", 60_000),

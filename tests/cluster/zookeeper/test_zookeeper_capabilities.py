@@ -116,16 +116,18 @@ def test_locks_exclude_and_their_tokens_grow(run, servers, pair, outcome):
     run(body())
 
 
-def test_who_stood_first_leads_until_it_goes(run, pair):
+def test_a_leader_leads_until_its_session_goes(run, pair, outcome):
     async def body():
         one, other = pair
-        assert (await one.leader("e")).value is None
-        first, second = (await one.stand("e")).value, (await other.stand("e")).value
-        assert [(await client.leader("e")).value for client in pair] == [first, first]
-        await one.resign("e", first)
-        assert (await one.leader("e")).value == second
+        first = (await other.campaign("e", "other")).value
+        assert [(await client.leader("e")).value for client in pair] == [["other", first]] * 2
+        waiting = asyncio.create_task(one.campaign("e", "one"))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
         await other.close()
-        await until(lambda: one.leader("e"), lambda reply: reply.value is None)
+        assert (await waiting).value > first
+        await one.resign("e")
+        assert (await outcome(one.leader("e"))).code == "nobody-elected"
 
     run(body())
 

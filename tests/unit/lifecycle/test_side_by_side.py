@@ -57,3 +57,11 @@ def test_a_bug_in_one_is_told_of_that_one(tmp_path):
     assert found.exit_code == 1
     broken = {result["guarantee"] for result in found.results["guarantees"] if result["verdict"] == "invalid"}
     assert any(name.startswith("register:") for name in broken)
+
+
+def test_workloads_that_reserve_clients_find_theirs(tmp_path):
+    """Wherever they stand in the row, their own blocks are counted among their own clients."""
+    names = ("ids", "lease", "watch", "election")
+    test = Test(system="simulated", workload=names, clients=24, time=12.0, seed=3, store=str(tmp_path))
+    done = run(test)
+    assert (done.verdict, done.exit_code) == ("valid", 0), done.results["reason"]

@@ -227,4 +227,5 @@ def test_settings_that_make_no_sense_are_refused(given):
 
 def test_settings_have_their_units():
     settings = read_settings({"reads": "plain", "tick": "200ms", "session": "1s", "read_share": "1"})
-    assert (settings.client, settings.tick_ms) == (ClientOptions(reads="plain", session_ms=1000), 200)
+    expected = ClientOptions(reads="plain", session_ms=1000, sync_ms=4 * 200)
+    assert (settings.client, settings.tick_ms) == (expected, 200)
