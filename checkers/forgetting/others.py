@@ -37,6 +37,11 @@ def _refused(pair: Pair, since: int) -> bool:
     return pair[1] is not None and pair[1].type == "fail" and pair[0].time < since
 
 
+def _token(taken: Pair) -> int:
+    value = taken[1].value if taken[1] is not None else None
+    return value if isinstance(value, int) else 0
+
+
 def forget_lock(_key: Key, pairs: list[Pair], since: int) -> list[Pair]:
     """Holds that were taken and given back, both known, go as a whole, but for the one with the highest token.
 
@@ -55,9 +60,8 @@ def forget_lock(_key: Key, pairs: list[Pair], since: int) -> list[Pair]:
             if whole and before is not None and call.process not in unsure and over(pair, since):
                 past.append((before, pair))
     if past:
-        tokens = [taken[1].value if taken[1] is not None else None for taken, _ in past]
-        known = all(isinstance(token, int) for token in tokens)
-        del past[max(range(len(past)), key=lambda at: tokens[at] if known else past[at][1][0].time)]
+        # In a lock without tokens any one will do.
+        del past[max(range(len(past)), key=lambda at: _token(past[at][0]))]
     gone = {pair[0].index for hold in past for pair in hold}
     return [pair for pair in pairs if pair[0].index not in gone and not _refused(pair, since)]
 
