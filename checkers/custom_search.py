@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -128,20 +129,21 @@ class Search:
         return known
 
     def _expand(self, frontier: set[_Config], goal: int) -> set[_Config] | None:
-        results = {config for config in frontier if goal in config[1]}
-        work = [config for config in frontier if goal not in config[1]]
-        seen = set(work)
+        results = _Front()
+        reached = _Front()
+        work = deque(config for config in frontier if goal not in config[1])
+        for config in frontier:
+            (results if goal in config[1] else reached).admit(config)
         while work:
             self.reason = self.budget.over(self.deadline)
             if self.reason:
                 return None
-            for config in self._moves(work.pop()):
+            for config in self._moves(work.popleft()):
                 if goal in config[1]:
-                    results.add(config)
-                elif config not in seen:
-                    seen.add(config)
+                    results.admit(config)
+                elif reached.admit(config):
                     work.append(config)
-        return _undominated(results)
+        return results.configs()
 
     def _moves(self, config: _Config) -> Iterable[_Config]:
         state, done, used = config
@@ -162,12 +164,21 @@ class Search:
                         yield following, done, frozenset({**counts, kind: count + 1}.items())
 
 
-def _undominated(configs: set[_Config]) -> set[_Config]:
-    """With equal states and effects, having used fewer operations of unknown outcome is never worse."""
-    groups: dict[tuple[Any, frozenset[int]], list[_Used]] = {}
-    for state, done, used in sorted(configs, key=lambda config: sum(count for _, count in config[2])):
-        kept = groups.setdefault((state, done), [])
+class _Front:
+    """Configurations; with equal states and effects, having used fewer operations of unknown outcome is never worse."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[Any, frozenset[int]], list[_Used]] = {}
+
+    def admit(self, config: _Config) -> bool:
+        """Take it in unless one that is no worse is there."""
+        state, done, used = config
+        group = self._groups.setdefault((state, done), [])
         counts = dict(used)
-        if not any(all(counts.get(kind, 0) >= count for kind, count in other) for other in kept):
-            kept.append(used)
-    return {(state, done, used) for (state, done), group in groups.items() for used in group}
+        if any(all(counts.get(kind, 0) >= count for kind, count in other) for other in group):
+            return False
+        group.append(used)
+        return True
+
+    def configs(self) -> set[_Config]:
+        return {(state, done, used) for (state, done), group in self._groups.items() for used in group}
