@@ -65,7 +65,11 @@ pub fn decide(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits
 /// Decide by a near-linear procedure; none where none fits, or none may be used.
 #[must_use]
 pub fn quickly(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>) -> Option<Decision> {
-    if object.way == Way::Auto { quick(object, ops, versions, limits) } else { None }
+    if object.way == Way::Auto {
+        quick(object, ops, versions, limits)
+    } else {
+        None
+    }
 }
 
 /// Decide by search.
@@ -89,7 +93,9 @@ pub fn search(object: &Object<'_>, ops: &[Op], limits: &Limits<'_>) -> Decision 
             let initial = object.values.number(object.initial).unwrap_or(0);
             by_machine(ops, object.way, limits, || Counted::new(initial))
         }
-        Model::Lock | Model::FencedLock => by_machine(ops, object.way, limits, || Held::of(ops, object.values)),
+        Model::Lock | Model::FencedLock => {
+            by_machine(ops, object.way, limits, || Held::of(ops, object.values))
+        }
         Model::Custom => unknown("a model from outside needs its state machine".into()),
     }
 }

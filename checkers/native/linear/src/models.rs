@@ -94,7 +94,11 @@ impl Appended {
 fn beginning(seen: &[Vec<u8>], from: usize, string: &[u8]) -> (u32, u32) {
     let at = from + seen[from..].partition_point(|other| other.as_slice() < string);
     let found = seen.get(at).is_some_and(|other| other.starts_with(string));
-    if found { (at as u32, string.len() as u32) } else { UNSEEN }
+    if found {
+        (at as u32, string.len() as u32)
+    } else {
+        UNSEEN
+    }
 }
 
 /// A string's own bytes (still escaped, which appending does not mind); other values in a form no string has.
