@@ -223,7 +223,9 @@ def test_once_a_key_is_invalid_no_costly_search_goes_on() -> None:
     result = Linearizable("queue").check(history, limits)
     assert result.verdict is Verdict.INVALID
     assert result.parts == {"bad": "invalid", "hard": "unknown"}
-    assert result.stats["explained"]["hard"]["reason"] == "not decided, because another key is already invalid"
+    assert (
+        result.stats["explained"]["hard"]["reason"] == "not decided, because another key is already invalid"
+    )
     assert "1 other key(s) not decided" in result.reason
     limits = Limits(time_s=0.5, memory_bytes=1 << 30)
     every = Linearizable("queue", every_key=True).check(history, limits)
