@@ -8,7 +8,7 @@ use crate::portfolio::{Answer, Decision};
 use columns::json::{self, Value};
 use columns::Columns;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Operations that are not worth another thread.
@@ -40,14 +40,16 @@ impl Request {
         let number = |field: &str, default: f64| value.get(field).and_then(Value::as_f64).unwrap_or(default);
         let flag = |field: &str, default: bool| value.get(field).and_then(Value::as_bool).unwrap_or(default);
         let engine = value.get("engine").and_then(Value::as_str).unwrap_or("linear");
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Request {
             model,
             way: Way::named(engine.strip_prefix("linear").unwrap_or(engine))
                 .ok_or_else(|| format!("there is no engine \"{engine}\""))?,
             time: Duration::try_from_secs_f64(number("time_s", 60.0)).unwrap_or(Duration::from_secs(60)),
             memory: number("memory_bytes", f64::from(1u32 << 30)) as usize,
-            threads: value.get("threads").and_then(Value::as_i64).map_or(cores, |n| n.clamp(1, 256) as usize),
+            threads: value
+                .get("threads")
+                .and_then(Value::as_i64)
+                .map_or_else(cores, |n| n.clamp(1, 256) as usize),
             per_key: flag("per_key", true),
             initial: value.get("initial").cloned().unwrap_or_default(),
             witness: flag("witness", false),
@@ -56,6 +58,12 @@ impl Request {
             every_key: flag("every_key", false),
         })
     }
+}
+
+/// How many threads the system gives; asked once, for the answer stands in files.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 struct Outcome {

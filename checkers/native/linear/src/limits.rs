@@ -46,7 +46,7 @@ impl Watch {
     /// Whether the ceiling was ever reached.
     #[must_use]
     pub fn full(&self) -> bool {
-        if self.looks.fetch_add(1, Ordering::Relaxed) % 4 == 1 {
+        if self.looks.fetch_add(1, Ordering::Relaxed) % 8 == 7 {
             let resident = resident();
             let ceiling = *self.ceiling.get_or_init(|| resident.saturating_add(self.bytes));
             self.full.fetch_or(resident > ceiling, Ordering::Relaxed);
