@@ -186,6 +186,7 @@ def check(history: Any, request: dict[str, Any], stop: Stop | None = None) -> di
         answer = _judge(handle, {**request, "time_s": _AT_ONCE_S}, None)
         if _whole(answer):
             return answer
+        request = {**request, "time_s": request.get("time_s", 60.0) - _AT_ONCE_S}
     if threading.current_thread() is not threading.main_thread():
         return _judge(handle, request, stop)
     return _beside(handle, request, stop or Stop())
