@@ -27,6 +27,8 @@ MODELS: Final[Mapping[str, str]] = {
     "lock": "a lock held by a process: acquire, release",
     "fenced-lock": "a lock whose acquire returns a token that grows each time",
 }
+# The engines' word for a key that was given up because another one settles the verdict.
+_SETTLED: Final = "not decided, because another key is already invalid"
 # Anomalies told in full; the rest are counted.
 _TOLD_MAX: Final = 20
 _BYTES_PER_MB: Final = 1e6
@@ -52,13 +54,21 @@ class Linearizable:
     """Every key (or, with `per_key=False`, the whole history as one object) is linearizable as `model`.
 
     `engine` is `auto` or `search` (only the general search). `initial` is what the object holds before the first
-    operation: None for registers, 0 for counters, empty for the others.
+    operation: None for registers, 0 for counters, empty for the others. What near-linear procedures decide is decided
+    for every key; once one is invalid, the costly searches of others can change no verdict and are given up, unless
+    `every_key` asks for them.
     """
 
     name = "linearizable"
 
     def __init__(
-        self, model: str = "register", *, per_key: bool = True, initial: Any = None, engine: str = "auto"
+        self,
+        model: str = "register",
+        *,
+        per_key: bool = True,
+        initial: Any = None,
+        engine: str = "auto",
+        every_key: bool = False,
     ) -> None:
         if model not in MODELS:
             msg = f'there is no model "{model}" (known: {", ".join(MODELS)})'
@@ -67,6 +77,7 @@ class Linearizable:
         self.per_key = per_key
         self.initial = initial
         self.engine = engine
+        self.every_key = every_key
 
     def check(self, history: History, limits: Limits) -> Result:
         """Judge within the limits. `unknown` names the limit that was hit; it never raises for a bad history."""
@@ -86,6 +97,7 @@ class Linearizable:
             "memory_bytes": limits.memory_bytes,
             "witness": witness,
             "explain": True,
+            "every_key": self.every_key,
         }
         answer = ask(history, request, stop)
         if "error" in answer:
@@ -118,6 +130,7 @@ class Linearizable:
                     str(part["key"]): {
                         "operations": part["operations"],
                         "explained": len(part.get("prefix", ())),
+                        "reason": part["reason"],
                     }
                     for part in unknown
                 },
@@ -161,11 +174,10 @@ class _Key:
 
 def _reason(broken: Sequence[Mapping[str, Any]], unknown: Sequence[Mapping[str, Any]]) -> str:
     if broken:
-        return (
-            f"no order explains {len(broken)} key(s)"
-            if len(broken) > 1
-            else "no order explains the operations"
-        )
+        told = f"{len(broken)} keys" if len(broken) > 1 else "the operations"
+        given_up = sum(part["reason"] == _SETTLED for part in unknown)
+        more = f"; {given_up} other key(s) {_SETTLED}" if given_up else ""
+        return f"no order explains {told}{more}"
     if unknown:
         first = unknown[0]
         done = f"{len(first.get('prefix', ()))} of {first['operations']} operations explained"

@@ -1,15 +1,9 @@
-"""Registers judged while the run goes on: fed event by event, memory flat, an early `invalid` that is final.
+"""Histories judged while the run goes on: fed event by event, memory flat, an early `invalid` that is final.
 
 `invalid` on the beginning of a history is final, `valid` is not: what comes later can only add contradictions. Every
-`batch` events the keys that changed are judged by the same engines as a finished history. What is settled is then
-forgotten, in two ways that cannot make a correct history look wrong:
-
-* values written once: a value that was certainly overwritten before every operation still open was called can never
-  be read again, so all operations on it go; reading it later is as wrong as reading a value that nobody wrote;
-* else, when no operation of known outcome is open: only the values that may be there now are kept, each found by
-  asking the engine whether a read of it would fit, together with the operations of unknown outcome.
-
-Models without `initial` states to start from (queues, sets, locks) keep their operations until the end of the run.
+`batch` events the keys that changed are judged by the same engines as a finished history, and what is settled is
+forgotten (`checkers.forgetting`), soundly: an alarm here means that the whole history is invalid. What is forgotten
+may cost an alarm; the finished history is judged in any case.
 """
 
 from __future__ import annotations
@@ -19,30 +13,23 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.forgetting import RULES, Key, Pair, drop_looks, pairs_of
+from checkers.forgetting.key import name, since
+from checkers.forgetting.queues import ignore_oldest, ignored
 from checkers.linearizable import Linearizable
 from harness.history.event import NEMESIS, Event
 from harness.history.history import History
 from harness.verdict import Anomaly, Limits, Verdict
 
-_REGISTERS: Final = ("register", "cas-register")
-# A probe of what may be there now never takes longer; if it does, nothing is forgotten this time.
-_PROBE: Final = Limits(time_s=1.0, memory_bytes=64 << 20)
-
-
-class _Key:
-    """The events of one key that still matter, and the values with which they may begin."""
-
-    def __init__(self, initial: Any) -> None:
-        self.events: list[Event] = []
-        self.starts: list[Any] = [initial]
-        self.judged = 0
+# Events of one key that are held before anything is given up for the sake of memory.
+_MANY: Final = 10_000
 
 
 class Online:
     """Feed it every event of the run in order; it returns an anomaly as soon as one is certain.
 
-    `batch` is the number of events between two looks, `limits` those of one look: a look that is not decided is
-    repeated with more events, and the finished history is judged at the end in any case.
+    `batch` is the number of events between two looks (a key of which more is held waits for half as many again),
+    `limits` those of judging one key: where that is not decided, it is tried again with more events.
     """
 
     def __init__(
@@ -52,14 +39,18 @@ class Online:
         initial: Any = None,
         batch: int = 2000,
         limits: Limits | None = None,
+        most: int = _MANY,
     ) -> None:
         self.model = model
         self.initial = initial
         self.batch = batch
-        self.limits = limits or Limits(time_s=2.0, memory_bytes=256 << 20)
+        self.limits = limits or Limits(time_s=1.0, memory_bytes=256 << 20)
+        self.most = most
         self.anomaly: Anomaly | None = None
-        self._keys: dict[Any, _Key] = {}
+        self._keys: dict[bytes, Key] = {}
+        self._changed: dict[bytes, Key] = {}
         self._waiting = 0
+        self._now = 0
 
     @property
     def held(self) -> int:
@@ -70,162 +61,114 @@ class Online:
         """Take the next event; return the anomaly once one is known, and from then on."""
         if self.anomaly is not None or event.process == NEMESIS:
             return self.anomaly
-        name = msgspec.json.encode(event.key)
-        key = self._keys.get(name)
+        key_name = name(event.key)
+        key = self._keys.get(key_name)
         if key is None:
-            key = self._keys[name] = _Key(self.initial)
-        key.events.append(event)
+            key = self._keys[key_name] = Key(self.initial)
+        if not key.blind:
+            key.events.append(event)
+            self._changed[key_name] = key
+        self._now = max(self._now, event.time)
         self._waiting += 1
         if self._waiting >= self.batch:
-            self.look()
+            self._look(every=False)
         return self.anomaly
 
     def look(self) -> Anomaly | None:
-        """Judge what has come since the last look, and forget what is settled."""
-        self._waiting = 0
-        for key in self._keys.values():
-            if self.anomaly is None and len(key.events) > key.judged:
-                self._judge(key)
+        """Judge all that has come since the last look: the end of the stream, or of a moment."""
+        self._now += 1
+        self._look(every=True)
         return self.anomaly
 
-    def _judge(self, key: _Key) -> None:
-        results = []
-        for start in key.starts:
-            checker = Linearizable(self.model, initial=start)
-            result = checker.check(History.of(key.events), self.limits)
-            results.append(result)
-            if result.verdict is not Verdict.INVALID:
-                break
-        if results[-1].verdict is Verdict.INVALID:
-            self.anomaly = results[0].anomalies[0]
-        elif results[-1].verdict is Verdict.VALID and self.model in _REGISTERS:
-            self._forget(key)
-        key.judged = len(key.events)
+    def _look(self, *, every: bool) -> None:
+        self._waiting = 0
+        for key_name, key in [*self._changed.items()]:
+            if self.anomaly is not None:
+                return
+            if every or len(key.events) >= key.look_at:
+                if not key.events or key.events[-1].time < self._now:
+                    del self._changed[key_name]  # else what returned just now is judged again
+                self._judge(key)
+                key.look_at = len(key.events) + max(1, min(self.batch, len(key.events) // 2))
 
-    def _forget(self, key: _Key) -> None:
-        operations = _operations(key.events)
-        if key.starts == [self.initial] and _unique(operations, self.initial):
-            gone = _overwritten(operations)
-            key.events = [event for event in key.events if event.index not in gone]
-        elif all(end is not None for _, end in operations):
-            self._settle(key, operations)
+    def _judge(self, key: Key) -> None:
+        pairs = [pair for pair in pairs_of(key.events) if not ignored(key, pair)]
+        if key.members:
+            # What every read must contain was told for a set that only grows; adding it again changes nothing.
+            key.blind = any(call.f not in ("add", "read") for call, _ in pairs)
+            pairs = [pair for pair in pairs if pair[0].f != "add" or name(pair[0].value) not in key.members]
+        if key.blind:
+            key.events = []
+            return
+        self.anomaly = self._contradiction(key, pairs) or self._engine(key, pairs)
+        if self.anomaly is None:
+            moment = since(pairs, self._now)
+            if moment is not None:
+                pairs = self._forget(key, pairs, moment)
+            key.events = events_of(pairs)
 
-    def _settle(self, key: _Key, operations: Sequence[_Pair]) -> None:
-        """Nothing of known outcome is open: keep the values that may be there."""
-        last = key.events[-1]
-        values = [*key.starts]
-        for call, _ in operations:
-            if call.f != "read" and _left(call) not in values:
-                values.append(_left(call))
-        nobody = 1 + max(event.process for event in key.events if isinstance(event.process, int))
-        possible = []
-        for value in values:
-            probe = [
-                *key.events,
-                Event(last.index + 1, last.time + 1, nobody, "invoke", "read", last.key),
-                Event(last.index + 2, last.time + 2, nobody, "ok", "read", last.key, value),
-            ]
-            verdicts = {
-                Linearizable(self.model, initial=start).check(History.of(probe), _PROBE).verdict
-                for start in key.starts
-            }
-            if verdicts != {Verdict.INVALID}:
-                possible.append(value)
-        key.starts = possible
-        # What may still happen stays; that it may have happened already, and does so again, only permits more.
-        key.events = [
-            event
-            for call, end in operations
-            if end is not None and end.type == "info" and call.f != "read"
-            for event in (call, end)
+    def _engine(self, key: Key, pairs: Sequence[Pair]) -> Anomaly | None:
+        # What returned at the present moment is as good as open: something may yet be called at the same time, and
+        # ties widen. The event at the end keeps them what they are where all that is held has one time.
+        events = events_of([_seen(key, pair) for pair in pairs])
+        if not events:
+            return None
+        for at, event in enumerate(events):
+            if event.type != "invoke" and event.time >= self._now:
+                events[at] = msgspec.structs.replace(event, type="info")
+        end = Event(events[-1].index + 1, self._now + 1, NEMESIS, "info", "online")
+        history = History.of([*events, end])
+        result = Linearizable(self.model, initial=key.initial).check(history, self.limits)
+        return result.anomalies[0] if result.verdict is Verdict.INVALID else None
+
+    def _forget(self, key: Key, pairs: list[Pair], moment: int) -> list[Pair]:
+        pairs = RULES[self.model](key, pairs, moment)
+        if len(pairs) * 2 > self.most:
+            pairs = drop_looks(pairs, moment)
+        if len(pairs) * 2 > self.most and "queue" in self.model:
+            pairs = ignore_oldest(key, pairs)
+        if len(pairs) * 2 > 2 * self.most:
+            key.blind, pairs = True, []
+        return pairs
+
+    def _contradiction(self, key: Key, pairs: Sequence[Pair]) -> Anomaly | None:
+        """What operations held tell against the summary of those that are not."""
+        reads = [
+            (call, end) for call, end in pairs if end is not None and end.type == "ok" and call.f == "read"
         ]
+        if key.floor and all(call.f == "read" or call.value >= 0 for call, _ in pairs):
+            total, when = key.floor
+            for call, end in reads:
+                if call.time > when and end.value < total:
+                    text = f"read {end.value}, but {total} had been read before it asked"
+                    return _anomaly("lost increment", text, call, end)
+        for call, end in reads if key.members else ():
+            missing = key.members - set(map(name, end.value or ()))
+            if missing:
+                text = f"did not see {min(missing).decode()}, which was known to be in before it asked"
+                return _anomaly("lost element", text, call, end)
+        return None
 
 
-_Pair = tuple[Event, Event | None]
+def _seen(key: Key, pair: Pair) -> Pair:
+    """The operation on a set without the elements that are settled (and told apart from those in `_contradiction`)."""
+    call, end = pair
+    if not key.members:
+        return pair
+    if call.f == "read" and end is not None and end.type == "ok" and end.value is not None:
+        values = list(map(name, end.value))
+        if len(set(values)) == len(values):
+            left = [value for value, text in zip(end.value, values, strict=True) if text not in key.members]
+            return call, msgspec.structs.replace(end, value=left)
+    return pair
 
 
-def _operations(events: Sequence[Event]) -> list[_Pair]:
-    found: list[list[Any]] = []
-    asked: dict[int | str, list[Any]] = {}
-    for event in events:
-        if event.type == "invoke":
-            pair = [event, None]
-            found.append(pair)
-            asked[event.process] = pair
-        elif event.process in asked:
-            asked.pop(event.process)[1] = event
-    return [(call, end) for call, end in found]
+def events_of(pairs: Sequence[Pair]) -> list[Event]:
+    """Return the events of these operations in their order."""
+    events = [event for pair in pairs for event in pair if event is not None]
+    return sorted(events, key=lambda event: event.index)
 
 
-def _left(call: Event) -> Any:
-    return call.value[1] if call.f == "cas" else call.value
-
-
-def _happened(pair: _Pair) -> bool:
-    return pair[1] is not None and pair[1].type == "ok"
-
-
-def _unique(operations: Sequence[_Pair], initial: Any) -> bool:
-    seen = {msgspec.json.encode(initial)}
-    for call, end in operations:
-        if call.f == "read" or (end is not None and end.type == "fail"):
-            continue
-        text = msgspec.json.encode(_left(call))
-        if text in seen:
-            return False
-        seen.add(text)
-    return True
-
-
-def _overwritten(operations: Sequence[_Pair]) -> set[int]:
-    """The indexes of all events of values that can never be there again, refused operations and unknown reads.
-
-    Values tied by compare-and-sets stand or fall together. They are gone if a write outside was called after one of
-    their operations had returned, and had returned itself before every open operation was called; then any later
-    sight of them contradicts real time, whatever else happens.
-    """
-    tied = _Tied()
-    members: dict[bytes, list[_Pair]] = {}
-    forgotten: list[_Pair] = []
-    for call, end in operations:
-        if end is not None and (end.type == "fail" or (call.f == "read" and end.type == "info")):
-            forgotten.append((call, end))
-        elif call.f == "cas":
-            tied.join(*map(msgspec.json.encode, call.value))
-    for call, end in operations:
-        if call.f != "read" or _happened((call, end)):
-            value = end.value if call.f == "read" and end is not None else _left(call)
-            members.setdefault(tied.root(msgspec.json.encode(value)), []).append((call, end))
-    since = min((call.time for call, end in operations if end is None), default=None)
-    writes = [
-        (call.time, tied.root(msgspec.json.encode(call.value)))
-        for call, end in operations
-        if call.f == "write" and end is not None and end.type == "ok" and (since is None or end.time < since)
-    ]
-    # The latest call of a settled write, and the latest of another group.
-    best = max(writes, default=(-1, b""))
-    second = max((time for time, root in writes if root != best[1]), default=-1)
-    for root, group in members.items():
-        first = min((end.time for _, end in group if end is not None and end.type == "ok"), default=None)
-        still = any(end is None or (call.f == "write" and end.type == "info") for call, end in group)
-        over = best[0] if best[1] != root else second
-        if not still and first is not None and first < over:
-            forgotten += group
-    return {event.index for pair in forgotten for event in pair if event is not None}
-
-
-class _Tied:
-    """Values in groups."""
-
-    def __init__(self) -> None:
-        self._above: dict[bytes, bytes] = {}
-
-    def root(self, value: bytes) -> bytes:
-        while value in self._above:
-            value = self._above[value]
-        return value
-
-    def join(self, one: bytes, other: bytes) -> None:
-        one, other = self.root(one), self.root(other)
-        if one != other:
-            self._above[one] = other
+def _anomaly(kind: str, text: str, call: Event, end: Event) -> Anomaly:
+    sentence = f"p{call.process} {text} (answered at {end.time / 1e9:.3f} s)"
+    return Anomaly(kind, sentence, call.key, [call.index, end.index], call.index, {"minimal": False})

@@ -36,7 +36,7 @@ MODELS: Final = (
 )
 GUARANTEE: Final = "linearizable"
 _VERDICTS: Final = {"Ok": Verdict.VALID, "Illegal": Verdict.INVALID, "Unknown": Verdict.UNKNOWN}
-_POLL_S: Final = 0.02
+_POLL_S: Final = 0.005
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _ROOT: Final = Path(__file__).parents[2]
 # What the process weighs before Go has done anything.

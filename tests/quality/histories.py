@@ -37,8 +37,10 @@ class Maker:
             self.functions = self.random.choice(
                 [["add", "remove", "contains", "contains"], ["add", "add", "read"], self.functions]
             )
-        if model == "kv" and self.random.random() < 0.5:
-            self.functions = ["read", "write", "cas", "delete"]
+        if model == "kv":
+            self.functions = self.random.choice(
+                [["read", "write", "cas", "delete"], ["read", "write", "append", "append"], self.functions]
+            )
         self.steps = [1] if model == "counter" and self.random.random() < 0.6 else [1, 2, 5]
         self.unknown = self.random.choice([0.0, 0.15, 0.4])
         self.spread = self.random.choice([0.0, 0.3, 0.7])

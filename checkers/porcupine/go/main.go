@@ -29,6 +29,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"unsafe"
 )
 
@@ -40,7 +41,11 @@ func quorate_porcupine(
 	request *C.char, requestLength C.size_t, data *C.char, dataLength C.size_t, model *C.quorate_model,
 	length *C.size_t,
 ) *C.char {
-	answer := answer(bytesOf(request, requestLength), bytesOf(data, dataLength), outer(model))
+	outside := outer(model)
+	answer := answer(bytesOf(request, requestLength), bytesOf(data, dataLength), outside)
+	if outside != nil {
+		outside.gate.close()
+	}
 	*length = C.size_t(len(answer))
 	return (*C.char)(C.CBytes(answer))
 }
@@ -57,8 +62,32 @@ func bytesOf(start *C.char, length C.size_t) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(start)), int(length))
 }
 
-// callbacks are what a model outside can do.
+// gate lets calls to the caller through until it is closed. Porcupine does not wait for its searches after a timeout,
+// nor after the first bad part; what they would call then is no longer there.
+type gate struct {
+	mutex  sync.RWMutex
+	closed bool
+}
+
+// through makes the call unless the gate is closed.
+func (g *gate) through(call func()) {
+	g.mutex.RLock()
+	defer g.mutex.RUnlock()
+	if !g.closed {
+		call()
+	}
+}
+
+// close waits for the calls that are under way; none comes after it.
+func (g *gate) close() {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	g.closed = true
+}
+
+// callbacks are what a model outside can do. Behind a closed gate no step is possible and nothing is equal.
 type callbacks struct {
+	gate     gate
 	step     func(state, input, output int64) int64
 	equal    func(one, other int64) bool
 	describe func(state int64) string
@@ -68,16 +97,27 @@ func outer(model *C.quorate_model) *callbacks {
 	if model == nil {
 		return nil
 	}
-	found := &callbacks{step: func(state, input, output int64) int64 {
-		return int64(C.quorate_step(model, C.int64_t(state), C.int64_t(input), C.int64_t(output)))
-	}}
+	found := &callbacks{}
+	found.step = func(state, input, output int64) int64 {
+		next := int64(-1)
+		found.gate.through(func() {
+			next = int64(C.quorate_step(model, C.int64_t(state), C.int64_t(input), C.int64_t(output)))
+		})
+		return next
+	}
 	if C.quorate_has_equal(model) != 0 {
 		found.equal = func(one, other int64) bool {
-			return C.quorate_equal(model, C.int64_t(one), C.int64_t(other)) != 0
+			same := false
+			found.gate.through(func() { same = C.quorate_equal(model, C.int64_t(one), C.int64_t(other)) != 0 })
+			return same
 		}
 	}
 	if C.quorate_has_describe(model) != 0 {
-		found.describe = func(state int64) string { return C.GoString(C.quorate_describe(model, C.int64_t(state))) }
+		found.describe = func(state int64) string {
+			told := ""
+			found.gate.through(func() { told = C.GoString(C.quorate_describe(model, C.int64_t(state))) })
+			return told
+		}
 	}
 	return found
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from checkers import check
 from checkers.custom import Model, check_custom
 from harness.history import Event
@@ -66,3 +68,70 @@ def test_states_without_hash_and_the_words_of_the_model() -> None:
     assert "pop gave 7" in result.anomalies[0].sentence
     assert check_custom(events[:2], model).verdict is Verdict.VALID
     assert check_custom(events, model, Limits(time_s=-1.0)).verdict is Verdict.UNKNOWN
+
+
+def test_counterexamples_are_minimal_and_still_wrong() -> None:
+    model = Model(name="mine", initial=None, step=register)
+    told = 0
+    for seed in range(500):
+        events = spread(seed)
+        if any(event.type == "fail" for event in events):
+            continue
+        result = check_custom(events, model)
+        for anomaly in result.anomalies:
+            told += 1
+            assert anomaly.detail["minimal"]
+            kept = set(anomaly.events)
+            assert anomaly.culprit in kept
+            operations = oracle.operations([msgspec.structs.asdict(event) for event in events])
+            some = {
+                one.position: next((at for at in kept if at == _end(events, one.position)), None)
+                for one in operations
+                if one.position in kept
+            }
+            assert not oracle.explains(_some(operations, some), "cas-register"), seed
+            for position, end in some.items():
+                if end is not None:
+                    assert oracle.explains(_some(operations, {**some, position: None}), "cas-register"), seed
+    assert told > 40
+
+
+def _end(events: list[Event], position: int) -> int | None:
+    later = (e for e in events[position + 1 :] if e.process == events[position].process)
+    return next((event.index for event in later), None)
+
+
+def _some(operations: list[oracle.Operation], kept: dict[int, int | None]) -> list[oracle.Operation]:
+    """Only these; where no end is kept, with their outcome unknown."""
+    return [
+        one if kept[one.position] is not None else one._replace(end=oracle.INFINITY, result=None)
+        for one in operations
+        if one.position in kept
+    ]
+
+
+def test_a_long_history_is_told_by_the_few_operations_that_contradict_each_other() -> None:
+    events: list[Event] = []
+    for number in range(60):
+        for f, asked, told in (("write", number, number), ("read", None, number if number != 50 else 7)):
+            for kind, value in (("invoke", asked), ("ok", told)):
+                events.append(Event(len(events), len(events), number % 3, kind, f, None, value))
+    (anomaly,) = check_custom(events, Model(name="mine", initial=None, step=register)).anomalies
+    assert anomaly.detail["minimal"]
+    assert "read None answered 7" in anomaly.sentence
+    whole = [event for event in (events[at] for at in anomaly.events) if event.type == "ok"]
+    assert len(whole) <= 3
+
+
+def test_memory_is_kept_where_states_are_large() -> None:
+    def step(state: tuple[Any, ...], f: str, argument: Any, result: Any, known: bool) -> list[Any]:  # noqa: FBT001
+        if f == "enqueue":
+            return [(*state, argument)]
+        return [state[1:]] if state and (not known or state[0] == result) else []
+
+    events = [Event(at, at, at, "invoke", "enqueue", None, at) for at in range(40)]
+    events += [Event(40 + at, 40 + at, at, "ok", "enqueue", None, at) for at in range(40)]
+    limits = Limits(time_s=60.0, memory_bytes=32 << 20)
+    result = check_custom(events, Model(name="mine", initial=(), step=step), limits)
+    assert result.verdict is Verdict.UNKNOWN
+    assert "memory limit" in result.reason

@@ -201,3 +201,52 @@ def test_online_never_cries_wolf() -> None:
                 is None
             )
         assert online.look() is None
+
+
+def hard_and_bad() -> list[Event]:
+    """A queue that no search decides, and one where values come again and one dequeued was never there."""
+    random_ = random.Random(1)
+    events = [Event(at, at, at, "invoke", "enqueue", "hard", at % 2) for at in range(60)]
+    events += [Event(60 + at, 60 + at, at, "ok", "enqueue", "hard", at % 2) for at in range(60)]
+    steps = [("hard", "dequeue", random_.randrange(2)) for _ in range(59)] + [("hard", "dequeue", 2)]
+    steps += [("bad", "enqueue", 1), ("bad", "enqueue", 1), ("bad", "dequeue", 3)]
+    for key, f, value in steps:
+        for kind in ("invoke", "ok"):
+            told = value if kind == "ok" or f == "enqueue" else None
+            events.append(Event(len(events), len(events), 100, kind, f, key, told))
+    return events
+
+
+def test_once_a_key_is_invalid_no_costly_search_goes_on() -> None:
+    history = History.of(hard_and_bad())
+    limits = Limits(time_s=600.0, memory_bytes=1 << 30)
+    result = Linearizable("queue").check(history, limits)
+    assert result.verdict is Verdict.INVALID
+    assert result.parts == {"bad": "invalid", "hard": "unknown"}
+    assert (
+        result.stats["explained"]["hard"]["reason"] == "not decided, because another key is already invalid"
+    )
+    assert "1 other key(s) not decided" in result.reason
+    limits = Limits(time_s=0.5, memory_bytes=1 << 30)
+    every = Linearizable("queue", every_key=True).check(history, limits)
+    assert every.verdict is Verdict.INVALID
+    assert every.stats["explained"]["hard"]["reason"] == "time limit"
+
+
+def test_strings_built_by_many_appends_at_once() -> None:
+    """All orders of 30 concurrent appends are wrong but one, and the search must not try them."""
+    count = 30
+    pieces = [f"<{at}>" for at in range(count)]
+    for last, verdict in (("", Verdict.VALID), ("x", Verdict.INVALID)):
+        events = [Event(at, at, at, "invoke", "append", "k", piece) for at, piece in enumerate(pieces)]
+        events += [Event(count + at, count + at, at, "ok", "append", "k", pieces[at]) for at in range(count)]
+        seen = "".join(random.Random(3).sample(pieces, count)) + last
+        events.append(Event(2 * count, 2 * count, 99, "invoke", "read", "k"))
+        events.append(Event(2 * count + 1, 2 * count + 1, 99, "ok", "read", "k", seen))
+        result = check(events, model="kv", limits=Limits(time_s=60.0, memory_bytes=256 << 20))
+        assert result.verdict is verdict
+        assert result.memory_mb < 10
+
+
+def test_an_empty_piece_appended_is_a_string() -> None:
+    assert check(told((1, "append", ""), (2, "read", None, None)), model="kv").verdict is Verdict.VALID

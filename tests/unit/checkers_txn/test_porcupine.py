@@ -177,6 +177,29 @@ def test_time_and_memory_end_a_search():
     assert check_operations_timeout(REGISTER, hard, 60, memory_bytes=12 << 20) == CheckResult.UNKNOWN
 
 
+ABANDONED = """
+from checkers.porcupine import CheckResult, Model, Operation, check_operations_timeout
+
+def step(state, request, response):
+    return (True, request[1]) if request[0] == "put" else (response == state, state)
+
+hard = [Operation(n, ("put", n), 0, None, 1000) for n in range(30)]
+hard += [Operation(50 + n, ("get",), 0, n, 1000) for n in range(30)]
+hard.append(Operation(99, ("get",), 2000, 12345, 3000))
+for _ in range(30):
+    assert check_operations_timeout(Model(init=lambda: -1, step=step), hard, 0.05) == CheckResult.UNKNOWN
+print("alive")
+"""
+
+
+def test_searches_that_porcupine_leaves_running_call_nobody():
+    """Porcupine does not wait for its searches after a timeout; they once called functions that were freed."""
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONED], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-2000:]
+
+
 def history(rows):
     """Rows of process, type, f, value; time is the row's number."""
     return History.of(

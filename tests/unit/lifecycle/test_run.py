@@ -74,8 +74,19 @@ def test_a_run_that_proves_nothing_is_inconclusive(tmp_path, options, words):
     assert words in done.results["reason"]
 
 
-def test_a_run_can_end_at_the_first_anomaly(tmp_path):
-    options = {"time": 600.0, "settings": {"bug": "stale-read"}, "stop_on_anomaly": True}
+@pytest.mark.parametrize(
+    ("workload", "bug"),
+    [
+        ("register", "stale-read"),
+        ("set", "lost-element"),
+        ("queue", "duplicate-dequeue"),
+        ("counter", "lost-update"),
+        ("lock", "lock-held-twice"),
+    ],
+)
+def test_a_run_can_end_at_the_first_anomaly(tmp_path, workload, bug):
+    options = {"time": 600.0, "settings": {"bug": bug}, "stop_on_anomaly": True, "workload": (workload,)}
+    options["check_time"] = 5.0  # a long counterexample need not be minimal here
     done = run(simulated(tmp_path, **options))
     assert (done.verdict, done.exit_code) == ("invalid", 1)
     assert not done.results["interrupted"]

@@ -1,15 +1,20 @@
 //! A whole history: keys in parallel, one verdict, the evidence.
 
-use crate::decide::{decide, Object, Way};
-use crate::limits::{Limits, Watch};
+use crate::decide::{quickly, search, Object, Way};
+use crate::limits::{Limits, Watch, UNSETTLED};
 use crate::minimal::{self, Sub};
 use crate::ops::{parts, Model, Part, Values};
 use crate::portfolio::{Answer, Decision};
 use columns::json::{self, Value};
 use columns::Columns;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+/// Operations that are not worth another thread.
+const FEW: usize = 5_000;
+/// How many steps each key is searched before any is searched to the end.
+const FIRST_STEPS: u64 = 100_000;
 
 /// What is asked.
 pub struct Request {
@@ -23,6 +28,7 @@ pub struct Request {
     witness: bool,
     explain: bool,
     all_parts: bool,
+    every_key: bool,
 }
 
 impl Request {
@@ -34,21 +40,30 @@ impl Request {
         let number = |field: &str, default: f64| value.get(field).and_then(Value::as_f64).unwrap_or(default);
         let flag = |field: &str, default: bool| value.get(field).and_then(Value::as_bool).unwrap_or(default);
         let engine = value.get("engine").and_then(Value::as_str).unwrap_or("linear");
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Request {
             model,
             way: Way::named(engine.strip_prefix("linear").unwrap_or(engine))
                 .ok_or_else(|| format!("there is no engine \"{engine}\""))?,
             time: Duration::try_from_secs_f64(number("time_s", 60.0)).unwrap_or(Duration::from_secs(60)),
             memory: number("memory_bytes", f64::from(1u32 << 30)) as usize,
-            threads: value.get("threads").and_then(Value::as_i64).map_or(cores, |n| n.clamp(1, 256) as usize),
+            threads: value
+                .get("threads")
+                .and_then(Value::as_i64)
+                .map_or_else(cores, |n| n.clamp(1, 256) as usize),
             per_key: flag("per_key", true),
             initial: value.get("initial").cloned().unwrap_or_default(),
             witness: flag("witness", false),
             explain: flag("explain", true),
             all_parts: flag("parts", false),
+            every_key: flag("every_key", false),
         })
     }
+}
+
+/// How many threads the system gives; asked once, for the answer stands in files.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 struct Outcome {
@@ -80,6 +95,9 @@ pub fn check(columns: &Columns, request: &str, stop: &AtomicBool) -> String {
     report(columns, &parts, &outcomes, &request, started.elapsed())
 }
 
+/// Two rounds. The near-linear procedures decide every key that they can. Then the others are searched, cheap ones
+/// first and each only a little before any is searched to the end; once a key is shown invalid, searches can change
+/// no verdict any more, and unless every key is asked for they are given up.
 fn judge(
     object: &Object<'_>,
     parts: &[Part],
@@ -87,26 +105,51 @@ fn judge(
     deadline: Instant,
     stop: &AtomicBool,
 ) -> Vec<Outcome> {
-    let threads = request.threads.min(parts.len()).max(1);
-    let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|&part| std::cmp::Reverse(parts[part].ops.len()));
+    let size: usize = parts.iter().map(|part| part.ops.len()).sum();
+    let threads = if size < FEW { 1 } else { request.threads.min(parts.len()).max(1) };
     let watch = Watch::more(request.memory);
-    let limits = Limits { deadline, memory: request.memory / threads, stop, watch: &watch };
-    let next = AtomicUsize::new(0);
+    let settled = AtomicBool::new(false);
+    let limits = Limits {
+        deadline,
+        memory: request.memory / threads,
+        steps: u64::MAX,
+        stop,
+        settled: &UNSETTLED,
+        watch: &watch,
+    };
     let outcomes: Vec<Mutex<Option<Outcome>>> = parts.iter().map(|_| Mutex::new(None)).collect();
-    let work = || loop {
-        let Some(&part) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-        let outcome = one(object, &parts[part], request.explain, &limits);
+    let put = |part: usize, decision: Decision, started: Instant| {
+        let bad = matches!(decision.answer, Answer::Invalid(_));
+        settled.fetch_or(bad && !request.every_key, Ordering::Relaxed);
+        let sub = match &decision.answer {
+            Answer::Invalid(blame) if request.explain => {
+                Some(minimal::reduce(object, &parts[part].ops, blame, &limits))
+            }
+            _ => None,
+        };
         if let Ok(mut slot) = outcomes[part].lock() {
-            *slot = Some(outcome);
+            *slot = Some(Outcome { decision, sub, time: started.elapsed() });
         }
     };
-    if threads == 1 {
-        work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|&part| std::cmp::Reverse(parts[part].ops.len()));
+    share(threads, &order, |part| {
+        let (started, operations) = (Instant::now(), &parts[part]);
+        if let Some(decision) = near_linear(object, operations, &limits) {
+            put(part, decision, started);
+        }
+    });
+    let undecided = |part: &usize| outcomes[*part].lock().is_ok_and(|outcome| outcome.is_none());
+    order.reverse();
+    for steps in [FIRST_STEPS, u64::MAX] {
+        order.retain(undecided);
+        let last = steps == u64::MAX || order.len() < 2;
+        let limits = Limits { settled: &settled, steps: if last { u64::MAX } else { steps }, ..limits };
+        share(threads, &order, |part| {
+            let started = Instant::now();
+            let decision = search(object, &parts[part].ops, &limits);
+            if last || !matches!(decision.answer, Answer::Unknown(..)) {
+                put(part, decision, started);
             }
         });
     }
@@ -116,19 +159,31 @@ fn judge(
         .collect()
 }
 
-fn one(object: &Object<'_>, part: &Part, explain: bool, limits: &Limits<'_>) -> Outcome {
-    let started = Instant::now();
-    let decision = match &part.foreign {
-        Some(reason) => {
-            Decision { answer: Answer::Unknown(reason.clone(), Vec::new()), engine: "", bytes: 0 }
+/// Do the work for each item, the first ones first.
+fn share(threads: usize, items: &[usize], work: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    let some = || {
+        while let Some(&item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(item);
         }
-        None => decide(object, &part.ops, &part.versions, limits),
     };
-    let sub = match &decision.answer {
-        Answer::Invalid(blame) if explain => Some(minimal::reduce(object, &part.ops, blame, limits)),
-        _ => None,
-    };
-    Outcome { decision, sub, time: started.elapsed() }
+    if threads.min(items.len()) < 2 {
+        return some();
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(items.len()) {
+            scope.spawn(some);
+        }
+    });
+}
+
+fn near_linear(object: &Object<'_>, part: &Part, limits: &Limits<'_>) -> Option<Decision> {
+    match &part.foreign {
+        Some(reason) => {
+            Some(Decision { answer: Answer::Unknown(reason.clone(), Vec::new()), engine: "", bytes: 0 })
+        }
+        None => quickly(object, &part.ops, &part.versions, limits),
+    }
 }
 
 fn text(text: &str) -> Value {

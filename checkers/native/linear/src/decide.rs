@@ -59,30 +59,43 @@ impl Way {
 /// Decide the operations on one object.
 #[must_use]
 pub fn decide(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>) -> Decision {
+    quickly(object, ops, versions, limits).unwrap_or_else(|| search(object, ops, limits))
+}
+
+/// Decide by a near-linear procedure; none where none fits, or none may be used.
+#[must_use]
+pub fn quickly(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>) -> Option<Decision> {
     if object.way == Way::Auto {
-        if let Some(decision) = quick(object, ops, versions, limits) {
-            return decision;
-        }
+        quick(object, ops, versions, limits)
+    } else {
+        None
     }
+}
+
+/// Decide by search.
+#[must_use]
+pub fn search(object: &Object<'_>, ops: &[Op], limits: &Limits<'_>) -> Decision {
     match object.model {
         Model::Register | Model::Kv if !ops.iter().any(|op| op.f == F::Append) => {
             let (dense, values) = densely(ops, object.initial);
             portfolio::decide(&Registers { ops: &dense, values }, &dense, object.way.only(), limits)
         }
         Model::Register | Model::Kv => match Appended::of(ops, object.values, object.initial) {
-            Ok(_) => search(ops, object.way, limits, || {
+            Ok(_) => by_machine(ops, object.way, limits, || {
                 Appended::of(ops, object.values, object.initial).expect("it was possible a moment ago")
             }),
             Err(reason) => unknown(reason),
         },
-        Model::Set => search(ops, object.way, limits, || Elements::of(ops, object.values)),
-        Model::Queue => search(ops, object.way, limits, || Queued::new(true)),
-        Model::UnorderedQueue => search(ops, object.way, limits, || Queued::new(false)),
+        Model::Set => by_machine(ops, object.way, limits, || Elements::of(ops, object.values)),
+        Model::Queue => by_machine(ops, object.way, limits, || Queued::new(true)),
+        Model::UnorderedQueue => by_machine(ops, object.way, limits, || Queued::new(false)),
         Model::Counter => {
             let initial = object.values.number(object.initial).unwrap_or(0);
-            search(ops, object.way, limits, || Counted::new(initial))
+            by_machine(ops, object.way, limits, || Counted::new(initial))
         }
-        Model::Lock | Model::FencedLock => search(ops, object.way, limits, || Held::of(ops, object.values)),
+        Model::Lock | Model::FencedLock => {
+            by_machine(ops, object.way, limits, || Held::of(ops, object.values))
+        }
         Model::Custom => unknown("a model from outside needs its state machine".into()),
     }
 }
@@ -159,7 +172,7 @@ fn unknown(reason: String) -> Decision {
     Decision { answer: Answer::Unknown(reason, Vec::new()), engine: "", bytes: 0 }
 }
 
-fn search<M: Machine>(ops: &[Op], way: Way, limits: &Limits<'_>, machine: impl Fn() -> M) -> Decision {
+fn by_machine<M: Machine>(ops: &[Op], way: Way, limits: &Limits<'_>, machine: impl Fn() -> M) -> Decision {
     portfolio::decide(&Machines { ops, machine }, ops, way.only(), limits)
 }
 
@@ -214,7 +227,7 @@ impl<M: Machine, F: Fn() -> M> Maker for Machines<'_, F> {
         Self: 'a;
 
     fn space<const N: usize>(&self, mode: Mode) -> General<'_, M, N> {
-        General::new(self.ops, (self.machine)(), mode == Mode::Relaxed)
+        General::new(self.ops, (self.machine)(), mode)
     }
 
     fn initial(&self) -> u32 {

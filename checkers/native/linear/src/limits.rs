@@ -1,7 +1,13 @@
 //! What a check may use, and who may stop it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+/// Why a key was given up that could change no verdict.
+pub const SETTLED: &str = "not decided, because another key is already invalid";
+/// A key that nothing settles.
+pub static UNSETTLED: AtomicBool = AtomicBool::new(false);
 
 /// Time and memory of a check.
 #[derive(Clone, Copy)]
@@ -10,8 +16,12 @@ pub struct Limits<'a> {
     pub deadline: Instant,
     /// Bytes that one search may hold.
     pub memory: usize,
+    /// Steps that the searches of one object may make in all.
+    pub steps: u64,
     /// Set from outside to give up at once.
     pub stop: &'a AtomicBool,
+    /// Set once another key is shown invalid: a costly search of this one could change no verdict.
+    pub settled: &'a AtomicBool,
     /// Watches the memory of the process.
     pub watch: &'a Watch,
 }
@@ -19,27 +29,27 @@ pub struct Limits<'a> {
 /// The memory of the process against a ceiling: what estimates miss is caught here. Where the system does not tell
 /// (not Linux), only the estimates count.
 pub struct Watch {
-    ceiling: usize,
+    bytes: usize,
+    /// Set at the first look, which small checks never come to: asking the system costs as much as they do.
+    ceiling: OnceLock<usize>,
     looks: AtomicUsize,
     full: AtomicBool,
 }
 
 impl Watch {
-    /// Allow this many bytes more than the process holds now.
+    /// Allow this many bytes more than the process holds at the first look.
     #[must_use]
     pub fn more(bytes: usize) -> Watch {
-        Watch {
-            ceiling: resident().saturating_add(bytes),
-            looks: AtomicUsize::new(0),
-            full: AtomicBool::new(false),
-        }
+        Watch { bytes, ceiling: OnceLock::new(), looks: AtomicUsize::new(0), full: AtomicBool::new(false) }
     }
 
     /// Whether the ceiling was ever reached.
     #[must_use]
     pub fn full(&self) -> bool {
-        if self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(4) && resident() > self.ceiling {
-            self.full.store(true, Ordering::Relaxed);
+        if self.looks.fetch_add(1, Ordering::Relaxed) % 8 == 7 {
+            let resident = resident();
+            let ceiling = *self.ceiling.get_or_init(|| resident.saturating_add(self.bytes));
+            self.full.fetch_or(resident > ceiling, Ordering::Relaxed);
         }
         self.full.load(Ordering::Relaxed)
     }
@@ -57,7 +67,10 @@ impl Limits<'_> {
     /// Whether to give up.
     #[must_use]
     pub fn over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.watch.full() || Instant::now() >= self.deadline
+        self.stop.load(Ordering::Relaxed)
+            || self.settled.load(Ordering::Relaxed)
+            || self.watch.full()
+            || Instant::now() >= self.deadline
     }
 
     /// Why, once it is over.
@@ -67,6 +80,8 @@ impl Limits<'_> {
             "stopped"
         } else if self.watch.full.load(Ordering::Relaxed) {
             "memory limit"
+        } else if self.settled.load(Ordering::Relaxed) {
+            SETTLED
         } else {
             "time limit"
         }

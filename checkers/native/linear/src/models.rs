@@ -28,37 +28,76 @@ impl<T: Clone + Eq + Hash> States<T> {
     }
 }
 
-/// A string with append; the state is the string, null where there is none. An empty string is the same as none.
+/// A string with append. An empty string is the same as none.
+///
+/// Only beginnings of strings that some operation sees (a read, a compare-and-set) are states of their own: whatever
+/// is no such beginning can grow into none, so all of these are one state, which only overwriting leaves. That keeps
+/// the orders of concurrent appends from multiplying: all wrong ones are the same.
 pub struct Appended {
-    states: States<Vec<u8>>,
+    /// The strings that are seen, sorted.
+    seen: Vec<Vec<u8>>,
+    /// A beginning: of which seen string (the first in order that begins so), and how long. Unseen: `UNSEEN`.
+    states: States<(u32, u32)>,
     texts: Map<u32, u32>,
     pieces: Map<u32, Vec<u8>>,
+    unseen: u32,
 }
+
+const UNSEEN: (u32, u32) = (u32::MAX, 0);
 
 impl Appended {
     /// The machine for these operations; fails where an append is not to a string.
     pub fn of(ops: &[Op], values: &Values<'_>, initial: u32) -> Result<Self, String> {
+        let sees = |op: &&Op| matches!(op.f, F::Read | F::Cas);
+        let mut seen: Vec<Vec<u8>> = ops.iter().filter(sees).map(|op| inner(values, op.a)).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        let first = beginning(&seen, 0, &inner(values, initial));
         let mut machine = Appended {
-            states: States::new(inner(values, initial)),
+            seen,
+            states: States::new(first),
             texts: Map::default(),
             pieces: Map::default(),
+            unseen: 0,
         };
+        machine.unseen = machine.states.of(UNSEEN, 0);
         for op in ops {
-            for value in if op.f == F::Cas { vec![op.a, op.b] } else { vec![op.a] } {
-                let piece = inner(values, value);
-                if op.f == F::Append && !values.json(value).starts_with(b"\"") {
+            if op.f == F::Append {
+                if !values.json(op.a).starts_with(b"\"") {
                     return Err("append needs strings".into());
                 }
-                if op.f != F::Append && !machine.texts.contains_key(&value) {
-                    let size = piece.len();
-                    let number = machine.states.of(piece, size);
-                    machine.texts.insert(value, number);
-                } else if op.f == F::Append {
-                    machine.pieces.insert(value, piece);
+                machine.pieces.entry(op.a).or_insert_with(|| inner(values, op.a));
+                continue;
+            }
+            for value in [op.a, op.b].into_iter().take(if op.f == F::Cas { 2 } else { 1 }) {
+                if !machine.texts.contains_key(&value) {
+                    let state = beginning(&machine.seen, 0, &inner(values, value));
+                    let state = machine.states.of(state, 0);
+                    machine.texts.insert(value, state);
                 }
             }
         }
         Ok(machine)
+    }
+
+    fn grown(&self, state: u32, piece: &[u8]) -> (u32, u32) {
+        let (at, length) = self.states.list[state as usize];
+        if at == u32::MAX {
+            return UNSEEN;
+        }
+        let string = [&self.seen[at as usize][..length as usize], piece].concat();
+        beginning(&self.seen, at as usize, &string)
+    }
+}
+
+/// The first of the sorted strings, from `from` on, that begins with this one.
+fn beginning(seen: &[Vec<u8>], from: usize, string: &[u8]) -> (u32, u32) {
+    let at = from + seen[from..].partition_point(|other| other.as_slice() < string);
+    let found = seen.get(at).is_some_and(|other| other.starts_with(string));
+    if found {
+        (at as u32, string.len() as u32)
+    } else {
+        UNSEEN
     }
 }
 
@@ -74,16 +113,14 @@ fn inner(values: &Values<'_>, value: u32) -> Vec<u8> {
 
 impl Machine for Appended {
     fn finite(&self) -> bool {
-        false
+        true
     }
 
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
         match op.f {
             F::Append => {
-                let piece = &self.pieces[&op.a];
-                let grown = [&self.states.list[state as usize], piece.as_slice()].concat();
-                let size = grown.len();
-                out.push(self.states.of(grown, size));
+                let grown = self.grown(state, &self.pieces[&op.a]);
+                out.push(self.states.of(grown, 0));
             }
             F::Write => out.push(self.texts[&op.a]),
             F::Cas if self.texts[&op.a] == state => out.push(self.texts[&op.b]),
@@ -96,8 +133,20 @@ impl Machine for Appended {
         op.f == F::Read
     }
 
+    fn resets(&self, op: &Op) -> bool {
+        op.f == F::Write
+    }
+
+    fn blind(&self, op: &Op) -> bool {
+        matches!(op.f, F::Write | F::Append)
+    }
+
+    fn unseen(&self, state: u32) -> bool {
+        state == self.unseen
+    }
+
     fn bytes(&self) -> usize {
-        self.states.heap
+        self.seen.iter().map(|string| string.len() + 24).sum::<usize>() + self.states.heap
     }
 }
 

@@ -355,7 +355,8 @@ fn decode(
             }
             None => Err(format!("event {at}: the value of a cas must be [old, new]")),
         },
-        (Model::Kv, Name::Append) => Ok(Some((F::Append, asked.0, 0))),
+        // An empty piece is a string, not nothing.
+        (Model::Kv, Name::Append) => Ok(Some((F::Append, columns.value[at].0, 0))),
         (Model::Set, Name::Add) => Ok(Some((F::Add, asked.0, 0))),
         (Model::Set, Name::Remove) => Ok(Some((F::Remove, asked.0, 0))),
         (Model::Set, Name::Contains) => match &*values.json(told.0) {

@@ -103,7 +103,7 @@ fn race<M: Maker, const N: usize>(
         let able = mode != Mode::Relaxed || maker.relaxable();
         racers = vec![Racer { name, search: able.then(|| start(mode)), silent: !able }];
     }
-    let (mut slice, mut bytes) = (FIRST_SLICE, 0);
+    let (mut slice, mut made, mut bytes) = (FIRST_SLICE, 0, 0);
     let mut longest: (usize, Vec<u32>) = (0, Vec::new());
     let mut reason = String::from("the search found no answer");
     loop {
@@ -141,7 +141,8 @@ fn race<M: Maker, const N: usize>(
                 break;
             }
         }
-        if limits.over() || racers.iter().all(|racer| racer.search.is_none()) {
+        made += slice;
+        if limits.over() || made >= limits.steps || racers.iter().all(|racer| racer.search.is_none()) {
             break;
         }
         slice = slice.saturating_mul(2);

@@ -110,6 +110,26 @@ pub struct Search<'a, S, const N: usize> {
     pub peak: usize,
 }
 
+/// The steps of a trail in order: one run per operation that overwrites openly; what was hidden before it goes to the
+/// end of the run before.
+#[must_use]
+pub fn unhidden(trail: &[u32], resets: impl Fn(u32) -> bool) -> Vec<u32> {
+    let mut runs: Vec<Vec<u32>> = vec![Vec::new()];
+    for &step in trail {
+        let id = step & !config::HIDDEN;
+        if step & config::HIDDEN != 0 {
+            let before = runs.len() - 2;
+            runs[before].push(id);
+            continue;
+        }
+        if resets(id) {
+            runs.push(Vec::new());
+        }
+        runs.last_mut().expect("never empty").push(id);
+    }
+    runs.concat()
+}
+
 /// The calls and known returns of operations in order of their moments; true marks a return.
 #[must_use]
 pub fn events(ops: &[Op]) -> Vec<(u32, bool)> {

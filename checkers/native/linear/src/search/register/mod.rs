@@ -16,7 +16,7 @@
 
 mod detours;
 
-use super::config::{and, has, set, slots, within, Bits, Config, Trail, Used, HIDDEN};
+use super::config::{and, has, set, slots, within, Bits, Config, Trail, Used};
 use super::{Mode, Space};
 use crate::hash::Map;
 use crate::ops::{Op, F};
@@ -435,21 +435,7 @@ impl<const N: usize> Space<N> for Register<'_, N> {
     }
 
     fn order(&self, trail: &[u32]) -> Vec<u32> {
-        // One run per write that took effect openly; what was hidden goes to the end of the run before it.
-        let mut runs: Vec<Vec<u32>> = vec![Vec::new()];
-        for &step in trail {
-            let id = step & !HIDDEN;
-            if step & HIDDEN != 0 {
-                let before = runs.len() - 2;
-                runs[before].push(id);
-                continue;
-            }
-            if self.op(id).f == F::Write {
-                runs.push(Vec::new());
-            }
-            runs.last_mut().expect("never empty").push(id);
-        }
-        runs.concat()
+        super::unhidden(trail, |id| self.op(id).f == F::Write)
     }
 
     fn cut(&self) -> bool {

@@ -1,0 +1,31 @@
+"""The rule of each model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from checkers.forgetting.key import Key, Pair, over
+from checkers.forgetting.others import forget_counter, forget_lock, forget_set
+from checkers.forgetting.queues import forget_bag, forget_queue
+from checkers.forgetting.registers import forget_register
+
+Rule = Callable[[Key, list[Pair], int], list[Pair]]
+
+RULES: Final[Mapping[str, Rule]] = {
+    "register": forget_register,
+    "cas-register": forget_register,
+    "kv": forget_register,
+    "set": forget_set,
+    "queue": forget_queue,
+    "unordered-queue": forget_bag,
+    "counter": forget_counter,
+    "lock": forget_lock,
+    "fenced-lock": forget_lock,
+}
+
+
+def drop_looks(pairs: list[Pair], since: int) -> list[Pair]:
+    """Drop what returned and only looked: always sound, and the last resort where no rule bites."""
+    looks = ("read", "contains")
+    return [pair for pair in pairs if pair[0].f not in looks or not over(pair, since)]
