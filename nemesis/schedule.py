@@ -17,6 +17,7 @@ from harness.generators import Generator, Invocation
 from harness.history import History
 from harness.outcome import Broken
 from harness.runner.records import NemesisOutcome
+from harness.systems.system import System
 from nemesis.exact import read_schedule
 from nemesis.settings import flag
 from nemesis.specs import FaultSpec, check_possible, make, parse
@@ -93,6 +94,12 @@ class Nemesis:
             ):  # what is asked for makes no sense to some faults: told before the run
                 asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
                 fault.expect(asked)
+
+    def suit(self, system: System) -> None:
+        """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
+        for fault in self._faults.values():
+            if hasattr(fault, "suits"):
+                fault.suits(system)
 
     @property
     def generator(self) -> Generator:

@@ -13,6 +13,7 @@ import grpc.aio
 import msgspec
 
 from harness.cluster.node import Node
+from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.flags import PEER_PORT
 from harness.systems.etcd.health import Health
 from harness.systems.etcd.outcomes import outcome_of
@@ -44,6 +45,10 @@ class Maintenance:
 
     def __init__(self, health: Health) -> None:
         self._health = health
+
+    def connection(self, node: Node) -> Connection:
+        """The harness's own connection to the member on this node."""
+        return self._health.connection(node)
 
     async def call(self, node: Node, method: str, request: Any, timeout_s: float = _CALL_S) -> Any:
         """Make one call to the member on this node."""

@@ -11,6 +11,7 @@ from harness.systems.etcd import flags
 from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.dumping import dump
+from harness.systems.etcd.failpoints import FailpointsOfEtcd
 from harness.systems.etcd.health import Health
 from harness.systems.etcd.installing import Installed, install, install_release
 from harness.systems.etcd.logs import last_words, log_path
@@ -35,6 +36,7 @@ class Etcd(Daemons[Installed]):
         super().__init__(options, own=self._settings.binary is not None)
         self._health = Health()
         self.maintenance = Maintenance(self._health)
+        self.failpoints = FailpointsOfEtcd(options.release, self._settings, self.maintenance)
         self._clients = 0
 
     async def install(self, cluster: Cluster) -> None:
@@ -47,7 +49,7 @@ class Etcd(Daemons[Installed]):
         places = [self._place(other) for other in cluster.nodes]
         here = next(place for place in places if place.name == node.name)
         argv = flags.arguments(here, places, server.numbers, self._settings, token=cluster.run_id)
-        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
+        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
 
     async def join(self, cluster: Cluster, through: Node, node: Node) -> int:
         """Add the (installed, empty) node to a formed cluster as a learner and start it; return the member's number.
@@ -64,7 +66,7 @@ class Etcd(Daemons[Installed]):
         ]
         token = cluster.run_id
         argv = flags.arguments(here, known, server.numbers, self._settings, token=token, joining=True)
-        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
+        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
         return added.id
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
@@ -103,11 +105,9 @@ class Etcd(Daemons[Installed]):
         server = self.installed(node)
         return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
 
-    def _environment(self, server: Installed) -> dict[str, str]:
-        if "+failpoints" not in server.release:
-            return {}
-        armed = {"GOFAIL_FAILPOINTS": self._settings.failpoints} if self._settings.failpoints else {}
-        return {"GOFAIL_HTTP": f"0.0.0.0:{FAILPOINT_PORT}", **armed}
+    def _environment(self, node: Node) -> dict[str, str]:
+        built_with = "+failpoints" in self._installed[node.name].release or self._settings.binary is not None
+        return self.failpoints.environment(node, built_with=built_with)
 
 
 def _host(url: str) -> str:
