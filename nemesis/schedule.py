@@ -165,7 +165,9 @@ class Nemesis:
         """
         proofs, broken = [], []
         async with self._lock or asyncio.Lock():
-            for name in list(self._in_force):
+            # What needs a majority to be healed comes when the others are healed.
+            late = [bool(getattr(self._faults[name], "needs_majority", False)) for name in self._in_force]
+            for _, name in sorted(zip(late, self._in_force, strict=True), key=lambda pair: pair[0]):
                 try:
                     proofs.append(await self._heal(scene, name))
                 except Broken as error:

@@ -16,6 +16,7 @@ from harness.systems.etcd.health import Health
 from harness.systems.etcd.installing import Installed, install, install_release
 from harness.systems.etcd.logs import last_words, log_path
 from harness.systems.etcd.maintenance import Maintenance
+from harness.systems.etcd.membership import MembershipOfEtcd
 from harness.systems.etcd.settings import SETTINGS, read_settings
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 
@@ -37,6 +38,9 @@ class Etcd(Daemons[Installed]):
         self._health = Health()
         self.maintenance = Maintenance(self._health)
         self.failpoints = FailpointsOfEtcd(options.release, self._settings, self.maintenance)
+        self.membership = MembershipOfEtcd(
+            self.maintenance, self._place, self.start, self._oldest, self.daemon
+        )
         self._clients = 0
 
     async def install(self, cluster: Cluster) -> None:
@@ -60,13 +64,13 @@ class Etcd(Daemons[Installed]):
         here = self._place(node)
         added = await self.maintenance.add_learner(through, node.address)
         members = await self.maintenance.members(through)
+        here = self._place(node)
         known = [
-            flags.Place(member.name or here.name, _host(member.peer_urls[0]), server.binary, here.data)
+            msgspec.structs.replace(here, name=member.name or here.name, address=_host(member.peer_urls[0]))
             for member in members
         ]
-        token = cluster.run_id
-        argv = flags.arguments(here, known, server.numbers, self._settings, token=token, joining=True)
-        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
+        self.membership.joins(node, known)
+        await self.start(cluster, node)
         return added.id
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
@@ -100,6 +104,13 @@ class Etcd(Daemons[Installed]):
     async def close(self) -> None:
         """Close the harness's own connections."""
         await self._health.close()
+
+    def data(self, node: Node) -> str:
+        """The directory of all that the member must not forget."""
+        return self._place(node).data
+
+    def _oldest(self) -> tuple[int, ...]:
+        return min((server.numbers for server in self._installed.values()), default=())
 
     def _place(self, node: Node) -> flags.Place:
         server = self.installed(node)
