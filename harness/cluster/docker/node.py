@@ -16,6 +16,7 @@ import docker
 
 from harness.cluster import commands, shell, uploads
 from harness.cluster.docker.engine import Engine
+from harness.cluster.docker.entered import Entered
 from harness.cluster.docker.executed import Executed
 from harness.cluster.network.rules import PROBE_TABLE, TABLE
 from harness.cluster.node import Completed, Daemon, ProcessState
@@ -183,6 +184,34 @@ class DockerNode:
     async def pid(self, daemon: str) -> int | None:
         """Return the daemon's pid on this host, None where it is dead or out of sight."""
         return await self._reach.pid(daemon)
+
+    def no_mounts(self) -> str | None:
+        """Return why no file system can be mounted in the container: that is done from this host, by its root."""
+        if not isinstance(self._reach, Entered):
+            return "mounting in a container needs root on the engine's own machine; run as root there"
+        return (
+            None
+            if shutil.which("mkfs.ext4", path=shell.NODE_PATH)
+            else "mkfs.ext4 is missing: install e2fsprogs"
+        )
+
+    async def privileged(self, argv: Sequence[str], *, timeout_s: float, inside: bool = True) -> Completed:
+        """Run a command as this host's root, among the container's mounts, or (not `inside`) among this host's."""
+        if not isinstance(self._reach, Entered):
+            raise Broken("no-mounts", f"{self._name}: {self.no_mounts()}")
+        enter = ["nsenter", "-t", str(self._reach.init), "-m", "--"] if inside else []
+        environment = {"PATH": shell.NODE_PATH, "LC_ALL": "C"}
+        return await commands.run(
+            [*enter, *argv], timeout_s=timeout_s, env=environment, label=argv, check=False
+        )
+
+    def from_here(self, path: str) -> str | None:
+        """Return how this host reaches a path in the container."""
+        return self.from_machine(path)
+
+    def from_machine(self, path: str) -> str:
+        """Return how this host reaches a path in the container."""
+        return f"/proc/{self._reach.init}/root{path}" if isinstance(self._reach, Entered) else path
 
     async def wipe(self) -> None:
         """Kill all daemons and empty the node's directory."""
