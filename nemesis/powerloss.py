@@ -63,7 +63,6 @@ class PowerLoss:
                 f"--set powerloss.window: give more than nothing and at most {_WINDOW_MOST_S:g} s"
             )
         self._volumes: dict[str, Volume] = {}
-        self._cuts = 0
         self._restarts = Restarts()
 
     @staticmethod
@@ -102,12 +101,11 @@ class PowerLoss:
         if "window_s" in plan.detail:
             await asyncio.gather(*(self._volume(name).sync() for name in plan.nodes))
             await asyncio.sleep(float(plan.detail["window_s"]))
-        self._cuts += 1
         await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
         found = await processes.wait_for(scene, plan.nodes, _DEAD, _DEATH_S)
         if not set(found.values()) <= _DEAD:
             raise Broken("not-dead", f"servers outlived SIGKILL: {processes.told(found)}")
-        await asyncio.gather(*(self._volume(name).lose(f"cut {self._cuts}") for name in plan.nodes))
+        await asyncio.gather(*(self._volume(name).lose() for name in plan.nodes))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Look at the dead servers' disks: the synced half of a file is there, the other is gone."""

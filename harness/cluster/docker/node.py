@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import shutil
+import sys
 import tarfile
 import tempfile
 import time
@@ -14,7 +15,8 @@ from typing import IO, NoReturn, Protocol
 
 import docker
 
-from harness.cluster import commands, shell, uploads
+from harness.cluster import commands, shell, uploads, volumes
+from harness.cluster.docker import mounting
 from harness.cluster.docker.engine import Engine
 from harness.cluster.docker.entered import Entered
 from harness.cluster.docker.executed import Executed
@@ -27,6 +29,7 @@ DIRECTORY = "/var/lib/quorate"
 STORE = "/opt/quorate/store"  # executables by checksum: they survive a wipe
 
 _START_WAIT_S = 10.0
+_MOUNT_S = 10.0
 _POLL_S = 0.002
 _NOT_EXECUTED = (125, 126, 127)  # the shell's codes: no such directory, not executable, not found
 _EXECUTABLE = 0o111
@@ -195,23 +198,36 @@ class DockerNode:
             else "mkfs.ext4 is missing: install e2fsprogs"
         )
 
-    async def privileged(self, argv: Sequence[str], *, timeout_s: float, inside: bool = True) -> Completed:
-        """Run a command as this host's root, among the container's mounts, or (not `inside`) among this host's."""
+    async def on_machine(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command on this host, whose kernel and root the engine shares."""
+        environment = {"PATH": shell.NODE_PATH, "LC_ALL": "C"}
+        return await commands.run(argv, timeout_s=timeout_s, env=environment, check=False)
+
+    def on_machine_path(self, path: str) -> str:
+        """Return how this host reaches a path in the container."""
+        return f"/proc/{self._entered().init}/root{path}"
+
+    def from_here(self, path: str) -> str:
+        """Return how this host reaches a path in the container."""
+        return self.on_machine_path(path)
+
+    async def mount(self, image: str, directory: str) -> None:
+        """Mount a file of the container among its own mounts: it ends with the container."""
+        await self._mounting("mount", image, directory, volumes.OPTIONS)
+
+    async def unmount(self, directory: str) -> None:
+        """Unmount it."""
+        await self._mounting("unmount", directory)
+
+    async def _mounting(self, *words: str) -> None:
+        argv = [sys.executable, "-m", mounting.__name__, str(self._entered().init), *words]
+        done = await commands.run(argv, timeout_s=_MOUNT_S, check=False)
+        commands.checked(done, f"{self._name}: {' '.join(words)}", check=True)
+
+    def _entered(self) -> Entered:
         if not isinstance(self._reach, Entered):
             raise Broken("no-mounts", f"{self._name}: {self.no_mounts()}")
-        enter = ["nsenter", "-t", str(self._reach.init), "-m", "--"] if inside else []
-        environment = {"PATH": shell.NODE_PATH, "LC_ALL": "C"}
-        return await commands.run(
-            [*enter, *argv], timeout_s=timeout_s, env=environment, label=argv, check=False
-        )
-
-    def from_here(self, path: str) -> str | None:
-        """Return how this host reaches a path in the container."""
-        return self.from_machine(path)
-
-    def from_machine(self, path: str) -> str:
-        """Return how this host reaches a path in the container."""
-        return f"/proc/{self._reach.init}/root{path}" if isinstance(self._reach, Entered) else path
+        return self._reach
 
     async def wipe(self) -> None:
         """Kill all daemons and empty the node's directory."""

@@ -17,11 +17,13 @@ from harness.cluster.local import rootless
 from harness.cluster.node import Completed, Daemon, ProcessState
 from harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
 from harness.cluster.removal import mounts_below
+from harness.cluster.volumes import mount_command
 from harness.outcome import Broken
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EXEC_WAIT_S = 5.0
 _STOP_WAIT_S = 10.0
+_MOUNT_S = 10.0
 _TAIL_BYTES = 2000
 _NOT_EXECUTED = (126, 127)  # nsenter's own codes (and every shell's) for what it could not execute
 
@@ -120,19 +122,28 @@ class LocalNode:
             return "mounting ext4 needs root on this host; run as root, or over SSH to hosts where you are"
         return None if shutil.which("mkfs.ext4", path=_PATH) else "mkfs.ext4 is missing: install e2fsprogs"
 
-    async def privileged(self, argv: Sequence[str], *, timeout_s: float, inside: bool = True) -> Completed:
-        """Run a command as this host's root; the node shares the host's mounts."""
-        del inside
+    async def on_machine(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command on this host."""
         environment = {"PATH": _PATH, "LC_ALL": "C"}
         return await commands.run(argv, timeout_s=timeout_s, env=environment, cwd="/", check=False)
+
+    def on_machine_path(self, path: str) -> str:
+        """Return the path: the node shares the host's files."""
+        return path
 
     def from_here(self, path: str) -> str:
         """Return the path: the node shares the host's files."""
         return path
 
-    def from_machine(self, path: str) -> str:
-        """Return the path: the node shares the host's files."""
-        return path
+    async def mount(self, image: str, directory: str) -> None:
+        """Mount a file below the node's directory; the sweep of a dead run unmounts it."""
+        done = await self.on_machine(mount_command(image, directory), _MOUNT_S)
+        commands.checked(done, f"{self._name}: mount {directory}", check=True)
+
+    async def unmount(self, directory: str) -> None:
+        """Unmount it."""
+        done = await self.on_machine(["umount", directory], _MOUNT_S)
+        commands.checked(done, f"{self._name}: umount {directory}", check=True)
 
     async def wipe(self) -> None:
         """Kill everything in the node's namespace and empty its directory."""
