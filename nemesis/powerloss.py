@@ -50,8 +50,8 @@ class PowerLoss:
     settings: ClassVar[Mapping[str, str]] = {
         **COMMON,
         "powerloss.window": (
-            "sync all disks first, and cut the power so much later, such as 500ms: a server that never syncs then "
-            "loses that much, instead of all it has (default: nothing is synced for it)"
+            "sync all disks, and cut the power so much later, such as 500ms: a server that never syncs then loses "
+            "that much (default: nothing is synced for it after the load has begun)"
         ),
     }
 
@@ -85,6 +85,11 @@ class PowerLoss:
             raise UsageError(f"powerloss: {system.name} keeps its data on no disk")
         self._volumes = {node.name: Volume(node, system.data(node)) for node in scene.cluster.nodes}
         await asyncio.gather(*(volume.make() for volume in self._volumes.values()))
+
+    async def begin(self, scene: Scene) -> None:
+        """Sync once: what servers wrote when they began is on the disk, as it is of servers that have run for days."""
+        del scene
+        await asyncio.gather(*(volume.sync() for volume in self._volumes.values()))
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide whose power is cut; by chance also everybody's."""

@@ -127,6 +127,12 @@ class Nemesis:
             if hasattr(fault, "prepare"):
                 await fault.prepare(scene)
 
+    async def begin(self) -> None:
+        """Let faults do what they must once all servers are ready, right before the load; call it after `attach`."""
+        for fault in self._faults.values():
+            if hasattr(fault, "begin") and self._scene is not None:
+                await fault.begin(self._scene)
+
     def in_force(self) -> list[str]:
         """Return what is broken right now, in words: `partition of leader (n2)`."""
         return [f"{name} of {plan.target} ({', '.join(plan.nodes)})" for name, plan in self._in_force.items()]

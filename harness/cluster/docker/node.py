@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import shutil
-import sys
 import tarfile
 import tempfile
 import time
@@ -15,8 +14,7 @@ from typing import IO, NoReturn, Protocol
 
 import docker
 
-from harness.cluster import commands, shell, uploads, volumes
-from harness.cluster.docker import mounting
+from harness.cluster import commands, mounting, shell, uploads, volumes
 from harness.cluster.docker.engine import Engine
 from harness.cluster.docker.entered import Entered
 from harness.cluster.docker.executed import Executed
@@ -220,7 +218,7 @@ class DockerNode:
         await self._mounting("unmount", directory)
 
     async def _mounting(self, *words: str) -> None:
-        argv = [sys.executable, "-m", mounting.__name__, str(self._entered().init), *words]
+        argv = mounting.command(self._entered().init, *words)
         done = await commands.run(argv, timeout_s=_MOUNT_S, check=False)
         commands.checked(done, f"{self._name}: {' '.join(words)}", check=True)
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cluster import commands, kernel, ledger, processes, signals, uploads
+from harness.cluster import commands, kernel, ledger, mounting, processes, signals, uploads
 from harness.cluster.ledger import Ledger
 from harness.cluster.local import rootless
 from harness.cluster.node import Completed, Daemon, ProcessState
 from harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
 from harness.cluster.removal import mounts_below
-from harness.cluster.volumes import mount_command
+from harness.cluster.volumes import OPTIONS
 from harness.outcome import Broken
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -137,12 +137,12 @@ class LocalNode:
 
     async def mount(self, image: str, directory: str) -> None:
         """Mount a file below the node's directory; the sweep of a dead run unmounts it."""
-        done = await self.on_machine(mount_command(image, directory), _MOUNT_S)
+        done = await self.on_machine(mounting.command("self", "mount", image, directory, OPTIONS), _MOUNT_S)
         commands.checked(done, f"{self._name}: mount {directory}", check=True)
 
     async def unmount(self, directory: str) -> None:
         """Unmount it."""
-        done = await self.on_machine(["umount", directory], _MOUNT_S)
+        done = await self.on_machine(mounting.command("self", "unmount", directory), _MOUNT_S)
         commands.checked(done, f"{self._name}: umount {directory}", check=True)
 
     async def wipe(self) -> None:

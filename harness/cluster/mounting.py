@@ -1,8 +1,9 @@
-"""Mount a file of a container as a file system among the container's own mounts, whatever its image holds.
+"""Mount a file of a node as a file system, among the mounts of any process: a container's need no tools for it.
 
-A program of its own, run by this host's root: `mounting INIT mount IMAGE DIRECTORY OPTIONS`, or
-`mounting INIT unmount DIRECTORY`. The loop device frees itself (LO_FLAGS_AUTOCLEAR) with its last unmount, or, where this
-program dies half-way, with its death.
+A program of its own, run by root: `mounting PID mount IMAGE DIRECTORY OPTIONS`, or `mounting PID unmount DIRECTORY`,
+where PID lives among these mounts (`self`: this host's). The loop device is always a fresh one, for other namespaces
+may hold copies of the mount that was there before, and frees itself (LO_FLAGS_AUTOCLEAR) with its last unmount, or,
+where this program dies half-way, with its death.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import stat
 import struct
 import sys
+from pathlib import Path
 from typing import Final
 
 from harness.cluster import kernel
@@ -29,15 +31,15 @@ _TRIES: Final = 20
 _CONFIG: Final = struct.Struct("=II5Q4I160x2Q64x")
 
 
-def main(init: int, action: str, *paths: str) -> None:
+def main(pid: str, action: str, *paths: str) -> None:
     """Do it; raises `OSError` with the kernel's reason."""
-    space = os.open(f"/proc/{init}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    space = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     if action == "unmount":
         kernel.setns(space, _NEWNS)
         kernel.unmount_now(paths[0])
         return
     image, directory, options = paths
-    loop = _attached(f"/proc/{init}/root{image}")
+    loop = _attached(f"/proc/{pid}/root{image}")
     number = os.minor(os.fstat(loop).st_rdev)
     kernel.setns(space, _NEWNS)
     device = f"/dev/quorate-loop{number}"
@@ -68,8 +70,13 @@ def _attached(image: str) -> int:
     raise OSError(f"no free loop device for {image}")
 
 
+def command(pid: int | str, *words: str) -> list[str]:
+    """Return the argv that runs this program."""
+    return [sys.executable, "-P", str(Path(__file__).resolve()), str(pid), *words]
+
+
 if __name__ == "__main__":
     try:
-        main(int(sys.argv[1]), *sys.argv[2:])
+        main(*sys.argv[1:])
     except OSError as error:
         sys.exit(str(error))
