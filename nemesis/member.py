@@ -100,13 +100,17 @@ class Member:
         nodes = processes.nodes_of(scene, plan.nodes)
         if await self._listed(scene, (), _MAJORITY_S) is None:
             # Another fault holds the majority: that is healed first, and this is tried again.
-            self._failures = dict.fromkeys(plan.nodes, "no majority of the others answers now")
+            self.failed(plan, "no majority of the others answers now")
             return
         for node in nodes:
             try:
                 await _offered(scene).add(scene.cluster, node, str(plan.detail.get("way", VOTER)), _STEP_S)
             except Broken as error:
                 self._failures[node.name] = error.text
+
+    def failed(self, plan: Plan, why: str) -> None:
+        """Note why these could not be brought back, for the proof to tell."""
+        self._failures = dict.fromkeys(plan.nodes, why)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
         """See all nodes listed as voters, and the new ones as far as the others were when they were asked."""

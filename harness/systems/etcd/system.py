@@ -10,6 +10,7 @@ from harness.systems.daemons import Daemons
 from harness.systems.etcd import flags
 from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import Connection
+from harness.systems.etcd.damage import DamageOfEtcd
 from harness.systems.etcd.dumping import dump
 from harness.systems.etcd.failpoints import FailpointsOfEtcd
 from harness.systems.etcd.health import Health
@@ -38,6 +39,7 @@ class Etcd(Daemons[Installed]):
         self._health = Health()
         self.maintenance = Maintenance(self._health)
         self.failpoints = FailpointsOfEtcd(options.release, self._settings, self.maintenance)
+        self.damage = DamageOfEtcd(self.data)
         self.membership = MembershipOfEtcd(
             self.maintenance, self._place, self.start, self._oldest, self.daemon
         )
