@@ -13,30 +13,28 @@ from typing import Final
 from harness.outcome import Broken
 
 _HEADER: Final = struct.Struct("<QHHI")  # id, flags, count, overflow
-_META: Final = struct.Struct(
-    "<IIIIQQQQQQ"
-)  # magic, version, page size, flags, root, sequence, freelist, high, txid, sum
+# magic, version, page size, flags, root, sequence, freelist, high water, transaction, checksum
+_META: Final = struct.Struct("<IIIIQQQQQQ")
 _LEAF: Final = struct.Struct("<IIII")  # flags, position, key size, value size
 _BRANCH: Final = struct.Struct("<IIQ")  # position, key size, page
 _MAGIC: Final = 0xED0CDAED
 _IS_BRANCH, _IS_LEAF = 0x01, 0x02
 _PAGE_SIZES: Final = (4096, 8192, 16384, 32768, 65536)
+_IS_BUCKET: Final = 0x01  # of an element of a leaf
+_BUCKET_HEADER: Final = 16
 _DEPTH_MAX: Final = 20
 
 
 def values_of(content: bytes, bucket: bytes) -> list[tuple[int, int]]:
-    """Return offset and length of every value in a bucket, in order of keys; raise `Broken` for what is no bbolt file."""
+    """Return offset and length of every value in a bucket, in order of keys; raise `Broken` for no bbolt file."""
     size, root = _newest(content)
-    for flags, key, start, length in _elements(content, size, root, 0):
-        if flags & 1 and key == bucket:
+    for flags, key, start, _ in _elements(content, size, root, 0):
+        if flags & _IS_BUCKET and key == bucket:
             (page,) = struct.unpack_from("<Q", content, start)
             # A small bucket lives in its parent's page, behind its header, as a page of its own.
-            inline = (start + 16) if page == 0 else page * size
-            return (
-                [(at, count) for other, _, at, count in _walk(content, size, inline, 0) if not other & 1]
-                if length >= 16
-                else []
-            )  # noqa: PLR2004 - the header of a bucket
+            inline = (start + _BUCKET_HEADER) if page == 0 else page * size
+            values = _walk(content, size, inline, 0)
+            return [(at, count) for other, _, at, count in values if not other & _IS_BUCKET]
     raise Broken("no-bucket", f"the database has no bucket {bucket.decode()}")
 
 

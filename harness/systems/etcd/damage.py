@@ -22,6 +22,7 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _USUAL: Final = ("wal-tail", "wal-bit", "wal-cut")
 _FRAME: Final = 64  # bytes at the beginning of a log that say whose it is
+_LEAST: Final = 12  # a key and a value; a deletion leaves less
 _NEWEST: Final = 0.9  # values of this part of the database are still read
 
 
@@ -66,7 +67,7 @@ class DamageOfEtcd:
 
 def _in_value(content: bytes, at: float) -> int:
     """Return the last byte of one of the newest values: the stored value itself, where it has no lease."""
-    values = [(start, length) for start, length in values_of(content, b"key") if length > _FRAME // 2]
+    values = [(start, length) for start, length in values_of(content, b"key") if length > _LEAST]
     if not values:
         raise Broken("no-such-file", "the database holds no values yet")
     first = int(_NEWEST * len(values))
