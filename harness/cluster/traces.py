@@ -45,11 +45,17 @@ def _of_engine(run_id: str) -> list[str]:
 
 
 def _looped() -> list[str]:
-    """Return the files behind all loop devices."""
+    """Return the files behind loop devices, without those whose file is gone and that free themselves.
+
+    Such a device stays for as long as another process' namespace holds a copy of the mount, and goes with it.
+    """
     found = []
     for path in Path("/sys/block").glob("loop*/loop/backing_file"):
         with contextlib.suppress(OSError):  # gone meanwhile
-            found.append(path.read_text().strip())
+            file = path.read_text().strip()
+            frees_itself = path.with_name("autoclear").read_text().strip() == "1"
+            if not (frees_itself and file.endswith("(deleted)")):
+                found.append(file)
     return found
 
 
