@@ -77,15 +77,19 @@ def test_a_volume_keeps_what_was_synced_and_nothing_else() -> None:
     asyncio.run(body())
 
 
-WITHOUT_SYNC = ("--set", "unsafe_no_fsync=true")
-
-
-@pytest.mark.parametrize(("more", "code", "verdict"), [(WITHOUT_SYNC, 1, "invalid"), ((), 0, "valid")])
-def test_an_etcd_that_does_not_sync_loses_what_it_acknowledged(
-    tmp_path: Path, more: tuple[str, ...], code: int, verdict: str
+@pytest.mark.parametrize(
+    ("system", "more", "code", "verdict"),
+    [
+        ("etcd", ("--set", "unsafe_no_fsync=true"), 1, "invalid"),
+        ("zookeeper", ("--set", "force_sync=no"), 1, "invalid"),
+        ("etcd", (), 0, "valid"),
+    ],
+)
+def test_a_store_that_does_not_sync_loses_what_it_acknowledged(
+    tmp_path: Path, system: str, more: tuple[str, ...], code: int, verdict: str
 ) -> None:
     words = [
-        "etcd",
+        system,
         "-w",
         "set",
         "-f",
