@@ -87,41 +87,41 @@ class MembershipOfEtcd:
         await self._clear(node)
 
     async def add(self, cluster: Cluster, node: Node, way: str, deadline_s: float) -> None:
-        """Announce it, start it on an empty disk, and make it a voter once it has caught up."""
+        """Announce it, start it on an empty disk, and make it a voter once it has caught up.
+
+        Looks at the list before each step: a removal that was asked for before may take effect only now.
+        """
         end = asyncio.get_running_loop().time() + deadline_s
-        while node.name in self._away:
-            why = await self._announced(cluster, node, learner=way == LEARNER)
-            if why:
-                await pause(end, node, f"was not added: {why}")
-        if await node.state(self._daemon) is ProcessState.DEAD:
-            await self._start(cluster, node)
         while True:
             listed = await self._listed(cluster, (node.name,))
             mine = _of(listed, node)
-            if mine is not None and not mine.learner and mine.name:
-                return
-            why = "it has not told its name" if mine is not None else "it is not listed"
-            if mine is not None and mine.learner:
+            if listed is None:
+                why = "nobody lists the members"
+            elif mine is None:
+                why = await self._announce(cluster, node, learner=way == LEARNER)
+            elif await node.state(self._daemon) is ProcessState.DEAD:
+                self.joins(node, self._places(cluster, listed))
+                await self._start(cluster, node)
+                why = "it was only just started"
+            elif mine.learner:
                 why = await self._tried(cluster, node, partial(self._maintenance.promote, member=mine.id))
-            await pause(end, node, f"is no voter: {why}")
+            elif mine.name:
+                self._away.discard(node.name)
+                return
+            else:
+                why = "it has not told its name"
+            await pause(end, node, f"is no voter: {why or 'the others have only just agreed to it'}")
 
-    async def _announced(self, cluster: Cluster, node: Node, *, learner: bool) -> str:
-        """Add it unless an earlier try did; return why not, empty once it is listed."""
-        listed = await self._listed(cluster, (node.name,))
-        if listed is None:
-            return "nobody lists the members"
-        if _of(listed, node) is None:
-            await self._clear(node)  # whatever an earlier try left there belongs to another member id
-            why = await self._tried(
-                cluster, node, partial(self._maintenance.add, address=node.address, learner=learner)
-            )
-            listed = await self._listed(cluster, (node.name,))
-            if listed is None or _of(listed, node) is None:
-                return why or "it is not listed yet"
-        names = _names(cluster)
-        by_name = {other.name: self._place(other) for other in cluster.nodes}
-        self.joins(node, [by_name[names[_host(member)]] for member in listed if _host(member) in names])
-        return ""
+    async def _announce(self, cluster: Cluster, node: Node, *, learner: bool) -> str:
+        """Empty its disk, for what is there belongs to another member id, and add it; return why not."""
+        self._away.add(node.name)
+        await self._clear(node)
+        add = partial(self._maintenance.add, address=node.address, learner=learner)
+        return await self._tried(cluster, node, add)
+
+    def _places(self, cluster: Cluster, listed: Sequence[Member]) -> list[Place]:
+        by_address = {other.address: self._place(other) for other in cluster.nodes}
+        return [by_address[_host(member)] for member in listed if _host(member) in by_address]
 
     async def _listed(self, cluster: Cluster, without: Sequence[str]) -> list[Member] | None:
         """Ask the members one after the other for the list; the leader first, for old releases answer locally."""
