@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from random import Random
 
@@ -11,7 +12,7 @@ import pytest
 from harness.cluster import make_cluster, new_run_id
 from harness.cluster.node import ProcessState
 from harness.fault import Scene
-from harness.outcome import Broken
+from harness.outcome import Broken, OutcomeError
 from harness.systems.consul import Consul
 from harness.systems.system import SystemOptions
 from nemesis.kill import Kill
@@ -72,6 +73,27 @@ def test_who_is_away_is_no_target_and_cannot_be_started(etcd) -> None:
             await fault.heal(scene, plan)
             healed = await fault.prove_healed(scene, plan)
             assert healed.holds, healed.text
+
+    asyncio.run(body())
+
+
+def test_a_removal_that_took_effect_late_is_made_good(etcd) -> None:
+    async def body() -> None:
+        async with etcd() as scene:
+            system, (first, node, _) = scene.system, scene.cluster.nodes
+            members = await system.maintenance.members(first)
+            mine = next(member for member in members if member.name == node.name)
+            async with asyncio.timeout(20):
+                while True:
+                    with contextlib.suppress(OutcomeError):  # refused in the cluster's first five seconds
+                        await system.maintenance.remove(first, mine.id)  # behind the system's back
+                        break
+                    await asyncio.sleep(0.2)
+            await system.membership.add(scene.cluster, node, "learner", 25)
+            listed = await system.membership.members(scene.cluster)
+            assert listed == dict.fromkeys(("n1", "n2", "n3"), "voter")
+            assert mine.id not in {member.id for member in await system.maintenance.members(first)}
+            await system.wait_ready(scene.cluster, 30)
 
     asyncio.run(body())
 
