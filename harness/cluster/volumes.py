@@ -92,6 +92,8 @@ class Volume:
     async def lose(self) -> None:
         """Lose everything that was not synced. Nobody may have a file open there."""
         machine = self._machine()
+        if (await self._node.run(["test", "-e", self._sentinel], check=False)).code != 0:
+            await self._note()  # a fault that empties directories has taken it
         # Behind what was synced long ago; nothing is synced now, for that would save more than this file.
         await self._run('printf " and this is not" >>"$1"', self._sentinel)
         here = machine.from_here(self._sentinel)
@@ -119,7 +121,8 @@ class Volume:
     async def _note(self) -> None:
         self._losses += 1
         self._word = f"synced before cut {self._losses}"
-        await self._run('printf %s "$2" >"$1" && sync "$1"', self._sentinel, self._word)
+        script = 'mkdir -p "$(dirname "$1")" && printf %s "$2" >"$1" && sync "$1"'
+        await self._run(script, self._sentinel, self._word)
 
     def _machine(self) -> Mounts:
         machine = self._node

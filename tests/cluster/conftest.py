@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -191,3 +192,25 @@ def etcd() -> Callable[..., Any]:
     if os.geteuid() != 0:
         pytest.skip("needs root: network namespaces of the test's own")
     return etcd_scene
+
+
+@pytest.fixture
+def quorate_test(tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Return `quorate test` with these words: its exit code, and what it prints as JSON."""
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        command = [
+            sys.executable,
+            "-m",
+            "harness.cli.main",
+            "test",
+            *words,
+            "--json",
+            "--store",
+            str(tmp_path),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert done.stdout.strip(), done.stderr
+        return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
+
+    return run

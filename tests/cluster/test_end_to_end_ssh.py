@@ -35,26 +35,17 @@ def test_the_main_job_on_hosts(site: Any, tmp_path: Path, user: str, seed: str) 
     assert site.call(site.look(look)) == ["", "", ""]  # hosts are left as they were
 
 
-def test_members_and_damage_on_hosts_and_what_they_will_not_mount(site: Any, tmp_path: Path) -> None:
+def test_members_and_damage_on_hosts_and_what_they_will_not_mount(site: Any, quorate_test: Any) -> None:
     inventory = site.inventory("tester", sudo=True)
-    common = ["test", "etcd@3.5.16", "--cluster", "ssh", "--inventory", str(inventory), "--seed", "6"]
+    common = ["etcd@3.5.16", "--cluster", "ssh", "--inventory", str(inventory), "--seed", "6"]
 
-    def run(*words: str) -> tuple[int, dict[str, Any]]:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness.cli.main", *common, *words, "--json", "--store", str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.stdout.strip(), done.stderr
-        return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
-
-    code, found = run("-f", "member:follower,corrupt:leader", "--time", "40s", "--fault-interval", "6s")
+    code, found = quorate_test(
+        *common, "-f", "member:follower,corrupt:leader", "--time", "40s", "--fault-interval", "6s"
+    )
     assert (code, found["verdict"]) == (0, "valid"), found["reason"]
     assert {row["fault"] for row in found["faults"]} == {"member", "corrupt"}
     # These hosts are containers, whose root may mount nothing: told, and nothing is left.
-    code, found = run("-f", "powerloss", "--time", "10s")
+    code, found = quorate_test(*common, "-f", "powerloss", "--time", "10s")
     assert code == 3
     assert "no-volume" in found["reason"]
     assert site.call(site.look("ls /srv; grep quorate /proc/mounts; pgrep etcd; true")) == ["", "", ""]

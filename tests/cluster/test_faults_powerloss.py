@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,18 +26,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts file systems"),
     pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="e2fsprogs is not installed"),
 ]
-
-
-def run_test(store: Path, *words: str) -> tuple[int, dict]:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", "test", *words, "--store", str(store), "--json"],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.stdout.strip(), done.stderr
-    return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def test_a_volume_keeps_what_was_synced_and_nothing_else() -> None:
@@ -86,7 +74,7 @@ def test_a_volume_keeps_what_was_synced_and_nothing_else() -> None:
     ],
 )
 def test_a_store_that_does_not_sync_loses_what_it_acknowledged(
-    tmp_path: Path, system: str, more: tuple[str, ...], code: int, verdict: str
+    quorate_test: Any, system: str, more: tuple[str, ...], code: int, verdict: str
 ) -> None:
     words = [
         system,
@@ -99,7 +87,7 @@ def test_a_store_that_does_not_sync_loses_what_it_acknowledged(
         "--fault-interval",
         "2s",
     ]
-    found = run_test(tmp_path, *words, "--cluster", "local", "--time", "10s", "--seed", "4", *more)
+    found = quorate_test(*words, "--cluster", "local", "--time", "10s", "--seed", "4", *more)
     assert (found[0], found[1]["verdict"]) == (code, verdict), found[1]["reason"]
     assert all(row["proof"]["holds"] for row in found[1]["faults"])
 

@@ -80,6 +80,13 @@ KNOWN: Final[dict[str, Point]] = {
         *_points(LEASE, "beforeCheckpointInLeaseRenew", "beforeLookupWhenLeaseTimeToLive", role="leader"),
         # In a handler of Go's HTTP server, which outlives panics.
         *_points(LEASE, "beforeLookupWhenForwardLeaseTimeToLive", role="leader", actions=("sleep",)),
+        # From 3.7 on.
+        *_points("", "raftDropHeartbeat"),
+        *_points(COMPACT, "compactAfterAcquiredBatchTxLock"),
+        *_points(SNAPSHOT, "snapDBRenameBeforeDirSync", role="follower"),
+        *_points(SNAPSHOT, "snapDBDirSyncError", role="follower", actions=_RETURN),
+        *_points(LEASE, "beforeServeHTTPLeaseRenew", role="leader", actions=("sleep",)),
+        Point("beforeRangeStreamChunk", needs="no client here reads ranges as a stream"),
         *_points(WATCH, "beforeSendWatchResponse"),
         *_points(START, "beforePublishing"),
     ]
@@ -186,8 +193,9 @@ class FailpointsOfEtcd:
             request = pb.LeaseTimeToLiveRequest(ID=granted.ID)
             with contextlib.suppress(OutcomeError):
                 await self._maintenance.call(asked, "LeaseTimeToLive", request, _TRIGGER_S)
-        with contextlib.suppress(OutcomeError):
-            await self._operator(leader).renew(granted.ID)
+        for asked in (leader, follower):  # a follower asks the leader over HTTP
+            with contextlib.suppress(OutcomeError):
+                await self._operator(asked).renew(granted.ID)
         await self._maintenance.call(leader, "LeaseRevoke", pb.LeaseRevokeRequest(ID=granted.ID), _TRIGGER_S)
 
     async def _watch(self, node: Node) -> None:
