@@ -83,7 +83,7 @@ KNOWN: Final[dict[str, Point]] = {
         # From 3.7 on.
         *_points("", "raftDropHeartbeat"),
         *_points(COMPACT, "compactAfterAcquiredBatchTxLock"),
-        *_points(SNAPSHOT, "snapDBRenameBeforeDirSync", role="follower"),
+        *_points(SNAPSHOT, "snapDBRenameBeforeDirSync", role="follower", actions=("sleep",)),
         *_points(SNAPSHOT, "snapDBDirSyncError", role="follower", actions=_RETURN),
         *_points(LEASE, "beforeServeHTTPLeaseRenew", role="leader", actions=("sleep",)),
         Point("beforeRangeStreamChunk", needs="no client here reads ranges as a stream"),
