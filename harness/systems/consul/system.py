@@ -79,9 +79,14 @@ class Consul(Daemons[Installed]):
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
+        self.membership.check(node)
         root = node.directory
         argv = (self.installed(node).binary, "agent", f"-config-file={root}/consul.json")
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/consul.log"))
+
+    def data(self, node: Node) -> str:
+        """The directory of all that the server must not forget."""
+        return f"{node.directory}/data"
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every agent about itself, each within 300 ms, all at once; never raises."""

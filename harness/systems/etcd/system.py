@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
+
+import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
+from harness.outcome import Broken
 from harness.systems.daemons import Daemons
 from harness.systems.etcd import flags
 from harness.systems.etcd.client import EtcdClient
@@ -20,8 +23,6 @@ from harness.systems.etcd.maintenance import Maintenance
 from harness.systems.etcd.membership import MembershipOfEtcd
 from harness.systems.etcd.settings import SETTINGS, read_settings
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
-
-FAILPOINT_PORT: Final = 2381
 
 
 class Etcd(Daemons[Installed]):
@@ -52,9 +53,19 @@ class Etcd(Daemons[Installed]):
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
         server = self.installed(node)
-        places = [self._place(other) for other in cluster.nodes]
-        here = next(place for place in places if place.name == node.name)
-        argv = flags.arguments(here, places, server.numbers, self._settings, token=cluster.run_id)
+        if node.name in self.membership.away:
+            raise Broken(
+                "no-member", f"{node.name} was removed from the cluster: it has nothing to start with"
+            )
+        joined = self.membership.joined(node)
+        argv = flags.arguments(
+            self._place(node),
+            joined or [self._place(other) for other in cluster.nodes],
+            server.numbers,
+            self._settings,
+            token=cluster.run_id,
+            joining=joined is not None,
+        )
         await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
 
     async def join(self, cluster: Cluster, through: Node, node: Node) -> int:
@@ -62,11 +73,9 @@ class Etcd(Daemons[Installed]):
 
         It votes once `maintenance.promote` has succeeded, which etcd refuses until it has caught up.
         """
-        server = self.installed(node)
         here = self._place(node)
-        added = await self.maintenance.add_learner(through, node.address)
+        added = await self.maintenance.add(through, node.address, learner=True)
         members = await self.maintenance.members(through)
-        here = self._place(node)
         known = [
             msgspec.structs.replace(here, name=member.name or here.name, address=_host(member.peer_urls[0]))
             for member in members
@@ -107,6 +116,10 @@ class Etcd(Daemons[Installed]):
         """Close the harness's own connections."""
         await self._health.close()
 
+    def _place(self, node: Node) -> flags.Place:
+        server = self.installed(node)
+        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
+
     def data(self, node: Node) -> str:
         """The directory of all that the member must not forget."""
         return self._place(node).data
@@ -114,12 +127,8 @@ class Etcd(Daemons[Installed]):
     def _oldest(self) -> tuple[int, ...]:
         return min((server.numbers for server in self._installed.values()), default=())
 
-    def _place(self, node: Node) -> flags.Place:
-        server = self.installed(node)
-        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
-
     def _environment(self, node: Node) -> dict[str, str]:
-        built_with = "+failpoints" in self._installed[node.name].release or self._settings.binary is not None
+        built_with = "+failpoints" in self.installed(node).release or self._settings.binary is not None
         return self.failpoints.environment(node, built_with=built_with)
 
 

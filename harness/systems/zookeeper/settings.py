@@ -59,6 +59,7 @@ def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
         init_limit=count(given, "init_limit") or 20,
         snap_count=count(given, "snap_count"),
         container_check_ms=milliseconds(given, "container_check", 60_000),
+        force_sync=choice(given, "force_sync", ("yes", "no")) == "yes",
         heap=given.get("heap", "256m"),
         jars=given.get("jars"),
     )
