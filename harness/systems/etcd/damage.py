@@ -22,6 +22,8 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _USUAL: Final = ("wal-tail", "wal-bit", "wal-cut")
 _FRAME: Final = 64  # bytes at the beginning of a log that say whose it is
+_FRAME_FIELD: Final = 8
+_LENGTH_BITS: Final = (1 << 56) - 1
 _LEAST: Final = 12  # a key and a value; a deletion leaves less
 _NEWEST: Final = 0.9  # values of this part of the database are still read
 
@@ -61,6 +63,8 @@ class DamageOfEtcd:
             return Wound(path, offset, None, f"cut off at {offset} of {used} bytes")
         if kind == "db-bit":
             offset = _in_value(content, at)
+        if kind == "wal-bit":
+            offset = _in_record(content, at)
         new = bytes([content[offset] ^ 1])
         return Wound(path, offset, new, f"bit 0 of byte {offset} of {used} is flipped")
 
@@ -73,6 +77,25 @@ def _in_value(content: bytes, at: float) -> int:
     first = int(_NEWEST * len(values))
     start, length = values[min(len(values) - 1, first + int(at * (len(values) - first)))]
     return start + length - 1
+
+
+def _in_record(content: bytes, at: float) -> int:
+    """Return a byte within a record of the log: its frames are filled up to eight bytes, and no checksum covers that.
+
+    A frame (server/storage/wal/encoder.go): 56 bits of length and 8 of padding, little-endian; the record; the padding.
+    """
+    records: list[int] = []
+    where = 0
+    while where + _FRAME_FIELD <= len(content):
+        field = int.from_bytes(content[where : where + _FRAME_FIELD], "little")
+        length, padding = field & _LENGTH_BITS, (field >> 56) & 0x7
+        if length == 0:
+            break
+        records.append(where + _FRAME_FIELD + length // 2)
+        where += _FRAME_FIELD + length + padding
+    if not records:
+        raise Broken("no-such-file", "the log holds no records yet")
+    return records[int(at * len(records))]
 
 
 async def _newest(node: Node, pattern: str) -> str:

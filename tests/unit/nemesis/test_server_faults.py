@@ -16,6 +16,7 @@ from harness.fault import Plan, Proof, Scene
 from harness.outcome import Broken
 from harness.systems.etcd import Etcd
 from harness.systems.etcd.bolt import values_of
+from harness.systems.etcd.damage import _in_record
 from harness.systems.failpoints import Failpoints, Point
 from harness.systems.membership import Membership
 from harness.systems.simulated import Simulated
@@ -186,3 +187,15 @@ def test_what_needs_a_majority_is_healed_last():
 def test_what_is_no_database_is_told(content: bytes):
     with pytest.raises(Broken, match="meta page"):
         values_of(content, b"key")
+
+
+@pytest.mark.parametrize("at", [0.0, 0.3, 0.6, 0.99])
+def test_a_bit_of_the_log_is_never_one_of_its_padding(at: float):
+    log, covered = b"", set()
+    for record in (b"x" * 13, b"y" * 8, b"z" * 3):
+        padding = -len(record) % 8
+        field = len(record) | ((0x80 | padding) << 56 if padding else 0)
+        start = len(log) + 8
+        covered |= set(range(start, start + len(record)))
+        log += field.to_bytes(8, "little") + record + bytes(padding)
+    assert _in_record(log + bytes(100), at) in covered
