@@ -16,7 +16,7 @@ from harness.fault import Plan, Proof, Scene
 from harness.outcome import Broken
 from nemesis.grudges import ALIASES, SHAPES, split
 from nemesis.settings import COMMON
-from nemesis.targets import ANY, check_names, leader_of, names_of
+from nemesis.targets import ANY, check_names, leader_of, names_of, present
 
 _VARIED: Final = (
     "leader",
@@ -56,7 +56,7 @@ class Partition:
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide which directions die."""
-        names = [node.name for node in scene.cluster.nodes]
+        names = present(scene)
         if target == ANY:
             possible = [name for name in _VARIED if self.obstacle(name, len(names)) is None]
             if not possible:

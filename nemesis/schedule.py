@@ -17,6 +17,7 @@ from harness.generators import Generator, Invocation
 from harness.history import History
 from harness.outcome import Broken
 from harness.runner.records import NemesisOutcome
+from harness.systems.system import System
 from nemesis.exact import read_schedule
 from nemesis.settings import flag
 from nemesis.specs import FaultSpec, check_possible, make, parse
@@ -94,6 +95,12 @@ class Nemesis:
                 asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
                 fault.expect(asked)
 
+    def suit(self, system: System) -> None:
+        """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
+        for fault in self._faults.values():
+            if hasattr(fault, "suits"):
+                fault.suits(system)
+
     @property
     def generator(self) -> Generator:
         """The nemesis' own generator, to be run beside the clients'."""
@@ -119,6 +126,12 @@ class Nemesis:
         for fault in self._faults.values():
             if hasattr(fault, "prepare"):
                 await fault.prepare(scene)
+
+    async def begin(self) -> None:
+        """Let faults do what they must once all servers are ready, right before the load; call it after `attach`."""
+        for fault in self._faults.values():
+            if hasattr(fault, "begin") and self._scene is not None:
+                await fault.begin(self._scene)
 
     def in_force(self) -> list[str]:
         """Return what is broken right now, in words: `partition of leader (n2)`."""
@@ -158,7 +171,9 @@ class Nemesis:
         """
         proofs, broken = [], []
         async with self._lock or asyncio.Lock():
-            for name in list(self._in_force):
+            # What needs a majority to be healed comes when the others are healed.
+            late = [bool(getattr(self._faults[name], "needs_majority", False)) for name in self._in_force]
+            for _, name in sorted(zip(late, self._in_force, strict=True), key=lambda pair: pair[0]):
                 try:
                     proofs.append(await self._heal(scene, name))
                 except Broken as error:

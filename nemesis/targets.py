@@ -10,6 +10,7 @@ from typing import Final
 
 from harness.fault import Scene
 from harness.outcome import Broken
+from harness.systems.membership import Membership
 
 ANY: Final = "any"
 # What `any` draws from. `all` and `random` are asked for by name: they are rarely what finds a bug.
@@ -46,7 +47,7 @@ async def choose(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]
 
     Draws from `rng` are the same whoever leads. Raises `Broken` for a target that this cluster cannot have.
     """
-    names = [node.name for node in scene.cluster.nodes]
+    names = present(scene)
     if target == ANY:
         target = rng.choice([name for name in VARIED if obstacle(name, len(names)) is None])
     reason = obstacle(target, len(names))
@@ -69,6 +70,13 @@ async def choose(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]
     if target not in sizes:
         raise Broken("impossible-target", f'there is no target "{target}"')
     return target, order[: sizes[target]]
+
+
+def present(scene: Scene) -> list[str]:
+    """Return the nodes that belong to the cluster: one that a fault has taken out of it is no target for another."""
+    offered = getattr(scene.system, "membership", None)
+    away = offered.away if isinstance(offered, Membership) else frozenset()
+    return [node.name for node in scene.cluster.nodes if node.name not in away]
 
 
 def check_names(wanted: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -51,7 +51,8 @@ class Timetable(Generator, frozen=True, gc=False):
     """Gives out entries in order, each when it is due.
 
     `injected_ns` says when the last injection of each fault ended: what took long to inject still stays in force for a
-    while. What would begin after its own healing was due is left out, with that healing.
+    while. What would begin after its own healing was due is left out, with that healing, unless the fault would
+    not come at all.
     """
 
     entries: tuple[Entry, ...]
@@ -59,7 +60,7 @@ class Timetable(Generator, frozen=True, gc=False):
 
     def next(self, ctx: Context) -> Step | None:
         """Wait for the next entry's time."""
-        entries = _without_late(self.entries, ctx.time_ns)
+        entries = _without_late(self.entries, ctx.time_ns, self.injected_ns)
         if not entries:
             return None
         entry = entries[0]
@@ -78,10 +79,19 @@ class Timetable(Generator, frozen=True, gc=False):
         return Timetable(self.entries, {**self.injected_ns, event.f: event.time})
 
 
-def _without_late(entries: tuple[Entry, ...], now_ns: int) -> tuple[Entry, ...]:
-    """Leave out leading injections whose latest moment has passed, each with its healing."""
+def _without_late(
+    entries: tuple[Entry, ...], now_ns: int, injected_ns: Mapping[str, int]
+) -> tuple[Entry, ...]:
+    """Leave out leading injections whose latest moment has passed, each with its healing.
+
+    The only chance of a fault that has not come yet is taken late: asked for, it must be tried. Not when all should be
+    healed by now, for then there may be no load left to suffer from it.
+    """
     while entries and entries[0].latest_ns and now_ns > entries[0].latest_ns:
         late, rest = entries[0], entries[1:]
+        again = any(entry.fault == late.fault and entry.action == INJECT for entry in rest)
+        if late.fault not in injected_ns and not again and now_ns < entries[-1].at_ns:
+            break
         healing = next((at for at, entry in enumerate(rest) if entry.fault == late.fault), None)
         entries = rest if healing is None else rest[:healing] + rest[healing + 1 :]
     return entries

@@ -9,19 +9,25 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
+from harness.cluster import mounting
 from harness.cluster.identity import new_run_id
 from harness.cluster.local import rootless
 from harness.cluster.node import Cluster
+from harness.cluster.volumes import OPTIONS
 from harness.outcome import Broken
 
 _TIMEOUT_S = 10.0
+_DISK_BYTES = 16 << 20
 _IPTABLES_QUEUE = (
     "iptables -t mangle -A PREROUTING -m mark ! --mark 0x51 -j NFQUEUE --queue-num 7 --queue-bypass"
 )
@@ -174,6 +180,25 @@ def ptrace() -> Finding:
     )
 
 
+def file_systems() -> Finding:
+    """Whether a node's data can have a file system of its own: what power cuts need."""
+    name, mend = "file systems of nodes' own (power cuts)", "run as root; apt-get install e2fsprogs"
+    if os.geteuid() != 0 or rootless.inside():
+        return Finding(name, ok=False, reason="not root", mend=mend)
+    with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
+        image = Path(folder) / "disk"
+        with image.open("wb") as file:
+            file.truncate(_DISK_BYTES)
+        reason = _run(["mkfs.ext4", "-q", "-F", str(image)])
+        if reason:
+            return Finding(name, ok=False, reason=reason, mend=mend)
+        (Path(folder) / "there").mkdir()
+        # In mounts of its own, which end with it: nothing is left whatever happens.
+        inside = shlex.join(mounting.command("self", "mount", str(image), f"{folder}/there", OPTIONS))
+        reason = _run(["unshare", "--mount", "--", "sh", "-c", f"{inside} && umount {folder}/there"])
+    return Finding(name, not reason, reason, "a kernel with ext4 and loop devices, CAP_SYS_ADMIN")
+
+
 PROBES: tuple[Callable[[], Finding], ...] = (
     root,
     namespaces,
@@ -186,6 +211,7 @@ PROBES: tuple[Callable[[], Finding], ...] = (
     packet_queue,
     netem,
     ptrace,
+    file_systems,
 )
 
 

@@ -49,6 +49,11 @@ def unmount(target: str) -> None:
     _check(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
+def unmount_now(target: str) -> None:
+    """Unmount a path, which fails while anybody uses it (umount2(2), no flags)."""
+    _check(_libc.umount2(target.encode(), 0), f"umount {target}")
+
+
 def make_netns(path: Path, inside: Callable[[], T], timeout_s: float = 10.0) -> T:
     """Make a network namespace that lives at `path` until it is unmounted, and run `inside` in it."""
 

@@ -113,7 +113,8 @@ for one in * .[!.]* ..?*; do # busybox' find cannot delete
 done
 """
 
-# Kills every process with the mark except the idle one that keeps a container up, then empties the directory.
+# Kills every process with the mark except the idle one that keeps a container up, then empties the directory, of
+# mounts as well.
 WIPE = r"""
 mark=$1 directory=$2
 rounds=0
@@ -131,6 +132,7 @@ while [ $rounds -lt 50 ]; do
   [ -n "$found" ] || break
 done
 [ -z "$found" ] || { echo "processes would not die" >&2; exit 1; }
+cut -d' ' -f2 /proc/mounts | grep -F "$directory/" | sort -r | while read -r mounted; do umount -l "$mounted"; done
 @EMPTY@
 """.replace("@IDLE@", IDLE_MARK).replace("@EMPTY@", _EMPTY.replace("$1", "$directory"))
 

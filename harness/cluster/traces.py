@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def traces_of(run_id: str, *, engine: bool = True) -> list[str]:
     found += [f"mount {path}" for path in mounts_below(namespaces)]
     data = data_directory() / run_id
     found += [f"mount {path}" for path in mounts_below(data)]
+    found += [f"loop device on {path}" for path in _looped() if run_id in path]
     found += [f"directory {data}"] if data.exists() else []
     found += [f"subnet {path.name}" for path in _files(state_directory() / "subnets") if _says(path, run_id)]
     found += [f"ledger of {run_id}"] if ledger.exists(run_id) else []
@@ -40,6 +42,21 @@ def _of_engine(run_id: str) -> list[str]:
     with engine.translated("looking for traces"):
         containers = [f"container {one['Id'][:12]}" for one in api.containers(all=True, filters=wanted)]
         return containers + [f"network {one['Name']}" for one in api.networks(filters=wanted)]
+
+
+def _looped() -> list[str]:
+    """Return the files behind loop devices, without those whose file is gone and that free themselves.
+
+    Such a device stays for as long as another process' namespace holds a copy of the mount, and goes with it.
+    """
+    found = []
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            file = path.read_text().strip()
+            frees_itself = path.with_name("autoclear").read_text().strip() == "1"
+            if not (frees_itself and file.endswith("(deleted)")):
+                found.append(file)
+    return found
 
 
 def _lives(pid: int) -> bool:

@@ -144,6 +144,9 @@ class Conductor:
     async def _load(self) -> None:
         """The main phase: clients and faults until the time is over."""
         test, nemesis = self._test, self._parts.nemesis
+        if nemesis is not None:
+            nemesis.attach(self._scene)
+            await nemesis.begin()
         recorder = Recorder(self._journal.append, self._clock, clients=test.clients)
         # The date of the history's time 0, to place the servers' log lines beside it.
         self.done.history_started = datetime.now(UTC).isoformat()
@@ -152,7 +155,6 @@ class Conductor:
         watcher.start()
         runner_nemesis = None
         if nemesis is not None:
-            nemesis.attach(self._scene)
             runner_nemesis = RunnerNemesis(nemesis.generator, nemesis.act)
         try:
             async with self._ticking():

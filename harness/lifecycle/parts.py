@@ -82,6 +82,8 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
         SystemOptions(release=test.release, image=test.image, settings=settings)
     )
     nemesis = _nemesis(test, settings)
+    if nemesis is not None:
+        nemesis.suit(system)
     return Parts(
         system=system,
         cluster=_cluster(test, run_id, clock, getattr(system, "image_kind", "base")),

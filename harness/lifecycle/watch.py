@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from harness.cluster.node import Cluster, ProcessState
+from harness.cluster.node import Cluster, Node, ProcessState
 from harness.systems.system import NodeStatus, System
 
 _LEADERS_MAX = 10_000
@@ -83,7 +83,10 @@ class Watcher:
     async def _note_deaths(self, time_s: float) -> None:
         expected = self._expected_dead()
         for node in self._cluster.nodes:
-            dead = await node.state(self._system.daemon) is ProcessState.DEAD
+            dead = await self._is_dead(node)
+            # What would end the run as broken is looked at twice.
+            if dead and node.name not in expected | self._dead:
+                dead = await self._is_dead(node)
             # Asked again after the await: the fault may have killed it in between.
             if dead and node.name not in expected | self._expected_dead() and node.name not in self._dead:
                 self.deaths.append({"time_s": round(time_s, 3), "node": node.name})
@@ -91,3 +94,6 @@ class Watcher:
                 self._dead.add(node.name)
             elif not dead:
                 self._dead.discard(node.name)
+
+    async def _is_dead(self, node: Node) -> bool:
+        return await node.state(self._system.daemon) is ProcessState.DEAD

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import json
 import os
 import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -18,6 +23,10 @@ from harness.cluster import make_cluster, new_run_id
 from harness.cluster.docker import images
 from harness.cluster.factory import engine_answers
 from harness.cluster.node import Daemon, Node
+from harness.fault import Scene
+from harness.outcome import OutcomeError
+from harness.systems.etcd import Etcd
+from harness.systems.system import SystemOptions
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -139,3 +148,69 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
     finally:
         made.down()
+
+
+@asynccontextmanager
+async def etcd_scene(
+    release: str | None = None, faults: Sequence[Any] = (), **settings: str
+) -> AsyncIterator[Scene]:
+    """Three real etcd servers in namespaces with writers at each, and what the faults want done beforehand."""
+    cluster = make_cluster("local", run_id=new_run_id(), count=3)
+    system = Etcd(SystemOptions(release=release, settings=settings))
+    scene = Scene(cluster, system)
+    await cluster.up()
+    writers: list[asyncio.Task[None]] = []
+    try:
+        await system.install(cluster)
+        for fault in faults:
+            await fault.prepare(scene)
+        await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
+        await system.wait_ready(cluster, 30)
+        for fault in faults:
+            await fault.begin(scene)
+        writers += [asyncio.create_task(_write(scene, number)) for number in range(3)]
+        yield scene
+    finally:
+        for writer in writers:
+            writer.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)
+        await system.close()
+        await cluster.down()
+
+
+async def _write(scene: Scene, number: int) -> None:
+    client: Any = await scene.system.client(list(scene.cluster.nodes), 1.0)
+    for value in itertools.count():
+        with contextlib.suppress(OutcomeError):
+            await client.write(f"k{number}", value)
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def etcd() -> Callable[..., Any]:
+    """Return `etcd_scene`: an asynchronous context manager."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces of the test's own")
+    return etcd_scene
+
+
+@pytest.fixture
+def quorate_test(tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Return `quorate test` with these words: its exit code, and what it prints as JSON."""
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        command = [
+            sys.executable,
+            "-m",
+            "harness.cli.main",
+            "test",
+            *words,
+            "--json",
+            "--store",
+            str(tmp_path),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert done.stdout.strip(), done.stderr
+        return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
+
+    return run

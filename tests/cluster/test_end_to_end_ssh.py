@@ -33,3 +33,19 @@ def test_the_main_job_on_hosts(site: Any, tmp_path: Path, user: str, seed: str) 
     assert sorted(path.name for path in (Path(found["run"]) / "nodes").iterdir()) == ["n1", "n2", "n3"]
     look = "ls /srv; nft list tables | grep quorate; pgrep etcd; pgrep quorate-clock; true"
     assert site.call(site.look(look)) == ["", "", ""]  # hosts are left as they were
+
+
+def test_members_and_damage_on_hosts_and_what_they_will_not_mount(site: Any, quorate_test: Any) -> None:
+    inventory = site.inventory("tester", sudo=True)
+    common = ["etcd@3.5.16", "--cluster", "ssh", "--inventory", str(inventory), "--seed", "6"]
+
+    code, found = quorate_test(
+        *common, "-f", "member:follower,corrupt:leader", "--time", "40s", "--fault-interval", "6s"
+    )
+    assert (code, found["verdict"]) == (0, "valid"), found["reason"]
+    assert {row["fault"] for row in found["faults"]} == {"member", "corrupt"}
+    # These hosts are containers, whose root may mount nothing: told, and nothing is left.
+    code, found = quorate_test(*common, "-f", "powerloss", "--time", "10s")
+    assert code == 3
+    assert "no-volume" in found["reason"]
+    assert site.call(site.look("ls /srv; grep quorate /proc/mounts; pgrep etcd; true")) == ["", "", ""]

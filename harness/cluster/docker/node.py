@@ -14,8 +14,9 @@ from typing import IO, NoReturn, Protocol
 
 import docker
 
-from harness.cluster import commands, shell, uploads
+from harness.cluster import commands, mounting, shell, uploads, volumes
 from harness.cluster.docker.engine import Engine
+from harness.cluster.docker.entered import Entered
 from harness.cluster.docker.executed import Executed
 from harness.cluster.network.rules import PROBE_TABLE, TABLE
 from harness.cluster.node import Completed, Daemon, ProcessState
@@ -26,6 +27,7 @@ DIRECTORY = "/var/lib/quorate"
 STORE = "/opt/quorate/store"  # executables by checksum: they survive a wipe
 
 _START_WAIT_S = 10.0
+_MOUNT_S = 10.0
 _POLL_S = 0.002
 _NOT_EXECUTED = (125, 126, 127)  # the shell's codes: no such directory, not executable, not found
 _EXECUTABLE = 0o111
@@ -183,6 +185,47 @@ class DockerNode:
     async def pid(self, daemon: str) -> int | None:
         """Return the daemon's pid on this host, None where it is dead or out of sight."""
         return await self._reach.pid(daemon)
+
+    def no_mounts(self) -> str | None:
+        """Return why no file system can be mounted in the container: that is done from this host, by its root."""
+        if not isinstance(self._reach, Entered):
+            return "mounting in a container needs root on the engine's own machine; run as root there"
+        return (
+            None
+            if shutil.which("mkfs.ext4", path=shell.NODE_PATH)
+            else "mkfs.ext4 is missing: install e2fsprogs"
+        )
+
+    async def on_machine(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command on this host, whose kernel and root the engine shares."""
+        environment = {"PATH": shell.NODE_PATH, "LC_ALL": "C"}
+        return await commands.run(argv, timeout_s=timeout_s, env=environment, check=False)
+
+    def on_machine_path(self, path: str) -> str:
+        """Return how this host reaches a path in the container."""
+        return f"/proc/{self._entered().init}/root{path}"
+
+    def from_here(self, path: str) -> str:
+        """Return how this host reaches a path in the container."""
+        return self.on_machine_path(path)
+
+    async def mount(self, image: str, directory: str) -> None:
+        """Mount a file of the container among its own mounts: it ends with the container."""
+        await self._mounting("mount", image, directory, volumes.OPTIONS)
+
+    async def unmount(self, directory: str) -> None:
+        """Unmount it."""
+        await self._mounting("unmount", directory)
+
+    async def _mounting(self, *words: str) -> None:
+        argv = mounting.command(self._entered().init, *words)
+        done = await commands.run(argv, timeout_s=_MOUNT_S, check=False)
+        commands.checked(done, f"{self._name}: {' '.join(words)}", check=True)
+
+    def _entered(self) -> Entered:
+        if not isinstance(self._reach, Entered):
+            raise Broken("no-mounts", f"{self._name}: {self.no_mounts()}")
+        return self._reach
 
     async def wipe(self) -> None:
         """Kill all daemons and empty the node's directory."""

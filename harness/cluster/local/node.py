@@ -11,15 +11,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cluster import commands, ledger, processes, signals, uploads
+from harness.cluster import commands, kernel, ledger, mounting, processes, signals, uploads
 from harness.cluster.ledger import Ledger
+from harness.cluster.local import rootless
 from harness.cluster.node import Completed, Daemon, ProcessState
 from harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
+from harness.cluster.removal import mounts_below
+from harness.cluster.volumes import OPTIONS
 from harness.outcome import Broken
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EXEC_WAIT_S = 5.0
 _STOP_WAIT_S = 10.0
+_MOUNT_S = 10.0
 _TAIL_BYTES = 2000
 _NOT_EXECUTED = (126, 127)  # nsenter's own codes (and every shell's) for what it could not execute
 
@@ -112,6 +116,35 @@ class LocalNode:
             return None
         return self._daemons[daemon][0].pid
 
+    def no_mounts(self) -> str | None:
+        """Return why no file system can be mounted: without root the kernel allows none on a device."""
+        if os.geteuid() != 0 or rootless.inside():
+            return "mounting ext4 needs root on this host; run as root, or over SSH to hosts where you are"
+        return None if shutil.which("mkfs.ext4", path=_PATH) else "mkfs.ext4 is missing: install e2fsprogs"
+
+    async def on_machine(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command on this host."""
+        environment = {"PATH": _PATH, "LC_ALL": "C"}
+        return await commands.run(argv, timeout_s=timeout_s, env=environment, cwd="/", check=False)
+
+    def on_machine_path(self, path: str) -> str:
+        """Return the path: the node shares the host's files."""
+        return path
+
+    def from_here(self, path: str) -> str:
+        """Return the path: the node shares the host's files."""
+        return path
+
+    async def mount(self, image: str, directory: str) -> None:
+        """Mount a file below the node's directory; the sweep of a dead run unmounts it."""
+        done = await self.on_machine(mounting.command("self", "mount", image, directory, OPTIONS), _MOUNT_S)
+        commands.checked(done, f"{self._name}: mount {directory}", check=True)
+
+    async def unmount(self, directory: str) -> None:
+        """Unmount it."""
+        done = await self.on_machine(mounting.command("self", "unmount", directory), _MOUNT_S)
+        commands.checked(done, f"{self._name}: umount {directory}", check=True)
+
     async def wipe(self) -> None:
         """Kill everything in the node's namespace and empty its directory."""
         await asyncio.to_thread(self._wipe)
@@ -127,6 +160,8 @@ class LocalNode:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_WAIT_S)
         self._daemons.clear()
+        for mounted in sorted(mounts_below(self._directory), reverse=True):
+            kernel.unmount(mounted)
         for child in self._directory.iterdir():
             if child.is_dir() and not child.is_symlink():
                 shutil.rmtree(child)

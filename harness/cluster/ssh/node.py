@@ -17,6 +17,7 @@ from harness.cluster import commands, shell, uploads
 from harness.cluster.node import Completed, Daemon, ProcessState
 from harness.cluster.processes import DAEMON_MARK, RUN_MARK
 from harness.cluster.ssh.connection import Connection
+from harness.cluster.volumes import mount_command
 from harness.outcome import Broken
 
 T = TypeVar("T")
@@ -160,6 +161,30 @@ class SshNode:
     async def pid(self, daemon: str) -> int | None:  # noqa: ARG002
         """Return None: its pid means nothing on this host."""
         return None
+
+    def no_mounts(self) -> str | None:
+        """Return None: whether the host lets its root mount is seen when it is tried."""
+
+    async def on_machine(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a command on the host; without the run's mark, so that a wipe does not end it."""
+        return await self._raw(argv, timeout_s=timeout_s)
+
+    def on_machine_path(self, path: str) -> str:
+        """Return the path: the node is the host."""
+        return path
+
+    def from_here(self, path: str) -> None:
+        """Return None: another machine."""
+
+    async def mount(self, image: str, directory: str) -> None:
+        """Mount a file of the host; a wipe and the end of the run unmount it."""
+        done = await self._raw(mount_command(image, directory))
+        commands.checked(done, f"{self._name}: mount {directory}", check=True)
+
+    async def unmount(self, directory: str) -> None:
+        """Unmount it."""
+        done = await self._raw(["umount", directory])
+        commands.checked(done, f"{self._name}: umount {directory}", check=True)
 
     async def wipe(self) -> None:
         """Kill what this run started on the host, and empty the node's directory."""

@@ -13,6 +13,7 @@ from harness.cluster.node import Cluster, Daemon, Node
 from harness.systems.consul import health
 from harness.systems.consul.client import ConsulClient
 from harness.systems.consul.installing import Installed, install, install_release
+from harness.systems.consul.membership import MembershipOfConsul
 from harness.systems.consul.settings import SETTINGS, read_settings
 from harness.systems.daemons import Daemons
 from harness.systems.logs import tail
@@ -35,6 +36,7 @@ class Consul(Daemons[Installed]):
         self._settings = read_settings(options.settings)
         super().__init__(options, own=self._settings.binary is not None)
         self._clients = 0
+        self.membership = MembershipOfConsul(self.daemon, self.start)
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""
@@ -77,9 +79,14 @@ class Consul(Daemons[Installed]):
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
+        self.membership.check(node)
         root = node.directory
         argv = (self.installed(node).binary, "agent", f"-config-file={root}/consul.json")
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/consul.log"))
+
+    def data(self, node: Node) -> str:
+        """The directory of all that the server must not forget."""
+        return f"{node.directory}/data"
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every agent about itself, each within 300 ms, all at once; never raises."""

@@ -6,6 +6,7 @@ Each acts on one member, over the harness's own connections, and raises `Refused
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import grpc.aio
 import msgspec
 
 from harness.cluster.node import Node
+from harness.systems.etcd.connection import Connection
 from harness.systems.etcd.flags import PEER_PORT
 from harness.systems.etcd.health import Health
 from harness.systems.etcd.outcomes import outcome_of
 from harness.systems.etcd.protocol import pb
+from harness.systems.system import NodeStatus
 
 _CALL_S = 5.0
 _LONG_S = 60.0
@@ -44,6 +47,14 @@ class Maintenance:
 
     def __init__(self, health: Health) -> None:
         self._health = health
+
+    def connection(self, node: Node) -> Connection:
+        """The harness's own connection to the member on this node."""
+        return self._health.connection(node)
+
+    async def status(self, nodes: Sequence[Node]) -> list[NodeStatus]:
+        """What every node says of itself; a silent one is unhealthy."""
+        return await self._health.status(nodes)
 
     async def call(self, node: Node, method: str, request: Any, timeout_s: float = _CALL_S) -> Any:
         """Make one call to the member on this node."""
@@ -93,9 +104,9 @@ class Maintenance:
         said = await self.call(node, "MemberList", pb.MemberListRequest(linearizable=linearizable))
         return [Member(each.ID, each.name, tuple(each.peerURLs), each.isLearner) for each in said.members]
 
-    async def add_learner(self, through: Node, address: str) -> Member:
-        """Announce a member at this address that learns and does not vote (3.4 and later)."""
-        request = pb.MemberAddRequest(peerURLs=[f"http://{address}:{PEER_PORT}"], isLearner=True)
+    async def add(self, through: Node, address: str, *, learner: bool) -> Member:
+        """Announce a member at this address; a learner does not vote until it is promoted (3.4 and later)."""
+        request = pb.MemberAddRequest(peerURLs=[f"http://{address}:{PEER_PORT}"], isLearner=learner)
         said = (await self.call(through, "MemberAdd", request)).member
         return Member(said.ID, said.name, tuple(said.peerURLs), said.isLearner)
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
+
+import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
+from harness.outcome import Broken
 from harness.systems.daemons import Daemons
 from harness.systems.etcd import flags
 from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import Connection
+from harness.systems.etcd.damage import DamageOfEtcd
 from harness.systems.etcd.dumping import dump
+from harness.systems.etcd.failpoints import FailpointsOfEtcd
 from harness.systems.etcd.health import Health
 from harness.systems.etcd.installing import Installed, install, install_release
 from harness.systems.etcd.logs import last_words, log_path
 from harness.systems.etcd.maintenance import Maintenance
+from harness.systems.etcd.membership import MembershipOfEtcd
 from harness.systems.etcd.settings import SETTINGS, read_settings
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
-
-FAILPOINT_PORT: Final = 2381
 
 
 class Etcd(Daemons[Installed]):
@@ -35,6 +39,11 @@ class Etcd(Daemons[Installed]):
         super().__init__(options, own=self._settings.binary is not None)
         self._health = Health()
         self.maintenance = Maintenance(self._health)
+        self.failpoints = FailpointsOfEtcd(options.release, self._settings, self.maintenance)
+        self.damage = DamageOfEtcd(self.data)
+        self.membership = MembershipOfEtcd(
+            self.maintenance, self._place, self.start, self._oldest, self.daemon
+        )
         self._clients = 0
 
     async def install(self, cluster: Cluster) -> None:
@@ -44,27 +53,35 @@ class Etcd(Daemons[Installed]):
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
         server = self.installed(node)
-        places = [self._place(other) for other in cluster.nodes]
-        here = next(place for place in places if place.name == node.name)
-        argv = flags.arguments(here, places, server.numbers, self._settings, token=cluster.run_id)
-        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
+        if node.name in self.membership.away:
+            raise Broken(
+                "no-member", f"{node.name} was removed from the cluster: it has nothing to start with"
+            )
+        joined = self.membership.joined(node)
+        argv = flags.arguments(
+            self._place(node),
+            joined or [self._place(other) for other in cluster.nodes],
+            server.numbers,
+            self._settings,
+            token=cluster.run_id,
+            joining=joined is not None,
+        )
+        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
 
     async def join(self, cluster: Cluster, through: Node, node: Node) -> int:
         """Add the (installed, empty) node to a formed cluster as a learner and start it; return the member's number.
 
         It votes once `maintenance.promote` has succeeded, which etcd refuses until it has caught up.
         """
-        server = self.installed(node)
         here = self._place(node)
-        added = await self.maintenance.add_learner(through, node.address)
+        added = await self.maintenance.add(through, node.address, learner=True)
         members = await self.maintenance.members(through)
         known = [
-            flags.Place(member.name or here.name, _host(member.peer_urls[0]), server.binary, here.data)
+            msgspec.structs.replace(here, name=member.name or here.name, address=_host(member.peer_urls[0]))
             for member in members
         ]
-        token = cluster.run_id
-        argv = flags.arguments(here, known, server.numbers, self._settings, token=token, joining=True)
-        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(server)))
+        self.membership.joins(node, known)
+        await self.start(cluster, node)
         return added.id
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
@@ -103,11 +120,16 @@ class Etcd(Daemons[Installed]):
         server = self.installed(node)
         return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
 
-    def _environment(self, server: Installed) -> dict[str, str]:
-        if "+failpoints" not in server.release:
-            return {}
-        armed = {"GOFAIL_FAILPOINTS": self._settings.failpoints} if self._settings.failpoints else {}
-        return {"GOFAIL_HTTP": f"0.0.0.0:{FAILPOINT_PORT}", **armed}
+    def data(self, node: Node) -> str:
+        """The directory of all that the member must not forget."""
+        return self._place(node).data
+
+    def _oldest(self) -> tuple[int, ...]:
+        return min((server.numbers for server in self._installed.values()), default=())
+
+    def _environment(self, node: Node) -> dict[str, str]:
+        built_with = "+failpoints" in self.installed(node).release or self._settings.binary is not None
+        return self.failpoints.environment(node, built_with=built_with)
 
 
 def _host(url: str) -> str:

@@ -57,7 +57,7 @@ SYSTEMS: Final[dict[str, Catalogue]] = {
     "etcd": Catalogue(
         ways=(
             GoModule(_ETCD_MODULE),
-            Failpoints(_ETCD_MODULE, ("3.6.5",)),
+            Failpoints(_ETCD_MODULE, ("3.7.3", "3.6.5", "3.5.4")),
             Debian(
                 Package(
                     name="etcd-server",

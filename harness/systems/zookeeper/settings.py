@@ -21,6 +21,7 @@ SETTINGS: Final[dict[str, str]] = {
     "session": "time to live of sessions; the servers take from 2 ticks to 1m [15s]",
     "snap_count": "transactions between two snapshots [ZooKeeper's own]",
     "container_check": "how often the servers look for containers and nodes whose time is over [1m]",
+    "force_sync": "yes (ZooKeeper's own) or no: acknowledge before the transaction log is on the disk [yes]",
     "heap": "the servers' -Xmx [256m]",
     "jars": "folder with the jars of a ZooKeeper of your own on this host",
 }
@@ -37,6 +38,7 @@ class ZooKeeperSettings(msgspec.Struct, frozen=True):
     init_limit: int = 20
     snap_count: int | None = None
     container_check_ms: int = 60_000
+    force_sync: bool = True
     heap: str = "256m"
     jars: str | None = None
 
@@ -58,6 +60,7 @@ def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
         init_limit=count(given, "init_limit") or 20,
         snap_count=count(given, "snap_count"),
         container_check_ms=milliseconds(given, "container_check", 60_000),
+        force_sync=choice(given, "force_sync", ("yes", "no")) == "yes",
         heap=given.get("heap", "256m"),
         jars=given.get("jars"),
     )

@@ -63,6 +63,10 @@ class ZooKeeper(Daemons[Installed]):
         )
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/zookeeper.log", cwd=root))
 
+    def data(self, node: Node) -> str:
+        """The directory of all that the server must not forget."""
+        return f"{node.directory}/data"
+
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every server about itself (`srvr`), each within 300 ms, all at once; never raises."""
         return await health.status(cluster.nodes)

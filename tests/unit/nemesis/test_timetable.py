@@ -98,12 +98,19 @@ def test_what_would_begin_after_its_own_healing_was_due_is_left_out():
         Entry(3 * S, "pause", "inject", "one", latest_ns=9 * S),
         Entry(9 * S, "pause", "heal", "one"),
     )
-    offer, rest = Timetable(entries).next(context(5 * S)) or pytest.fail("exhausted")
+    table = Timetable(entries, {"kill": 0})
+    offer, rest = table.next(context(5 * S)) or pytest.fail("exhausted")
     assert isinstance(offer, Offer)
     assert (offer.invocation.f, offer.invocation.value["action"]) == ("pause", "inject")
     assert isinstance(rest, Timetable)
     assert rest.entries == entries[3:]
     assert Timetable(entries).next(context(99 * S)) is None
+    # One that has not come yet and will not come again is taken late, while others are still to come.
+    offer, rest = Timetable(entries).next(context(5 * S)) or pytest.fail("exhausted")
+    assert isinstance(offer, Offer)
+    assert (offer.invocation.f, offer.invocation.value["action"]) == ("kill", "inject")
+    assert isinstance(rest, Timetable)
+    assert rest.entries == entries[1:]
 
 
 def write(folder: Path, text: str) -> Path:

@@ -1,0 +1,75 @@
+"""The pages of a bbolt database in which etcd's keys live, found as bbolt itself finds them: from the newest meta page.
+
+Format: go.etcd.io/bbolt, page.go, bucket.go and db.go; all little-endian. Pages that are free may look like any other,
+so a scan of the file would hit pages that nobody reads.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from harness.outcome import Broken
+
+_HEADER: Final = struct.Struct("<QHHI")  # id, flags, count, overflow
+# magic, version, page size, flags, root, sequence, freelist, high water, transaction, checksum
+_META: Final = struct.Struct("<IIIIQQQQQQ")
+_LEAF: Final = struct.Struct("<IIII")  # flags, position, key size, value size
+_BRANCH: Final = struct.Struct("<IIQ")  # position, key size, page
+_MAGIC: Final = 0xED0CDAED
+_IS_BRANCH, _IS_LEAF = 0x01, 0x02
+_PAGE_SIZES: Final = (4096, 8192, 16384, 32768, 65536)
+_IS_BUCKET: Final = 0x01  # of an element of a leaf
+_BUCKET_HEADER: Final = 16
+_DEPTH_MAX: Final = 20
+
+
+def values_of(content: bytes, bucket: bytes) -> list[tuple[int, int]]:
+    """Return offset and length of every value in a bucket, in order of keys; raise `Broken` for no bbolt file."""
+    size, root = _newest(content)
+    for flags, key, start, _ in _elements(content, size, root, 0):
+        if flags & _IS_BUCKET and key == bucket:
+            (page,) = struct.unpack_from("<Q", content, start)
+            # A small bucket lives in its parent's page, behind its header, as a page of its own.
+            inline = (start + _BUCKET_HEADER) if page == 0 else page * size
+            values = _walk(content, size, inline, 0)
+            return [(at, count) for other, _, at, count in values if not other & _IS_BUCKET]
+    raise Broken("no-bucket", f"the database has no bucket {bucket.decode()}")
+
+
+def _newest(content: bytes) -> tuple[int, int]:
+    """Return page size and root page of the meta page with the highest transaction."""
+    found = []
+    for size in _PAGE_SIZES:
+        for page in (0, 1):
+            at = page * size + _HEADER.size
+            if at + _META.size > len(content):
+                continue
+            magic, _, told, _, root, _, _, _, transaction, _ = _META.unpack_from(content, at)
+            if magic == _MAGIC and told == size:
+                found.append((transaction, size, root))
+    if not found:
+        raise Broken("no-database", "it has no meta page of bbolt")
+    _, size, root = max(found)
+    return size, root
+
+
+def _elements(content: bytes, size: int, page: int, depth: int) -> Iterator[tuple[int, bytes, int, int]]:
+    return _walk(content, size, page * size, depth)
+
+
+def _walk(content: bytes, size: int, at: int, depth: int) -> Iterator[tuple[int, bytes, int, int]]:
+    """Yield flags, key, and offset and length of the value, of every element below the page at this offset."""
+    if depth > _DEPTH_MAX or at + _HEADER.size > len(content):
+        raise Broken("no-database", "its tree is broken already")
+    _, flags, count, _ = _HEADER.unpack_from(content, at)
+    for number in range(count):
+        where = at + _HEADER.size + number * _LEAF.size
+        if flags & _IS_LEAF:
+            kind, position, key, value = _LEAF.unpack_from(content, where)
+            start = where + position
+            yield kind, content[start : start + key], start + key, value
+        elif flags & _IS_BRANCH:
+            _, _, child = _BRANCH.unpack_from(content, where)
+            yield from _walk(content, size, child * size, depth + 1)

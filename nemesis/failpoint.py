@@ -1,0 +1,290 @@
+"""Failpoints: a server crashes, sleeps or fails at one named line of its own code, not somewhere near it.
+
+For servers that are built with them. Points that ordinary load does not pass are triggered: a compaction, a
+defragmentation, a snapshot that a server must be sent. Proved by the server itself: its last words name the point, or
+its own counter says how often it acted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import ClassVar, Final
+
+from harness.cluster.node import Node, ProcessState
+from harness.duration import parse_duration
+from harness.fault import Plan, Proof, Scene, named
+from harness.outcome import Broken
+from harness.registry import did_you_mean
+from harness.systems.failpoints import Failpoints, Point
+from harness.systems.system import System
+from harness.test import UsageError
+from nemesis import processes, settings
+from nemesis.restarts import Restarts
+from nemesis.settings import COMMON
+from nemesis.targets import ANY, choose, obstacle
+
+PANIC, SLEEP, RETURN = "panic", "sleep", "return"
+FOLLOWER: Final = "follower"
+# Points that are passed only by a server that has just started, or that comes back to others far ahead of it.
+_START, _SNAPSHOT = "start", "snapshot"
+_SLEEP_MS: Final = (50.0, 2000.0)
+_SLEEP_MOST_S: Final = 10.0
+_WITHIN_S: Final = 10.0
+_WITHIN_MAX_S: Final = 18.0
+_LAG_S: Final = 40.0
+_POLL_S: Final = 0.05
+_ARMED_S: Final = 5.0
+_DEAD: Final = frozenset({ProcessState.DEAD})
+
+
+class Failpoint:
+    """Let servers crash, sleep or fail at a named line of their code, as builds with failpoints can."""
+
+    name = "failpoint"
+    targets = (ANY, "leader", FOLLOWER, "one", "minority", "all")
+    downs = True
+    deadline_s = 60.0  # a server that is to be sent a snapshot is held down until the others are far enough
+    settings: ClassVar[Mapping[str, str]] = {
+        **COMMON,
+        "failpoint.name": "the point, such as raftBeforeSave (default: by chance, one that this run can reach)",
+        "failpoint.action": "panic, sleep(1s), or any: panic, or sleep for 50 ms to 2 s (default: any)",
+        "failpoint.within": "how long to wait until it has acted (10s)",
+    }
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        given = given or {}
+        self._name = given.get("failpoint.name")
+        self._action = _action(given.get("failpoint.action", ANY))
+        within = settings.seconds(given, "failpoint.within")
+        self._within_s = _WITHIN_S if within is None else within
+        if not 0 < self._within_s <= _WITHIN_MAX_S:
+            raise UsageError(
+                f"--set failpoint.within: give more than nothing and at most {_WITHIN_MAX_S:g} s"
+            )
+        self._words = 0
+        self._word = ""
+        self._restarts = Restarts()
+
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never have this target, or None."""
+        return obstacle("followers" if target == FOLLOWER else target, count)
+
+    @staticmethod
+    def suits(system: System) -> None:
+        """Raise `UsageError` for servers without failpoints."""
+        offered = getattr(system, "failpoints", None)
+        if not isinstance(offered, Failpoints):
+            raise UsageError(f"failpoint: the code of {system.name} has no failpoints (etcd's has)")
+        if (why := offered.missing()) is not None:
+            raise UsageError(f"failpoint: {why}")
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide the point, what is done there, and to whom."""
+        point = self._choose(await self._listed(scene), rng)
+        action = self._draw(point, rng)
+        if target == ANY:
+            target = point.role or rng.choice(("leader", "one"))
+            target = target if self.obstacle(target, len(scene.cluster.nodes)) is None else "one"
+        picked = rng.random()
+        resolved, names = await choose(scene, "followers" if target == FOLLOWER else target, rng)
+        if target == FOLLOWER:
+            resolved, names = target, [sorted(names)[int(picked * len(names))]]
+        return named(names, self.name, resolved, point=point.name, action=action, trigger=point.trigger)
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Arm it at every target; those that must come back to pass it are killed first."""
+        self._words += 1
+        # gofail ends a panic with these words; they tell this injection from earlier ones in the same log.
+        self._word = f"{plan.detail['point']} {self._words}"
+        nodes = processes.nodes_of(scene, plan.nodes)
+        if plan.detail.get("trigger") in (_START, _SNAPSHOT):
+            await self._restart_armed(scene, plan, nodes)
+            return
+        offered = _offered(scene)
+        await asyncio.gather(*(offered.arm(node, _point(plan), self._armed(plan)) for node in nodes))
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Pull the trigger until every target has passed the point, by its last words or its own counter."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._within_s
+        nodes = processes.nodes_of(scene, plan.nodes)
+        bitten: dict[str, str] = {}
+        round_ = 0
+        while True:
+            waiting = [node for node in nodes if node.name not in bitten]
+            found = await asyncio.gather(*(self._bitten(scene, plan, node) for node in waiting))
+            bitten |= {node.name: why for node, why in zip(waiting, found, strict=True) if why}
+            if len(bitten) == len(nodes) or loop.time() >= end:
+                break
+            await self._pull(scene, plan, [node for node in waiting if node.name not in bitten], round_)
+            round_ += 1
+            await asyncio.sleep(_POLL_S)
+        never = [name for name in plan.nodes if name not in bitten]
+        told = [f"{name}: {bitten[name]}" for name in plan.nodes if name in bitten]
+        told += [f"{', '.join(never)} did not pass it within {self._within_s:g} s"] if never else []
+        text = f"{_point(plan)}={plan.detail['action']}; {'; '.join(told)}"
+        return Proof(holds=not never, text=text, data={"passed": sorted(bitten)})
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Disarm it, and start the servers that it ended."""
+        offered = _offered(scene)
+        nodes = processes.nodes_of(scene, plan.nodes)
+        for node in nodes:
+            offered.at_start(node, "")
+        await asyncio.gather(*(offered.disarm(node, _point(plan)) for node in nodes))
+        await self._restarts.start_dead(scene, plan.nodes)
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """See every target running, with nothing armed, as it says itself."""
+        running = await self._restarts.prove(scene, plan.nodes)
+        wrong = [
+            why
+            for node in processes.nodes_of(scene, plan.nodes)
+            if (why := await self._still(scene, plan, node))
+        ]
+        text = running.text + (f"; {'; '.join(wrong)}" if wrong else f"; {_point(plan)} is disarmed")
+        return Proof(holds=running.holds and not wrong, text=text)
+
+    async def _listed(self, scene: Scene) -> Sequence[Point]:
+        """Return what the first server that answers lists."""
+        why: Broken | None = None
+        for node in scene.cluster.nodes:
+            try:
+                return await _offered(scene).points(node)
+            except Broken as error:
+                why = error
+        raise why or Broken("no-failpoints", "there is no node")
+
+    def _choose(self, points: Sequence[Point], rng: Random) -> Point:
+        able = [point for point in points if not point.needs and self._possible(point)]
+        drawn = rng.random()
+        if self._name is None:
+            if not able:
+                raise Broken("no-failpoints", "no failpoint of these servers can be reached in this run")
+            return able[int(drawn * len(able))]
+        point = next((point for point in points if point.name == self._name), None)
+        if point is None:
+            names = [point.name for point in points]
+            hint = did_you_mean(self._name, names)
+            raise Broken(
+                "no-failpoint",
+                f"the servers have no failpoint {self._name}{hint}; there are {', '.join(names)}",
+            )
+        if point.needs:
+            raise Broken("out-of-reach", f"{point.name} is not passed in this run: {point.needs}")
+        return point
+
+    def _possible(self, point: Point) -> bool:
+        return self._action == ANY or self._action.partition("(")[0] in point.actions
+
+    def _draw(self, point: Point, rng: Random) -> str:
+        """Return the action as it is armed, but for its words. Draws the same whatever is asked for."""
+        kind = point.actions[int(rng.random() * len(point.actions))]
+        sleep = f"{SLEEP}({round(math.exp(rng.uniform(*map(math.log, _SLEEP_MS))))})"
+        if self._action != ANY and (self._name is not None or self._possible(point)):
+            return self._action
+        return sleep if kind == SLEEP else kind
+
+    def _armed(self, plan: Plan) -> str:
+        action = str(plan.detail["action"])
+        return f'{action}("{self._word}")' if action in (PANIC, RETURN) else action
+
+    async def _restart_armed(self, scene: Scene, plan: Plan, nodes: Sequence[Node]) -> None:
+        offered = _offered(scene)
+        await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
+        await processes.wait_for(scene, plan.nodes, _DEAD, _ARMED_S)
+        if plan.detail.get("trigger") == _SNAPSHOT:
+            await self._until_far_behind(scene, plan)
+        for node in nodes:
+            offered.at_start(node, f"{_point(plan)}={self._armed(plan)}")
+        await asyncio.gather(*(scene.system.start(scene.cluster, node) for node in nodes))
+
+    async def _until_far_behind(self, scene: Scene, plan: Plan) -> None:
+        """Wait until the others have applied so much that they must send a snapshot."""
+        lag = _offered(scene).lag
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _LAG_S
+        first: int | None = None
+        now = 0
+        while loop.time() < end:
+            now = await _applied(scene, plan.nodes) or now
+            first = first or now or None
+            if first is not None and now > first + lag:
+                return
+            await asyncio.sleep(_POLL_S)
+        raise Broken(
+            "no-snapshot",
+            f"the others applied {now - (first or now)} entries in {_LAG_S:g} s, a snapshot is sent after {lag}: "
+            "raise --rate, or lower snapshot_count and catchup_entries",
+        )
+
+    async def _pull(self, scene: Scene, plan: Plan, nodes: Sequence[Node], round_: int) -> None:
+        trigger = str(plan.detail.get("trigger", ""))
+        if trigger and trigger not in (_START, _SNAPSHOT):
+            offered = _offered(scene)
+            await asyncio.gather(*(offered.pull(scene.cluster, node, trigger, round_) for node in nodes))
+
+    async def _bitten(self, scene: Scene, plan: Plan, node: Node) -> str:
+        """Return how it is known that the server has passed the point; empty while it is not."""
+        if plan.detail["action"] != PANIC:
+            hits = await _offered(scene).hits(node, _point(plan))
+            return f"its own counter says that it acted {hits} times" if hits else ""
+        if await node.state(scene.system.daemon) is not ProcessState.DEAD:
+            return ""
+        words = f"failpoint panic: {self._word}"
+        logs = list(scene.system.log_files(node))
+        found = await node.run(["grep", "-qF", words, *logs], check=False)
+        return f'dead, and its log ends with "{words}"' if found.code == 0 else ""
+
+    async def _still(self, scene: Scene, plan: Plan, node: Node) -> str:
+        """Return what is wrong with a server that should have nothing armed any more."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _ARMED_S
+        while True:
+            armed = await _offered(scene).armed(node)
+            if armed is not None:
+                return f"{_point(plan)} is still armed on {node.name}" if _point(plan) in armed else ""
+            if loop.time() >= end:
+                return f"{node.name} does not list its failpoints"
+            await asyncio.sleep(_POLL_S)
+
+
+def _action(text: str) -> str:
+    """Return `panic`, `any`, or a sleep in milliseconds."""
+    if text in (PANIC, ANY):
+        return text
+    match = re.fullmatch(r"sleep\((.+)\)", text)
+    try:
+        seconds = parse_duration(match.group(1)) if match else 0.0
+    except ValueError as error:
+        raise UsageError(f"--set failpoint.action={text}: {error}") from error
+    if not 0 < seconds <= _SLEEP_MOST_S:
+        raise UsageError(
+            f"--set failpoint.action={text}: write panic, any, or sleep(1s), of {_SLEEP_MOST_S:g} s at most"
+        )
+    return f"{SLEEP}({max(1, round(seconds * 1e3))})"
+
+
+def _offered(scene: Scene) -> Failpoints:
+    offered = getattr(scene.system, "failpoints", None)
+    if not isinstance(offered, Failpoints):
+        raise Broken("no-failpoints", f"{scene.system.name} has no failpoints")
+    return offered
+
+
+def _point(plan: Plan) -> str:
+    return str(plan.detail["point"])
+
+
+async def _applied(scene: Scene, without: Sequence[str]) -> int | None:
+    """Return how far the others have come: the one that has applied least."""
+    statuses = await scene.system.status(scene.cluster)
+    applied = [one.applied for one in statuses if one.node not in without and one.applied is not None]
+    return min(applied, default=None)

@@ -1,0 +1,171 @@
+"""Members leave the cluster and come back empty: what operators do when they replace a machine, under load.
+
+The others remove the member; its server is ended and its disk emptied. At the healing it is added again, catches up
+from the others, and votes. Proved by the list of members as a majority agrees on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import ClassVar, Final
+
+from harness.cluster.node import ProcessState
+from harness.fault import Plan, Proof, Scene, named
+from harness.outcome import Broken
+from harness.systems.membership import VOTER, Membership
+from harness.systems.system import System
+from harness.test import UsageError
+from nemesis import processes, settings
+from nemesis.settings import COMMON
+from nemesis.targets import ANY, choose, obstacle
+
+FOLLOWER: Final = "follower"
+_LEAST: Final = 3  # below that no member can go without the others losing their majority
+_STEP_S: Final = 25.0
+_LISTED_S: Final = 10.0
+_MAJORITY_S: Final = 3.0
+_CAUGHT_UP_S: Final = 15.0
+_POLL_S: Final = 0.1
+
+
+class Member:
+    """Take members out of the cluster, wipe them, and bring them back empty."""
+
+    name = "member"
+    targets = (ANY, "leader", FOLLOWER, "one", "minority")
+    downs = True
+    needs_majority = True  # its healing does: it comes after those of other faults
+    deadline_s = 100.0
+    settings: ClassVar[Mapping[str, str]] = {
+        **COMMON,
+        "member.way": "how a member comes back: learner (then promoted), voter, or any (default: any that there is)",
+    }
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        self._way = settings.choice(given or {}, "member.way", (ANY, "learner", VOTER)) or ANY
+        self._failures: dict[str, str] = {}
+
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never have this target, or None."""
+        if count < _LEAST:
+            return f"a member can leave from {_LEAST} nodes on, the cluster has {count}"
+        return obstacle("followers" if target == FOLLOWER else target, count)
+
+    @staticmethod
+    def suits(system: System) -> None:
+        """Raise `UsageError` for a system whose members are fixed."""
+        offered = getattr(system, "membership", None)
+        if not isinstance(offered, Membership):
+            raise UsageError(f"member: the members of {system.name} cannot be changed here")
+        if (why := offered.missing()) is not None:
+            raise UsageError(f"member: {why}")
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide who leaves, and how they come back."""
+        ways = _offered(scene).ways
+        drawn = ways[int(rng.random() * len(ways))]
+        way = self._way if self._way in ways else drawn
+        picked = rng.random()
+        if target == ANY:
+            target = ("leader", FOLLOWER, "one", "minority")[int(rng.random() * 4)]
+        resolved, names = await choose(scene, "followers" if target == FOLLOWER else target, rng)
+        if target == FOLLOWER:
+            resolved, names = target, [sorted(names)[int(picked * len(names))]]
+        most = (len(scene.cluster.nodes) - 1) // 2
+        if len(names) > most:
+            raise Broken("impossible-target", f"{len(names)} members cannot leave: a majority must stay")
+        return named(names, self.name, resolved, way=way)
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Remove one after the other, as etcd and its like demand."""
+        for node in processes.nodes_of(scene, plan.nodes):
+            await _offered(scene).remove(scene.cluster, node, _STEP_S)
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Ask for the members, and see the removed ones without process."""
+        listed = await self._listed(scene, plan.nodes, _LISTED_S, gone=True)
+        found = await processes.states(scene, plan.nodes)
+        gone = listed is not None and not set(plan.nodes) & set(listed)
+        dead = set(found.values()) <= {ProcessState.DEAD}
+        text = f"members: {_told(listed)}; removed and wiped: {processes.told(found)}"
+        return Proof(holds=gone and dead, text=text, data={"members": dict(listed or {})})
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Bring them back one after the other; one that does not come is told by the proof, not raised."""
+        self._failures.clear()
+        nodes = processes.nodes_of(scene, plan.nodes)
+        if await self._listed(scene, (), _MAJORITY_S) is None:
+            # Another fault holds the majority: that is healed first, and this is tried again.
+            self.failed(plan, "no majority of the others answers now")
+            return
+        for node in nodes:
+            try:
+                await _offered(scene).add(scene.cluster, node, str(plan.detail.get("way", VOTER)), _STEP_S)
+            except Broken as error:
+                self._failures[node.name] = error.text
+
+    def failed(self, plan: Plan, why: str) -> None:
+        """Note why these could not be brought back, for the proof to tell."""
+        self._failures = dict.fromkeys(plan.nodes, why)
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """See all nodes listed as voters, and the new ones as far as the others were when they were asked."""
+        if self._failures:
+            text = "; ".join(f"{name} did not come back: {why}" for name, why in self._failures.items())
+            return Proof(holds=False, text=text)
+        listed = await self._listed(scene, plan.nodes, _LISTED_S)
+        names = {node.name for node in scene.cluster.nodes}
+        voters = {name for name, role in (listed or {}).items() if role == VOTER}
+        caught_up, far = await self._caught_up(scene, plan)
+        text = f"members: {_told(listed)}; {far}"
+        fine = set(plan.nodes) <= voters and set(listed or ()) <= names and caught_up
+        return Proof(holds=fine, text=text, data={"members": dict(listed or {})})
+
+    async def _listed(
+        self, scene: Scene, names: Sequence[str], patience_s: float, *, gone: bool = False
+    ) -> Mapping[str, str] | None:
+        """Return the members, asked again until these are listed (or gone), or the deadline has passed."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience_s
+        while True:
+            listed = await _offered(scene).members(scene.cluster)
+            if listed is not None and all((name in listed) != gone for name in names):
+                return listed
+            if loop.time() >= end:
+                return listed
+            await asyncio.sleep(_POLL_S)
+
+    async def _caught_up(self, scene: Scene, plan: Plan) -> tuple[bool, str]:
+        """Wait until the new members have applied what the others had when the wait began."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _CAUGHT_UP_S
+        goal: int | None = None
+        while True:
+            statuses = {one.node: one for one in await scene.system.status(scene.cluster)}
+            others = [one.applied or 0 for name, one in statuses.items() if name not in plan.nodes]
+            goal = goal if goal is not None else max(others, default=0)
+            mine = {name: statuses[name].applied or 0 for name in plan.nodes}
+            well = all(statuses[name].healthy for name in plan.nodes)
+            told = ", ".join(f"{name} {far}" for name, far in mine.items())
+            if well and min(mine.values()) >= goal:
+                return True, f"applied: {told}, the others had {goal}"
+            if loop.time() >= end:
+                return False, f"applied: {told} after {_CAUGHT_UP_S:g} s, the others had {goal} before"
+            await asyncio.sleep(_POLL_S)
+
+
+def _offered(scene: Scene) -> Membership:
+    offered = getattr(scene.system, "membership", None)
+    if not isinstance(offered, Membership):
+        raise Broken("fixed-members", f"the members of {scene.system.name} cannot be changed here")
+    return offered
+
+
+def _told(listed: Mapping[str, str] | None) -> str:
+    if listed is None:
+        return "nobody tells"
+    return ", ".join(name if role == VOTER else f"{name} ({role})" for name, role in sorted(listed.items()))

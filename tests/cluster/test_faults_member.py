@@ -1,0 +1,114 @@
+"""Members of real clusters leave and come back empty: listed, caught up, and no target for others meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from random import Random
+
+import pytest
+
+from harness.cluster import make_cluster, new_run_id
+from harness.cluster.node import ProcessState
+from harness.fault import Scene
+from harness.outcome import Broken, OutcomeError
+from harness.systems.consul import Consul
+from harness.systems.system import SystemOptions
+from nemesis.kill import Kill
+from nemesis.member import Member
+from nemesis.targets import present
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces of the test's own"),
+]
+
+
+async def there_and_back(scene: Scene, fault: Member, target: str) -> None:
+    plan = await fault.plan(scene, target, Random(3))
+    (gone,) = plan.nodes
+    await fault.inject(scene, plan)
+    proof = await fault.prove(scene, plan)
+    assert proof.holds, proof.text
+    assert gone not in proof.data["members"]
+    await fault.heal(scene, plan)
+    await fault.heal(scene, plan)
+    healed = await fault.prove_healed(scene, plan)
+    assert healed.holds, healed.text
+    assert healed.data["members"] == dict.fromkeys(("n1", "n2", "n3"), "voter")
+    await scene.system.wait_ready(scene.cluster, 30)
+
+
+@pytest.mark.parametrize("way", ["learner", "voter"])
+def test_etcd_lets_its_leader_go_and_takes_it_back(etcd, way: str) -> None:
+    async def body() -> None:
+        async with etcd() as scene:
+            await there_and_back(scene, Member({"member.way": way}), "leader")
+
+    asyncio.run(body())
+
+
+def test_who_is_away_is_no_target_and_cannot_be_started(etcd) -> None:
+    async def body() -> None:
+        async with etcd() as scene:
+            fault = Member()
+            plan = await fault.plan(scene, "n2", Random(3))
+            await fault.inject(scene, plan)
+            (node,) = (node for node in scene.cluster.nodes if node.name == "n2")
+            assert present(scene) == ["n1", "n3"]
+            with pytest.raises(Broken, match="removed"):
+                await scene.system.start(scene.cluster, node)
+            with pytest.raises(Broken, match="n2"):
+                await Kill().plan(scene, "n2", Random(1))
+            assert await node.state("etcd") is ProcessState.DEAD
+            data = await node.run(["ls", scene.system.data(node)])
+            assert data.stdout == ""
+            # A healing without a majority gives up soon, and works when it is tried again.
+            (other,) = (node for node in scene.cluster.nodes if node.name == "n3")
+            await other.signal("etcd", 9)
+            await fault.heal(scene, plan)
+            assert not (await fault.prove_healed(scene, plan)).holds
+            await scene.system.start(scene.cluster, other)
+            await fault.heal(scene, plan)
+            healed = await fault.prove_healed(scene, plan)
+            assert healed.holds, healed.text
+
+    asyncio.run(body())
+
+
+def test_a_removal_that_took_effect_late_is_made_good(etcd) -> None:
+    async def body() -> None:
+        async with etcd() as scene:
+            system, (first, node, _) = scene.system, scene.cluster.nodes
+            members = await system.maintenance.members(first)
+            mine = next(member for member in members if member.name == node.name)
+            async with asyncio.timeout(20):
+                while True:
+                    with contextlib.suppress(OutcomeError):  # refused in the cluster's first five seconds
+                        await system.maintenance.remove(first, mine.id)  # behind the system's back
+                        break
+                    await asyncio.sleep(0.2)
+            await system.membership.add(scene.cluster, node, "learner", 25)
+            listed = await system.membership.members(scene.cluster)
+            assert listed == dict.fromkeys(("n1", "n2", "n3"), "voter")
+            assert mine.id not in {member.id for member in await system.maintenance.members(first)}
+            await system.wait_ready(scene.cluster, 30)
+
+    asyncio.run(body())
+
+
+def test_consul_lets_a_server_go_and_takes_it_back() -> None:
+    async def body() -> None:
+        cluster = make_cluster("local", run_id=new_run_id(), count=3)
+        system = Consul(SystemOptions(release="1.8.7"))
+        await cluster.up()
+        try:
+            await system.install(cluster)
+            await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
+            await system.wait_ready(cluster, 60)
+            await there_and_back(Scene(cluster, system), Member(), "follower")
+        finally:
+            await cluster.down()
+
+    asyncio.run(body())
