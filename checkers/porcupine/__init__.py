@@ -18,13 +18,7 @@ False
 from __future__ import annotations
 
 from checkers.porcupine.api import (
-    Annotation,
-    CheckResult,
-    Event,
     LinearizationInfo,
-    Model,
-    NondeterministicModel,
-    Operation,
     check_events,
     check_events_timeout,
     check_events_verbose,
@@ -35,6 +29,14 @@ from checkers.porcupine.api import (
 )
 from checkers.porcupine.build import PorcupineMissingError, version
 from checkers.porcupine.engine import MODELS, check_history
+from checkers.porcupine.records import (
+    Annotation,
+    CheckResult,
+    Event,
+    Model,
+    NondeterministicModel,
+    Operation,
+)
 
 __all__ = [
     "MODELS",

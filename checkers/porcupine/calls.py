@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from checkers.porcupine import library
-
-if TYPE_CHECKING:
-    from checkers.porcupine.api import Event, Model, Operation
+from checkers.porcupine.records import Event, Model, Operation
 
 _FAILED: Final = -2
 _REFUSED: Final = -1

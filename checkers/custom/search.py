@@ -6,15 +6,13 @@ import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from checkers.custom.model import Model
 from harness.history import Event
 from harness.verdict import Limits, Verdict
-
-if TYPE_CHECKING:
-    from checkers.custom import Model
 
 # A configuration: state, what took effect (open operations whose outcome is known; counts by class of the others).
 _Used = frozenset[tuple[int, int]]

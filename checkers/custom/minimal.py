@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from checkers.custom_search import Budget, Operation, Search
+from checkers.custom.model import Model
+from checkers.custom.search import Budget, Operation, Search
 from harness.verdict import Verdict
-
-if TYPE_CHECKING:
-    from checkers.custom import Model
 
 # No single decision on the way takes longer.
 _ONE_S: Final = 1.0

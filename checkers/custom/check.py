@@ -1,50 +1,22 @@
-"""A user's own model in Python, judged by the same just-in-time search as the built-in ones.
-
->>> from checkers.custom import Model, check_custom
->>> from harness.history import Event
->>> def step(state, f, argument, result, known):
-...     if f == "set":
-...         return [argument]
-...     return [state] if not known or result == state else []
->>> events = [
-...     Event(0, 0, 1, "invoke", "set", None, 3), Event(1, 1, 1, "ok", "set", None, 3),
-...     Event(2, 2, 2, "invoke", "get"), Event(3, 3, 2, "ok", "get", None, 4),
-... ]
->>> check_custom(events, Model(name="box", initial=None, step=step)).verdict.value
-'invalid'
-"""
+"""Judging a history by a user's own model, key by key."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
-from checkers.custom_minimal import Sub, reduce
-from checkers.custom_search import Budget, Operation, Search
+from checkers.custom.minimal import Sub, reduce
+from checkers.custom.model import Model
+from checkers.custom.search import Budget, Operation, Search
 from harness.history import Event, History
 from harness.history.columns import FAIL, INFO, NONE
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
 # Operations of a contradiction told in its sentence.
 _TOLD_MAX: Final = 5
-
-
-class Model(msgspec.Struct, frozen=True):
-    """A sequential object.
-
-    `step(state, f, argument, result, known)` returns every state that can follow, none where the operation cannot
-    happen; `known` is False where nobody knows the outcome (then `result` is None). `hash` makes a state hashable
-    where it is not; equal hashes must mean equal states. `describe` puts an operation into words.
-    """
-
-    name: str
-    initial: Any
-    step: Callable[[Any, str, Any, Any, bool], Iterable[Any]]
-    hash: Callable[[Any], Hashable] | None = None
-    describe: Callable[[str, Any, Any], str] | None = None
 
 
 def check_custom(source: History | Iterable[Event], model: Model, limits: Limits | None = None) -> Result:
