@@ -290,20 +290,10 @@ class Conductor:
         if knows_all and len(nodes) > 1:
             first = thread % len(nodes)
             client = await self._parts.system.client([*nodes[first:], *nodes[:first]], self._test.timeout)
-            self._must_offer(client)
             return Connection(client)
         node = nodes[thread % len(nodes)]
         client = await self._parts.system.client([node], self._test.timeout)
-        self._must_offer(client)
         return Connection(client, node.name)
-
-    def _must_offer(self, client: object) -> None:
-        for need in self._parts.workload.needs:
-            if not isinstance(client, need):
-                name = self._parts.system.name
-                raise Broken(
-                    "capability", f"{name} offers no {need.__name__}: {self._parts.workload.name} needs it"
-                )
 
     @contextlib.asynccontextmanager
     async def _ticking(self) -> Any:

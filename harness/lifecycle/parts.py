@@ -81,17 +81,29 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     system: System = registry.find("systems", test.system_name)(
         SystemOptions(release=test.release, image=test.image, settings=settings)
     )
+    workload = _workload(test, settings)
+    _must_offer(system, workload)
     nemesis = _nemesis(test, settings)
     if nemesis is not None:
         nemesis.suit(system)
     return Parts(
         system=system,
         cluster=_cluster(test, run_id, clock, getattr(system, "image_kind", "base")),
-        workload=_workload(test, settings),
+        workload=workload,
         nemesis=nemesis,
         thresholds=thresholds(settings),
         faults_asked=tuple(spec.name for spec in nemesis.specs) if nemesis is not None else (),
     )
+
+
+def _must_offer(system: System, workload: Workload) -> None:
+    """Raise `UsageError` where the system's clients lack what the workload needs."""
+    lacking = [need.__name__ for need in workload.needs if not issubclass(system.client_type, need)]
+    if lacking:
+        raise UsageError(
+            f"{system.name} has no {' and no '.join(lacking)} here, which {workload.name} needs "
+            "(docs/workloads.md tells what runs where)"
+        )
 
 
 def _cluster(test: Test, run_id: str, clock: Clock, image_kind: str) -> Cluster:

@@ -60,6 +60,11 @@ class System(Protocol):
     daemon: str  # the name of its daemon on every node
 
     @property
+    def client_type(self) -> type[Client]:
+        """What `client` gives: its class says which capabilities there are, before anything runs."""
+        ...
+
+    @property
     def release(self) -> str:
         """The release as resolved, e.g. "3.7.3 (built from the Go module)"."""
         ...

@@ -30,6 +30,7 @@ class Consul(Daemons[Installed]):
     name = "consul"
     daemon = "consul"
     runtime = "go"
+    client_type: ClassVar[type[ConsulClient]] = ConsulClient
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:

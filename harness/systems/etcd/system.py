@@ -32,6 +32,7 @@ class Etcd(Daemons[Installed]):
     daemon = "etcd"
     poll_s = 0.03
     same_term = True
+    client_type: ClassVar[type[EtcdClient]] = EtcdClient
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def __init__(self, options: SystemOptions) -> None:

@@ -23,6 +23,7 @@ class Simulated:
 
     name = "simulated"
     daemon = DAEMON
+    client_type: ClassVar[type[SimulatedClient]] = SimulatedClient
     settings: ClassVar[Mapping[str, str]] = {
         "bug": "a bug to switch on: " + "; ".join(f"{name} - {text}" for name, text in BUGS.items())
     }

@@ -36,6 +36,11 @@ class ZooKeeper(Daemons[Installed]):
         self._java = "java"
         self._clients = 0
 
+    @property
+    def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
+        """The client of the recipes asked for."""
+        return ZooKeeperClient if self._settings.recipes == "own" else KazooRecipes
+
     async def install(self, cluster: Cluster) -> None:
         """Put the jars and a configuration on every node, and find its Java."""
         self._java, self._installed = await asyncio.gather(
