@@ -89,7 +89,9 @@ class Told(msgspec.Struct, frozen=True):
         if self.f == "dequeue":
             what = "found the queue empty" if self.result is None else f"dequeued {say(self.result)}"
         if self.kind == "info":
-            return f"{self.who} {self.f} {say(self.argument)} (outcome unknown)"
+            # Kept so where the contradiction stands either way, also of operations that were answered.
+            what = "" if self.argument is None else f" {say(self.argument)}"
+            return f"{self.who} {self.f}{what} (whether or not it took effect)"
         return f"{self.who} {what}"
 
 
@@ -286,6 +288,10 @@ def _lock(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
     newer = [one for one in tokens if one.result >= bad.result and one.returned <= bad.called]
     if newer:
         return "token went back", f"{start}, but {newer[0].words()} {newer[0].when}, before {bad.who} asked"
+    own = [one for one in holders if one.process == bad.process and one.returned <= bad.called]
+    given = [one for one in others if one.f == "release" and one.process == bad.process]
+    if bad.f == "acquire" and own and not any(own[-1].returned <= one.called <= bad.called for one in given):
+        return "taken twice", f"{start}, which it held already: {own[-1].words()} {own[-1].when}"
     others_hold = [one for one in holders if one.process != bad.process]
     if others_hold:
         one = max(others_hold, key=lambda one: one.called)

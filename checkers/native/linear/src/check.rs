@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 const FEW: usize = 5_000;
 /// How many steps each key is searched before any is searched to the end.
 const FIRST_STEPS: u64 = 100_000;
+/// Making a contradiction small may take this long for one key, and for all of them together: who waits for a verdict
+/// wants it more than the last operation left out.
+const EXPLAIN_ONE: Duration = Duration::from_secs(5);
+const EXPLAIN_ALL: Duration = Duration::from_secs(15);
 
 /// What is asked.
 pub struct Request {
@@ -117,12 +121,15 @@ fn judge(
         settled: &UNSETTLED,
         watch: &watch,
     };
+    let explained_by = OnceLock::new();
     let outcomes: Vec<Mutex<Option<Outcome>>> = parts.iter().map(|_| Mutex::new(None)).collect();
     let put = |part: usize, decision: Decision, started: Instant| {
         let bad = matches!(decision.answer, Answer::Invalid(_));
         settled.fetch_or(bad && !request.every_key, Ordering::Relaxed);
         let sub = match &decision.answer {
             Answer::Invalid(blame) if request.explain => {
+                let until = *explained_by.get_or_init(|| Instant::now() + EXPLAIN_ALL);
+                let limits = Limits { deadline: deadline.min(until), ..limits }.within(EXPLAIN_ONE);
                 Some(minimal::reduce(object, &parts[part].ops, blame, &limits))
             }
             _ => None,

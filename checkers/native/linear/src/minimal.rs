@@ -25,7 +25,7 @@ pub struct Sub {
 }
 
 /// No single decision on the way takes longer.
-const ONE: Duration = Duration::from_secs(3);
+const ONE: Duration = Duration::from_secs(1);
 
 struct Reducer<'a, 'b> {
     object: &'a Object<'a>,
