@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from collections import Counter
 from typing import Final, Protocol
@@ -47,7 +48,7 @@ class Drive(Protocol):
         ...
 
 
-class Worker:
+class Worker(abc.ABC):
     """What both kinds have in common.
 
     `busy_since_ns` is set while an operation or the opening of a client is on its way, `running` is the recorded
@@ -91,9 +92,9 @@ class Worker:
         finally:
             self.engine.left(self)
 
+    @abc.abstractmethod
     async def work(self) -> None:
         """Pull and perform until there is no more."""
-        raise NotImplementedError
 
     async def pull(self) -> Invocation | None:
         """Return the next operation for this thread, or None at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -67,7 +68,7 @@ async def place(
     return dict(zip((node.name for node in nodes), placed, strict=True))
 
 
-class Daemons(Generic[Server]):
+class Daemons(abc.ABC, Generic[Server]):
     """Base of such a system; it adds how to configure, start and ask its server."""
 
     name: ClassVar[str]
@@ -132,25 +133,25 @@ class Daemons(Generic[Server]):
                 raise Broken("not-ready", f"{self.name} was not ready after {deadline_s:g} s: {why}\n{said}")
             await asyncio.sleep(self.poll_s)
 
+    @abc.abstractmethod
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the server on one node with its data as it is."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every server, all at once; never raises."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def _other(self, node: Node, release: str) -> Server:
         """Put another release on a node, beside what runs there."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def _unready(self, cluster: Cluster) -> str:
         """Why healthy servers with one leader do not serve yet; empty where they do."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
         """The last lines of all logs, or of one node's."""
-        raise NotImplementedError
 
 
 def _no_leader(statuses: Sequence[NodeStatus], *, same_term: bool) -> str:
