@@ -14,7 +14,7 @@ from harness.history import History
 from harness.history.columns import NONE, OK
 from harness.history.native import Stop
 from harness.history.native import check as ask
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result, Verdict, proven
 
 MODELS: Final[Mapping[str, str]] = {
     "register": "a register: read, write",
@@ -111,30 +111,32 @@ class Linearizable:
         broken = [part for part in answer["keys"] if part["verdict"] == Verdict.INVALID.value]
         unknown = [part for part in answer["keys"] if part["verdict"] == Verdict.UNKNOWN.value]
         tally = answer["tally"]
-        return Result(
-            guarantee=self.name,
-            verdict=Verdict(answer["verdict"]),
-            engine="native:" + answer["engine"] if answer["engine"] else "native",
-            model=self.model,
-            reason=_reason(broken, unknown),
-            operations=answer["operations"],
-            anomalies=[self._anomaly(history, part) for part in broken[:_TOLD_MAX]],
-            time_s=answer["time_s"],
-            cpu_s=cpu_s,
-            memory_mb=answer["bytes"] / _BYTES_PER_MB,
-            parts={str(part["key"]): part["verdict"] for part in broken + unknown},
-            stats={
-                "keys": sum(tally.values()),
-                **{f"keys_{name}": count for name, count in tally.items()},
-                "explained": {
-                    str(part["key"]): {
-                        "operations": part["operations"],
-                        "explained": len(part.get("prefix", ())),
-                        "reason": part["reason"],
-                    }
-                    for part in unknown
+        return proven(
+            Result(
+                guarantee=self.name,
+                verdict=Verdict(answer["verdict"]),
+                engine="native:" + answer["engine"] if answer["engine"] else "native",
+                model=self.model,
+                reason=_reason(broken, unknown),
+                operations=answer["operations"],
+                anomalies=[self._anomaly(history, part) for part in broken[:_TOLD_MAX]],
+                time_s=answer["time_s"],
+                cpu_s=cpu_s,
+                memory_mb=answer["bytes"] / _BYTES_PER_MB,
+                parts={str(part["key"]): part["verdict"] for part in broken + unknown},
+                stats={
+                    "keys": sum(tally.values()),
+                    **{f"keys_{name}": count for name, count in tally.items()},
+                    "explained": {
+                        str(part["key"]): {
+                            "operations": part["operations"],
+                            "explained": len(part.get("prefix", ())),
+                            "reason": part["reason"],
+                        }
+                        for part in unknown
+                    },
                 },
-            },
+            )
         )
 
     def _anomaly(self, history: History, part: Mapping[str, Any]) -> Anomaly:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from harness.history import History, native
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result, Verdict, proven
 
 MODELS: Final = ("append", "rw")
 ENGINE: Final = "native:transactions"
@@ -53,20 +53,22 @@ class Transactions:
                 stats[name] = answer[name]
         stats["anomalies"] = {one["name"]: one["count"] for one in found}
         stats["tolerated"] = [one["name"] for one in found if not one["violates"]]
-        return Result(
-            guarantee=self.expect,
-            verdict=verdict,
-            engine=ENGINE,
-            model=self.model,
-            reason=_reason(answer, self.expect),
-            operations=int(answer.get("operations", 0)),
-            anomalies=[
-                _anomaly(one, example) for one in found if one["violates"] for example in one["examples"]
-            ],
-            time_s=wall_s,
-            cpu_s=cpu_s,
-            memory_mb=memory_mb,
-            stats=stats,
+        return proven(
+            Result(
+                guarantee=self.expect,
+                verdict=verdict,
+                engine=ENGINE,
+                model=self.model,
+                reason=_reason(answer, self.expect),
+                operations=int(answer.get("operations", 0)),
+                anomalies=[
+                    _anomaly(one, example) for one in found if one["violates"] for example in one["examples"]
+                ],
+                time_s=wall_s,
+                cpu_s=cpu_s,
+                memory_mb=memory_mb,
+                stats=stats,
+            )
         )
 
     def order(self, history: History, limits: Limits | None = None) -> list[int] | None:

@@ -60,6 +60,14 @@ class Result(msgspec.Struct, frozen=True):
     stats: Mapping[str, Any] = {}
 
 
+def proven(result: Result) -> Result:
+    """Return the result, but `unknown` where it is valid over no operation at all: that proves nothing."""
+    if result.verdict is not Verdict.VALID or result.operations > 0:
+        return result
+    reason = "there is no operation to judge: none succeeded, and none is of unknown outcome"
+    return msgspec.structs.replace(result, verdict=Verdict.UNKNOWN, reason=reason)
+
+
 class Checker(Protocol):
     """Judges a stored history; knows nothing of clusters."""
 

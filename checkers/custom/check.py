@@ -13,7 +13,7 @@ from checkers.custom.model import Model
 from checkers.custom.search import Budget, Operation, Search
 from harness.history import Event, History
 from harness.history.columns import FAIL, INFO, NONE
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result, Verdict, proven
 
 # Operations of a contradiction told in its sentence.
 _TOLD_MAX: Final = 5
@@ -37,16 +37,18 @@ def check_custom(source: History | Iterable[Event], model: Model, limits: Limits
         if stuck is not None:
             anomalies.append(_anomaly(history, model, reduce(model, part, stuck, budget)))
     worst = Verdict.INVALID if anomalies else Verdict.UNKNOWN if reason else Verdict.VALID
-    return Result(
-        guarantee="linearizable",
-        verdict=worst,
-        engine="python-search",
-        model=model.name,
-        reason=reason,
-        operations=operations,
-        anomalies=anomalies,
-        time_s=time.perf_counter() - started,
-        parts={key: verdict for key, verdict in parts.items() if verdict != Verdict.VALID.value},
+    return proven(
+        Result(
+            guarantee="linearizable",
+            verdict=worst,
+            engine="python-search",
+            model=model.name,
+            reason=reason,
+            operations=operations,
+            anomalies=anomalies,
+            time_s=time.perf_counter() - started,
+            parts={key: verdict for key, verdict in parts.items() if verdict != Verdict.VALID.value},
+        )
     )
 
 

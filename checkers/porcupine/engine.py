@@ -21,7 +21,7 @@ import msgspec
 from checkers.porcupine.build import library, version
 from checkers.porcupine.library import PorcupineError, call
 from harness.history import History
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result, Verdict, proven
 
 MODELS: Final = (
     "register",
@@ -157,19 +157,21 @@ def _result(answer: Mapping[str, Any], model: str, history: History, wall_s: flo
     anomalies = [_anomaly(answer, history)] if "key" in answer else []
     kept = ("check_s", "check_cpu_s", "read_s", "parts")
     parts = {answer["key"]: Verdict.INVALID.value} if "key" in answer else {}
-    return Result(
-        guarantee=GUARANTEE,
-        verdict=verdict,
-        engine=f"porcupine {version()}",
-        model=model,
-        reason=_reason(answer, verdict),
-        operations=int(answer.get("operations", 0)),
-        anomalies=anomalies,
-        time_s=wall_s,
-        cpu_s=float(answer.get("check_cpu_s", 0.0)),
-        memory_mb=float(answer.get("peak_bytes", 0)) / 1e6,
-        parts=parts,
-        stats={name: answer[name] for name in kept if name in answer},
+    return proven(
+        Result(
+            guarantee=GUARANTEE,
+            verdict=verdict,
+            engine=f"porcupine {version()}",
+            model=model,
+            reason=_reason(answer, verdict),
+            operations=int(answer.get("operations", 0)),
+            anomalies=anomalies,
+            time_s=wall_s,
+            cpu_s=float(answer.get("check_cpu_s", 0.0)),
+            memory_mb=float(answer.get("peak_bytes", 0)) / 1e6,
+            parts=parts,
+            stats={name: answer[name] for name in kept if name in answer},
+        )
     )
 
 

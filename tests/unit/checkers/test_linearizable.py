@@ -250,3 +250,15 @@ def test_strings_built_by_many_appends_at_once() -> None:
 
 def test_an_empty_piece_appended_is_a_string() -> None:
     assert check(told((1, "append", ""), (2, "read", None, None)), model="kv").verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("model", ["register", "set", "queue", "counter", "lock", "kv", "append", "rw"])
+def test_nothing_done_proves_nothing(model):
+    failed = [
+        Event(0, 0, 1, "invoke", "read", "k"),
+        Event(1, 5, 1, "fail", "read", "k", error=["not-connected", ""], index_of_invoke=0),
+    ]
+    for events in ([], failed):
+        result = check(History.of(events), model=model)
+        assert result.verdict is Verdict.UNKNOWN
+        assert "no " in result.reason
