@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.cluster import commands, processes, shell, signals
 from harness.cluster.node import Completed, ProcessState
 from harness.cluster.processes import RUN_MARK, Handle
+from harness.outcome import Broken
 
 _KILL_WAIT_S = 10.0
+_IDLE_WAIT_S = 10.0
+_POLL_S = 0.002
 
 
 class Entered:
@@ -89,5 +93,18 @@ def enter(init: int, run_id: str) -> Entered | None:
             os.close(os.open(f"/proc/{init}/ns/{namespace}", os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
         return None
-    idle = next((one.pid for one in processes.table().values() if one.parent == init), init)
-    return Entered(init, idle)
+    return Entered(init, _idle(init))
+
+
+def _idle(init: int) -> int:
+    """Return the pid of what keeps the container up, once it runs: killing everything else must spare it.
+
+    The engine calls a container running before its init has started anything; on a busy machine that shows.
+    """
+    end = time.monotonic() + _IDLE_WAIT_S
+    while time.monotonic() < end:
+        for one in processes.table().values():
+            if one.parent == init and processes.has_mark(one.pid, shell.IDLE_MARK):
+                return one.pid
+        time.sleep(_POLL_S)
+    raise Broken("no-node", f"the container of process {init} did not come up within {_IDLE_WAIT_S:g} s")
