@@ -93,7 +93,7 @@ class Linearizable:
             "model": self.model,
             "per_key": self.per_key,
             "initial": self.initial,
-            "time_s": limits.time_s,
+            "time_s": limits.search_s,
             "memory_bytes": limits.memory_bytes,
             "witness": witness,
             "explain": True,

@@ -26,6 +26,11 @@ class Limits(msgspec.Struct, frozen=True):
     time_s: float = 60.0
     memory_bytes: int = 1 << 30
 
+    @property
+    def search_s(self) -> float:
+        """How long to search: a tenth of the time is for giving back what a search holds, and for telling."""
+        return 0.9 * self.time_s
+
 
 class Anomaly(msgspec.Struct, frozen=True):
     """One named violation: a sentence a person understands, and the minimal operations that show it.

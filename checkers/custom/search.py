@@ -45,7 +45,7 @@ class Budget:
     """Time and memory of a whole check. The memory of the process is what counts: states are the user's own objects."""
 
     def __init__(self, limits: Limits) -> None:
-        self.deadline = time.perf_counter() + limits.time_s
+        self.deadline = time.perf_counter() + limits.search_s
         self._ceiling = _resident() + limits.memory_bytes
         self._steps = 0
 

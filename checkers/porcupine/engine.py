@@ -72,7 +72,7 @@ def check_history(
         "model": model,
         "initial": initial,
         "per_key": per_key,
-        "timeout_s": max(limits.time_s, 1e-6),
+        "timeout_s": max(limits.search_s, 1e-6),
         "memory_bytes": max(limits.memory_bytes - _BASE_BYTES, 1),
         "html": str(Path(html).absolute()) if html else "",
         "explain": explain,
