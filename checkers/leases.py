@@ -13,7 +13,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -55,6 +55,9 @@ class Lease(msgspec.Struct):
     touched: int = 0
     known: int = _NEVER  # from then on it was there
     old: int = 0  # looks at a state from before its grant
+
+
+Stretch: TypeAlias = tuple[int, int, str]  # from, to (ns), and "held" or "maybe"
 
 
 class Look(msgspec.Struct, frozen=True, gc=False):
@@ -209,7 +212,8 @@ class _Record:
             f"at {_at(done)}, {(done - last.asked) / _NS:.3f} s after {_who(last)} asked for a {kind} that was "
             f"acknowledged"
         )
-        return [_anomaly("lease lost too early", text, lease, (last, call), call)]
+        life = ((grant.done, until, "held"),)
+        return [_anomaly("lease lost too early", text, lease, (last, call), call, life)]
 
     def _alive_until(self, lease: Lease, grant: Call, before: int) -> tuple[Call, int]:
         """The last operation asked for until `before` that kept it alive, and until when it certainly did."""
@@ -299,7 +303,11 @@ class _Record:
             over = revoke.event.type == "ok" and revoke.done < call.asked
             if over and (revoke.event.version or 0) <= look.version:
                 text = f"{saw}, {(call.asked - revoke.done) / _NS:.3f} s after {_who(revoke)} had revoked it"
-                return _anomaly("lease outlived its revocation", text, lease, (revoke, call), call)
+                life = (
+                    ((lease.grant or revoke).done, revoke.asked, "held"),
+                    (revoke.asked, revoke.done, "maybe"),
+                )
+                return _anomaly("lease outlived its revocation", text, lease, (revoke, call), call, life)
         return self._outlived(lease, look, anchors, self._span(lease) or longest)
 
     def _outlived(
@@ -318,14 +326,36 @@ class _Record:
             f"{span / _NS:.1f} s after that it should have been gone"
         )
         last = max([*lease.renewals, lease.grant or call], key=lambda one: one.asked)
-        return _anomaly("lease outlived its time", text, lease, (last, call), call)
+        begun = (lease.grant or last).done
+        life = ((begun, lease.touched, "held"), (lease.touched, since + span, "maybe"))
+        return _anomaly("lease outlived its time", text, lease, (last, call), call, life)
 
 
-def _anomaly(name: str, text: str, lease: Lease, calls: Iterable[Call], culprit: Call) -> Anomaly:
+def _anomaly(
+    name: str, text: str, lease: Lease, calls: Iterable[Call], culprit: Call, life: Iterable[Stretch] = ()
+) -> Anomaly:
+    """Make it; `life` is when the lease was alive for certain ("held") and when it may have been."""
     grant = lease.grant
     events = {index for call in (*calls, *([grant] if grant else [])) for index in call.events}
+    owner = (grant or culprit).event
+    intervals = [
+        {
+            "process": owner.process,
+            "node": owner.node,
+            "from_s": begin / _NS,
+            "to_s": end / _NS,
+            "kind": kind,
+        }
+        for begin, end, kind in life
+        if begin < end
+    ]
     return Anomaly(
-        name=name, sentence=text, key=lease.name, events=sorted(events), culprit=min(culprit.events)
+        name=name,
+        sentence=text,
+        key=lease.name,
+        events=sorted(events),
+        culprit=min(culprit.events),
+        detail={"intervals": intervals} if intervals else {},
     )
 
 

@@ -169,7 +169,7 @@ def intervals(rows: Sequence[Interval], label: str) -> Markup:
     first = min(row.begin_s for row in rows)
     last = max([row.end_s for row in rows if row.end_s is not None] + [row.begin_s for row in rows])
     margin = max(1e-6, (last - first) * 0.04)
-    first, last = first - margin, last + 3 * margin
+    first, last = max(0.0, first - margin), last + 3 * margin
     left, width, lane, top = 150.0, 1000.0, 30, 30
     scale = (width - left - 10) / (last - first)
     lanes = {holder: number for number, holder in enumerate(dict.fromkeys(map(_holder, rows)))}
