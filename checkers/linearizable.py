@@ -94,7 +94,7 @@ class Linearizable:
             "per_key": self.per_key,
             "initial": self.initial,
             "time_s": limits.search_s,
-            "memory_bytes": limits.memory_bytes,
+            "memory_bytes": limits.search_bytes,
             "witness": witness,
             "explain": True,
             "every_key": self.every_key,

@@ -31,6 +31,11 @@ class Limits(msgspec.Struct, frozen=True):
         """How long to search: a tenth of the time is for giving back what a search holds, and for telling."""
         return 0.9 * self.time_s
 
+    @property
+    def search_bytes(self) -> int:
+        """How much a search may hold by its own count: the process takes a little more before that is seen."""
+        return self.memory_bytes * 9 // 10
+
 
 class Anomaly(msgspec.Struct, frozen=True):
     """One named violation: a sentence a person understands, and the minimal operations that show it.
