@@ -152,21 +152,26 @@ class TestTransactions:
     def test_of_two_that_race_on_a_key_one_is_refused_and_leaves_no_trace(self, run, clients):
         made = [clients(node) for node in (0, 1, 2)]
 
-        async def race():
+        async def race(key):
             attempts = (
-                c.transact([["append", "t3", n], ["append", f"t3-{n}", n]]) for n, c in enumerate(made)
+                c.transact([["append", key, n], ["append", f"{key}-{n}", n]]) for n, c in enumerate(made)
             )
             return await asyncio.gather(*attempts, return_exceptions=True)
 
-        outcomes = run(race())
-        won = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
-        lost = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        assert won
-        assert lost
-        assert all(isinstance(error, Refused) and error.code == "conflict" for error in lost)
-        reads = run(made[0].transact([["r", "t3", None], *(["r", f"t3-{n}", None] for n in range(3))])).value
-        assert sorted(reads[0][2]) == won
-        assert [read[2] for read in reads[1:]] == [[n] if n in won else None for n in range(3)]
+        for number in range(20):  # on a busy machine they may come one after the other
+            key = f"t3.{number}"
+            outcomes = run(race(key))
+            won = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
+            lost = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+            assert won
+            assert all(isinstance(error, Refused) and error.code == "conflict" for error in lost)
+            look = [["r", key, None], *(["r", f"{key}-{n}", None] for n in range(3))]
+            reads = run(made[0].transact(look)).value
+            assert sorted(reads[0][2]) == won
+            assert [read[2] for read in reads[1:]] == [[n] if n in won else None for n in range(3)]
+            if lost:
+                return
+        raise AssertionError("nobody ever lost a race")
 
     def test_blind_writes_never_conflict(self, run, clients):
         made = [clients(node) for node in (0, 1, 2)]
@@ -212,9 +217,12 @@ class TestStructures:
 
         async def drain(one):
             taken = []
-            while (value := (await one.dequeue("q1")).value) is not None:
-                taken.append(value)
-            return taken
+            while True:
+                with contextlib.suppress(Refused):  # who lost too many races for the head took nothing
+                    value = (await one.dequeue("q1")).value
+                    if value is None:
+                        return taken
+                    taken.append(value)
 
         async def race():
             return await asyncio.gather(*(drain(one) for one in made))

@@ -176,8 +176,8 @@ def test_behind_a_partition_nothing_is_certain_until_the_server_says_no_leader(r
         assert [type(each) for each in seen] == [Unknown, Unknown, Unknown, Refused]
         # Who notices first that the time is over is a race: the server knows the client's deadline too, and ends the
         # stream of a call that is over, which the client sees as cancelled.
-        assert codes[0] in {"timeout", "cancelled"}
-        assert codes[1] == "server-timeout"
+        assert codes[0] in {"timeout", "cancelled", "server-timeout"}
+        assert codes[1] in {"timeout", "server-timeout"}
         assert codes[2:] == ["server-timeout", "no-leader"]
         required, row = outcome_of(caught.value)
         assert isinstance(required, Refused)
