@@ -66,7 +66,9 @@ def _block(title: str, text: str) -> list[str]:
 
 def _help(command: click.Command, name: str) -> str:
     """Return the help at a fixed width, so that no terminal changes it."""
-    context = click.Context(command, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH)
+    # The group's settings count for all: click remembers an option for help as it was first asked for.
+    settings = {**quorate.context_settings, "terminal_width": _WIDTH, "max_content_width": _WIDTH}
+    context = click.Context(command, info_name=name, **settings)
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
