@@ -7,8 +7,11 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
+import docker
 import pytest
 
 from harness.cluster import make_cluster, new_run_id, sweep
@@ -148,6 +151,38 @@ def test_a_start_that_is_interrupted_leaves_nothing(kind: str, after_s: float) -
         await cluster.down()
 
     asyncio.run(go())
+    assert traces_of(run_id) == []
+
+
+@pytest.mark.parametrize("making", ["create_network", "create_container"])
+def test_an_engine_that_is_slower_than_the_user_leaves_nothing(
+    making: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked of the engine when the start is interrupted is still made, and must be removed all the same."""
+    if not engine_answers():
+        pytest.skip("no Docker engine answers")
+    run_id, asked, interrupted = new_run_id(), threading.Event(), threading.Event()
+    really = getattr(docker.APIClient, making)
+
+    def slowly(api: docker.APIClient, *args: object, **more: object) -> object:
+        asked.set()
+        interrupted.wait(10)
+        time.sleep(0.3)
+        return really(api, *args, **more)
+
+    async def go() -> None:
+        cluster = make_cluster("docker", run_id=run_id, count=2)
+        starting = asyncio.ensure_future(cluster.up())
+        assert await asyncio.to_thread(asked.wait, 30)
+        starting.cancel()
+        interrupted.set()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await cluster.down()
+
+    monkeypatch.setattr(docker.APIClient, making, slowly)
+    asyncio.run(go())
+    time.sleep(0.5)  # for what came too late to show
     assert traces_of(run_id) == []
 
 

@@ -60,6 +60,7 @@ def test_a_kept_cluster_can_be_reached_as_told_until_it_is_cleaned(
     assert any(trace.startswith("process") for trace in traces_of(run_id))  # its servers go on
     cleaned = quorate(state, "clean", "--all").stdout
     assert re.search(rf"^{run_id}: removed .*3 processes.*4 namespaces", cleaned, re.MULTILINE), cleaned
-    assert cleaned.endswith("cleaned up after 1 run\n")
+    # Others may have left something, too, of which the engine alone knows.
+    assert re.search(r"^cleaned up after \d+ runs?$", cleaned, re.MULTILINE), cleaned
     assert traces_of(run_id) == []
     assert quorate(state, "clean").stdout == "no dead run had left anything behind\n"

@@ -214,9 +214,8 @@ class DockerCluster(Standing[DockerNode]):
         for _ in range(_SUBNET_TRIES):
             subnet = subnets.claim(book, refused=refused)
             try:
-                await self._engine.call(
-                    partial(self._create_network, subnet=subnet), doing="making a network"
-                )
+                create = partial(self._create_network, subnet=subnet)
+                await together([self._engine.call(create, doing="making a network")])
             except Broken as error:
                 if "overlap" not in error.text:
                     raise
