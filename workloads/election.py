@@ -76,6 +76,8 @@ class Candidate(Generator, frozen=True, gc=False):
                 state, left, pause_ns = "leading", self.settings.proclaims, speak_ns
             case "proclaim" if not lost:
                 state, left, pause_ns = "leading", self.left - done, speak_ns
+            case "resign" if not (done or lost):  # it leads still
+                state, left, pause_ns = "leading", 0, speak_ns
             case _:
                 state, left, pause_ns = "idle", 0, _PAUSE_NS
         return msgspec.structs.replace(self, state=state, left=left, due_ns=event.time + pause_ns)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import pytest
 
 from harness import registry
 from harness.generators import Context, imperfect, limit, simulate
-from harness.history.event import Event
+from harness.history.event import Event, Type
 from harness.lifecycle.side_by_side import side_by_side
 from harness.test import UsageError
 from harness.workload import WorkloadOptions
@@ -127,6 +128,24 @@ def test_who_holds_a_lock_only_releases_it_before_the_key_is_left():
                     del holds[event.process]
         assert left_held > 10
         assert len({event.key for event in events if event.f == f"{prefix}acquire"}) > 20
+
+
+@pytest.mark.parametrize(("name", "gives_back"), [("lock", "release"), ("election", "resign")])
+def test_a_refused_return_is_asked_again(name, gives_back):
+    """Else it would be lost with the client's session some time later, unseen by the history."""
+    refused = 0
+
+    def perform(invocation, draws):
+        return 1_000_000, Type.FAIL if invocation.f == gives_back and draws.below(3) else Type.OK
+
+    events = simulate(make(name).operations, clients=6, perform=perform, events_max=20_000)
+    for process in {event.process for event in events}:
+        own = [event for event in events if event.process == process]
+        for end, following in pairwise(own):
+            if end.type == Type.FAIL:
+                refused += 1
+                assert (following.type, following.f, following.key) == (Type.INVOKE, gives_back, end.key)
+    assert refused > 20
 
 
 @pytest.mark.parametrize("name", ["register", "set", "counter"])

@@ -45,8 +45,9 @@ class ElectionsOfEtcd(LeasesOfEtcd):
     async def resign(self, key: str) -> Reply:
         """Give the leadership up."""
         request = pb.ResignRequest(leader=self._leadership(key))
-        self._won.pop(key)
-        return self.reply(await self.call("Resign", request))
+        response = await self.call("Resign", request)
+        del self._won[key]  # not before: where it was refused, this client leads still
+        return self.reply(response)
 
     def _leadership(self, key: str) -> Any:
         if key not in self._won:

@@ -36,7 +36,7 @@ class LocksOfEtcd(LeasesOfEtcd):
 
     async def release(self, key: str) -> Reply:
         """Delete the lock's key if it is still the one this client made, else `Refused("not-held")`."""
-        held = self._held.pop(key, None)
+        held = self._held.get(key)
         if held is None:
             raise Refused("not-held", f"{key} was not acquired by this client")
         where, revision = held
@@ -47,6 +47,7 @@ class LocksOfEtcd(LeasesOfEtcd):
                 success=[pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=where))],
             ),
         )
+        del self._held[key]  # not before: a release that was refused has changed nothing
         if not response.succeeded:
             raise Refused("not-held", "the lease has expired", version=response.header.revision)
         return self.reply(response)

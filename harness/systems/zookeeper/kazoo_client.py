@@ -100,11 +100,13 @@ class KazooRecipes(KazooSession):
 
     async def release(self, key: str) -> Reply:
         """Leave; `Refused("not-held")` where kazoo has told that the session, and the lock with it, was lost."""
-        lock, losses = self._held.pop(key, (None, -1))
+        lock, losses = self._held.get(key, (None, -1))
         if lock is None or losses != self.losses:
-            self._locks.pop(key, None)
+            self._forget(key)
             raise Refused("not-held", "never acquired" if lock is None else "the session was lost")
-        if not await self.operation("release", lock.release):
+        released = await self.operation("release", lock.release)  # refused, it is held still
+        self._held.pop(key)
+        if not released:
             raise Refused("not-held", "kazoo holds no such lock")
         return self.reply()
 
@@ -153,8 +155,9 @@ class KazooRecipes(KazooSession):
     async def resign(self, key: str) -> Reply:
         """Let the leadership function return."""
         term = self._term(key)
-        del self._terms[key]
-        if not await self.operation("resign", lambda: term.end(self.timeout_s * PATIENCE)):
+        over = await self.operation("resign", lambda: term.end(self.timeout_s * PATIENCE))
+        del self._terms[key]  # refused, it goes on
+        if not over:
             raise Unknown("timeout", "resign: not over in time")
         return self.reply()
 
@@ -163,6 +166,10 @@ class KazooRecipes(KazooSession):
         for term in self._terms.values():
             term.abandon()
         await super().close()
+
+    def _forget(self, key: str) -> None:
+        self._held.pop(key, None)
+        self._locks.pop(key, None)
 
     def _term(self, key: str) -> Term:
         term = self._terms.get(key)

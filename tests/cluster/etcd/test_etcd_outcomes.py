@@ -101,6 +101,29 @@ def test_a_dead_server_refuses_connections_and_nothing_was_sent(run, servers):
     run(body())
 
 
+def test_what_could_not_be_given_back_is_held_still(run, servers):
+    """A release that was never sent changes nothing: the next one gives the lock back, and nobody had it meanwhile."""
+
+    async def body():
+        node = await servers.follower()
+        async with client_of(servers, node, timeout_s=5.0) as client:
+            lock = await client.acquire("kept")
+            term = await client.campaign("kept", "me")
+            await node.signal("etcd", signal.SIGKILL)
+            try:
+                for call in (client.release, client.release, client.resign, client.resign):
+                    refused = await outcome(call("kept"))
+                    assert (type(refused), refused.code) == (Refused, "not-connected")
+            finally:
+                await servers.restart(node)
+            await client.release("kept")
+            assert (await client.acquire("kept")).value > lock.value
+            assert (await client.proclaim("kept", "me again")).value == term.value
+            await client.resign("kept")
+
+    run(body())
+
+
 def test_a_server_killed_with_a_write_in_flight_leaves_it_unknown(run, servers):
     async def body():
         node = await servers.follower()

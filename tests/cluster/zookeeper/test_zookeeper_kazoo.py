@@ -164,6 +164,32 @@ def test_a_dead_server_refuses_and_nothing_was_sent(run, servers, outcome):
     run(body())
 
 
+def test_what_could_not_be_given_back_is_held_still(run, servers, outcome):
+    """A release that was never sent changes nothing: the next one gives the lock back, and nobody had it meanwhile."""
+
+    async def body() -> None:
+        node = await servers.follower()
+        holder = client_of(node, timeout_s=1.0, session_ms=30_000, name="holder")
+        await holder.operation("warm", lambda: None)
+        lock = await holder.acquire("kept")
+        term = await holder.campaign("kept", "me")
+        await node.signal("zookeeper", signal.SIGKILL)
+        try:
+            for call in (holder.release, holder.release, holder.resign, holder.resign):
+                refused = await outcome(call("kept"))
+                assert (type(refused), refused.code) == (Refused, "not-connected")
+        finally:
+            await servers.restart(node)
+        holder.timeout_s = 8.0
+        await holder.release("kept")
+        assert (await holder.acquire("kept")).value > lock.value
+        assert (await holder.proclaim("kept", "me again")).value == term.value
+        await holder.resign("kept")
+        await holder.close()
+
+    run(body())
+
+
 def test_a_lock_whose_session_was_lost_is_not_held_any_more(run, servers, outcome):
     """kazoo tells of it by the state LOST, which comes with the next connection."""
 
