@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from typing import Any, Final
 
 import grpc.aio
 
@@ -13,24 +13,21 @@ from harness.systems.etcd.caller import Caller
 from harness.systems.etcd.outcomes import outcome_of
 from harness.systems.etcd.protocol import pb
 
+_RETRY_S: Final = 0.5  # as etcd's own client (clientv3/lease.go: retryConnWait)
+
 
 class Lease:
     """One lease of this client. `lost_at` is the loop's time at which the client learnt that it is gone."""
 
-    def __init__(self, number: int, ttl_s: int, renewed_at: float) -> None:
+    def __init__(self, number: int, ttl_s: int) -> None:
         self.number = number
         self.ttl_s = ttl_s
-        self.renewed_at = renewed_at  # when the last renewal that succeeded was sent
         self.lost_at: float | None = None
 
     @property
     def session(self) -> str:
         """The lease's number as etcd prints it."""
         return f"{self.number:x}"
-
-    def believed(self, now: float) -> bool:
-        """Whether a careful client may still think that it holds the lease: by its own clock, from sending time."""
-        return self.lost_at is None and now - self.renewed_at < self.ttl_s
 
 
 class LeasesOfEtcd(Caller):
@@ -66,11 +63,10 @@ class LeasesOfEtcd(Caller):
     async def session_lease(self, deadline: float) -> Lease:
         """The client's own lease, granted on first use and again after it was lost."""
         if self._lease is None or self._lease.lost_at is not None:
-            now = asyncio.get_running_loop().time()
             ttl_s = self.options.lease_ttl_s
             # A lease without keys is no trace that a history would show: its loss is no lost write.
             response = await self.look("LeaseGrant", pb.LeaseGrantRequest(TTL=ttl_s), deadline)
-            self._lease = Lease(response.ID, response.TTL, now)
+            self._lease = Lease(response.ID, response.TTL)
             if self._keeper is not None:
                 self._keeper.cancel()
             self._keeper = asyncio.create_task(self._keep(self._lease), name=f"lease {self._lease.session}")
@@ -85,18 +81,19 @@ class LeasesOfEtcd(Caller):
         await super().close()
 
     async def _keep(self, lease: Lease) -> None:
-        """Renew three times in a lifetime until the lease is gone. An attempt that fails is made again next time."""
+        """Renew three times in a lifetime until the lease is gone; try again soon after an attempt that failed."""
         loop = asyncio.get_running_loop()
-        pause_s = lease.ttl_s / 3
+        patience_s = lease.ttl_s / 3
+        pause_s = patience_s
         while lease.lost_at is None:
             await asyncio.sleep(pause_s)
             sent = loop.time()
+            pause_s = min(_RETRY_S, patience_s)
             with contextlib.suppress(Exception):
-                ttl, _ = await self._renew(lease.number, sent + pause_s)
+                ttl, _ = await self._renew(lease.number, sent + patience_s)
+                pause_s = patience_s
                 if ttl <= 0:
                     lease.lost_at = loop.time()
-                else:
-                    lease.renewed_at = sent
 
     async def _renew(self, lease: int, deadline: float) -> tuple[int, Any]:
         """Renew over a stream of its own, which is how etcd offers it; return the time to live and the reply."""

@@ -52,10 +52,6 @@ class LocksOfEtcd(LeasesOfEtcd):
             raise Refused("not-held", "the lease has expired", version=response.header.revision)
         return self.reply(response)
 
-    def lock_lost(self, now: float) -> bool:
-        """Whether this client must think that it has lost what it held (`now` of the loop's clock)."""
-        return self._lease is not None and not self._lease.believed(now)
-
     async def _take_key(self, key: str, lease: Lease, deadline: float) -> Reply:
         where = path("lock", key)
         request = pb.TxnRequest(
