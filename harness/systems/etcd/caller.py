@@ -19,7 +19,7 @@ class ClientOptions(msgspec.Struct, frozen=True):
     """How a client asks: read mode, time to live of its leases in seconds, and the recipe of its locks."""
 
     serializable: bool = False
-    lease_ttl_s: int = 5
+    lease_ttl_s: int = 10
     lock_service: bool = False
 
 

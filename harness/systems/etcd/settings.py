@@ -15,7 +15,7 @@ from harness.test import UsageError
 SETTINGS: Final[dict[str, str]] = {
     "reads": "linearizable (default) or serializable: a member answers from what it has applied, possibly stale",
     "lock": "key (default): a key created under a lease; service: etcd's own lock service",
-    "lease_ttl": "time to live of a client's lease, whole seconds (default 5s)",
+    "lease_ttl": "time to live of a client's lease, whole seconds (default 10s)",
     "heartbeat": "how often the leader lets itself be heard (default 100ms)",
     "election": "how long a silent leader is believed in (default 1s)",
     "snapshot_count": "applied entries between two snapshots (default: etcd's)",
@@ -66,7 +66,7 @@ def read_settings(given: Mapping[str, str]) -> EtcdSettings:
     return EtcdSettings(
         client=ClientOptions(
             serializable=choice(given, "reads", ("linearizable", "serializable")) == "serializable",
-            lease_ttl_s=max(1, milliseconds(given, "lease_ttl", 5000) // 1000),
+            lease_ttl_s=max(1, milliseconds(given, "lease_ttl", 10_000) // 1000),
             lock_service=choice(given, "lock", ("key", "service")) == "service",
         ),
         heartbeat_ms=heartbeat,
