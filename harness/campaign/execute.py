@@ -135,13 +135,17 @@ class Execution:
                 queue.append(job.again())
 
     async def _one(self, job: Job, slot: int) -> Record:
-        """Run a job, again where the infrastructure failed: an anomaly is never retried away."""
+        """Run a job, again where the infrastructure failed: what was found is never retried away.
+
+        An anomaly is a finding, and so is a server that ended by itself, though no guarantee tells of it.
+        """
         attempt, total_s = 0, 0.0
         while True:
             attempt += 1
             finished = await self._executor.run(job, slot)
             total_s += finished.time_s
-            settled = finished.exit_code in VERDICT_OF_EXIT or finished.exit_code == _USAGE
+            found = finished.exit_code in VERDICT_OF_EXIT or (finished.results or {}).get("deaths")
+            settled = found or finished.exit_code == _USAGE
             if settled or attempt > self._options.retries:
                 return to_record(job, finished, attempt, total_s)
 

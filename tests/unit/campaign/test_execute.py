@@ -22,9 +22,10 @@ from reports.rates import interval
 class Scripted:
     """Ends the n-th try of each seed with the scripted exit code; the last one repeats."""
 
-    def __init__(self, codes, slots=1):
+    def __init__(self, codes, slots=1, deaths=()):
         self.codes = codes
         self.slots = slots
+        self.deaths = deaths
         self.tries = []
 
     async def run(self, job, slot):
@@ -33,7 +34,9 @@ class Scripted:
         turn = sum(seed == job.seed for seed, _ in self.tries) - 1
         codes = self.codes[job.seed] if isinstance(self.codes, dict) else self.codes
         code = codes[min(turn, len(codes) - 1)]
-        results = {"run": f"runs/{job.seed}", "reason": "because"} if code in {0, 1, 2} else None
+        results = {"run": f"runs/{job.seed}", "reason": "because"} if code in {0, 1, 2} or self.deaths else None
+        if self.deaths:
+            results = {**results, "deaths": list(self.deaths)}
         return Finished(code, results, "it broke", 1.0)
 
     async def close(self):
@@ -41,7 +44,7 @@ class Scripted:
 
 
 def execute(tmp_path, cells, codes, **options):
-    executor = Scripted(codes, slots=options.pop("slots", 1))
+    executor = Scripted(codes, slots=options.pop("slots", 1), deaths=options.pop("deaths", ()))
     runs = options.pop("runs", None)
     campaign = Campaign(name="c", cells=tuple(cells), budget_runs=runs)
     ledger = Ledger(tmp_path)
@@ -59,6 +62,11 @@ def test_infrastructure_is_retried_and_anomalies_never(tmp_path):
     assert (by_seed[1].verdict, by_seed[1].attempts) == ("valid", 3)
     assert (by_seed[2].verdict, by_seed[2].attempts) == ("invalid", 1)
     assert len(executor.tries) == 4
+
+
+def test_a_server_that_ended_by_itself_is_found_and_not_retried_away(tmp_path):
+    records, executor = execute(tmp_path, [cell(1)], [3, 0], deaths=[{"time_s": 11.5, "node": "n3"}])
+    assert (records[0].status, records[0].sentence, len(executor.tries)) == ("error", "because", 1)
 
 
 def test_infrastructure_that_stays_broken_is_an_error_with_its_words(tmp_path):
