@@ -164,6 +164,8 @@ def configuration(nodes: Sequence[Node], node: Node, settings: ZooKeeperSettings
     ]
     if not settings.force_sync:
         lines.append("forceSync=no")
+    if settings.enforce_quota:
+        lines.append("enforceQuota=true")
     if len(nodes) > 1:
         lines += [f"server.{number}={other.address}:2888:3888" for number, other in enumerate(nodes, start=1)]
     return "\n".join(lines) + "\n"

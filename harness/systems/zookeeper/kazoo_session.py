@@ -21,6 +21,7 @@ from kazoo.exceptions import (
     KazooException,
     LockTimeout,
     OperationTimeoutError,
+    QuotaExceededError,
 )
 from kazoo.exceptions import SessionExpiredError as Expired
 from kazoo.protocol.states import KazooState
@@ -75,6 +76,7 @@ class KazooSession:
         """Run a recipe under the client's deadline; what only `reads` is `Refused` however it fails."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self.timeout_s
+        troubles = self.troubles
         decided = threading.Lock()  # taken once: by who begins the recipe, or by who gives up on it before
 
         def connected() -> T:
@@ -92,7 +94,11 @@ class KazooSession:
         except OutcomeError:
             raise
         except Exception as error:
-            raise outcome_of(error, what, reads=reads) from error
+            found = outcome_of(error, what, reads=reads)
+            if isinstance(found, Refused) and not reads and self.troubles != troubles:
+                # A recipe that repeats itself tells of its last try alone; an earlier one may have taken effect.
+                raise outcomes.lost(what, f"{found.text}, after the connection was lost") from error
+            raise found from error
 
     def _connect(self, seconds: float) -> None:
         """Wait for the session. Nothing of the operation has been sent before it stands."""
@@ -147,8 +153,9 @@ def outcome_of(error: Exception, what: str, *, reads: bool) -> Refused | Unknown
     return Unknown(next((code for kind, code in _OPEN if isinstance(cause, kind)), "unknown-error"), said)
 
 
-# A recipe forces a retry where another client was faster, before it has changed anything.
-_CERTAIN: Final = ((ForceRetryError, "conflict"), (LockTimeout, "held"))
+# A recipe forces a retry where another client was faster, before it has changed anything. A quota refuses a recipe's
+# one change.
+_CERTAIN: Final = ((ForceRetryError, "conflict"), (LockTimeout, "held"), (QuotaExceededError, "over-quota"))
 _OPEN: Final = (
     (ConnectionLoss, "connection-lost"),
     (ConnectionClosedError, "closed"),  # before its base, the next

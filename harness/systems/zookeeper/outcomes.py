@@ -43,7 +43,10 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(-121, "fail", "no-watch", "there is no such watch"),
     Row(-6, "fail", "unimplemented", "the release has no such request"),
     Row(-8, "fail", "invalid", "the request makes no sense"),
-    Row(-5, "fail", "invalid", "the server could not read the request"),
+    Row(-114, "fail", "invalid", "the access list makes no sense"),
+    # The same number from before the request is ordered (it cannot be read) and from after it was applied (its answer
+    # cannot be put together: the last "catch" of FinalRequestProcessor).
+    Row(-5, "info", "marshalling", "the server could not read the request, or not write its answer"),
     Row(-2, "fail", "rolled-back", "another request of the same transaction failed"),
     Row(-125, "fail", "over-quota", "checked before anything is changed"),
     Row(-127, "fail", "throttled", "dropped before it was ordered"),

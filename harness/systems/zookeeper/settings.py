@@ -22,6 +22,7 @@ SETTINGS: Final[dict[str, str]] = {
     "snap_count": "transactions between two snapshots [ZooKeeper's own]",
     "container_check": "how often the servers look for containers and nodes whose time is over [1m]",
     "force_sync": "yes (ZooKeeper's own) or no: acknowledge before the transaction log is on the disk [yes]",
+    "enforce_quota": "yes or no (ZooKeeper's own): refuse what goes over a quota, from 3.7 on [no]",
     "heap": "the servers' -Xmx [256m]",
     "jars": "folder with the jars of a ZooKeeper of your own on this host",
 }
@@ -39,6 +40,7 @@ class ZooKeeperSettings(msgspec.Struct, frozen=True):
     snap_count: int | None = None
     container_check_ms: int = 60_000
     force_sync: bool = True
+    enforce_quota: bool = False
     heap: str = "256m"
     jars: str | None = None
 
@@ -61,6 +63,7 @@ def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
         snap_count=count(given, "snap_count"),
         container_check_ms=milliseconds(given, "container_check", 60_000),
         force_sync=choice(given, "force_sync", ("yes", "no")) == "yes",
+        enforce_quota=choice(given, "enforce_quota", ("no", "yes")) == "yes",
         heap=given.get("heap", "256m"),
         jars=given.get("jars"),
     )

@@ -30,4 +30,5 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture(scope="session")
 def servers(run: Run) -> Iterator[Servers]:
-    yield from running(run, ZooKeeper(SystemOptions(release="3.9.4", settings={"container_check": "500ms"})))
+    settings = {"container_check": "500ms", "enforce_quota": "yes"}
+    yield from running(run, ZooKeeper(SystemOptions(release="3.9.4", settings=settings)))

@@ -190,6 +190,137 @@ def test_what_could_not_be_given_back_is_held_still(run, servers, outcome):
     run(body())
 
 
+def test_a_server_killed_with_a_recipe_in_flight_leaves_changes_unknown_and_reads_unread(
+    run, servers, outcome
+):
+    async def body() -> None:
+        node = await servers.follower()
+        changing, reading = (client_of(node, name=name) for name in ("changing", "reading"))
+        before = (await changing.value("reset")).value
+        await reading.value("reset")
+        await node.signal("zookeeper", signal.SIGSTOP)
+        calls = (changing.increment("reset", 1), reading.value("reset"))
+        ends = [asyncio.create_task(outcome(call)) for call in calls]
+        await asyncio.sleep(0.3)
+        await node.signal("zookeeper", signal.SIGKILL)
+        unknown, unread = [await end for end in ends]
+        await servers.restart(node)
+        assert (type(unknown), unknown.code) == (Unknown, "connection-lost"), unknown.text
+        assert (type(unread), unread.code) == (Refused, "unread"), unread.text
+        assert (await counted(reading, "reset")) - before in {0, 1}
+        await asyncio.gather(changing.close(), reading.close())
+
+    run(body())
+
+
+async def counted(client: KazooRecipes, key: str) -> int:
+    """The sum, once kazoo is connected again."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(OutcomeError):
+                return (await client.value(key)).value
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("alone", ["cut-off", "others-frozen"])
+def test_a_leader_without_followers_leaves_changes_unknown_and_then_takes_nobody(
+    run, servers, outcome, alone
+):
+    async def body() -> None:
+        leader = await servers.leader()
+        others = [node for node in servers.nodes if node is not leader]
+        client, reading = (client_of(leader, timeout_s=4.0, name=name) for name in ("one", "reading"))
+        before = (await client.value(alone)).value
+        await reading.value(alone)
+        if alone == "cut-off":
+            await servers.cut_off(leader)
+        else:
+            for other in others:
+                await other.signal("zookeeper", signal.SIGSTOP)
+        try:
+            lost = await outcome(client.increment(alone, 1))
+            late = [await outcome(call) for call in (client.increment(alone, 2), reading.value(alone))]
+        finally:
+            await servers.heal()
+        assert (type(lost), lost.code) == (Unknown, "connection-lost"), lost.text
+        for refused in late:
+            assert (type(refused), refused.code) == (Refused, "not-connected"), refused.text
+        assert (await counted(client, alone)) - before in {0, 1}
+        await asyncio.gather(client.close(), reading.close())
+
+    run(body())
+
+
+def test_what_is_too_large_is_unknown_though_nothing_happened(run, pair, outcome):
+    async def body() -> None:
+        one, other = pair
+        unknown = await outcome(one.enqueue("large", "1" * 2_000_000))
+        assert isinstance(unknown, Unknown)
+        assert unknown.code in {"connection-lost", "timeout"}, unknown.text
+        assert (await other.dequeue("large")).value is None
+
+    run(body())
+
+
+def test_what_goes_over_a_quota_is_refused(run, pair, outcome):
+    async def body() -> None:
+        one, other = pair
+        await one.increment("quota", 10)
+        node, limits = "/quorate/kazoo-counter/quota", b"count=-1,bytes=-1;byteHardLimit=3;countHardLimit=-1"
+
+        def limit() -> None:
+            one.kazoo.ensure_path(f"/zookeeper/quota{node}")
+            one.kazoo.create(f"/zookeeper/quota{node}/zookeeper_stats", b"count=1,bytes=2")
+            one.kazoo.create(f"/zookeeper/quota{node}/zookeeper_limits", limits)
+
+        await one.operation("limit", limit)
+        refused = await outcome(one.increment("quota", 1_000_000))
+        assert (type(refused), refused.code) == (Refused, "over-quota"), refused.text
+        assert (await other.value("quota")).value == 10
+
+    run(body())
+
+
+def test_who_is_always_outrun_is_refused(run, servers, pair, outcome):
+    """The version is another each time, and kazoo tries again until the time is over."""
+
+    async def body() -> None:
+        slow, fast = client_of(servers.nodes[2], timeout_s=2.0, name="slow"), pair[0]
+        for client in (slow, fast):
+            await client.value("outrun")
+        read, others = slow.kazoo.get, 0
+
+        def outrun(path: str) -> object:
+            nonlocal others
+            found = read(path)
+            fast.kazoo.Counter(path).__add__(1)
+            others += 1
+            return found
+
+        slow.kazoo.get = outrun
+        refused = await outcome(slow.increment("outrun", 1000))
+        assert (type(refused), refused.code) == (Refused, "conflict"), refused.text
+        assert others > 1
+        assert (await fast.value("outrun")).value == others
+        await slow.close()
+
+    run(body())
+
+
+def test_a_candidate_whose_node_was_deleted_proclaims_nothing(run, pair, outcome):
+    async def body() -> None:
+        one, other = pair
+        await one.campaign("deleted", "Ada")
+        await other.operation(
+            "delete", lambda: other.kazoo.delete("/quorate/kazoo-election/deleted", recursive=True)
+        )
+        refused = await outcome(one.proclaim("deleted", "Ada still"))
+        assert (type(refused), refused.code) == (Refused, "not-elected"), refused.text
+        assert (await outcome(other.leader("deleted"))).code == "nobody-elected"
+
+    run(body())
+
+
 def test_a_lock_whose_session_was_lost_is_not_held_any_more(run, servers, outcome):
     """kazoo tells of it by the state LOST, which comes with the next connection."""
 

@@ -13,6 +13,7 @@ from kazoo.exceptions import (
     ConnectionLoss,
     LockTimeout,
     OperationTimeoutError,
+    QuotaExceededError,
     SessionExpiredError,
 )
 from kazoo.retry import ForceRetryError, KazooRetry, RetryFailedError
@@ -29,6 +30,7 @@ from harness.test import UsageError
     [
         (ForceRetryError(), Refused, "conflict"),
         (LockTimeout(), Refused, "held"),
+        (QuotaExceededError(), Refused, "over-quota"),
         (ConnectionLoss(), Unknown, "connection-lost"),
         (SessionExpiredError(), Unknown, "session-expired"),
         (OperationTimeoutError(), Unknown, "server-timeout"),
