@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from harness.cluster import Finding, probe
@@ -25,6 +26,14 @@ _TOOLS: Final = (
 def examine() -> list[Finding]:
     """Probe everything; takes a few seconds and never raises."""
     return [*probe(), _native(), *(_tool(*row) for row in _TOOLS), *_servers()]
+
+
+def examine_inventory(inventory: Path) -> tuple[list[Finding], bool]:
+    """Probe the hosts of an inventory; also whether all can serve. Raises `Broken` for a file that is none."""
+    from harness.cluster.ssh.doctor import examine_hosts  # noqa: PLC0415 - loads paramiko
+    from harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
+
+    return examine_hosts(read_inventory(inventory))
 
 
 def able(findings: Sequence[Finding]) -> bool:

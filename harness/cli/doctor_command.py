@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -15,18 +16,23 @@ from harness.cli.exits import Exit
     epilog="""\b
 Examples:
   quorate doctor
-  quorate doctor --json
+  quorate doctor --inventory hosts.toml
 """,
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a list of findings.")
-def command(as_json: bool) -> int:  # noqa: FBT001
-    """Probe this machine; every "no" comes with the reason and the mend.
+@click.option("--inventory", type=click.Path(dir_okay=False), help="Probe these hosts instead (TOML).")
+def command(as_json: bool, inventory: str | None) -> int:  # noqa: FBT001
+    """Probe this machine, or the hosts of an inventory; every "no" comes with the reason and the mend.
 
-    Exits 0 when a real cluster can be run here in some way, else 3.
+    Exits 0 when a real cluster can be run here in some way, or on all of these hosts, else 3.
     """
-    from harness.doctor import able, examine  # noqa: PLC0415 - keeps --help quick
+    from harness import doctor  # noqa: PLC0415 - keeps --help quick
 
-    findings = examine()
+    if inventory is None:
+        findings = doctor.examine()
+        fit = doctor.able(findings)
+    else:
+        findings, fit = doctor.examine_inventory(Path(inventory))
     if as_json:
         click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
     else:
@@ -38,4 +44,4 @@ def command(as_json: bool) -> int:  # noqa: FBT001
             )
             if not finding.ok and finding.mend:
                 click.echo(f"      mend: {finding.mend}")
-    return Exit.VALID if able(findings) else Exit.BROKEN
+    return Exit.VALID if fit else Exit.BROKEN

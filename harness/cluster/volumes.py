@@ -24,7 +24,9 @@ _SHUTDOWN: Final = 0x8004587D
 _NO_LOG_FLUSH: Final = 2
 _STEP_S: Final = 15.0
 _FORMAT: Final = (
-    'rm -f "$1" && truncate -s "$2" "$1" && PATH="$PATH:/sbin:/usr/sbin" mkfs.ext4 -q -F -m 0 "$1"'
+    'PATH="$PATH:/sbin:/usr/sbin"; command -v mkfs.ext4 >/dev/null'
+    ' || { echo "mkfs.ext4 is missing: apt-get install e2fsprogs" >&2; exit 1; };'
+    ' rm -f "$1" && truncate -s "$2" "$1" && mkfs.ext4 -q -F -m 0 "$1"'
 )
 _PACK: Final = 'mkdir -p "$2" && tar -C "$2" -cf "$1.tar" .'
 _UNPACK: Final = 'tar -C "$2" -xpf "$1.tar" && rm -f "$1.tar" && mkdir -p "$2/lost+found" && sync'

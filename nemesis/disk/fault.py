@@ -81,6 +81,15 @@ class Disk:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         return obstacle(target, count)
 
+    @staticmethod
+    def check(scene: Scene) -> None:
+        """Raise `UsageError` where the servers' processes are not seen from here."""
+        if any(node.netns is None for node in scene.cluster.nodes):
+            raise UsageError(
+                "disk: the servers must run where this process can trace them (local, or containers as root), not "
+                "over SSH or behind the engine's exec"
+            )
+
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide what is wrong with whose disk."""
         mode = rng.choice(list(MODES)) if self._mode == ANY else self._mode

@@ -15,7 +15,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import docker
 import paramiko
 import pytest
 
@@ -61,6 +63,8 @@ def user() -> list[str]:
 
 class Site:
     """Containers with sshd, alive for the whole session on a loop of their own."""
+
+    prepare = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -108,6 +112,7 @@ class Site:
         key.write_private_key_file(str(self.folder / "key"))
         public = f"{key.get_name()} {key.get_base64()}"
         script = f"""set -e
+        {self.prepare}
         mkdir -p /run/sshd /root/.ssh
         rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
         useradd -m -s /bin/sh tester; mkdir -p /home/tester/.ssh
@@ -125,6 +130,26 @@ class Site:
             await _accepts(node)
 
 
+class MountingSite(Site):
+    """Such hosts whose root may mount, as on machines of one's own."""
+
+    prepare = "mknod /dev/loop-control c 10 237; for i in $(seq 0 63); do mknod /dev/loop$i b 7 $i; done"
+
+    async def _up(self) -> None:
+        make = docker.APIClient.create_host_config
+
+        def granting(api: docker.APIClient, **given: Any) -> Any:
+            given["cap_add"] = [*given["cap_add"], "SYS_ADMIN"]
+            given["device_cgroup_rules"] = [
+                "b 7:* rwm",
+                "c 10:237 rwm",
+            ]  # loop devices, and who gives them out
+            return make(api, **given)
+
+        with mock.patch.object(docker.APIClient, "create_host_config", granting):
+            await super()._up()
+
+
 async def _accepts(node: Node) -> None:
     for _ in range(100):
         try:
@@ -139,10 +164,19 @@ async def _accepts(node: Node) -> None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    yield from _alive(Site, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def mounting_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    yield from _alive(MountingSite, tmp_path_factory)
+
+
+def _alive(kind: type[Site], folders: pytest.TempPathFactory) -> Iterator[Site]:
     if not engine_answers():
         pytest.skip("no Docker engine answers: no hosts with sshd")
     images.ensure_image("ssh")
-    made = Site(tmp_path_factory.mktemp("ssh"))
+    made = kind(folders.mktemp("ssh"))
     try:
         made.up()
         yield made

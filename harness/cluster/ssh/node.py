@@ -28,6 +28,9 @@ _COPY_S = 30.0
 _START_S = 10.0
 _POLL_S = 0.005
 _EXECUTABLE = 0o111
+_NO_MOUNT = (
+    "needs the package mount, and a root that may mount loop devices (a container's may not by default)"
+)
 _NOT_EXECUTED = (125, 126, 127)
 
 # The shell that waits for the server reaps it, and notes how it ended.
@@ -179,7 +182,8 @@ class SshNode:
     async def mount(self, image: str, directory: str) -> None:
         """Mount a file of the host; a wipe and the end of the run unmount it."""
         done = await self._raw(mount_command(image, directory))
-        commands.checked(done, f"{self._name}: mount {directory}", check=True)
+        if done.code != 0:
+            raise Broken("no-volume", f"{self._name}: mount {directory}: {done.stderr.strip()}; {_NO_MOUNT}")
 
     async def unmount(self, directory: str) -> None:
         """Unmount it."""

@@ -34,7 +34,9 @@ TABLE: Final[tuple[Row, ...]] = (
     # Certain: refused before the entry was appended, or before the request was sent to the leader.
     Row(500, "No cluster leader", "fail", "no-leader", "no leader was known: it was never forwarded", True),
     Row(500, "leader not found in server lookup", "fail", "no-leader", "it was never forwarded", True),
-    Row(500, "rpc error getting client", "fail", "no-leader", "no connection to the leader: never sent", True),
+    Row(
+        500, "rpc error getting client", "fail", "no-leader", "no connection to the leader: never sent", True
+    ),
     Row(500, "node is not the leader", "fail", "not-leader", "raft refused before it appended", True),
     Row(500, "leadership transfer in progress", "fail", "not-leader", "raft refused before appending", True),
     Row(500, "timed out enqueuing", "fail", "overloaded", "it never came into raft's queue", True),

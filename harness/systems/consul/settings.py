@@ -20,11 +20,14 @@ SETTINGS: Final[dict[str, str]] = {
     "lock_delay": "how long a lock that was lost cannot be taken [0s]",
     "session_checks": "serf: sessions end with the health of their server, Consul's own default; none [none]",
     "spare_connections": "idle connections that a client of one server keeps to it, as users' pools do [8]",
+    "processors": "how much of a server runs at once (GOMAXPROCS), whatever the machine; 0: as many as it has [8]",
     "binary": "path of a consul of your own on this host",
 }
 _TTL_LEAST_S: Final = 10
 _MULTIPLIER_MOST: Final = 10
 _SPARES, _SPARES_MOST = 8, 64
+# On two, Go's scheduler mostly ends a deposed leader's lease before it looks at a request: see docs/systems/consul.md.
+_PROCESSORS, _PROCESSORS_MOST = 8, 256
 
 
 class ConsulSettings(msgspec.Struct, frozen=True):
@@ -34,6 +37,7 @@ class ConsulSettings(msgspec.Struct, frozen=True):
     raft_multiplier: int = 1
     rpc_hold_s: float = 7.0
     cleanup_dead_servers: bool = True
+    processors: int = _PROCESSORS
     binary: str | None = None
 
 
@@ -44,6 +48,7 @@ def read_settings(given: Mapping[str, str]) -> ConsulSettings:
     if ttl_s < _TTL_LEAST_S:
         raise UsageError(f"session_ttl={given['session_ttl']}: Consul takes no less than {_TTL_LEAST_S}s")
     spares = count(given, "spare_connections", least=0, most=_SPARES_MOST)
+    processors = count(given, "processors", least=0, most=_PROCESSORS_MOST)
     options = ClientOptions(
         spare_connections=_SPARES if spares is None else spares,
         reads=cast("Reads", reads),
@@ -56,5 +61,6 @@ def read_settings(given: Mapping[str, str]) -> ConsulSettings:
         raft_multiplier=count(given, "raft_multiplier", most=_MULTIPLIER_MOST) or 1,
         rpc_hold_s=seconds(given, "rpc_hold", 7),
         cleanup_dead_servers=choice(given, "cleanup_dead_servers", ("yes", "no")) == "yes",
+        processors=_PROCESSORS if processors is None else processors,
         binary=given.get("binary"),
     )

@@ -83,7 +83,9 @@ class Consul(Daemons[Installed]):
         self.membership.check(node)
         root = node.directory
         argv = (self.installed(node).binary, "agent", f"-config-file={root}/consul.json")
-        await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/consul.log"))
+        processors = self._settings.processors
+        env = {"GOMAXPROCS": str(processors)} if processors else {}
+        await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/consul.log", env=env))
 
     def data(self, node: Node) -> str:
         """The directory of all that the server must not forget."""

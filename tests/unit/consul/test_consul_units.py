@@ -131,6 +131,7 @@ def test_what_stands_between_servers_is_open_unless_it_was_never_sent():
         {"reads": "fresh"},
         {"raft_multiplier": "0"},
         {"raft_multiplier": "11"},
+        {"processors": "many"},
         {"session_ttl": "9s"},
         {"session_ttl": "long"},
         {"session_checks": "some"},
