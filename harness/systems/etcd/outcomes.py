@@ -82,6 +82,8 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row("UNKNOWN", "election: no leader", "fail", "nobody-elected", "a read found no candidate"),
     Row("UNKNOWN", "election: not leader", "fail", "not-elected", "the inner compare was refused"),
+    # A leader that is handing over takes no proposals; raft says so before it appends.
+    Row("UNKNOWN", "raft proposal dropped", "fail", "dropped", "raft did not take it up", True),
     # The server does not translate this one on its way out, whatever its table of errors says.
     Row(
         "UNKNOWN", "etcdserver: too many requests", "fail", "too-many-requests", "checked before the proposal"

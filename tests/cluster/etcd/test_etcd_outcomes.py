@@ -1,5 +1,7 @@
 """The outcome table, a test a row against real servers."""
 
+# ruff: noqa: ASYNC110 - tests ask servers until they have changed
+
 from __future__ import annotations
 
 import asyncio
@@ -209,6 +211,77 @@ def test_behind_a_partition_nothing_is_certain_until_the_server_says_no_leader(r
     run(body())
 
 
+def test_a_leader_cut_off_with_a_proposal_leaves_it_unknown(run, servers):
+    async def body():
+        leader = await servers.leader()
+        other = next(node for node in servers.nodes if node is not leader)
+        async with (
+            client_of(servers, leader, timeout_s=15) as writer,
+            client_of(servers, leader, timeout_s=15) as reader,
+            client_of(servers, other) as witness,
+        ):
+            await writer.write("deposed", 0)
+            await servers.cut_off(leader)
+            try:
+                seen = await asyncio.gather(
+                    outcome(writer.write("deposed", 1)), outcome(reader.read("deposed"))
+                )
+            finally:
+                await servers.heal()
+            assert [type(each) for each in seen] == [Unknown, Unknown]
+            assert {each.code for each in seen} <= {"server-timeout", "leader-changed"}
+            assert (await witness.read("deposed")).value in {0, 1}
+
+    run(body())
+
+
+def test_a_leader_that_hands_over_refuses_and_has_not_written(run, servers):
+    """To a member that is frozen: so that goes on until the leader gives it up, after an election's time."""
+
+    async def body():
+        leader, frozen = await servers.leader(), await servers.follower()
+        async with (
+            client_of(servers, leader, timeout_s=5) as client,
+            client_of(servers, leader, timeout_s=5) as operator,
+            client_of(servers, frozen) as heir,
+        ):
+            before = await client.write("handed", 0)
+            target = (await heir.call("Status", pb.StatusRequest())).header.member_id
+            await frozen.signal("etcd", signal.SIGSTOP)
+            handing = asyncio.create_task(operator.call("MoveLeader", pb.MoveLeaderRequest(targetID=target)))
+            try:
+                refused = None
+                async with asyncio.timeout(5):
+                    while refused is None:
+                        try:
+                            before = await client.write("handed", 0)
+                        except OutcomeError as error:
+                            refused = error
+            finally:
+                await servers.heal()
+            assert (type(refused), refused.code) == (Refused, "dropped"), refused.text
+            with contextlib.suppress(OutcomeError):  # it may yet succeed, once the other is awake
+                await handing
+            assert (await client.read("handed")).version == before.version
+
+    run(body())
+
+
+def test_a_lease_that_has_expired_takes_no_keys(run, servers):
+    async def body():
+        async with client_of(servers, await servers.follower()) as client:
+            lease = (await client.call("LeaseGrant", pb.LeaseGrantRequest(TTL=1))).ID
+            await client.call("Put", put(b"mortal", b"/mortal", lease=lease))
+            async with asyncio.timeout(20):
+                while (await client.call("LeaseTimeToLive", pb.LeaseTimeToLiveRequest(ID=lease))).TTL >= 0:
+                    await asyncio.sleep(0.1)
+            refused = await outcome(client.call("Put", put(b"again", b"/mortal", lease=lease)))
+            assert (type(refused), refused.code) == (Refused, "lease-not-found")
+            assert not (await client.call("Range", pb.RangeRequest(key=b"/mortal"))).kvs
+
+    run(body())
+
+
 def test_a_read_over_a_change_of_leaders_is_unknown(run, servers):
     async def body():
         leader, follower = await servers.leader(), await servers.follower()
@@ -316,6 +389,7 @@ def test_every_row_of_the_table_has_a_test_here_or_says_where():
         *("compacted", "future-revision", "out-of-range", "lease-not-found", "not-found", "invalid"),
         *("too-large", "precondition", "not-connected", "connection-lost", "timeout", "server-timeout"),
         *("no-leader", "leader-changed", "reply-too-large", "unimplemented", "no-space"),
+        "dropped",
     }
     elsewhere = {
         "learner": "test_etcd_operators.py",
