@@ -24,6 +24,7 @@ from harness.systems.system import SystemOptions
 from harness.test import UsageError
 from nemesis import Nemesis, parse
 from nemesis.corrupt import Corrupt
+from nemesis.disk import Disk
 from nemesis.failpoint import Failpoint
 from nemesis.member import Member
 from nemesis.powerloss import PowerLoss
@@ -199,3 +200,9 @@ def test_a_bit_of_the_log_is_never_one_of_its_padding(at: float):
         covered |= set(range(start, start + len(record)))
         log += field.to_bytes(8, "little") + record + bytes(padding)
     assert _in_record(log + bytes(100), at) in covered
+
+
+def test_bad_disks_of_servers_that_this_host_cannot_see_are_refused_before_the_load():
+    unseen = SimpleNamespace(nodes=[SimpleNamespace(name="n1", netns=None)])
+    with pytest.raises(UsageError, match="not over SSH"):
+        Disk.check(Scene(unseen, None))
