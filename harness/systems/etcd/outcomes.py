@@ -3,7 +3,7 @@
 The first row that matches decides. `fail` stands only where the request certainly was not and will not be executed;
 whatever is not in the table is `info`. Sources: etcd's api/v3rpc/rpctypes/error.go for the texts,
 server/etcdserver/v3_server.go and apply/quota.go for whether a proposal had been made when they are raised, the gRPC
-status specification, and the tests in tests/cluster/test_etcd_outcomes.py.
+status specification, and the tests in tests/cluster/etcd/test_etcd_outcomes.py.
 """
 
 from __future__ import annotations

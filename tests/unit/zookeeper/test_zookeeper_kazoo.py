@@ -16,10 +16,12 @@ from kazoo.exceptions import (
     QuotaExceededError,
     SessionExpiredError,
 )
+from kazoo.protocol.states import KazooState
 from kazoo.retry import ForceRetryError, KazooRetry, RetryFailedError
 
-from harness.outcome import Refused, Unknown
-from harness.systems.zookeeper.kazoo_session import outcome_of
+from harness.outcome import OutcomeError, Refused, Unknown
+from harness.systems.zookeeper.caller import ClientOptions
+from harness.systems.zookeeper.kazoo_session import KazooSession, outcome_of
 from harness.systems.zookeeper.settings import read_settings
 from harness.systems.zookeeper.threads import Worker
 from harness.test import UsageError
@@ -95,3 +97,31 @@ def test_recipes_are_chosen_by_name():
     assert read_settings({"recipes": "kazoo-retrying"}).recipes == "kazoo-retrying"
     with pytest.raises(UsageError, match="own, kazoo, kazoo-retrying"):
         read_settings({"recipes": "curator"})
+
+
+def test_a_recipe_that_repeated_itself_after_a_lost_connection_is_unknown_whatever_its_last_try_says(
+    monkeypatch,
+):
+    monkeypatch.setattr(KazooSession, "_connect", lambda _self, _seconds: None)
+
+    async def body() -> None:
+        session = KazooSession("one", {"n1": "127.0.0.1"}, 2.0, ClientOptions(), retrying=True)
+
+        def outrun() -> None:
+            raise ForceRetryError
+
+        def lost_and_outrun() -> None:
+            session._changed(KazooState.SUSPENDED)
+            raise ForceRetryError
+
+        for call, reads, kind in (
+            (outrun, False, Refused),
+            (lost_and_outrun, False, Unknown),
+            (lost_and_outrun, True, Refused),
+        ):
+            with pytest.raises(OutcomeError) as caught:
+                await session.operation("dequeue", call, reads=reads)
+            assert type(caught.value) is kind
+        await session.close()
+
+    asyncio.run(body())
