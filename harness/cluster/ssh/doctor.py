@@ -66,6 +66,11 @@ TRIALS: Final = (
         "apt-get install e2fsprogs mount perl; a root that may mount loop devices (a container's may not by default)",
         within=("unshare", "--mount"),
     ),
+    Trial(
+        "java, for ZooKeeper",
+        'command -v java >/dev/null || ls "$JAVA_HOME/bin/java" >/dev/null 2>&1 || { echo "not found" >&2; exit 1; }',
+        "apt-get install default-jre-headless",
+    ),
 )
 # Why these never work over SSH, whatever the host.
 _NEVER: Final = (
@@ -93,14 +98,15 @@ def _names(row: Finding, trials: set[str]) -> bool:
 
 
 def _examine(host: Host) -> list[Finding]:
-    connection = Connection(host)
+    connection, rows = Connection(host), list[Finding]()
     try:
-        return [_tried(connection, trial) for trial in TRIALS]
+        rows.extend(_tried(connection, trial) for trial in TRIALS)
     except Broken as error:
         reason, _, mend = error.text.partition("; ")
-        return [Finding(f"{host.shown}: login", ok=False, reason=reason, mend=mend)]
+        rows.append(Finding(f"{host.shown}: an answer", ok=False, reason=reason, mend=mend))
     finally:
         connection.close()
+    return rows
 
 
 def _tried(connection: Connection, trial: Trial) -> Finding:
