@@ -84,12 +84,7 @@ class KazooRecipes(KazooSession):
         """Wait in the lock's queue, not quite until the deadline; the token is the place in the queue."""
         losses, troubles = self.losses, self.troubles
         lock = self._locks[key]
-        try:
-            got = await self.operation("acquire", lambda: lock.acquire(timeout=self.timeout_s * PATIENCE))
-        except Refused as error:
-            if error.code == "held" and self.troubles != troubles:
-                raise Unknown("timeout", f"{error.text}, and its place in the queue may be kept") from error
-            raise
+        got = await self.operation("acquire", lambda: lock.acquire(timeout=self.timeout_s * PATIENCE))
         if not got or lock.node is None:
             # kazoo gave up and took its node out of the queue, if it could.
             if self.troubles != troubles:
