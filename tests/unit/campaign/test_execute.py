@@ -34,7 +34,9 @@ class Scripted:
         turn = sum(seed == job.seed for seed, _ in self.tries) - 1
         codes = self.codes[job.seed] if isinstance(self.codes, dict) else self.codes
         code = codes[min(turn, len(codes) - 1)]
-        results = {"run": f"runs/{job.seed}", "reason": "because"} if code in {0, 1, 2} or self.deaths else None
+        results = (
+            {"run": f"runs/{job.seed}", "reason": "because"} if code in {0, 1, 2} or self.deaths else None
+        )
         if self.deaths:
             results = {**results, "deaths": list(self.deaths)}
         return Finished(code, results, "it broke", 1.0)
