@@ -17,12 +17,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from checkers.tell import varied
 from harness.history import Event, History
 from harness.history.event import NEMESIS
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
 SLACK_MS: Final = 5_000  # for a service on a busy machine to get round to ending what is over
-_TOLD_MAX: Final = 20
 _NS_PER_MS: Final = 1_000_000
 _NS: Final = 1e9
 _NEVER: Final = 1 << 62
@@ -105,7 +105,7 @@ class LeasesKeepTime:
             engine="intervals",
             reason=reason,
             operations=len(record.looks),
-            anomalies=_varied(found),
+            anomalies=varied(sorted(found, key=lambda one: one.events[-1])),
             time_s=time.perf_counter() - started,
             stats={"leases": len(record.leases), "judged": judged, "violations": dict(kinds)},
         )
@@ -357,16 +357,6 @@ def _anomaly(
         culprit=min(culprit.events),
         detail={"intervals": intervals} if intervals else {},
     )
-
-
-def _varied(found: list[Anomaly]) -> list[Anomaly]:
-    """The first of every kind before the second of any, in the order of time."""
-    ranks: Counter[str] = Counter()
-    ranked = []
-    for each in sorted(found, key=lambda one: one.events[-1]):
-        ranked.append((ranks[each.name], each))
-        ranks[each.name] += 1
-    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])][:_TOLD_MAX]
 
 
 def _who(call: Call) -> str:

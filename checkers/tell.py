@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from harness.history import Event
 from harness.verdict import Anomaly
 
 _NS: Final = 1e9
+_TOLD_MAX: Final = 20
 
 
 def told(
@@ -26,3 +28,13 @@ def told(
         culprit=event.index if event.index_of_invoke is None else event.index_of_invoke,
         detail=detail or {},
     )
+
+
+def varied(found: Sequence[Anomaly]) -> list[Anomaly]:
+    """Some of them: the first of every kind before the second of any."""
+    ranks: defaultdict[str, int] = defaultdict(int)
+    ranked = []
+    for each in found:
+        ranked.append((ranks[each.name], each))
+        ranks[each.name] += 1
+    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])][:_TOLD_MAX]

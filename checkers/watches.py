@@ -15,11 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from checkers.changes import acknowledged
-from checkers.tell import told
+from checkers.tell import told, varied
 from harness.history import Event, History
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
-_TOLD_MAX: Final = 20
 _ASKED_MIN: Final = 10
 
 
@@ -72,7 +71,7 @@ class WatchesAreReliable:
             engine="replay",
             reason=f"{len(found)} violations" if found else missing,
             operations=shown,
-            anomalies=_varied(found),
+            anomalies=varied(found),
             time_s=time.perf_counter() - started,
             stats={"watches": len(streams), "changes": shown, "progress": told, "violations": dict(kinds)},
         )
@@ -87,16 +86,6 @@ def _asked(events: list[Event]) -> int:
         if event.f == "watch" and event.type == "ok" and event.index_of_invoke is not None
     )
     return sum(bool(value and value[1]) for value in map(calls.get, done))
-
-
-def _varied(found: list[Anomaly]) -> list[Anomaly]:
-    """The first of every kind before the second of any."""
-    ranks: defaultdict[str, int] = defaultdict(int)
-    ranked = []
-    for each in found:
-        ranked.append((ranks[each.name], each))
-        ranks[each.name] += 1
-    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])][:_TOLD_MAX]
 
 
 def _streams(events: list[Event]) -> Iterator[Stream]:

@@ -157,6 +157,63 @@ class Watches(Protocol):
 
 
 @runtime_checkable
+class Names(Protocol):
+    """Names in a space, each with a value while it is there; what `Notices` and `Polls` watch."""
+
+    async def set_name(self, space: str, name: str, value: Any) -> Reply:
+        """Give the name this value, or take it away (None); the version is that of the change.
+
+        The value is what happened, "created", "changed" or "deleted", or None where the service does not tell.
+        Taking away what is not there is `Refused`, or a change of nothing that the service does not tell either.
+        """
+        ...
+
+
+@runtime_checkable
+class Notices(Protocol):
+    """Watchers are told that a name changed, not what it is now: that they read, on the same connection."""
+
+    async def heed(
+        self,
+        space: str,
+        names: Sequence[str],
+        seconds: float,
+        once: bool,  # noqa: FBT001 - a kind of watch
+    ) -> Reply:
+        """Listen for so long, read each name that a notice named, and read one name at the end.
+
+        The watch stays between calls, until one fails. It is for good and tells of every change of the space; with
+        `once`, or where the service has no other, every name has a watch of its own that is over with its first
+        notice and set again by the read that follows.
+
+        The value is {"watch": which of this client's watches, "once", "items": in the order of the connection}:
+        `["set", at]`, the watch for good stands; `["told", "created" | "changed" | "deleted", name, version of the
+        change or None]`; `["read", name, value (None: none, or not read), version of its last change (0: it is not
+        there), at, whether the read set a watch]`. `at` is the state of the whole service that an answer was given in.
+        """
+        ...
+
+
+@runtime_checkable
+class Polls(Protocol):
+    """Long polls: a query that waits until what it asks for has another index than the one known."""
+
+    async def poll(self, space: str, name: str | None, wait_s: float, seconds: float) -> Reply:
+        """Give a standing poll of one name, or of all names of the space (None), so long to answer.
+
+        One query is always under way, and waits up to `wait_s` by itself; when it has answered, the next one asks
+        with the index that it told (0, at once, where that is lower than the one asked with). It stays between calls
+        for the same, until one fails.
+
+        The value is {"watch": which of this client's watches, "mode": how it reads, "answers": [{"asked": the index
+        asked with, "index": as told, "entries": {name: [value, version]}, "calls": in which call it was asked,
+        counted back from this one, "after_us": how long after that one's begin at least, "before_us": how long before
+        this one's end it came, at most}, …]}.
+        """
+        ...
+
+
+@runtime_checkable
 class Objects(Protocol):
     """Objects by name in a space, changed only by who knows their latest revision: what Kubernetes keeps in etcd.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from harness.systems.consul.discovery import DiscoveryCalls
 from harness.systems.consul.elections import ElectionCalls
 from harness.systems.consul.granted import GrantedCalls
+from harness.systems.consul.polls import PollCalls
 from harness.systems.consul.registers import CounterCalls, RegisterCalls, SetCalls
 from harness.systems.consul.transactions import TransactionCalls
-from harness.systems.consul.watches import WatchCalls
 
 
 class ConsulClient(
@@ -17,7 +17,7 @@ class ConsulClient(
     TransactionCalls,
     ElectionCalls,
     GrantedCalls,
-    WatchCalls,
+    PollCalls,
     DiscoveryCalls,
 ):
     """Registers, sets, counters, transactions, sessions, locks, elections, blocking queries and discovery."""

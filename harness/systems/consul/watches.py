@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.outcome import Refused
-from harness.systems.consul.caller import MODES, Caller, decode, url_of
+from harness.systems.consul.caller import MODES, Answer, Caller, decode, url_of
 
 _GRACE: Final = 1 / 16  # Consul adds up to a sixteenth of the wait at random
 
@@ -32,11 +32,7 @@ class WatchCalls(Caller):
         self, kind: str, key: str, index: int, wait_s: float, *, prefix: bool = False
     ) -> Seen | None:
         """Return the state once its index is above `index` (0: at once), or None if that does not come in time."""
-        query = [f"index={index}", f"wait={max(1, round(wait_s * 1000))}ms"]
-        query += ["recurse"] if prefix else []
-        query += [MODES[self.options.reads]] if MODES[self.options.reads] else []
-        deadline = asyncio.get_running_loop().time() + wait_s * (1 + _GRACE) + self.timeout_s
-        answer = await self.look(url_of(kind, key), deadline=deadline, query="&".join(query))
+        answer = await self.block(kind, key, index, wait_s, prefix=prefix)
         if answer.index is None:
             raise Refused("unread", "the answer has no X-Consul-Index")
         if index and answer.index == index:
@@ -44,3 +40,11 @@ class WatchCalls(Caller):
         entries = {entry["Key"]: (decode(entry), entry["ModifyIndex"]) for entry in answer.body or []}
         # An index that went backwards is no order to wait on: begin anew, as Consul's documentation says.
         return Seen(answer.index if answer.index >= index else 0, entries, answer.evidence())
+
+    async def block(self, kind: str, key: str, index: int, wait_s: float, *, prefix: bool) -> Answer:
+        """Make one blocking query; its deadline is the wait with what Consul adds, and the client's own."""
+        query = [f"index={index}", f"wait={max(1, round(wait_s * 1000))}ms"]
+        query += ["recurse"] if prefix else []
+        query += [MODES[self.options.reads]] if MODES[self.options.reads] else []
+        deadline = asyncio.get_running_loop().time() + wait_s * (1 + _GRACE) + self.timeout_s
+        return await self.look(url_of(kind, key), deadline=deadline, query="&".join(query))

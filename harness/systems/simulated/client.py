@@ -11,12 +11,12 @@ import msgspec
 from harness.outcome import OutcomeError, Refused, Reply, Unknown
 from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
 from harness.systems.simulated.commands import Command, Outcome
-from harness.systems.simulated.following import Following
+from harness.systems.simulated.watchers import WatcherCalls
 
 _POLL_S: Final = 0.02
 
 
-class SimulatedClient:
+class SimulatedClient(WatcherCalls):
     """One logical client with its session; it stays with one node until a connection is refused or an answer fails."""
 
     def __init__(self, cluster: SimulatedCluster, nodes: Sequence[SimulatedNode], timeout_s: float) -> None:
@@ -26,13 +26,12 @@ class SimulatedClient:
         self._nodes = nodes
         self._at = cluster.sessions % len(nodes)
         self._timeout_s = timeout_s
-        self._standing: Following | None = None
         self._terms: dict[str, int] = {}
-        self._standing_next = 1
 
     async def close(self) -> None:
         """End the session: the service lets go of its locks."""
         self._cluster.closed_sessions.add(self.session)
+        await self.end_polls()
 
     async def connect(self) -> None:
         """Find a node that accepts connections; raise `Refused` where none does."""
@@ -224,29 +223,3 @@ class SimulatedClient:
     async def granted_keys(self, space: str) -> Reply:
         """Read all keys of a space that live."""
         return await self._call("granted", space)
-
-    async def follow(
-        self,
-        space: str,
-        start: int | None,
-        seconds: float,
-        progress: bool = False,  # noqa: FBT001, FBT002 - as the capability says
-    ) -> Reply:
-        """Watch at the node that this client talks to."""
-        await asyncio.sleep(self._cluster.network.latency_s())
-        watch = self._standing if start is None else None
-        try:
-            if watch is None:
-                first = self._standing_next if start is None else start
-                watch = Following(self._connected(), space, first)
-            messages = await watch.messages(seconds, progress=progress)
-        except OutcomeError as error:
-            if start is None:
-                self._standing = None
-                if isinstance(error, Refused) and error.code == "compacted":
-                    self._standing_next = error.version or self._standing_next
-            raise
-        if start is None:
-            shown = (change[2] for _, changes in messages for change in changes)
-            self._standing, self._standing_next = watch, max((self._standing_next, *(at + 1 for at in shown)))
-        return Reply(value={"from": watch.start, "messages": messages})

@@ -9,7 +9,9 @@ import msgspec
 
 from harness.outcome import OutcomeError, Reply
 
-READS: Final = frozenset({"read", "members", "value", "current", "listing", "granted", "renew", "leader"})
+READS: Final = frozenset(
+    {"read", "members", "value", "current", "listing", "granted", "renew", "leader", "names"}
+)
 NOTHING: Final = "nothing"  # what a new leader commits first, to learn what is committed
 
 

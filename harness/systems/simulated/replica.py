@@ -365,7 +365,7 @@ class Replica:
         if command.f == "renew":
             return self._deadlines.renew(command, self.store, self._loop.time())
         reply = self.store.query(self._bugs.ask(command))
-        if not isinstance(reply, Reply) or command.f == "listing":
+        if not isinstance(reply, Reply) or command.f in {"listing", "names"}:
             return reply
         if command.f == "granted":
             return msgspec.structs.replace(reply, value={"names": reply.value, "term": self.disk.term})

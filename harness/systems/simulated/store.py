@@ -16,7 +16,7 @@ _SPACES: Final = {
     "enqueue": "queue", "dequeue": "queue",
     "acquire": "lock", "release": "lock", "expire": "lock",
     "increment": "counter", "value": "counter",
-    "current": "revisions", "replace": "revisions",
+    "current": "revisions", "replace": "revisions", "set_name": "revisions",
     "grant": "lease", "revoke": "lease", "lapse": "lease", "renew": "lease", "granted": "lease",
     "campaign": "election", "proclaim": "election", "resign": "election", "depose": "election",
     "leader": "election", "next_id": "ids",
@@ -98,6 +98,8 @@ class Store:
         """Answer a read."""
         if command.f == "listing":
             return self._listing(command)
+        if command.f == "names":
+            return self._names(command)
         if command.f == "granted":
             prefix = f"{command.key}/"
             names = sorted(key.removeprefix(prefix) for key in self.leases() if key.startswith(prefix))
@@ -161,8 +163,14 @@ class Store:
 
     def effect(self, index: int, command: Command) -> Effect:  # noqa: PLR0911 - a table of commands
         """Return what a command would do now."""
-        if command.f in {"txn", "change"}:
-            return (self._transaction if command.f == "txn" else self._change)(index, command)
+        own = {
+            "txn": self._transaction,
+            "change": self._change,
+            "replace": self._replace,
+            "set_name": self._set_name,
+        }
+        if command.f in own:
+            return own[command.f](index, command)
         space = _SPACES[command.f]
         place = (space, command.key)
         old = self.cell(space, command.key).value
@@ -170,8 +178,6 @@ class Store:
         match command.f:
             case "write":
                 return Effect(ok, ((place, command.argument),))
-            case "replace":
-                return self._replace(index, command)
             case "cas":
                 expected, new = command.argument
                 if old != expected:
@@ -283,6 +289,15 @@ class Store:
         ok = Reply(value=[value, known], version=index, session=command.session)
         return Effect(ok, ((("revisions", command.key), value),))
 
+    def _set_name(self, index: int, command: Command) -> Effect:
+        """Set or delete a name, and tell which it was."""
+        old, new = self.cell("revisions", command.key).value, command.argument
+        if old is None and new is None:
+            return Effect(Refused("not-found"))
+        did = "deleted" if new is None else "created" if old is None else "changed"
+        ok = Reply(value=did, version=index, session=command.session)
+        return Effect(ok, ((("revisions", command.key), new),))
+
     def _listing(self, command: Command) -> Outcome:
         """One page of what a space held at a revision (None: now), from behind a name; and whether more follow."""
         revision, after, page = command.argument
@@ -294,6 +309,18 @@ class Store:
         left = [each for each in self.past.state(f"{command.key}/", at) if each[0] > after]
         objects = left[:page] if page else left
         return Reply(value=[objects, len(objects) < len(left)], version=self.applied, session=command.session)
+
+    def _names(self, command: Command) -> Outcome:
+        """The index of a space or of one name in it, deletions included, and what is there."""
+        prefix, name = f"{command.key}/", command.argument
+        cells = {
+            key.removeprefix(prefix): cell
+            for (space, key), cell in self.cells.items()
+            if space == "revisions" and key.startswith(prefix) and name in {None, key.removeprefix(prefix)}
+        }
+        index = max((cell.version for cell in cells.values()), default=1)
+        entries = {name: (cell.value, cell.version) for name, cell in cells.items() if cell.value is not None}
+        return Reply(value=(index, entries), version=self.applied, session=command.session)
 
     def _forget(self, index: int, command: Command) -> Outcome:
         """Compact; refused where that was done already or is in the future."""

@@ -25,12 +25,14 @@ _PAUSE_S: Final = 0.05
 class ClientOptions(msgspec.Struct, frozen=True):
     """How a client reads, and how long its session outlives its connection, in ms.
 
-    `sync_ms` is how long a server serves on without having heard from the leader (`syncLimit` ticks).
+    `sync_ms` is how long a server serves on without having heard from the leader (`syncLimit` ticks). `persistent` is
+    whether the servers know persistent watches (3.6 on).
     """
 
     reads: Reads = "sync"
     session_ms: int = 15_000
     sync_ms: int = 2_000
+    persistent: bool = True
 
 
 class Operation:

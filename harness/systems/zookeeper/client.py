@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.systems.zookeeper.elections import ElectionCalls
 from harness.systems.zookeeper.granted import GrantedCalls
+from harness.systems.zookeeper.notices import NoticeCalls
 from harness.systems.zookeeper.recipes import LockCalls, QueueCalls
 from harness.systems.zookeeper.registers import CounterCalls, RegisterCalls, SetCalls
 from harness.systems.zookeeper.sessions import SessionCalls
@@ -22,5 +23,6 @@ class ZooKeeperClient(
     SessionCalls,
     GrantedCalls,
     WatchCalls,
+    NoticeCalls,
 ):
     """Registers, sets, counters, queues, locks, elections, transactions, sessions with their nodes, and watches."""

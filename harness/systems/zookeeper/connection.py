@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import struct
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -74,8 +75,23 @@ class Notice(msgspec.Struct, frozen=True):
     path: str
 
 
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """One message of the server: the answer to the request `record`, with its error number, or a notice.
+
+    `zxid` is that of the server's state when it answered. Of a notice it is that of the change, from 3.9 on; else None.
+    """
+
+    record: Any
+    zxid: int | None
+    err: int = 0
+    value: Any = None
+
+
 class Link(asyncio.Protocol):
     """The protocol object of one connection; use `open_link`.
+
+    `tap`, where set, is given every answer and every notice in the order of the connection; notices then go nowhere
+    else.
 
     `writes` counts requests sent that change the tree. `deadline` is when requests that wait end with `TimeoutError`,
     on the loop's clock: one for all, since a logical client does one operation at a time. That costs a timer in a
@@ -90,6 +106,7 @@ class Link(asyncio.Protocol):
         self.why = "not connected yet"
         self.writes = 0
         self.deadline = _NEVER
+        self.tap: Callable[[Heard], None] | None = None
         self.notices: asyncio.Queue[Notice | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
@@ -189,11 +206,13 @@ class Link(asyncio.Protocol):
         if xid >= 0:
             self._reply(xid, zxid, err, frame)
         elif xid == _WATCH_XID:
-            self._notice(frame)
+            self._notice(zxid, frame)
 
-    def _notice(self, frame: bytes) -> None:
+    def _notice(self, zxid: int, frame: bytes) -> None:
         watch, _ = Watch.deserialize(frame, _REPLY.size)
-        if self.notices.qsize() >= _EVENTS_MAX:
+        if self.tap is not None:
+            self.tap(Heard(Notice(watch.type, watch.path), zxid if zxid > 0 else None))
+        elif self.notices.qsize() >= _EVENTS_MAX:
             # Silently losing an event would look like the server's fault.
             self._end(State.LOST, f"nobody read {_EVENTS_MAX} watch events")
         elif watch.type > 0:  # below are changes of the connection's state
@@ -219,10 +238,13 @@ class Link(asyncio.Protocol):
         if zxid > 0:
             self.last_zxid = zxid
         if not future.done():  # else its caller has given up on it
+            value = None if err else record.deserialize(frame, _REPLY.size)
+            if self.tap is not None:
+                self.tap(Heard(record, zxid, err, value))
             if err:
                 future.set_exception(outcomes.outcome_of(err, type(record).__name__))
             else:
-                future.set_result(Answered(record.deserialize(frame, _REPLY.size), zxid))
+                future.set_result(Answered(value, zxid))
         if err == outcomes.EXPIRED:
             self._end(State.EXPIRED, "the session has expired")
         elif err == outcomes.MOVED:

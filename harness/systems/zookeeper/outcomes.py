@@ -14,6 +14,7 @@ import msgspec
 from harness.outcome import Refused, Unknown
 
 Meaning = Literal["fail", "info"]
+NOT_FOUND: Final = -101
 EXPIRED: Final = -112
 MOVED: Final = -118
 
@@ -28,7 +29,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row(-101, "fail", "not-found", "no such node when the request was ordered"),
+    Row(NOT_FOUND, "fail", "not-found", "no such node when the request was ordered"),
     Row(-110, "fail", "exists", "the node existed when the request was ordered"),
     Row(-103, "fail", "bad-version", "the version had moved when the request was ordered"),
     Row(-111, "fail", "not-empty", "the node had children"),

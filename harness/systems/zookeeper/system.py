@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
+
+import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
-from harness.systems.daemons import Daemons
+from harness.systems.daemons import Daemons, releases
 from harness.systems.logs import tail
+from harness.systems.releases.way import numbers
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 from harness.systems.zookeeper import health
 from harness.systems.zookeeper.client import ZooKeeperClient
 from harness.systems.zookeeper.installing import Installed, install, install_release, java_of
 from harness.systems.zookeeper.kazoo_client import KazooRecipes
 from harness.systems.zookeeper.settings import SETTINGS, read_settings
+
+_PERSISTENT_SINCE: Final = (3, 6)
 
 
 class ZooKeeper(Daemons[Installed]):
@@ -35,6 +40,8 @@ class ZooKeeper(Daemons[Installed]):
         super().__init__(options, own=self._settings.jars is not None)
         self._java = "java"
         self._clients = 0
+        asked = () if self._settings.jars else releases(self.name, options)
+        self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
 
     @property
     def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
@@ -88,7 +95,8 @@ class ZooKeeper(Daemons[Installed]):
     async def client(self, nodes: Sequence[Node], timeout_s: float) -> ZooKeeperClient | KazooRecipes:
         """Open a client; its session begins with the first operation."""
         self._clients += 1
-        name, options = f"client-{self._clients}", self._settings.client
+        name = f"client-{self._clients}"
+        options = msgspec.structs.replace(self._settings.client, persistent=self._persistent)
         addresses = {node.name: node.address for node in nodes}
         if self._settings.recipes == "own":
             return ZooKeeperClient(name, addresses, timeout_s, options)
