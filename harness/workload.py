@@ -14,7 +14,10 @@ from harness.verdict import Checker
 
 
 class WorkloadOptions(msgspec.Struct, frozen=True):
-    """What a workload may draw its decisions from; `strict`: what is documented as a weakness counts as well."""
+    """What a workload may draw its decisions from; `strict`: what is documented as a weakness counts as well.
+
+    `client` is the class of the system's clients, for workloads that exist in several ways; None is any.
+    """
 
     clients: int
     nodes: int
@@ -22,6 +25,7 @@ class WorkloadOptions(msgspec.Struct, frozen=True):
     rng: Random
     settings: Mapping[str, str] = {}
     strict: bool = False
+    client: type | None = None
 
 
 class Workload(msgspec.Struct, frozen=True):

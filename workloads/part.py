@@ -7,7 +7,7 @@ text. `part.settings` maps each name to its description, so that unknown names c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -69,6 +69,38 @@ class Part(Generic[S]):
 def workload(name: str, settings: type[S]) -> Callable[[Callable[[WorkloadOptions, S], Workload]], Part[S]]:
     """Register the decorated factory under a name, with its settings."""
     return lambda make: Part(name, make, settings)
+
+
+class Choice:
+    """One name for workloads that put the same question to services of different kinds.
+
+    The first whose needs the clients meet is made; the first of all where nothing is known of them, or none fits.
+    """
+
+    def __init__(self, name: str, *ways: tuple[Sequence[type], Part[Any]]) -> None:
+        self.name = name
+        self._ways = ways
+        self.summary = ways[0][1].summary
+        self.__doc__ = ways[0][1].__doc__
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The settings of all of them; each has its own default for a name that several have."""
+        found: dict[str, str] = {}
+        for _, part in reversed(self._ways):
+            found |= part.settings
+        return found
+
+    def __call__(self, options: WorkloadOptions) -> Workload:
+        """Make the one that fits."""
+        client = options.client
+        fits = (
+            part
+            for needs, part in self._ways
+            if client is not None and all(issubclass(client, need) for need in needs)
+        )
+        made = next(fits, self._ways[0][1])(options)
+        return msgspec.structs.replace(made, name=self.name)
 
 
 class Used:

@@ -3,6 +3,7 @@
 Sees: changes that a watch misses, shows twice, out of order or in parts, deletions lost at the compacted revision, and
 progress that was told too early. Wants three clients more than nodes: with fewer, some members have no watch.
 Cannot see: how late a watch is (delivery is eventual), previous values, a slow reader's losses.
+Where a service has no watches of revisions but others, this is the workload `notices` or `polls`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import msgspec
 from msgspec import Meta
 
 from checkers.watches import WatchesAreReliable
-from harness.capabilities import Revisions, Watches
+from harness.capabilities import Names, Notices, Polls, Revisions, Watches
 from harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
 from harness.outcome import Reply
 from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, weights, workload
+from workloads.notices import notices
+from workloads.part import Choice, Count, Share, weights, workload
+from workloads.polls import polls
 
 _SPACE = "watch"
 _WATCHING = 2
@@ -54,7 +57,7 @@ def _watch(settings: Settings, draws: Draws) -> Invocation:
 
 
 @workload("watch", Settings)
-def watch(options: WorkloadOptions, settings: Settings) -> Workload:
+def of_revisions(options: WorkloadOptions, settings: Settings) -> Workload:
     """Make it."""
     least = 3
     if options.clients < least:
@@ -101,3 +104,8 @@ def watch(options: WorkloadOptions, settings: Settings) -> Workload:
         model=None,
         functions=("change", "watch", "follow", *(("compact",) if compact else ())),
     )
+
+
+watch = Choice(
+    "watch", ((Revisions, Watches), of_revisions), ((Names, Notices), notices), ((Names, Polls), polls)
+)

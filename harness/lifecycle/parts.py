@@ -81,7 +81,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     system: System = registry.find("systems", test.system_name)(
         SystemOptions(release=test.release, image=test.image, settings=settings)
     )
-    workload = _workload(test, settings)
+    workload = _workload(test, settings, system.client_type)
     _must_offer(system, workload)
     nemesis = _nemesis(test, settings)
     if nemesis is not None:
@@ -122,7 +122,7 @@ def _cluster(test: Test, run_id: str, clock: Clock, image_kind: str) -> Cluster:
     return make_cluster(test.cluster, run_id=run_id, count=test.nodes, **options)
 
 
-def _workload(test: Test, settings: Mapping[str, str]) -> Workload:
+def _workload(test: Test, settings: Mapping[str, str], client: type | None = None) -> Workload:
     assert test.seed is not None
     made = []
     share = test.clients // len(test.workload)
@@ -135,6 +135,7 @@ def _workload(test: Test, settings: Mapping[str, str]) -> Workload:
             rng=stream(test.seed, f"workload/{name}"),
             settings=settings,
             strict=test.strict,
+            client=client,
         )
         made.append((registry.find("workloads", name)(options), share + extra))
     return side_by_side(made)
