@@ -263,7 +263,6 @@ class Once(Replay):
         super().__init__(stream, facts)
         self._set: dict[str, tuple[int, int]] = {}  # name: its version and the state, when its watch was set
         self._before: dict[str, int] = {}  # name: its version when the watch was set that a notice has ended
-        self._order = 0
 
     def notice(self, kind: str, name: str, version: int | None, event: Event) -> None:
         """It must be of a watch that is set, of a kind that can be, and of the first change since."""
@@ -279,24 +278,29 @@ class Once(Replay):
             self.tell("notices out of order", text, event)
             return
         first = self.facts.first(name, at, 1 << 63)
-        when = version
-        if version is None and self.facts.closed(name):
-            when = first  # every change is known, so this is the one
-            if first is None:
-                self.tell(
-                    "notice of nothing", f"was told of a change of {name} since {at:#x}: there is none", event
-                )
-                return
-        if version is not None and first is not None and first < version:
-            self.lost(first, version, event)
+        if version is not None:
+            if first is not None and first < version:
+                self.lost(first, version, event)
+        elif self.facts.closed(name):
+            self._place(kind, name, first, event)
+
+    def _place(self, kind: str, name: str, first: int | None, event: Event) -> None:
+        """Where every change of the name is known, a notice without a version is of the first one since."""
+        if first is None:
+            self.tell("notice of nothing", f"was told that {name} was {kind}, and nothing changed it since", event)
             return
-        if version is None and when is not None:
-            if when < self._order:
-                text = f"was told of {name} at {when:#x} after the change at {self._order:#x}"
-                self.tell("notices out of order", text, event)
-            self.told_last = max(self.told_last, when)
-            self._of.setdefault(when, event)
-        self._order = max(self._order, when or 0)
+        fact = self.facts.at[first]
+        if fact.kind not in {kind, None}:
+            text = f"was told that {name} was {kind}, by {say(fact)} at {first:#x}"
+            self.tell("notice contradicts the change", text, event, fact.event)
+        elif first < self.told_last:
+            text = f"was told of {name} at {first:#x} after the change at {self.told_last:#x}"
+            self.tell("notices out of order", text, event, self._of[self.told_last])
+        elif first <= self.at:
+            text = f"was shown state {self.at:#x}, and then told of {name} at {first:#x}"
+            self.tell("data before its notice", text, event)
+        self.told_last = max(self.told_last, first)
+        self._of.setdefault(first, event)
 
     def read(self, name: str, version: int, at: int, watched: bool, event: Event) -> None:  # noqa: FBT001
         """No watch that is set may have a change up to this state; a name that was told of must have changed."""

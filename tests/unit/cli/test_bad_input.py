@@ -50,7 +50,7 @@ TABLE = [
     ("test simulated --image x", "--cluster docker"),
     ("test etcd --image x --cluster local", "--cluster docker"),
     ("test etcd --cluster ssh", "needs --inventory"),
-    ("test zookeeper -w watch", "zookeeper has no Revisions and no Watches here"),
+    ("test zookeeper -w kubernetes", "zookeeper has no Objects and no Watches and no Revisions here"),
     ("test consul -w register -w queue", "consul has no Queues here"),
     ("test simulated --schedule nofile.toml", "cannot read the schedule nofile.toml"),
     ("test simulated -f kill --time 1s", "leaves no room for a fault"),
