@@ -287,7 +287,9 @@ class Once(Replay):
     def _place(self, kind: str, name: str, first: int | None, event: Event) -> None:
         """Where every change of the name is known, a notice without a version is of the first one since."""
         if first is None:
-            self.tell("notice of nothing", f"was told that {name} was {kind}, and nothing changed it since", event)
+            self.tell(
+                "notice of nothing", f"was told that {name} was {kind}, and nothing changed it since", event
+            )
             return
         fact = self.facts.at[first]
         if fact.kind not in {kind, None}:

@@ -214,6 +214,22 @@ class Polls(Protocol):
 
 
 @runtime_checkable
+class Catalogs(Protocol):
+    """Services that others find: what is entered in the service's own catalogue, by whoever runs them."""
+
+    async def enlist(self, space: str, service: str, value: Any) -> Reply:
+        """Enter the service with this value to be found by, or take it out (None)."""
+        ...
+
+    async def find(self, space: str, service: str, healthy: bool) -> Reply:  # noqa: FBT001 - which index is asked
+        """Return the value that the service is found with, None where there is none.
+
+        `healthy` asks the index of healthy services, which must tell the same of a service that nobody checks.
+        """
+        ...
+
+
+@runtime_checkable
 class Objects(Protocol):
     """Objects by name in a space, changed only by who knows their latest revision: what Kubernetes keeps in etcd.
 

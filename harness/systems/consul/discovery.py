@@ -1,13 +1,47 @@
-"""Discovery: services registered with an agent, their checks, and what the catalogue says of them."""
+"""Discovery: services registered with an agent or in the catalogue itself, and what the catalogue says of them."""
 
 from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
 
 from harness.outcome import Reply
 from harness.systems.consul.caller import MODES, Caller
 
+# No agent runs there, so none takes out what it does not know: that is how Consul has external services registered.
+_OUTSIDE: Final = {"Node": "outside", "Address": "192.0.2.1", "NodeMeta": {"external-node": "true"}}
+_VALUE: Final = "value"
+
 
 class DiscoveryCalls(Caller):
-    """Register services with the current server's own agent; find them through any."""
+    """Register services with the current server's own agent, or in the catalogue; find them through any server."""
+
+    async def enlist(self, space: str, service: str, value: Any) -> Reply:
+        """Register with the catalogue, on a node of its own, or deregister; both go through the log."""
+        name = _name(space, service)
+        if value is None:
+            body: dict[str, Any] = {"Node": _OUTSIDE["Node"], "ServiceID": name}
+            await self.call("PUT", "/v1/catalog/deregister", body)
+            return self.reply()
+        meta = {_VALUE: msgspec.json.encode(value).decode()}
+        await self.call(
+            "PUT",
+            "/v1/catalog/register",
+            {**_OUTSIDE, "Service": {"ID": name, "Service": name, "Meta": meta}},
+        )
+        return self.reply()
+
+    async def find(self, space: str, service: str, healthy: bool) -> Reply:  # noqa: FBT001 - as the capability says
+        """Look the service up in the catalogue, or among what passes its checks."""
+        where = "health" if healthy else "catalog"
+        query = "&".join(part for part in ("passing" if healthy else "", MODES[self.options.reads]) if part)
+        answer = await self.look(f"/v1/{where}/service/{_name(space, service)}", query=query)
+        entries = [each["Service"] for each in answer.body or []] if healthy else answer.body or []
+        metas = [each["Meta" if healthy else "ServiceMeta"] for each in entries]
+        values = [msgspec.json.decode(meta[_VALUE]) for meta in metas]
+        version = entries[0]["ModifyIndex"] if entries else None
+        return self.reply(values[0] if values else None, version, answer=answer)
 
     async def register(self, service: str, instance: str, port: int, ttl_s: float | None = None) -> Reply:
         """Register an instance; with `ttl_s` it is healthy only while `passing` is called that often."""
@@ -37,3 +71,8 @@ class DiscoveryCalls(Caller):
             for each in answer.body or []
         ]
         return self.reply(sorted(found), answer.index, answer=answer)
+
+
+def _name(space: str, service: str) -> str:
+    """The name of a service, in letters that Consul takes."""
+    return f"{space}-{service}".replace("/", "-")

@@ -95,6 +95,15 @@ class SimulatedClient(WatcherCalls):
         """Compare and set a register."""
         return await self._call("cas", key, (old, new))
 
+    async def enlist(self, space: str, service: str, value: Any) -> Reply:
+        """Enter a service: a register like any other."""
+        return await self._call("write", f"{space}/{service}", value)
+
+    async def find(self, space: str, service: str, healthy: bool) -> Reply:  # noqa: FBT001 - as the capability says
+        """Look it up."""
+        del healthy
+        return await self._call("read", f"{space}/{service}")
+
     async def add(self, key: str, element: int) -> Reply:
         """Add to a set."""
         return await self._call("add", key, element)
