@@ -51,7 +51,7 @@ def watched(events: Iterable[Event]) -> Iterator[Change]:
     for event in events:
         if event.f in {"watch", "follow"} and event.type == "ok":
             for _, changes in event.value["messages"]:
-                for name, value, revision in changes:
+                for name, value, revision, *_ in changes:
                     yield Change(revision, name, value, event)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from checkers.changes import acknowledged
+from checkers.previous import wrong_previous
 from checkers.tell import told, varied
 from harness.history import Event, History
 from harness.verdict import Anomaly, Limits, Result, Verdict
@@ -52,7 +53,7 @@ class WatchesAreReliable:
         events = list(history.events())
         streams = list(_streams(events))
         truth, conflicts = _truth(events, streams)
-        found = conflicts
+        found = conflicts + wrong_previous(events, truth)
         for stream in streams:
             found += _replay(stream, truth)
         shown = sum(len(changes) for stream in streams for _, changes, _ in stream.messages)
@@ -116,7 +117,7 @@ def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anom
     wrong = []
     for stream in streams:
         for _, changes, event in stream.messages:
-            for name, value, revision in changes:
+            for name, value, revision, *_ in changes:
                 known = truth[revision].setdefault(name, value)
                 if known != value:
                     text = f"{_who(stream)} was shown {name} = {value} at revision {revision}, but it was {known}"
@@ -141,7 +142,7 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
             progress, judged = max(progress, revision), max(judged, revision)
             continue
         found += _judge(stream, changes, event, last, progress, seen)
-        for name, _, at in changes:
+        for name, _, at, *_ in changes:
             seen[at].add(name)
             last = max(last, at)
         # The last revision itself is not yet judged: that its changes come in one message is another guarantee.
@@ -166,7 +167,7 @@ def _judge(
     """One message by itself, and against what came before it."""
     found, inside = [], -1
     first = changes[0][2]
-    for name, _, revision in changes:
+    for name, _, revision, *_ in changes:
         if revision in seen and name in seen[revision]:
             text = f"{_who(stream)} was shown {name} at revision {revision} twice"
             found.append(told("watch not unique", text, event))

@@ -150,8 +150,8 @@ class Watches(Protocol):
         With `start` None the client's standing watch is read, which stays open between calls; it begins at revision 1,
         after a failure behind what it had shown, after compaction at what is left. With `progress` the service is
         asked at once, and again and again, how far the watch has come. The value is {"from": where the watch began,
-        "messages": as they came, `[revision, [[name, value or None, revision], …]]`}; a message without changes says
-        that all up to its revision has been sent.
+        "messages": as they came, `[revision, [[name, value or None, revision, value before or None], …]]`}, the last
+        only where it was told; a message without changes says that all up to its revision has been sent.
         """
         ...
 

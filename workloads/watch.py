@@ -1,8 +1,9 @@
 """Watches: changes and deletions, compaction, one standing watch per member and short ones from random revisions.
 
-Sees: changes that a watch misses, shows twice, out of order or in parts, deletions lost at the compacted revision, and
-progress that was told too early. Wants three clients more than nodes: with fewer, some members have no watch.
-Cannot see: how late a watch is (delivery is eventual), previous values, a slow reader's losses.
+Sees: changes that a watch misses, shows twice, out of order or in parts, deletions lost at the compacted revision,
+wrong values before a change, and progress that was told too early. Wants three clients more than nodes: with fewer,
+some members have no watch.
+Cannot see: how late a watch is (delivery is eventual), a slow reader's losses.
 Where a service has no watches of revisions but others, this is the workload `notices` or `polls`.
 """
 

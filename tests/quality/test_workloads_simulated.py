@@ -195,6 +195,7 @@ def test_the_correct_system_passes(block):
         ("half-refused", "revisions", ("partition",)),
         ("missed-deletion", "watch", ()),
         ("early-progress", "watch", ()),
+        ("wrong-previous", "watch", ()),
         ("notice-lost", "notices", ()),
         ("notice-twice", "notices", ()),
         ("notice-late", "notices", ()),

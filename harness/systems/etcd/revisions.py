@@ -11,7 +11,7 @@ from harness.outcome import Refused, Reply
 from harness.systems.etcd.caller import decode, encode, prefix_end
 from harness.systems.etcd.keys import KeysOfEtcd
 from harness.systems.etcd.protocol import pb
-from harness.systems.etcd.watches import Watch, WatchesOfEtcd
+from harness.systems.etcd.watches import Change, Watch, WatchesOfEtcd
 
 _ASK_S: Final = 0.02
 _MESSAGES_MAX: Final = 10_000
@@ -78,7 +78,8 @@ class RevisionsOfEtcd(WatchesOfEtcd, KeysOfEtcd):
         watch, first = self._standing, self._standing_from
         if start is not None or watch is None:
             first = self._standing_next if start is None else start
-            watch = await self.watch(prefix, prefix=True, start_revision=first)
+            # Values before a change are what API servers ask for; short watches do without, as other clients do.
+            watch = await self.watch(prefix, prefix=True, start_revision=first, previous=start is None)
         keeps = start is None
         messages: list[list[Any]] = []
         if keeps:
@@ -120,19 +121,17 @@ async def _read(watch: Watch, cut: int, seconds: float, messages: list[list[Any]
         while (left := end - loop.time()) > 0 and len(messages) < _MESSAGES_MAX:
             batch = await watch.next(left)
             if batch is not None:
-                changes = [
-                    [
-                        change.key[cut:],
-                        None if change.value is None else decode(change.value),
-                        change.mod_revision,
-                    ]
-                    for change in batch.changes
-                ]
-                messages.append([batch.revision, changes])
+                messages.append([batch.revision, [_shown(change, cut) for change in batch.changes]])
     finally:
         if asking is not None:
             asking.cancel()
             await asyncio.wait({asking})
+
+
+def _shown(change: Change, cut: int) -> list[Any]:
+    value = None if change.value is None else decode(change.value)
+    before = [] if change.previous is None else [decode(change.previous)]
+    return [change.key[cut:], value, change.mod_revision, *before]
 
 
 async def _ask(watch: Watch) -> None:

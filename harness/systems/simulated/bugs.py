@@ -31,6 +31,7 @@ BUGS: Final = {
     "half-refused": "a change refused for looking at forgotten history is made by other replicas (revisions)",
     "missed-deletion": "a watch from the compacted revision is not shown a deletion at it (watch)",
     "early-progress": "a watch is told its progress before it was shown the changes (watch)",
+    "wrong-previous": "one change in 25 is shown with its new value as the one before it (watch, kubernetes)",
     "notice-lost": "one notice in 25 is never sent (notices)",
     "notice-twice": "one notice in 25 is sent twice (notices)",
     "notice-late": "one notice in 10 is sent only after an answer that shows the change (notices)",

@@ -9,6 +9,7 @@ from harness.outcome import Refused, Unknown
 from harness.systems.simulated.cluster import SimulatedNode
 
 _POLL_S: Final = 0.005
+_WRONG_SHARE: Final = 0.04
 
 
 class Following:
@@ -56,11 +57,20 @@ class Following:
     def _new(self, applied: int) -> list[list[Any]]:
         assert self._replica is not None
         past = self._replica.store.past
-        found = []
+        found: list[list[Any]] = []
+        before: dict[str, Any] = {}
         for revision, key, value in past.changes:
+            previous, before[key] = before.get(key), value
             if not self._cursor < revision <= applied or not key.startswith(self._prefix):
                 continue
             lost = value is None and revision == self.start == past.compacted
             if not (lost and self._bug == "missed-deletion"):
-                found.append([key.removeprefix(self._prefix), value, revision])
+                known = [previous] if previous is not None else []
+                if known and self._wrong():
+                    known = [value]
+                found.append([key.removeprefix(self._prefix), value, revision, *known])
         return found
+
+    def _wrong(self) -> bool:
+        """Whether a server with this bug tells the value after the change as the one before it."""
+        return self._bug == "wrong-previous" and self._node.cluster.rng.random() < _WRONG_SHARE
