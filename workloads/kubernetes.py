@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
 from checkers.only import Only
@@ -23,33 +22,32 @@ from harness.outcome import Refused, Reply
 from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
 from workloads.part import Count, Share, weights, workload
+from workloads.revised import Horizon, RevisedSettings, enough_clients
 
 _SPACE = "kubernetes"
-_LEAST = 3
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `kubernetes`."""
+class Settings(RevisedSettings, frozen=True, forbid_unknown_fields=True):
+    """Of `kubernetes`: API servers delete and compact less than `watch` does."""
 
     names: Annotated[Count, Meta(description="objects in use")] = 12
+    delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.15
+    compact_share: Annotated[
+        Share, Meta(description="share of what is done beside watching that compacts")
+    ] = 0.005
     list_share: Annotated[Share, Meta(description="share of operations that list all objects now")] = 0.25
     past_share: Annotated[Share, Meta(description="share of operations that list the past")] = 0.1
     watch_share: Annotated[
         Share, Meta(description="share of operations that watch from the latest list on")
     ] = 0.05
-    delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.15
-    compact_share: Annotated[Share, Meta(description="share of operations that compact")] = 0.005
     page: Annotated[int, Meta(ge=0, le=10_000, description="objects in a page of a list; 0: no pages")] = 5
-    span: Annotated[Count, Meta(description="how many revisions back the past reaches")] = 100
-    watch_ms: Annotated[Count, Meta(description="how long a short watch lasts")] = 200
 
 
 class Cache:
     """What clients have learnt: the latest revision of each object, as an informer of Kubernetes holds it."""
 
     def __init__(self) -> None:
-        self.latest = 1  # the highest revision that any reply told of
-        self.compacted = 1
+        self.horizon = Horizon()
         self.listed = 1  # the revision of the latest list: where watches go on
         self._known: dict[
             str, tuple[int, bool]
@@ -92,7 +90,7 @@ async def _change(client: Objects, invocation: Invocation, cache: Cache) -> Repl
 
 
 async def _list(client: Objects, back: int | None, cache: Cache, page: int) -> Reply:
-    revision = None if back is None else max(1, cache.latest - back)
+    revision = None if back is None else cache.horizon.back(back)
     reply = await client.listing(_SPACE, revision, page)
     if back is None:
         cache.learn_list(reply.value["at"], reply.value["objects"])
@@ -117,14 +115,12 @@ def _operations(settings: Settings, n: int, draws: Draws) -> Invocation:
 @workload("kubernetes", Settings)
 def kubernetes(options: WorkloadOptions, settings: Settings) -> Workload:
     """Make it."""
-    if options.clients < _LEAST:
-        raise UsageError(f"workload kubernetes: give at least {_LEAST} clients")
+    enough_clients("kubernetes", options)
     if settings.list_share + settings.past_share + settings.watch_share >= 1:
         raise UsageError(
             "workload kubernetes: list_share, past_share and watch_share leave nothing to change objects"
         )
     following = min(options.nodes, options.clients // 3)
-    seconds = settings.watch_ms / 1000
     cache = Cache()
 
     async def perform(client: Any, invocation: Invocation) -> Reply:
@@ -134,14 +130,12 @@ def kubernetes(options: WorkloadOptions, settings: Settings) -> Workload:
             case "list":
                 reply = await _list(client, invocation.value, cache, settings.page)
             case "compact":
-                revision = max(cache.compacted, cache.latest - invocation.value)
-                reply = await client.forget(_SPACE, revision)
-                cache.compacted = max(cache.compacted, revision)
+                reply = await cache.horizon.forget(client, _SPACE, invocation.value)
             case "follow":
-                reply = await client.follow(_SPACE, None, seconds)
+                reply = await client.follow(_SPACE, None, settings.watch_s)
             case _:
-                reply = await client.follow(_SPACE, cache.listed + 1, seconds)
-        cache.latest = max(cache.latest, reply.version or 0)
+                reply = await client.follow(_SPACE, cache.listed + 1, settings.watch_s)
+        cache.horizon.note(reply)
         return reply
 
     keep, compact = weights(1 - settings.compact_share, settings.compact_share)

@@ -11,36 +11,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
 from checkers.watches import WatchesAreReliable
 from harness.capabilities import Names, Notices, Polls, Revisions, Watches
 from harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
 from harness.outcome import Reply
-from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
 from workloads.notices import notices
-from workloads.part import Choice, Count, Share, weights, workload
+from workloads.part import Choice, Share, weights, workload
 from workloads.polls import polls
+from workloads.revised import Horizon, RevisedSettings, enough_clients
 
 _SPACE = "watch"
 _WATCHING = 2
 _COMPACTED = -1  # in an invocation: from the compacted revision itself
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(RevisedSettings, frozen=True, forbid_unknown_fields=True):
     """Of `watch`."""
 
-    names: Annotated[Count, Meta(description="keys in use")] = 10
-    delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.4
-    pair_share: Annotated[Share, Meta(description="share of changes that change two keys at once")] = 0.2
-    compact_share: Annotated[Share, Meta(description="share of changes and compactions that compact")] = 0.02
+    pair_share: Annotated[Share, Meta(description="share of changes that change two names at once")] = 0.2
     progress_share: Annotated[
         Share, Meta(description="share of short watches that ask for progress at once")
     ] = 0.3
-    span: Annotated[Count, Meta(description="how many revisions back a short watch may begin")] = 100
-    watch_ms: Annotated[Count, Meta(description="how long a short watch lasts")] = 200
 
 
 def _change(settings: Settings, n: int, draws: Draws) -> Invocation:
@@ -60,31 +54,25 @@ def _watch(settings: Settings, draws: Draws) -> Invocation:
 @workload("watch", Settings)
 def of_revisions(options: WorkloadOptions, settings: Settings) -> Workload:
     """Make it."""
-    least = 3
-    if options.clients < least:
-        raise UsageError(f"workload watch: give at least {least} clients")
+    enough_clients("watch", options)
     following = min(options.nodes, options.clients - 2)
     watching = min(_WATCHING, options.clients - following - 1)
     changing = options.clients - following - watching
-    latest = compacted = 1  # the highest revisions that replies told of
-    seconds = settings.watch_ms / 1000
+    horizon = Horizon()
 
     async def perform(client: Any, invocation: Invocation) -> Reply:
-        nonlocal latest, compacted
         match invocation.f:
             case "change":
                 reply: Reply = await client.change(_SPACE, invocation.value)
-                latest = max(latest, reply.version or 0)
+                horizon.note(reply)
             case "compact":
-                revision = max(compacted, latest - invocation.value)
-                reply = await client.forget(_SPACE, revision)
-                compacted = max(compacted, revision)
+                reply = await horizon.forget(client, _SPACE, invocation.value)
             case "follow":
-                reply = await client.follow(_SPACE, None, seconds)
+                reply = await client.follow(_SPACE, None, settings.watch_s)
             case _:
                 back, progress = invocation.value
-                start = compacted if back == _COMPACTED else max(1, latest - back)
-                reply = await client.follow(_SPACE, start, seconds, progress)
+                start = horizon.compacted if back == _COMPACTED else horizon.back(back)
+                reply = await client.follow(_SPACE, start, settings.watch_s, progress)
         return reply
 
     keep, compact = weights(1 - settings.compact_share, settings.compact_share)
