@@ -112,8 +112,6 @@ class NoticeCalls(Caller):
     async def _listen(self, link: Link, root: str, names: Sequence[str], *, once: bool) -> Listening:
         self._watches += 1
         once = once or not self.options.persistent
-        if self._listening is not None or link.tap is not None:
-            raise Refused("not-connected", "the connection has watches of before")
         listening = Listening(link, self._watches, root, once=once)
         if once:
             await _read_and_watch(link, [f"{root}/{name}" for name in names])

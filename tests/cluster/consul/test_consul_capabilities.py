@@ -256,3 +256,39 @@ def test_a_server_takes_more_connections_than_consul_allows_an_address_by_itself
             await asyncio.gather(*(client.close() for client in clients))
 
     run(body())
+
+
+def test_a_standing_poll_tells_what_changes_and_when_it_asked(run, servers):
+    async def body():
+        poller, writer = client_of(servers.nodes[0], reads="consistent"), client_of(servers.nodes[1])
+        wrote = await writer.set_name("polled", "a", 1)
+        first = (await poller.poll("polled", None, 10, 0.3)).value
+        assert first["answers"][0]["entries"] == {"a": [1, wrote.version]}
+        assert (first["mode"], first["answers"][0]["asked"]) == ("consistent", 0)
+        await writer.set_name("polled", "b", 2)
+        await writer.set_name("polled", "a", None)
+        answers = []
+        async with asyncio.timeout(5):
+            while not answers or set(answers[-1]["entries"]) != {"b"}:
+                seen = (await poller.poll("polled", None, 10, 0.3)).value
+                assert seen["watch"] == first["watch"]
+                answers += seen["answers"]
+        assert answers[0]["asked"] == first["answers"][-1]["index"]
+        assert answers[0]["calls"] >= 1, "it was under way since an earlier call"
+        only = (await poller.poll("polled", "b", 10, 0.3)).value
+        assert (only["watch"], set(only["answers"][0]["entries"])) == (first["watch"] + 1, {"b"})
+        await asyncio.gather(poller.close(), writer.close())
+
+    run(body())
+
+
+def test_services_of_the_catalogue_are_found_by_both_indexes(run, servers):
+    async def body():
+        one, other = (client_of(node, reads="consistent") for node in servers.nodes[:2])
+        for value in (1, 2, None, 3, None):
+            await one.enlist("discovery/x", "k1", value)
+            for healthy in (False, True):
+                assert (await other.find("discovery/x", "k1", healthy)).value == value
+        await asyncio.gather(one.close(), other.close())
+
+    run(body())
