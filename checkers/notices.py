@@ -16,9 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from checkers.facts import Facts, say
-from checkers.tell import told, varied
+from checkers.tell import replayed, told
 from harness.history import Event, History
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result
 
 _NEXT: Final = {"created": {"changed", "deleted"}, "changed": {"changed", "deleted"}, "deleted": {"created"}}
 
@@ -66,23 +66,13 @@ class NoticesAreReliable:
         missing = "" if notices else "no watcher was told of a change"
         if notices and reached < facts.last_acknowledged:
             missing = "no watcher came as far as the last change that was acknowledged"
-        verdict = Verdict.INVALID if found else Verdict.UNKNOWN if missing else Verdict.VALID
-        return Result(
-            guarantee=self.name,
-            verdict=verdict,
-            engine="replay",
-            reason=f"{len(found)} violations" if found else missing,
-            operations=notices,
-            anomalies=varied(found),
-            time_s=time.perf_counter() - started,
-            stats={
-                "watches": len(streams),
-                "one_shot": sum(stream.once for stream in streams),
-                "notices": notices,
-                "changes": len(facts.at),
-                "violations": dict(Counter(each.name for each in found)),
-            },
-        )
+        stats = {
+            "watches": len(streams),
+            "one_shot": sum(stream.once for stream in streams),
+            "notices": notices,
+            "changes": len(facts.at),
+        }
+        return replayed(self.name, found, missing, operations=notices, started=started, stats=stats)
 
 
 def _streams(events: Iterable[Event]) -> Iterator[Stream]:

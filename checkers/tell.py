@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from harness.history import Event
-from harness.verdict import Anomaly
+from harness.verdict import Anomaly, Result, Verdict
 
 _NS: Final = 1e9
 _TOLD_MAX: Final = 20
@@ -27,6 +28,28 @@ def told(
         events=sorted(indexes),
         culprit=event.index if event.index_of_invoke is None else event.index_of_invoke,
         detail=detail or {},
+    )
+
+
+def replayed(
+    guarantee: str,
+    found: Sequence[Anomaly],
+    missing: str,
+    *,
+    operations: int,
+    started: float,
+    stats: Mapping[str, Any],
+) -> Result:
+    """The word of a checker that replays: what it found, or `missing`, the reason why it proves nothing."""
+    return Result(
+        guarantee=guarantee,
+        verdict=Verdict.INVALID if found else Verdict.UNKNOWN if missing else Verdict.VALID,
+        engine="replay",
+        reason=f"{len(found)} violations" if found else missing,
+        operations=operations,
+        anomalies=varied(found),
+        time_s=time.perf_counter() - started,
+        stats={**stats, "violations": dict(Counter(each.name for each in found))},
     )
 
 

@@ -16,9 +16,9 @@ import msgspec
 
 from checkers.changes import acknowledged
 from checkers.previous import wrong_previous
-from checkers.tell import told, varied
+from checkers.tell import replayed, told
 from harness.history import Event, History
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result
 
 _ASKED_MIN: Final = 10
 
@@ -58,24 +58,12 @@ class WatchesAreReliable:
             found += _replay(stream, truth)
         shown = sum(len(changes) for stream in streams for _, changes, _ in stream.messages)
         told = sum(not changes for stream in streams for _, changes, _ in stream.messages)
-        kinds: defaultdict[str, int] = defaultdict(int)
-        for each in found:
-            kinds[each.name] += 1
         asked = _asked(events)
         missing = "no watch was shown a change" if not shown else ""
         if asked >= _ASKED_MIN and not told:
             missing = f"{asked} watches asked for progress and were told none: use progress_share=0 where there is none"
-        verdict = Verdict.INVALID if found else Verdict.UNKNOWN if missing else Verdict.VALID
-        return Result(
-            guarantee=self.name,
-            verdict=verdict,
-            engine="replay",
-            reason=f"{len(found)} violations" if found else missing,
-            operations=shown,
-            anomalies=varied(found),
-            time_s=time.perf_counter() - started,
-            stats={"watches": len(streams), "changes": shown, "progress": told, "violations": dict(kinds)},
-        )
+        stats = {"watches": len(streams), "changes": shown, "progress": told}
+        return replayed(self.name, found, missing, operations=shown, started=started, stats=stats)
 
 
 def _asked(events: list[Event]) -> int:

@@ -22,7 +22,7 @@ from harness.outcome import Refused, Reply
 from harness.test import UsageError
 from harness.workload import Workload, WorkloadOptions
 from workloads.part import Count, Share, weights, workload
-from workloads.revised import Horizon, RevisedSettings, enough_clients
+from workloads.revised import Compacts, Horizon, RevisedSettings, enough_clients
 
 _SPACE = "kubernetes"
 
@@ -32,9 +32,7 @@ class Settings(RevisedSettings, frozen=True, forbid_unknown_fields=True):
 
     names: Annotated[Count, Meta(description="objects in use")] = 12
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.15
-    compact_share: Annotated[
-        Share, Meta(description="share of what is done beside watching that compacts")
-    ] = 0.005
+    compact_share: Compacts = 0.005
     list_share: Annotated[Share, Meta(description="share of operations that list all objects now")] = 0.25
     past_share: Annotated[Share, Meta(description="share of operations that list the past")] = 0.1
     watch_share: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -13,15 +13,17 @@ from harness.test import UsageError
 from harness.workload import WorkloadOptions
 from workloads.part import Count, Share
 
+Compacts: TypeAlias = Annotated[
+    Share, Meta(description="share of what is done beside watching that compacts")
+]
+
 
 class RevisedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of workloads that change names, forget the past and watch."""
 
     names: Annotated[Count, Meta(description="names in use")] = 10
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.4
-    compact_share: Annotated[
-        Share, Meta(description="share of what is done beside watching that compacts")
-    ] = 0.02
+    compact_share: Compacts = 0.02
     span: Annotated[Count, Meta(description="how many revisions back the past reaches")] = 100
     watch_ms: Annotated[Count, Meta(description="how long a short watch lasts")] = 200
 
