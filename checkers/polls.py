@@ -9,15 +9,14 @@ a read of what it told last, which may be `SLACK_S` old, where nothing is broken
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from checkers.linearizable import Linearizable
+from checkers.derived import Derived
 from checkers.tell import told, varied
 from harness.history import Event, History
 from harness.history.event import NEMESIS
@@ -27,8 +26,6 @@ SLACK_S: Final = 5  # for a service on a busy machine to wake who waits
 _NS: Final = 1_000_000_000
 _NEVER: Final = 1 << 62
 _NS_PER_US: Final = 1_000
-_READS_FROM: Final = 10**12  # process numbers of reads that answers are taken for
-_READER: Final = re.compile(r"\bp(1\d{12})\b")
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
@@ -61,9 +58,9 @@ class PollsTellTheState:
         events = list(history.events())
         seen = list(_seen(events))
         found = _facts(events, seen)
-        judged, table, who = _as_reads(events, seen)
-        order = Linearizable("register", every_key=True).check(History.of(judged), limits)
-        found += [_back(anomaly, table, who) for anomaly in order.anomalies]
+        derived = _as_registers(events, seen)
+        order = derived.judge(limits, "the poll")
+        found += order.anomalies
         answers = sum(not each.late for each in seen)
         missing = "" if any(each.entries for each in seen) else "no poll was told of a name"
         verdict = Verdict.INVALID if found else Verdict.UNKNOWN if missing else order.verdict
@@ -82,7 +79,7 @@ class PollsTellTheState:
                 "answers": answers,
                 "silences": sum(each.late for each in seen),
                 "resets": _resets(events),
-                "reads": sum(event.f == "read" and event.type == "ok" for event in judged),
+                "reads": derived.reads,
                 "violations": dict(Counter(each.name for each in found)),
             },
         )
@@ -183,45 +180,23 @@ def _indexes(events: Sequence[Event]) -> list[Anomaly]:
     return found
 
 
-def _as_reads(
-    events: Sequence[Event], seen: Sequence[Seen]
-) -> tuple[list[Event], list[int], dict[int, Event]]:
-    """Sets as writes, what was seen as reads of each name; for each new event the index of its old one, and who read.
-
-    All are put in order of time; of one time, beginnings of reads come first and their ends last: ties overlap.
-    """
+def _as_registers(events: Sequence[Event], seen: Sequence[Seen]) -> Derived:
+    """Sets as writes, what was seen as reads of each name."""
     names = sorted({event.key for event in events if event.f == "set"})
-    line: list[
-        tuple[int, int, Event, int]
-    ] = []  # time, rank within it, event as it is to be, index of the old one
-    who: dict[int, Event] = {}
+    derived = Derived()
+    calls: dict[int, Event] = {}
+    for event in events:
+        if event.f == "set" and event.type == "invoke":
+            calls[event.index] = event
+        elif event.f == "set" and event.index_of_invoke in calls:
+            call = calls.pop(event.index_of_invoke)
+            derived.write(call.key, call.value, call, event)
+    for call in calls.values():
+        derived.write(call.key, call.value, call, None)
     for each in seen:
         if each.mode == "stale" and not each.late:
             continue
-        old = each.event.index
         for name in names if each.target is None else (each.target,):
-            number = _READS_FROM + len(who)
-            who[number] = each.event
             value = (each.entries.get(name) or [None])[0]
-            line.append((each.begun, 0, Event(0, each.begun, number, "invoke", "read", name), old))
-            line.append((each.ended, 2, Event(0, each.ended, number, "ok", "read", name, value), old))
-    for event in events:
-        if event.f == "set":
-            written = msgspec.structs.replace(event, f="write", version=None, node=None)
-            line.append((event.time, 1, written, event.index))
-    line.sort(key=lambda one: one[:2])
-    begun: dict[int | str, int] = {}
-    judged: list[Event] = []
-    for at, (_, _, event, _) in enumerate(line):
-        pair = None if event.type == "invoke" else begun.get(event.process)
-        begun[event.process] = at
-        judged.append(msgspec.structs.replace(event, index=at, index_of_invoke=pair))
-    return judged, [one[3] for one in line], who
-
-
-def _back(anomaly: Anomaly, table: Sequence[int], who: Mapping[int, Event]) -> Anomaly:
-    """The anomaly with the events and processes of the history that was given."""
-    sentence = _READER.sub(lambda found: f"the poll of p{who[int(found[1])].process}", anomaly.sentence)
-    events = sorted({table[index] for index in anomaly.events})
-    culprit = None if anomaly.culprit is None else table[anomaly.culprit]
-    return msgspec.structs.replace(anomaly, sentence=sentence, events=events, culprit=culprit)
+            derived.read(name, value, each.begun, each.ended, each.event)
+    return derived
