@@ -230,6 +230,19 @@ class Catalogs(Protocol):
 
 
 @runtime_checkable
+class Agents(Protocol):
+    """Services that are registered with the agent of one server, which tells the catalogue of them by and by."""
+
+    async def announce(self, space: str, service: str, value: Any) -> Reply:
+        """Register the service with the agent of the server that this client talks to, or deregister it (None)."""
+        ...
+
+    async def compare(self, space: str) -> Reply:
+        """Return what that agent has and what the catalogue has of it: {"agent": {service: value}, "catalog": …}."""
+        ...
+
+
+@runtime_checkable
 class Objects(Protocol):
     """Objects by name in a space, changed only by who knows their latest revision: what Kubernetes keeps in etcd.
 

@@ -43,6 +43,32 @@ class DiscoveryCalls(Caller):
         version = entries[0]["ModifyIndex"] if entries else None
         return self.reply(values[0] if values else None, version, answer=answer)
 
+    async def announce(self, space: str, service: str, value: Any) -> Reply:
+        """Register with the agent, which answers when it has tried to tell the catalogue."""
+        name = _name(space, service)
+        if value is None:
+            await self.call("PUT", f"/v1/agent/service/deregister/{name}")
+        else:
+            body = {"Name": name, "ID": name, "Meta": {_VALUE: msgspec.json.encode(value).decode()}}
+            await self.call("PUT", "/v1/agent/service/register", body)
+        return self.reply()
+
+    async def compare(self, space: str) -> Reply:
+        """The agent's own list first, then the catalogue's entry of its node, in the mode of the options."""
+        deadline, mode, prefix = self.deadline(), MODES[self.options.reads], _name(space, "")
+        own = await self.look("/v1/agent/services", deadline=deadline)
+        told = await self.look(f"/v1/catalog/node/{self.member}", deadline=deadline, query=mode)
+        known = (told.body or {}).get("Services") or {}
+        value = {
+            where: {
+                name.removeprefix(prefix): msgspec.json.decode(entry["Meta"][_VALUE])
+                for name, entry in services.items()
+                if name.startswith(prefix)
+            }
+            for where, services in (("agent", own.body or {}), ("catalog", known))
+        }
+        return self.reply(value, answer=told)
+
     async def register(self, service: str, instance: str, port: int, ttl_s: float | None = None) -> Reply:
         """Register an instance; with `ttl_s` it is healthy only while `passing` is called that often."""
         body: dict[str, object] = {"Name": service, "ID": instance, "Port": port}

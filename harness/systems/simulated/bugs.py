@@ -36,6 +36,7 @@ BUGS: Final = {
     "notice-twice": "one notice in 25 is sent twice (notices)",
     "notice-late": "one notice in 10 is sent only after an answer that shows the change (notices)",
     "notices-swapped": "notices that are sent together change places (notices)",
+    "announcement-lost": "one announcement in 25 is told to the catalogue and forgotten by its agent (agents)",
     "wake-up-lost": "one long poll in 4 is not woken and waits to its end (polls)",
     "index-ahead": "one answer in 4 of a long poll has the index of a change that it does not show (polls)",
     "torn-list": "pages of a list after the first show the present (kubernetes)",

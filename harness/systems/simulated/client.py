@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.outcome import OutcomeError, Refused, Reply, Unknown
+from harness.systems.simulated.agents import AgentCalls
 from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
 from harness.systems.simulated.commands import Command, Outcome
 from harness.systems.simulated.watchers import WatcherCalls
@@ -16,7 +17,7 @@ from harness.systems.simulated.watchers import WatcherCalls
 _POLL_S: Final = 0.02
 
 
-class SimulatedClient(WatcherCalls):
+class SimulatedClient(AgentCalls, WatcherCalls):
     """One logical client with its session; it stays with one node until a connection is refused or an answer fails."""
 
     def __init__(self, cluster: SimulatedCluster, nodes: Sequence[SimulatedNode], timeout_s: float) -> None:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from harness.clock import Clock
 from harness.cluster.node import Completed, Daemon, ProcessState
@@ -60,6 +60,7 @@ class SimulatedNode:
         self.log: list[str] = []
         self._files: dict[str, bytes] = {}
         self.cluster = cluster
+        self.services: dict[str, Any] = {}  # what its agent has; on the disk, so that it outlives the server
         self._calls: dict[int, Answer] = {}
         self._call_count = 0
 
@@ -149,6 +150,7 @@ class SimulatedNode:
     def erase(self) -> None:
         """Empty the disk."""
         self.disk, self.log, self._files = Disk(), [], {}
+        self.services.clear()
 
 
 class SimulatedCluster:

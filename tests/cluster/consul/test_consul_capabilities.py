@@ -292,3 +292,20 @@ def test_services_of_the_catalogue_are_found_by_both_indexes(run, servers):
         await asyncio.gather(one.close(), other.close())
 
     run(body())
+
+
+def test_an_agent_and_the_catalogue_come_to_have_the_same(run, servers):
+    async def body():
+        one = client_of(servers.nodes[0], reads="consistent")
+        assert (await one.announce("agents/x", "s1", 1)).member == servers.nodes[0].name
+        await one.announce("agents/x", "s2", 2)
+        async with asyncio.timeout(60):
+            while (seen := (await one.compare("agents/x")).value)["catalog"] != {"s1": 1, "s2": 2}:
+                assert seen["agent"] == {"s1": 1, "s2": 2}
+                await asyncio.sleep(0.1)
+        await one.announce("agents/x", "s1", None)
+        assert (await one.compare("agents/x")).value["agent"] == {"s2": 2}
+        await one.announce("agents/x", "s2", None)
+        await one.close()
+
+    run(body())
