@@ -27,7 +27,7 @@ _TRIES: Final = 10
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of `notices`."""
 
-    names: Annotated[Count, Meta(description="names in use")] = 8
+    names: Annotated[Count, Meta(description="how many names are in use")] = 8
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.3
     once_share: Annotated[
         Share, Meta(description="share of watchers with one-shot watches; all where the service has no other")

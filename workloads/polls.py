@@ -27,7 +27,7 @@ _TRIES: Final = 10
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of `polls`."""
 
-    names: Annotated[Count, Meta(description="names in use")] = 8
+    names: Annotated[Count, Meta(description="how many names are in use")] = 8
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.3
     one_share: Annotated[Share, Meta(description="share of pollers that ask for one name, not for all")] = 0.5
     wait_s: Annotated[Count, Meta(description="how long a query waits for a change, in seconds")] = 30

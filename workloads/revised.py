@@ -21,7 +21,7 @@ Compacts: TypeAlias = Annotated[
 class RevisedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of workloads that change names, forget the past and watch."""
 
-    names: Annotated[Count, Meta(description="names in use")] = 10
+    names: Annotated[Count, Meta(description="how many names are in use")] = 10
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.4
     compact_share: Compacts = 0.02
     span: Annotated[Count, Meta(description="how many revisions back the past reaches")] = 100

@@ -17,7 +17,9 @@ from harness.workload import WorkloadOptions
 from workloads.keyed import patient
 from workloads.part import Part
 
-NAMES = ("append", "counter", "lock", "queue", "register", "rw", "set")
+NAMES = (
+    "agents", "append", "counter", "discovery", "lock", "notices", "polls", "queue", "register", "rw", "set",
+)  # fmt: skip
 
 
 def make(name: str, clients: int = 6, **settings: str):

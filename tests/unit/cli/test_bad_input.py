@@ -44,7 +44,7 @@ TABLE = [
     ("test simulated --rate nan", "--rate cannot be negative"),
     ("test simulated --seed abc", "not a valid integer"),
     ("test simulated --set foo", "KEY=VALUE"),
-    ("test simulated --set bug=nope", "known: dirty-read"),
+    ("test simulated --set bug=nope", "known: announcement-lost"),
     ("test simulated --set raed_share=1", 'did you mean "read_share"'),
     ("test simulated --set read_share=2", "<= 1.0"),
     ("test simulated --image x", "--cluster docker"),
