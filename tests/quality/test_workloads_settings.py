@@ -12,6 +12,7 @@ from harness import registry
 from harness.generators import Context, imperfect, limit, simulate
 from harness.history.event import Event, Type
 from harness.lifecycle.side_by_side import side_by_side
+from harness.systems.system import SystemOptions
 from harness.test import UsageError
 from harness.workload import WorkloadOptions
 from workloads.keyed import patient
@@ -197,3 +198,18 @@ def test_who_is_patient_is_spread():
         assert 0.5 < sum(chosen) / len(chosen) < 0.7
         assert not any(patient(thread, nodes, 0.0) for thread in range(30))
         assert all(patient(thread, nodes, 1.0) for thread in range(30))
+
+
+def test_watch_is_the_workload_of_the_watches_that_a_system_has():
+    part = registry.find("workloads", "watch")
+    guarantees = {
+        "etcd": "watches-are-reliable", "zookeeper": "notices-are-reliable", "consul": "polls-tell-the-state",
+    }  # fmt: skip
+    for system, guarantee in guarantees.items():
+        client = registry.find("systems", system)(SystemOptions(settings={})).client_type
+        options = WorkloadOptions(clients=8, nodes=3, time_s=10, rng=Random(1), settings={}, client=client)
+        made = part(options)
+        assert made.name == "watch"
+        assert [checker.name for checker in made.must_hold] == [guarantee]
+        assert all(issubclass(client, need) for need in made.needs)
+    assert {"span", "once_share", "one_share"} <= set(part.settings)
