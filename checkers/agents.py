@@ -8,16 +8,15 @@ agents by the end proves nothing; it is no anomaly.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from checkers.derived import Derived
-from checkers.tell import told, varied
+from checkers.derived import Derived, decided
+from checkers.tell import told
 from harness.history import Event, History, Operation
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result
 
 
 class AgentsAreAuthoritative:
@@ -37,27 +36,14 @@ class AgentsAreAuthoritative:
         looks = list(_looks(operations))
         derived = _as_registers(operations, looks)
         order = derived.judge(limits, "the agent")
-        found = [*order.anomalies, *_strangers(operations, looks)]
         missing = _unsettled(operations) if looks else "no agent was looked at"
-        verdict = Verdict.INVALID if found else Verdict.UNKNOWN if missing else order.verdict
-        return Result(
-            guarantee=self.name,
-            verdict=verdict,
-            engine=f"replay, {order.engine}",
-            reason=f"{len(found)} violations" if found else missing or order.reason,
-            operations=len(looks),
-            anomalies=varied(found),
-            time_s=time.perf_counter() - started,
-            cpu_s=order.cpu_s,
-            memory_mb=order.memory_mb,
-            parts=order.parts,
-            stats={
-                "looks": len(looks),
-                "behind": sum(look.agent != look.catalog for look in looks),
-                "reads": derived.reads,
-                "violations": dict(Counter(each.name for each in found)),
-            },
-        )
+        stats = {
+            "looks": len(looks),
+            "behind": sum(look.agent != look.catalog for look in looks),
+            "reads": derived.reads,
+        }
+        found = list(_strangers(operations, looks))
+        return decided(self.name, order, found, missing, operations=len(looks), started=started, stats=stats)
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -13,11 +13,37 @@ from typing import Any, Final
 import msgspec
 
 from checkers.linearizable import Linearizable
+from checkers.tell import replayed
 from harness.history import Event, History
-from harness.verdict import Anomaly, Limits, Result
+from harness.verdict import Anomaly, Limits, Result, Verdict
 
 _FROM: Final = 10**12  # their process numbers
 _NUMBER: Final = re.compile(r"\bp(1\d{12})\b")
+
+
+def decided(
+    guarantee: str,
+    order: Result,
+    found: Sequence[Anomaly],
+    missing: str,
+    *,
+    operations: int,
+    started: float,
+    stats: Mapping[str, Any],
+) -> Result:
+    """The word of a checker that replays and has registers judged: `order` is what was said of those."""
+    every = [*order.anomalies, *found]
+    word = replayed(guarantee, every, missing, operations=operations, started=started, stats=stats)
+    undecided = word.verdict is Verdict.VALID
+    return msgspec.structs.replace(
+        word,
+        verdict=order.verdict if undecided else word.verdict,
+        engine=f"replay, {order.engine}",
+        reason=order.reason if undecided else word.reason,
+        cpu_s=order.cpu_s,
+        memory_mb=order.memory_mb,
+        parts=order.parts,
+    )
 
 
 class Derived:

@@ -10,17 +10,16 @@ a read of what it told last, which may be `SLACK_S` old, where nothing is broken
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from checkers.derived import Derived
-from checkers.tell import told, varied
+from checkers.derived import Derived, decided
+from checkers.tell import told
 from harness.history import Event, History
 from harness.history.event import NEMESIS
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from harness.verdict import Anomaly, Limits, Result
 
 SLACK_S: Final = 5  # for a service on a busy machine to wake who waits
 _NS: Final = 1_000_000_000
@@ -57,32 +56,18 @@ class PollsTellTheState:
         started = time.perf_counter()
         events = list(history.events())
         seen = list(_seen(events))
-        found = _facts(events, seen)
         derived = _as_registers(events, seen)
         order = derived.judge(limits, "the poll")
-        found += order.anomalies
-        answers = sum(not each.late for each in seen)
         missing = "" if any(each.entries for each in seen) else "no poll was told of a name"
-        verdict = Verdict.INVALID if found else Verdict.UNKNOWN if missing else order.verdict
-        return Result(
-            guarantee=self.name,
-            verdict=verdict,
-            engine=f"replay, {order.engine}",
-            reason=f"{len(found)} violations" if found else missing or order.reason,
-            operations=answers,
-            anomalies=varied(found),
-            time_s=time.perf_counter() - started,
-            cpu_s=order.cpu_s,
-            memory_mb=order.memory_mb,
-            parts=order.parts,
-            stats={
-                "answers": answers,
-                "silences": sum(each.late for each in seen),
-                "resets": _resets(events),
-                "reads": derived.reads,
-                "violations": dict(Counter(each.name for each in found)),
-            },
-        )
+        answers = sum(not each.late for each in seen)
+        stats = {
+            "answers": answers,
+            "silences": len(seen) - answers,
+            "resets": _resets(events),
+            "reads": derived.reads,
+        }
+        found = _facts(events, seen)
+        return decided(self.name, order, found, missing, operations=answers, started=started, stats=stats)
 
 
 class _Stream(msgspec.Struct):
