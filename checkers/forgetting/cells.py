@@ -103,9 +103,12 @@ class Cells(Window):
             if (f == "r" and text in key.writers) or key.writers.get(text) is txn:
                 key.note(text, txn.end.time)
 
-    def _saw(self, key: Cell, value: Any, txn: Txn) -> Anomaly | list[Any]:
+    def _saw(self, key: Cell, value: Any, txn: Txn, last: tuple[str, Any] | None) -> Anomaly | list[Any]:
         if key.left:
             return []
+        if last is not None:
+            # It tells nothing of others, so only what is wrong matters; where the first read is left out, it must go too.
+            return _inside(key, value, txn, last) if self.atomic else []
         if value is None:
             # Somebody may write null later; only real time tells that it was not that one.
             return [None] if self.real_time else []
@@ -122,3 +125,11 @@ class Cells(Window):
 
     def _shown(self, key: Cell, value: Any) -> list[list[Any]]:
         return [["r", key.key, value]] if value is None or name(value) in key.writers else []
+
+
+def _inside(key: Cell, value: Any, txn: Txn, last: tuple[str, Any]) -> Anomaly | list[Any]:
+    if name(value) == name(last[1]):
+        return []
+    did = "read" if last[0] == "r" else "written"
+    text = f"read {value} of key {key.key} right after it had {did} {last[1]} there itself"
+    return told("internal", text, key.key, (), txn)

@@ -88,7 +88,7 @@ class Lists(Window):
         key.changed = True
         return name(value) not in key.gone
 
-    def _saw(self, key: ListKey, value: Any, txn: Txn) -> Anomaly | list[Any]:
+    def _saw(self, key: ListKey, value: Any, txn: Txn, last: tuple[str, Any] | None) -> Anomaly | list[Any]:  # noqa: ARG002
         found = [] if value is None else value
         if not isinstance(found, list):
             raise ForeignError(str(value))
@@ -96,7 +96,7 @@ class Lists(Window):
             return []
         known = len(key.trunk)
         if found[:known] != key.trunk[: len(found)]:
-            return [] if self.dirty else _incompatible(key, found, txn)
+            return _incompatible(key, found, txn)
         for at, element in enumerate(found[known:], known):
             text = name(element)
             if self.real_time and text not in key.writers and text not in key.gone:

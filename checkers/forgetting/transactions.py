@@ -18,20 +18,22 @@ import msgspec
 from harness.history.event import Event
 from harness.verdict import Anomaly
 
-# Models under which nothing read may be of the future: they keep real time among committed transactions.
-_REAL_TIME: Final = frozenset(
-    {
-        "strong-read-committed",
-        "strong-snapshot-isolation",
-        "strict-serializable",
-        "linearizable",
-        "strong-serializable",
-        "strict-1sr",
-    }
-)
-_STRICT: Final = frozenset({"strict-serializable", "linearizable", "strong-serializable", "strict-1sr"})
-# Models that allow to see what is never committed.
-_DIRTY: Final = frozenset({"read-uncommitted", "strong-session-read-uncommitted", "strong-read-uncommitted"})
+STRICT: Final = frozenset({"strict-serializable", "linearizable", "strong-serializable", "strict-1sr"})
+# Models under which nothing can be read that is written only later.
+REAL_TIME: Final = STRICT | {"strong-read-committed", "strong-snapshot-isolation"}
+# Models under which a transaction's reads must agree with what it read and wrote before.
+ATOMIC: Final = STRICT | {
+    "read-atomic",
+    "parallel-snapshot-isolation",
+    "snapshot-isolation",
+    "strong-session-snapshot-isolation",
+    "strong-snapshot-isolation",
+    "serializable",
+    "strong-session-serializable",
+}
+# Models that allow to see what is never committed. An early alarm is not final under them: who wrote what was seen may
+# fail later, and then it does not count.
+DIRTY: Final = frozenset({"read-uncommitted", "strong-session-read-uncommitted", "strong-read-uncommitted"})
 # Names of keys left behind that are held; beyond that, a key that is not held is taken for one left behind.
 _LEFT_MAX: Final = 100_000
 
@@ -90,9 +92,9 @@ class Window(ABC):
     write: str
 
     def __init__(self, expect: str) -> None:
-        self.real_time = expect in _REAL_TIME
-        self.strict = expect in _STRICT
-        self.dirty = expect in _DIRTY
+        self.real_time = expect in REAL_TIME
+        self.strict = expect in STRICT
+        self.atomic = expect in ATOMIC
         self.keys: dict[Any, Any] = {}
         self.looks = 0
         self._left: set[Any] = set()
@@ -100,32 +102,29 @@ class Window(ABC):
     def asked(self, txn: Txn) -> None:
         """Take what a client asks for: its writes may be seen from now on. Raises `ForeignError`."""
         txn.ops = [op for op in self._parsed(txn.call.value) if op[0] == self.write]
-        if not self.dirty:
-            self._enter(txn)
+        self._enter(txn)
 
     def answered(self, txn: Txn) -> Anomaly | None:
         """Take the outcome; return what is wrong for certain. Raises `ForeignError`."""
         txn.known = True
-        if txn.outcome == "ok" and txn.end is not None and txn.end.value is not None:
-            before, txn.ops = txn.ops, self._parsed(txn.end.value)
-            if [op for op in txn.ops if op[0] == self.write] != before:
-                self._enter(txn)
-        if self.dirty:
-            self._enter(txn)
-        elif txn.outcome != "ok":
+        if txn.outcome != "ok" or txn.end is None:
             return None
+        if txn.end.value is not None:
+            txn.ops = self._parsed(txn.end.value)
+            self._enter(txn)
         kept: list[tuple[str, Any, Any]] = []
-        for op in txn.ops:
-            if op[0] == self.write:
-                kept.append(op)
-                continue
-            seen = self._saw(op[1], op[2], txn)
-            if isinstance(seen, Anomaly):
-                return seen
-            kept += [("r", op[1], one) for one in seen]
+        last: dict[Any, tuple[str, Any]] = {}
+        for f, key, value in txn.ops:
+            if f == self.write:
+                kept.append((f, key, value))
+            else:
+                seen = self._saw(key, value, txn, last.get(id(key)))
+                if isinstance(seen, Anomaly):
+                    return seen
+                kept += [(f, key, one) for one in seen]
+            last[id(key)] = (f, value)
         txn.ops = kept
-        if txn.outcome == "ok":
-            self._returned(txn)
+        self._returned(txn)
         return None
 
     def shown(self, txn: Txn) -> list[list[Any]]:
@@ -161,8 +160,11 @@ class Window(ABC):
         """Hold the transaction no more."""
 
     @abstractmethod
-    def _saw(self, key: Any, value: Any, txn: Txn) -> Anomaly | list[Any]:
-        """Take a read: return what is held of it, nothing if it is left out, or what is wrong with it."""
+    def _saw(self, key: Any, value: Any, txn: Txn, last: tuple[str, Any] | None) -> Anomaly | list[Any]:
+        """Take a read: return what is held of it, nothing if it is left out, or what is wrong with it.
+
+        `last` is what the transaction did to the key before, function and value.
+        """
 
     @abstractmethod
     def _shown(self, key: Any, value: Any) -> list[list[Any]]:
