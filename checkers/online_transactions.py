@@ -148,9 +148,13 @@ class OnlineTransactions:
 
     def _forget(self) -> None:
         window, held = self._window, self._held
-        since = min((txn.call.time for txn in held.values() if txn.open), default=self._now)
-        since = min(since, self._now)
+        asked = min((txn.call.time for txn in held.values() if txn.open), default=self._now)
+        since = min(asked, self._now)
         window.settle(held.values(), since)
+        # What is older than the newest half of what may be held does not hold back others.
+        newest = [*held.values()][-(self.most // 2) :]
+        loose = (txn.call.time for txn in newest if txn.outcome == "ok" and window.loose(txn))
+        since = min(since, min(loose, default=since))
         for index in [index for index, txn in held.items() if window.over(txn, since)]:
             window.drop(held.pop(index))
         if len(held) > self.most:

@@ -61,6 +61,10 @@ class Cells(Window):
                     if last is None or txn.call.time > last.call.time:
                         key.reader[text] = txn
 
+    def loose(self, txn: Txn) -> bool:
+        """Whether one of its values is not dead."""
+        return any(f != "r" and not key.left and not key.dead(name(value)) for f, key, value in txn.ops)
+
     def over(self, txn: Txn, since: int) -> bool:
         """Whether its values are dead, it is not the last to read one that lives, and places no unknown transaction."""
         if txn.outcome == "fail" or not (txn.settled(since) or txn.outcome == "info") or txn.open:

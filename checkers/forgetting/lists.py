@@ -14,7 +14,10 @@ from harness.verdict import Anomaly
 
 
 class ListKey(Key):
-    """A list: the longest that was read, and how much of it is settled, with the transaction that shows so much."""
+    """A list: the longest that was read, and how much of it is settled, with the transaction that shows so much.
+
+    `last` is the settled reader that was called last: it missed what of unknown outcome is in no list yet.
+    """
 
     def __init__(self, key: Any) -> None:
         super().__init__(key)
@@ -24,6 +27,7 @@ class ListKey(Key):
         self.longest: Txn | None = None
         self.sure = 0
         self.witness: Txn | None = None
+        self.last: Txn | None = None
         self.changed = True
         self._kept: list[Any] = []
         self._upto: list[int] = []
@@ -57,6 +61,12 @@ class Lists(Window):
                 length = value if f == "r" else key.place.get(name(value), -1) + 1
                 if length > key.sure:
                     key.sure, key.witness = length, txn
+                if f == "r" and (key.last is None or txn.call.time > key.last.call.time):
+                    key.last = txn
+
+    def loose(self, txn: Txn) -> bool:
+        """Whether one of its elements is in no list yet."""
+        return any(f != "r" and not key.left and name(value) not in key.place for f, key, value in txn.ops)
 
     def over(self, txn: Txn, since: int) -> bool:
         """Whether its elements are followed by settled ones, and no unknown transaction needs it to be placed."""
@@ -67,7 +77,7 @@ class Lists(Window):
             if key.left:
                 continue
             place = value if f == "r" else key.place.get(name(value))
-            stays |= key.witness is txn or place is None or (f != "r" and place + 1 >= key.sure)
+            stays |= key.witness is txn or key.last is txn or place is None or (f != "r" and place + 1 >= key.sure)
             # Evaluated for every key: it may be the first that shows an unknown transaction on one of them.
             if place is not None and txn.outcome == "ok":
                 stays |= txn.follows(key.before(place))

@@ -152,6 +152,10 @@ class Window(ABC):
         """Learn from all transactions held what is certain since that moment."""
 
     @abstractmethod
+    def loose(self, txn: Txn) -> bool:
+        """Whether what is read later may put its writes in front of others that were there before."""
+
+    @abstractmethod
     def over(self, txn: Txn, since: int) -> bool:
         """Whether nothing that is called from that moment on can contradict real time only by this transaction."""
 
