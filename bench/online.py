@@ -2,8 +2,8 @@
 
 `python bench/online.py [--operations 1000000]` prints one row for each model: the transactions of
 `bench/transactions.py`, fed event by event. "Online" is CPU time from events to the last look, "offline" that of the
-engine on the finished history together with reading it from JSON lines. `--plant` adds a row for every anomaly, with how many
-transactions came between it and the alarm.
+engine on the finished history together with reading it from JSON lines. `--plant` adds a row for every anomaly, with
+how many transactions came between it and the alarm.
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ def main() -> None:
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
     count = options.operations // OPS_EACH
-    print(
-        "| model | planted | said | transactions | online us each | offline us each | most held | held on average | late |"
-    )
+    print("| model | planted | said | transactions | online us | offline us | most held | mean held | late |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     cells: list[tuple[str, str | None]] = [("append", None), ("rw", None)]
     if options.plant:

@@ -158,7 +158,7 @@ def judge_of(model: str | None, must_hold: Sequence[Checker]) -> Online | Online
         if isinstance(checker, Transactions):
             judge = OnlineTransactions(checker.model, checker.expect)
             return None if judge.blind else judge
-    return Online(model) if model in MODELS else None
+    return Online(model) if model is not None and model in MODELS else None
 
 
 def _seen(key: Key, pair: Pair) -> Pair:

@@ -181,6 +181,5 @@ class OnlineTransactions:
             window.leave(key)
             for index in on.get(id(key), ()):
                 uses[index] -= 1
-                txn = self._held.get(index)
-                if txn is not None and uses[index] <= 0 and not txn.open:
+                if uses[index] <= 0 and index in self._held and not self._held[index].open:
                     del self._held[index]

@@ -6,7 +6,7 @@ returned: whoever is called later and reads it contradicts real time. So no more
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 from checkers.forgetting.transactions import Key, Txn, Window, name, told
@@ -18,6 +18,7 @@ _NEVER: Final = float("inf")
 class Cell(Key):
     """A register: when each value was certainly there, who read it last, and the settled write called last.
 
+    `needed`: values that were read by transactions which are not settled themselves, or whose values live.
     `dropped`: values that are dead are held no more. `unsure`: nor are some that may still be read.
     """
 
@@ -25,6 +26,7 @@ class Cell(Key):
         super().__init__(key)
         self.there: dict[Any, int] = {}
         self.reader: dict[Any, Txn] = {}
+        self.needed: set[Any] = set()
         self.newest: Txn | None = None
         self.dropped = False
         self.unsure = False
@@ -46,20 +48,29 @@ class Cells(Window):
 
     write = "w"
 
-    def settle(self, txns: Iterable[Txn], since: int) -> None:
+    def settle(self, txns: Collection[Txn], since: int) -> None:
         """Find each register's settled write and each value's settled read that were called last."""
+        for key in self.keys.values():
+            key.needed.clear()
         for txn in txns:
-            if not txn.settled(since):
-                continue
-            for f, key, value in txn.ops:
-                text = name(value)
-                if f == self.write:
-                    if key.newest is None or txn.call.time > key.newest.call.time:
-                        key.newest = txn
-                elif text in key.writers:
-                    last = key.reader.get(text)
-                    if last is None or txn.call.time > last.call.time:
-                        key.reader[text] = txn
+            if txn.settled(since):
+                self._settle(txn)
+        for txn in txns:
+            if not txn.settled(since) or self.loose(txn):
+                for f, key, value in txn.ops:
+                    if f == "r":
+                        key.needed.add(name(value))
+
+    def _settle(self, txn: Txn) -> None:
+        for f, key, value in txn.ops:
+            text = name(value)
+            if f == self.write:
+                if key.newest is None or txn.call.time > key.newest.call.time:
+                    key.newest = txn
+            elif text in key.writers:
+                last = key.reader.get(text)
+                if last is None or txn.call.time > last.call.time:
+                    key.reader[text] = txn
 
     def loose(self, txn: Txn) -> bool:
         """Whether one of its values is not dead."""
@@ -75,7 +86,7 @@ class Cells(Window):
             if key.left:
                 continue
             if f == self.write:
-                stays |= not key.dead(text)
+                stays |= not key.dead(text) or text in key.needed
             elif text in key.writers:
                 stays |= key.reader.get(text) is txn and not key.dead(text)
                 stays |= txn.follows(key.writers[text])
@@ -111,20 +122,23 @@ class Cells(Window):
         if key.left:
             return []
         if last is not None:
-            # It tells nothing of others, so only what is wrong matters; where the first read is left out, it must go too.
+            # It tells nothing of others: only what is wrong matters, and the first read may have been left out.
             return _inside(key, value, txn, last) if self.atomic else []
         if value is None:
             # Somebody may write null later; only real time tells that it was not that one.
             return [None] if self.real_time else []
-        if name(value) in key.writers:
-            return [value]
-        if key.unsure or not self.real_time:
+        return [value] if name(value) in key.writers else self._unknown(key, value, txn)
+
+    def _unknown(self, key: Cell, value: Any, txn: Txn) -> Anomaly | list[Any]:
+        """Judge a read of a value that no write held has: nobody wrote it, or it is dead."""
+        if key.unsure or not self.real_time or (key.dropped and not self.strict):
             return []
         if not key.dropped:
-            return told("garbage-read", f"read {value} of key {key.key}, which nobody had written", key.key, (), txn)
-        if not self.strict:
-            return []
-        text = f"read {value} of key {key.key}, which had been overwritten for certain before it asked (or never was there)"
+            text = f"read {value} of key {key.key}, which nobody had written"
+            return told("garbage-read", text, key.key, (), txn)
+        text = (
+            f"read {value} of key {key.key}, which had been overwritten before it asked, or was never there"
+        )
         return told("cycle-realtime", text, key.key, (key.newest,) if key.newest else (), txn)
 
     def _shown(self, key: Cell, value: Any) -> list[list[Any]]:

@@ -6,7 +6,7 @@ settled, only the newest element and one transaction that shows it are needed to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from checkers.forgetting.transactions import ForeignError, Key, Txn, Window, name, told
@@ -52,7 +52,7 @@ class Lists(Window):
 
     write = "append"
 
-    def settle(self, txns: Iterable[Txn], since: int) -> None:
+    def settle(self, txns: Collection[Txn], since: int) -> None:
         """Find the longest list of each key that was certainly there before that moment."""
         for txn in txns:
             if not txn.settled(since):
@@ -77,7 +77,9 @@ class Lists(Window):
             if key.left:
                 continue
             place = value if f == "r" else key.place.get(name(value))
-            stays |= key.witness is txn or key.last is txn or place is None or (f != "r" and place + 1 >= key.sure)
+            stays |= (
+                key.witness is txn or key.last is txn or place is None or (f != "r" and place + 1 >= key.sure)
+            )
             # Evaluated for every key: it may be the first that shows an unknown transaction on one of them.
             if place is not None and txn.outcome == "ok":
                 stays |= txn.follows(key.before(place))
@@ -110,9 +112,8 @@ class Lists(Window):
         for at, element in enumerate(found[known:], known):
             text = name(element)
             if self.real_time and text not in key.writers and text not in key.gone:
-                return told(
-                    "garbage-read", f"read {element} of key {key.key}, which nobody had appended", key.key, (), txn
-                )
+                sentence = f"read {element} of key {key.key}, which nobody had appended"
+                return told("garbage-read", sentence, key.key, (), txn)
             key.place.setdefault(text, at)
         if len(found) > known:
             key.trunk += found[known:]
@@ -124,11 +125,10 @@ class Lists(Window):
 
 
 def _incompatible(key: ListKey, found: list[Any], txn: Txn) -> Anomaly:
-    common = next(
-        (at for at, (a, b) in enumerate(zip(found, key.trunk, strict=False)) if a != b), len(found)
-    )
+    pairs = zip(found, key.trunk, strict=False)
+    place = next(at for at, (ours, theirs) in enumerate(pairs) if ours != theirs)
     text = (
-        f"read key {key.key} with {found[common]} as element {common}, where {key.trunk[common]} had been read: no single "
+        f"read key {key.key} with {found[place]} at place {place}, where {key.trunk[place]} had been read: no single "
         "order of its versions explains both"
     )
     others = (key.longest,) if key.longest is not None else ()

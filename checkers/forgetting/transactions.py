@@ -10,7 +10,7 @@ is correct, whatever was left out, and an alarm is final. What to leave out deci
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -148,7 +148,7 @@ class Window(ABC):
             self._left.add(name(key.key))
 
     @abstractmethod
-    def settle(self, txns: Iterable[Txn], since: int) -> None:
+    def settle(self, txns: Collection[Txn], since: int) -> None:
         """Learn from all transactions held what is certain since that moment."""
 
     @abstractmethod
