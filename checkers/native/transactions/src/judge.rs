@@ -179,20 +179,21 @@ fn nameless_at(level: u8) -> &'static str {
 
 fn impossible(txns: &Txns, registers: &Registers, place: &Mismatch, level: u8, findings: &mut Findings<'_>) {
     let reader = &registers.deals[place.deal as usize];
-    let saw = &txns.mops[reader.saw as usize];
-    let found = &txns.mops[place.found as usize];
-    let (call, first, other) =
-        (findings.call(txns, reader.txn), findings.call(txns, saw.txn), findings.call(txns, found.txn));
+    let (read, found) = (&txns.mops[reader.read as usize], &txns.mops[place.found as usize]);
+    // Null may have been there from the beginning, or it cannot be told who wrote it.
+    let writer = txns.mops.get(reader.saw as usize).map(|saw| saw.txn);
+    let (call, other) = (findings.call(txns, reader.txn), findings.call(txns, found.txn));
+    let by = writer.map_or_else(String::new, |txn| format!(", written by {}", findings.call(txns, txn)));
     findings.add(nameless_at(level), || Example {
         sentence: format!(
-            "no order of the transactions explains every read: {call} read {} of key {}, written by {first}, and {other} \
-             wrote {} there, which can have come neither before nor after, whatever the order of the others",
-            txns.json(saw.value),
-            txns.key_json(saw.key),
+            "no order of the transactions explains every read: {call} read {} of key {}{by}, and {other} wrote {} \
+             there, which can have come neither before nor after, whatever the order of the others",
+            txns.json(read.value),
+            txns.key_json(read.key),
             txns.json(found.value)
         ),
-        key: Some(saw.key),
-        txns: vec![saw.txn, found.txn, reader.txn],
+        key: Some(read.key),
+        txns: writer.into_iter().chain([found.txn, reader.txn]).collect(),
         cycle: vec![],
     });
 }
