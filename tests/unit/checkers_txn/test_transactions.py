@@ -86,6 +86,26 @@ def test_agrees_with_the_exhaustive_judge_and_every_valid_verdict_replays():
     assert all(seen[level, verdict] > SEEDS // 10 for level in LEVELS for verdict in ("valid", "invalid"))
 
 
+def test_null_that_was_written_is_told_from_the_beginning():
+    seen = {}
+    for seed in range(600):
+        rng = random.Random(seed)
+        events = making.history(rng, "rw", count=rng.choice([3, 4, 5]), keys=rng.choice([1, 2]), null=True)
+        level = rng.choice(LEVELS)
+        verdict = rw(level).check(read(events), Limits()).verdict
+        right = serial.serializable(events, "rw", level)
+        # Unknown where a write of null may or may not have happened.
+        assert verdict in {Verdict.VALID if right else Verdict.INVALID, Verdict.UNKNOWN}, (
+            seed,
+            level,
+            verdict,
+        )
+        seen[verdict] = seen.get(verdict, 0) + 1
+    assert seen[Verdict.VALID] > 300
+    assert seen[Verdict.INVALID] > 60
+    assert seen.get(Verdict.UNKNOWN, 0) < 20, seen
+
+
 def test_snapshot_isolation_is_decided_where_every_version_was_seen():
     """With a last look at all keys there is nothing left to guess, and the answer is exact."""
     verdicts = {True: 0, False: 0}
