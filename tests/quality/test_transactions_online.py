@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from checkers.forgetting.transactions import ATOMIC, DIRTY, REAL_TIME, STRICT
+from checkers.online import Online, judge_of
 from checkers.online_transactions import OnlineTransactions
 from checkers.transactions import Transactions
 from harness.history import Event, History
@@ -201,6 +202,10 @@ def test_memory_is_flat(model, outcome):
     assert online.look() is None
     assert held < most + 50, f"{held} transactions held"
     assert not online.blind
+    # The keys in use are judged still: this reader missed everything.
+    step(number + 1, "invoke", [["r", key, None]])
+    step(number + 1, "ok", [["r", key, [] if model == "append" else None]])
+    assert online.look() is not None
 
 
 def test_the_levels_are_those_of_the_engine():
@@ -241,7 +246,14 @@ def test_what_is_called_at_the_time_of_an_answer_may_have_been_read():
     assert alarm(online, events) is None
 
 
+def test_who_judges_what():
+    assert isinstance(judge_of("rw", [Transactions("rw")]), OnlineTransactions)
+    assert isinstance(judge_of("queue", []), Online)
+    assert judge_of(None, []) is None
+
+
 def test_models_that_allow_dirty_reads_wait_for_the_end():
     assert OnlineTransactions("append", "read-uncommitted").blind
+    assert judge_of("append", [Transactions("append", "read-uncommitted")]) is None
     with pytest.raises(ValueError, match='"lists"'):
         OnlineTransactions("lists")  # type: ignore[arg-type]
