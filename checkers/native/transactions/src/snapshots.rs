@@ -17,6 +17,8 @@ const NODES_MAX: u32 = 4_000;
 const PAIRS_MAX: usize = 5_000;
 /// Steps of building reachability, in words of 64 bits, that all tries may take together.
 const STEPS_MAX: u64 = 400_000_000;
+/// Choices held open at a time; each holds all edges.
+const DEPTH_MAX: usize = 64;
 
 pub(crate) enum Snapshots {
     /// Some order of the writes gives every transaction a snapshot.
@@ -114,20 +116,26 @@ pub(crate) fn search(
     }
     let Some(first) = pairs.first().cloned() else { return Ok(Snapshots::Open) };
     let mut steps = STEPS_MAX;
-    attempt(nodes, edges, pairs, first, &mut steps, limits)
+    attempt(&Tries { nodes, limits }, edges, pairs, first, &mut steps, DEPTH_MAX)
+}
+
+struct Tries<'a> {
+    nodes: u32,
+    limits: &'a Limits<'a>,
 }
 
 /// Try the orders of the pairs in `open`; `last` is the pair that was decided before.
 fn attempt(
-    nodes: u32,
+    tries: &Tries<'_>,
     mut edges: Vec<Edge>,
     mut open: Vec<Pair>,
     mut last: Pair,
     steps: &mut u64,
-    limits: &Limits<'_>,
+    depth: usize,
 ) -> Result<Snapshots, Halt> {
-    loop {
-        limits.check()?;
+    let nodes = tries.nodes;
+    let reach = loop {
+        tries.limits.check()?;
         let cost = (edges.len() as u64 + u64::from(nodes)) * 2 * (u64::from(nodes) / 32 + 1);
         if *steps < cost {
             return Ok(Snapshots::Open);
@@ -149,14 +157,23 @@ fn attempt(
         }
         open = left;
         if edges.len() == before {
-            break;
+            break reach;
         }
+    };
+    // Mostly all that is open may be as one order of the rest has it.
+    let mut guess = edges.clone();
+    guess.extend(
+        open.iter()
+            .flat_map(|pair| &pair.sides[usize::from(reach.place(pair.first) > reach.place(pair.second))]),
+    );
+    if Reach::of(nodes, &guess).is_some() {
+        return Ok(Snapshots::Found);
     }
-    let Some(pair) = open.pop() else { return Ok(Snapshots::Found) };
+    let Some(pair) = open.pop().filter(|_| depth > 0) else { return Ok(Snapshots::Open) };
     for side in &pair.sides {
         let mut more = edges.clone();
         more.extend(side);
-        match attempt(nodes, more, open.clone(), pair.clone(), steps, limits)? {
+        match attempt(tries, more, open.clone(), pair.clone(), steps, depth - 1)? {
             Snapshots::Never(_) => {}
             found => return Ok(found),
         }
@@ -170,6 +187,8 @@ struct Reach {
     nodes: u32,
     words: usize,
     bits: Vec<u64>,
+    /// Where each node stands in some order that keeps all edges.
+    places: Vec<u32>,
 }
 
 impl Reach {
@@ -198,6 +217,10 @@ impl Reach {
         if order.len() < twice {
             return None;
         }
+        let mut places = vec![0; twice];
+        for (place, &node) in (0..).zip(&order) {
+            places[node as usize] = place;
+        }
         let words = twice.div_ceil(64);
         let mut bits = vec![0u64; twice * words];
         for &node in order.iter().rev() {
@@ -209,7 +232,11 @@ impl Reach {
                 }
             }
         }
-        Some(Reach { nodes, words, bits })
+        Some(Reach { nodes, words, bits, places })
+    }
+
+    fn place(&self, node: u32) -> u32 {
+        self.places[node as usize]
     }
 
     /// Whether an edge closes no cycle by itself.
