@@ -16,10 +16,12 @@ import msgspec
 from checkers.forgetting import RULES, Key, Pair, drop_looks, pairs_of
 from checkers.forgetting.key import name, since
 from checkers.forgetting.queues import ignore_oldest, ignored
-from checkers.linearizable import Linearizable
+from checkers.linearizable import MODELS, Linearizable
+from checkers.online_transactions import OnlineTransactions
+from checkers.transactions import Transactions
 from harness.history.event import NEMESIS, Event
 from harness.history.history import History
-from harness.verdict import Anomaly, Limits, Verdict
+from harness.verdict import Anomaly, Checker, Limits, Verdict
 
 # Events of one key that are held before anything is given up for the sake of memory.
 _MANY: Final = 10_000
@@ -148,6 +150,15 @@ class Online:
                 text = f"did not see {min(missing).decode()}, which was known to be in before it asked"
                 return _anomaly("lost element", text, call, end)
         return None
+
+
+def judge_of(model: str | None, must_hold: Sequence[Checker]) -> Online | OnlineTransactions | None:
+    """Return who can judge histories of this model while they are made, by what must hold of them; None if nobody."""
+    for checker in must_hold:
+        if isinstance(checker, Transactions):
+            judge = OnlineTransactions(checker.model, checker.expect)
+            return None if judge.blind else judge
+    return Online(model) if model is not None and model in MODELS else None
 
 
 def _seen(key: Key, pair: Pair) -> Pair:

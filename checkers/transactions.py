@@ -37,7 +37,7 @@ class Transactions:
         if model not in MODELS:
             msg = f'no transactions are called "{model}" (known: {", ".join(MODELS)})'
             raise ValueError(msg)
-        self.model = model
+        self.model: Literal["append", "rw"] = model
         self.expect = expect
         self.name = f"{model}-transactions"
 

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.linearizable import MODELS as ONLINE_MODELS
-from checkers.online import Online
+from checkers.online import judge_of
 from harness.clock import Clock
 from harness.cluster.node import Node
 from harness.fault import Proof, Scene
@@ -101,11 +100,11 @@ class Conductor:
         """With --stop-on-anomaly, judge while the run goes on; the finished history is judged in any case."""
         if not self._test.stop_on_anomaly:
             return
-        model = self._parts.workload.model
-        if model is None or model not in ONLINE_MODELS:
-            log.warning("--stop-on-anomaly: %s cannot be judged while it runs", self._parts.workload.name)
+        workload = self._parts.workload
+        online = judge_of(workload.model, workload.must_hold)
+        if online is None:
+            log.warning("--stop-on-anomaly: %s cannot be judged while it runs", workload.name)
             return
-        online = Online(model)
 
         def look(event: Event) -> None:
             if online.feed(event) is not None and not self.stop.is_set():

@@ -238,6 +238,9 @@ PLANTS: Final[dict[str, Plant]] = {
     ),
 }
 
+# Models that are broken too, which is sought only where they are expected: nothing else rules them out.
+SOUGHT: Final = {"rw-overwritten": {"strong-snapshot-isolation"}}
+
 
 def asked(ops: Ops) -> Ops:
     """What the client sent: reads without their results."""

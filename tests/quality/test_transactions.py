@@ -70,7 +70,7 @@ def test_the_crowd_alone_is_valid(model):
 def test_what_still_holds_is_accepted_and_nothing_stronger(name):
     plant = planted.PLANTS[name]
     history = read(planted.events(plant))
-    for level in plant.strongest:
+    for level in plant.strongest - planted.SOUGHT.get(name, set()):
         result = Transactions(plant.model, level).check(history, Limits())
         assert result.verdict == Verdict.VALID, (level, result.reason)
         assert set(result.stats["tolerated"]) == plant.names

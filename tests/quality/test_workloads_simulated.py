@@ -10,6 +10,7 @@ from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
 
+from checkers.online import judge_of
 from harness.clock import clock_of, run_virtual
 from harness.generators import Invocation, cycle, sleep, stagger, time_limit
 from harness.history import History
@@ -126,9 +127,22 @@ def run(
 ) -> tuple[list[Event], list[Result]]:
     workload, events = run_virtual(_run(name, seed, bug, faults, seconds, rate))
     history = History.of(events)
-    return events, [
-        checker.check(history, LIMITS if bug == "none" else HUNT) for checker in workload.must_hold
-    ]
+    results = [checker.check(history, LIMITS if bug == "none" else HUNT) for checker in workload.must_hold]
+    if workload.model in ("append", "rw"):
+        early = told_early(workload, events)
+        invalid = any(result.verdict == Verdict.INVALID for result in results)
+        assert (early is not None) == invalid, f"{name} {seed} {bug}: told early {early}, {explain(results)}"
+    return events, results
+
+
+def told_early(workload: Workload, events: Sequence[Event], batch: int = 100) -> int | None:
+    """After how many events a judge that sees them one by one was certain of an anomaly; None if never."""
+    judge = judge_of(workload.model, workload.must_hold)
+    if judge is None:
+        return None
+    judge.batch = batch
+    at = next((number for number, event in enumerate(events) if judge.feed(event) is not None), None)
+    return len(events) if at is None and judge.look() is not None else at
 
 
 def explain(results: Sequence[Result]) -> str:

@@ -7,8 +7,10 @@ import random
 from typing import Any
 
 
-def plan(rng: random.Random, model: str, count: int, keys: int) -> list[list[list[Any]]]:
-    fresh = itertools.count(1)
+def plan(
+    rng: random.Random, model: str, count: int, keys: int, *, null: bool = False
+) -> list[list[list[Any]]]:
+    fresh = itertools.chain([None] if null else [], itertools.count(1))
     write = "append" if model == "append" else "w"
     plans = []
     for _ in range(count):
@@ -38,14 +40,16 @@ def history(
     keys: int = 2,
     mode: str | None = None,
     clients: int | None = None,
+    *,
+    null: bool = False,
 ) -> list[dict[str, Any]]:
     """Events of some clients on a store that is serial, takes snapshots, or lets everything through.
 
-    In the modes but `honest`, `careful` (snapshot isolation) and `reckless` some outcomes are unknown or wrongly
-    failed, and some reads are spoiled.
+    With `null`, one write is of null. In the modes but `honest`, `careful` (snapshot isolation) and `reckless` some
+    outcomes are unknown or wrongly failed, and some reads are spoiled.
     """
     mode = mode or rng.choice(["serial", "snapshot", "loose", "stale"])
-    plans = plan(rng, model, count, keys)
+    plans = plan(rng, model, count, keys, null=null)
     events: list[dict[str, Any]] = []
     state: dict[Any, Any] = {}
     past = [{}]

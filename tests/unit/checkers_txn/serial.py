@@ -17,8 +17,12 @@ class Txn:
         self.outcome = "info" if end is None else end["type"]
         self.ops = end["value"] if self.outcome == "ok" and end else invoke["value"]
         self.process = invoke["process"]
-        self.start = invoke["time"]
-        self.end = end["time"] if self.outcome == "ok" and end else float("inf")
+        # A history of one time has none: the order of its events counts.
+        timeless = events[0]["time"] == events[-1]["time"]
+        self.start = place if timeless else invoke["time"]
+        self.end = float("inf")
+        if self.outcome == "ok" and end and ends is not None:
+            self.end = ends if timeless else end["time"]
 
 
 def transactions(events: list[dict[str, Any]]) -> list[Txn]:
@@ -74,14 +78,26 @@ def serializable(events: list[dict[str, Any]], model: str, level: str) -> bool:
     return False
 
 
-def snapshot_isolated(events: list[dict[str, Any]], model: str) -> bool:
-    """Whether each transaction can have read a snapshot of committed state, with no two at once writing a key."""
-    return any(_snapshots(some, model) for some in chosen(transactions(events)))
+def snapshot_isolated(events: list[dict[str, Any]], model: str, level: str = "snapshot-isolation") -> bool:
+    """Whether each transaction can have read a snapshot of committed state, with no two at once writing a key.
+
+    `level` says what must have committed before one begins: what its client had done, or all that had returned.
+    """
+    return any(_snapshots(some, model, level) for some in chosen(transactions(events)))
 
 
-def _snapshots(txns: list[Txn], model: str) -> bool:
+def _before(early: Txn, late: Txn, level: str) -> bool:
+    """Whether the one must have committed when the other begins."""
+    if level == "strong-snapshot-isolation" and early.end < late.start:
+        return True
+    mine = early.process == late.process and early.outcome == "ok" and early.index < late.index
+    return level != "snapshot-isolation" and mine
+
+
+def _snapshots(txns: list[Txn], model: str, level: str) -> bool:
     count = len(txns)
     writes = [{key for name, key, _ in txn.ops if name != "r"} for txn in txns]
+    first = [{at for at, one in enumerate(txns) if _before(one, txn, level)} for txn in txns]
 
     def go(
         started: dict[int, dict[Any, Any]],
@@ -93,6 +109,8 @@ def _snapshots(txns: list[Txn], model: str) -> bool:
             return True
         for at, txn in enumerate(txns):
             if at in done:
+                continue
+            if at not in started and not first[at] <= done:
                 continue
             if at not in started:
                 snapshot = dict(state)

@@ -18,6 +18,7 @@ from harness.verdict import Limits, Verdict
 
 HERE = Path(__file__).parent
 SEEDS = 1_000
+SNAPSHOTS = ("snapshot-isolation", "strong-session-snapshot-isolation", "strong-snapshot-isolation")
 LEVELS = ("serializable", "strong-session-serializable", "strict-serializable")
 
 
@@ -80,10 +81,68 @@ def test_agrees_with_the_exhaustive_judge_and_every_valid_verdict_replays():
             else:
                 assert result.anomalies
                 assert all(anomaly.events and anomaly.sentence for anomaly in result.anomalies)
-        snapshots = Transactions(model, "snapshot-isolation").check(history, Limits())
-        if snapshots.verdict == Verdict.INVALID:
-            assert not serial.snapshot_isolated(events, model), (seed, snapshots)
+        level = SNAPSHOTS[seed % 3]
+        snapshots = Transactions(model, level).check(history, Limits())
+        right = serial.snapshot_isolated(events, model, level)
+        assert snapshots.verdict == (Verdict.VALID if right else Verdict.INVALID), (
+            seed,
+            model,
+            level,
+            snapshots,
+        )
     assert all(seen[level, verdict] > SEEDS // 10 for level in LEVELS for verdict in ("valid", "invalid"))
+
+
+def test_of_two_that_wrote_one_key_one_had_committed_before_the_other_began():
+    """Nobody reads key x in the end. Neither can be first: each missed what the other wrote."""
+    events = [
+        txn(0, 1, "invoke", [["r", "y", None], ["append", "x", 1]]),
+        txn(1, 0, "invoke", [["r", "x", None], ["append", "x", 2], ["append", "y", 3]]),
+        txn(2, 0, "ok", [["r", "x", []], ["append", "x", 2], ["append", "y", 3]]),
+        txn(3, 1, "ok", [["r", "y", []], ["append", "x", 1]]),
+    ]
+    (anomaly,) = append("snapshot-isolation").check(read(events), Limits()).anomalies
+    assert (anomaly.name, anomaly.key, anomaly.events) == ("write-conflict", "x", [0, 1, 2, 3])
+    assert append("parallel-snapshot-isolation").check(read(events), Limits()).verdict == Verdict.VALID
+    without = [
+        {**event, "value": event["value"][:-1]} if event["process"] == 0 else event for event in events
+    ]
+    assert append("snapshot-isolation").check(read(without), Limits()).verdict == Verdict.VALID
+
+
+def test_writes_that_nobody_read_conflict_by_real_time_too():
+    """A late reader saw 2 and not 1, so 1 came first; who wrote 2 had begun before, and read the beginning."""
+    events = [
+        txn(0, 2, "invoke", [["r", "x", None], ["w", "x", 2]]),
+        txn(1, 0, "invoke", [["w", "x", 1]]),
+        txn(2, 0, "ok", [["w", "x", 1]]),
+        txn(3, 2, "ok", [["r", "x", None], ["w", "x", 2]]),
+        txn(4, 5, "invoke", [["r", "x", None]]),
+        txn(5, 5, "ok", [["r", "x", 2]]),
+    ]
+    (anomaly,) = rw("strong-snapshot-isolation").check(read(events), Limits()).anomalies
+    assert (anomaly.name, anomaly.events) == ("write-conflict-realtime", [0, 1, 2, 3])
+    assert rw("snapshot-isolation").check(read(events), Limits()).verdict == Verdict.VALID
+
+
+def test_null_that_was_written_is_told_from_the_beginning():
+    seen = {}
+    for seed in range(600):
+        rng = random.Random(seed)
+        events = making.history(rng, "rw", count=rng.choice([3, 4, 5]), keys=rng.choice([1, 2]), null=True)
+        level = rng.choice(LEVELS)
+        verdict = rw(level).check(read(events), Limits()).verdict
+        right = serial.serializable(events, "rw", level)
+        # Unknown where a write of null may or may not have happened.
+        assert verdict in {Verdict.VALID if right else Verdict.INVALID, Verdict.UNKNOWN}, (
+            seed,
+            level,
+            verdict,
+        )
+        seen[verdict] = seen.get(verdict, 0) + 1
+    assert seen[Verdict.VALID] > 300
+    assert seen[Verdict.INVALID] > 60
+    assert seen.get(Verdict.UNKNOWN, 0) < 20, seen
 
 
 def test_snapshot_isolation_is_decided_where_every_version_was_seen():

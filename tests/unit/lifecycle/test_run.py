@@ -82,6 +82,10 @@ def test_a_run_that_proves_nothing_is_inconclusive(tmp_path, options, words):
         ("queue", "duplicate-dequeue"),
         ("counter", "lost-update"),
         ("lock", "lock-held-twice"),
+        ("append", "lost-write"),
+        ("append", "double-apply"),
+        ("rw", "write-skew"),
+        ("rw", "lost-update"),
     ],
 )
 def test_a_run_can_end_at_the_first_anomaly(tmp_path, workload, bug):

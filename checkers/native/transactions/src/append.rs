@@ -294,20 +294,29 @@ impl Versions {
         }
     }
 
-    /// Appends that happened and that no list shows come after all that lists show.
-    fn unseen(&self, txns: &Txns, edges: &mut Edges) {
-        let mut writers: Vec<(u32, u32, u32)> = Vec::new();
-        let mut wanted = vec![false; txns.keys.len()];
-        for (number, mop) in txns.mops.iter().enumerate() {
-            if mop.f == F::Write
-                && self.place[number] == NONE
+    /// Appends that happened and that no list shows: key, transaction (once a key) and micro-operation, sorted.
+    pub fn unplaced(&self, txns: &Txns) -> Vec<(u32, u32, u32)> {
+        let unseen = |(number, mop): &(usize, &Mop)| {
+            mop.f == F::Write
+                && self.place[*number] == NONE
                 && !self.strange[mop.key as usize]
                 && txns.list[mop.txn as usize].committed
                 && self.twice.get(mop.key, mop.value) == ABSENT
-            {
-                writers.push((mop.key, mop.txn, number as u32));
-                wanted[mop.key as usize] = true;
-            }
+        };
+        let found = txns.mops.iter().enumerate().filter(unseen);
+        let mut writers: Vec<(u32, u32, u32)> =
+            found.map(|(number, mop)| (mop.key, mop.txn, number as u32)).collect();
+        writers.sort_unstable();
+        writers.dedup_by_key(|writer| (writer.0, writer.1));
+        writers
+    }
+
+    /// Appends that happened and that no list shows come after all that lists show.
+    fn unseen(&self, txns: &Txns, edges: &mut Edges) {
+        let writers = self.unplaced(txns);
+        let mut wanted = vec![false; txns.keys.len()];
+        for writer in &writers {
+            wanted[writer.0 as usize] = true;
         }
         let mut readers: Vec<(u32, u32, u32)> = Vec::new();
         for read in &self.reads {
@@ -316,8 +325,6 @@ impl Versions {
                 readers.push((mop.key, read.txn, read.mop));
             }
         }
-        writers.sort_unstable();
-        writers.dedup_by_key(|writer| (writer.0, writer.1));
         readers.sort_unstable();
         let mut from = 0;
         for group in writers.chunk_by(|a, b| a.0 == b.0) {

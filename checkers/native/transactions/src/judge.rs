@@ -10,6 +10,7 @@ use crate::limits::{Halt, Limits};
 use crate::register::Registers;
 use crate::replay::Mismatch;
 use crate::settle::{Settled, Settling};
+use crate::snapshots::{self, Snapshots};
 use crate::txns::{Model, Txns};
 use crate::{inside, models, replay, time, Request};
 use columns::json::Value;
@@ -59,9 +60,13 @@ pub(crate) fn judge(columns: &Columns, request: &Request, limits: &Limits<'_>) -
         }
     }
     let proof = prove(&txns, &seen, &graph, order, &mut findings, limits)?;
-    for finding in &findings.list {
-        judgement.ruled_out |= models::ruled_out(&finding.name);
+    let rule_out = |findings: &Findings<'_>| {
+        findings.list.iter().fold(0, |set, finding| set | models::ruled_out(&finding.name))
+    };
+    if rule_out(&findings) & request.expect == 0 && findings.doubts.is_empty() {
+        conflicts(&txns, &seen, &graph, request, proof.as_ref(), &mut findings, limits)?;
     }
+    judgement.ruled_out = rule_out(&findings);
     conclude(&txns, &findings, request, proof, &mut judgement);
     let committed = txns.list.iter().filter(|txn| txn.committed).count();
     judgement.stats.push(("committed", committed.into()));
@@ -102,6 +107,50 @@ fn depend(
 fn level_of(expect: models::Set) -> u8 {
     let levels = [("strict-serializable", REAL_TIME), ("strong-session-serializable", SESSION)];
     levels.iter().find(|(name, _)| models::named(name) == Some(expect)).map_or(DATA, |&(_, level)| level)
+}
+
+/// Where snapshots are expected and no order of the transactions proves them: can those that wrote one key have
+/// committed one before the other began?
+fn conflicts(
+    txns: &Txns,
+    seen: &Seen,
+    graph: &Graph,
+    request: &Request,
+    proof: Option<&Proof>,
+    findings: &mut Findings<'_>,
+    limits: &Limits<'_>,
+) -> Result<(), Halt> {
+    let expected = [
+        ("snapshot-isolation", DATA, "write-conflict"),
+        ("strong-session-snapshot-isolation", SESSION, "write-conflict-process"),
+        ("strong-snapshot-isolation", REAL_TIME, "write-conflict-realtime"),
+    ];
+    let found = expected.into_iter().find(|(name, ..)| models::named(name) == Some(request.expect));
+    let Some((_, level, name)) = found.filter(|&(_, level, _)| proof.is_none_or(|proof| proof.level < level))
+    else {
+        return Ok(());
+    };
+    let pairs = match seen {
+        Seen::Append(versions) => snapshots::pairs_of_lists(txns, versions),
+        Seen::Register(registers) => snapshots::pairs_of_registers(txns, registers),
+    };
+    let Some(pairs) = pairs else { return Ok(()) };
+    let edges = graph.edges(level);
+    if let Snapshots::Never(pair) = snapshots::search(graph.nodes(), edges, pairs, limits)? {
+        let (first, second) = (findings.call(txns, pair.first), findings.call(txns, pair.second));
+        findings.add(name, || Example {
+            sentence: format!(
+                "{first} and {second} both wrote key {}, so one had committed before the other began, but neither can \
+                 have been first, whatever the order of other such writes: some transaction would not have read a \
+                 snapshot",
+                txns.key_json(pair.key)
+            ),
+            key: Some(pair.key),
+            txns: vec![pair.first, pair.second],
+            cycle: vec![],
+        });
+    }
+    Ok(())
 }
 
 /// An order of transactions, and the edges that it keeps.
@@ -179,20 +228,21 @@ fn nameless_at(level: u8) -> &'static str {
 
 fn impossible(txns: &Txns, registers: &Registers, place: &Mismatch, level: u8, findings: &mut Findings<'_>) {
     let reader = &registers.deals[place.deal as usize];
-    let saw = &txns.mops[reader.saw as usize];
-    let found = &txns.mops[place.found as usize];
-    let (call, first, other) =
-        (findings.call(txns, reader.txn), findings.call(txns, saw.txn), findings.call(txns, found.txn));
+    let (read, found) = (&txns.mops[reader.read as usize], &txns.mops[place.found as usize]);
+    // Null may have been there from the beginning, or it cannot be told who wrote it.
+    let writer = txns.mops.get(reader.saw as usize).map(|saw| saw.txn);
+    let (call, other) = (findings.call(txns, reader.txn), findings.call(txns, found.txn));
+    let by = writer.map_or_else(String::new, |txn| format!(", written by {}", findings.call(txns, txn)));
     findings.add(nameless_at(level), || Example {
         sentence: format!(
-            "no order of the transactions explains every read: {call} read {} of key {}, written by {first}, and {other} \
-             wrote {} there, which can have come neither before nor after, whatever the order of the others",
-            txns.json(saw.value),
-            txns.key_json(saw.key),
+            "no order of the transactions explains every read: {call} read {} of key {}{by}, and {other} wrote {} \
+             there, which can have come neither before nor after, whatever the order of the others",
+            txns.json(read.value),
+            txns.key_json(read.key),
             txns.json(found.value)
         ),
-        key: Some(saw.key),
-        txns: vec![saw.txn, found.txn, reader.txn],
+        key: Some(read.key),
+        txns: writer.into_iter().chain([found.txn, reader.txn]).collect(),
         cycle: vec![],
     });
 }

@@ -19,6 +19,7 @@ mod parse;
 mod register;
 mod replay;
 mod settle;
+mod snapshots;
 mod table;
 mod time;
 mod txns;

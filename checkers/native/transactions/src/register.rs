@@ -28,8 +28,8 @@ pub(crate) struct Deal {
     pub wrote: u32,
 }
 
-/// A read whose write cannot be told.
-const UNTOLD: u32 = NONE - 1;
+/// A read whose write cannot be told: of null, where null was written too, or of a value that was written twice.
+pub(crate) const UNTOLD: u32 = NONE - 1;
 
 pub(crate) struct Registers {
     /// Sorted by transaction.
@@ -40,6 +40,8 @@ pub(crate) struct Registers {
     twice: Table,
     /// Keys to which null was written: there null does not mean the beginning.
     nulled: Vec<bool>,
+    /// Those writes of null: key and transaction.
+    nulls: Vec<(u32, u32)>,
 }
 
 impl Registers {
@@ -51,9 +53,13 @@ impl Registers {
             writes: Table::with_room(txns.mops.len() / 2),
             twice: Table::with_room(16),
             nulled: vec![false; txns.keys.len()],
+            nulls: Vec::new(),
         };
         for (number, mop) in txns.mops.iter().enumerate().filter(|(_, mop)| mop.f == F::Write) {
-            registers.nulled[mop.key as usize] |= mop.value == NULL;
+            if mop.value == NULL {
+                registers.nulled[mop.key as usize] = true;
+                registers.nulls.push((mop.key, mop.txn));
+            }
             if registers.writes.put(mop.key, mop.value, number as u32) != ABSENT {
                 registers.twice.put(mop.key, mop.value, 1);
                 findings.doubt(|| {
@@ -251,6 +257,12 @@ impl Registers {
             limits.check()?;
         }
         Ok(())
+    }
+
+    /// The transactions that wrote null to a key and may have happened.
+    pub fn nulls<'a>(&'a self, txns: &'a Txns, key: u32) -> impl Iterator<Item = u32> + 'a {
+        let here = self.nulls.iter().filter(move |&&(other, _)| other == key);
+        here.map(|&(_, txn)| txn).filter(|&txn| txns.list[txn as usize].outcome != Outcome::Fail)
     }
 
     /// The numbers of a transaction's deals.

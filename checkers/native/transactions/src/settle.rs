@@ -7,7 +7,7 @@
 
 use crate::graph::{kind, Edge, Graph};
 use crate::limits::{Halt, Limits};
-use crate::register::Registers;
+use crate::register::{Registers, UNTOLD};
 use crate::replay::{register, Mismatch};
 use crate::txns::Txns;
 use std::cmp::Reverse;
@@ -66,8 +66,13 @@ impl Settling<'_> {
                 return Ok(Settled::Order(order));
             }
             let place = places(&order);
+            // Where null was written, a read of null leaves too much open to guess: all of it is tried below.
+            let told: Vec<&Mismatch> = wrong.iter().filter(|mismatch| self.told(mismatch)).collect();
+            if told.is_empty() {
+                break;
+            }
             // What a guess forces is a guess too.
-            for mismatch in &wrong {
+            for mismatch in told {
                 let sides = self.sides(mismatch);
                 if let Some(edges) = by_force(&sure, &place, &sides) {
                     forced.extend(edges);
@@ -101,19 +106,46 @@ impl Settling<'_> {
         else {
             return Ok(Settled::Order(order));
         };
-        for side in self.sides(&mismatch) {
+        let Some(choices) = self.choices(&mismatch) else { return Ok(Settled::Open) };
+        for choice in choices {
             if *budget == 0 {
                 return Ok(Settled::Open);
             }
             *budget -= 1;
-            self.edges.push(side);
+            let before = self.edges.len();
+            self.edges.extend(choice);
             let found = self.exhaust(budget)?;
-            self.edges.pop();
+            self.edges.truncate(before);
             if matches!(found, Settled::Order(_) | Settled::Open) {
                 return Ok(found);
             }
         }
         Ok(Settled::Impossible(mismatch))
+    }
+
+    fn told(&self, mismatch: &Mismatch) -> bool {
+        self.registers.deals[mismatch.deal as usize].saw != UNTOLD
+    }
+
+    /// All that can mend a mismatch, each as edges that must hold together. A read of null whose write cannot be told
+    /// comes before the intruder, or a write of null between the two. None if that one may be of unknown outcome.
+    fn choices(&self, mismatch: &Mismatch) -> Option<Vec<Vec<Edge>>> {
+        if self.told(mismatch) {
+            return Some(self.sides(mismatch).into_iter().map(|side| vec![side]).collect());
+        }
+        let reader = &self.registers.deals[mismatch.deal as usize];
+        let intruder = self.txns.mops[mismatch.found as usize].txn;
+        let edge = |from, to, kind| Edge { from, to, why: reader.read, kind };
+        let mut choices = vec![vec![edge(reader.txn, intruder, kind::RW)]];
+        for txn in self.registers.nulls(self.txns, reader.key) {
+            if !self.txns.list[txn as usize].committed {
+                return None;
+            }
+            if txn != reader.txn && txn != intruder {
+                choices.push(vec![edge(intruder, txn, kind::WW), edge(txn, reader.txn, kind::WR)]);
+            }
+        }
+        Some(choices)
     }
 
     /// The intruder after the reader, or before the write that was seen.
