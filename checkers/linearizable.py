@@ -11,7 +11,7 @@ import numpy as np
 
 from checkers.explain import Told, explain
 from harness.history import History
-from harness.history.columns import NONE, OK
+from harness.history.columns import INVOKE, NONE, OK
 from harness.history.native import Stop
 from harness.history.native import check as ask
 from harness.verdict import Anomaly, Limits, Result, Verdict, proven
@@ -141,8 +141,9 @@ class Linearizable:
 
     def _anomaly(self, history: History, part: Mapping[str, Any]) -> Anomaly:
         columns = history.columns
-        told = [Told.of(history, call, end) for call, end in part["events"]]
-        name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]).moved)
+        scope = part.get("elements")
+        told = [Told.of(history, call, end, scope) for call, end in part["events"]]
+        name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]))
         positions = sorted(at for pair in part["events"] for at in pair if at is not None)
         return Anomaly(
             name=name,
@@ -150,7 +151,8 @@ class Linearizable:
             key=part["key"],
             events=[int(columns.index[at]) for at in positions],
             culprit=int(columns.index[part["culprit"]]),
-            detail={"minimal": part["minimal"], "engine": part["engine"]},
+            detail={"minimal": part["minimal"], "engine": part["engine"]}
+            | ({} if scope is None else {"elements": scope}),
         )
 
 
@@ -172,6 +174,15 @@ class _Key:
                 if seen is not None and seen != value:
                     return True
         return False
+
+    def released(self, process: int | str, since_s: float) -> float | None:
+        """When the process first asked to give the lock back after this moment, in seconds."""
+        columns = self.history.columns
+        calls = np.flatnonzero((columns.kind == INVOKE) & (columns.process == process))
+        for at in calls[columns.time[calls] >= since_s * _NS].tolist():
+            if columns.text(columns.f[at]) == "release" and columns.text(columns.key[at]) == self.key:
+                return float(columns.time[at] / _NS)
+        return None
 
 
 def _reason(broken: Sequence[Mapping[str, Any]], unknown: Sequence[Mapping[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from harness import counterexample
 from harness.outcome import Broken
 from harness.test import UsageError
 from harness.verdict import Limits, Result, Verdict
@@ -91,7 +92,5 @@ def write_witness(judged: Judged, path: Path) -> Path:
 
 def write_counterexample(history: History, result: Result, path: Path) -> Path:
     """Write the minimal sub-history of the first anomaly in the exchange format."""
-    wanted = set(result.anomalies[0].events)
-    events = [event for event in history.events() if event.index in wanted]
-    path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+    path.write_bytes(counterexample.encoded(history, result.anomalies[0]))
     return path
