@@ -181,7 +181,7 @@ class _Record:
         text = (
             f"lease {lease.name} was lost {(until - done) / _NS:.3f} s too early: {_who(call)} {how}{at} "
             f"at {_at(done)}, {(done - last.asked) / _NS:.3f} s after {_who(last)} asked for a {kind} that was "
-            f"acknowledged"
+            f"acknowledged and good for {(until - last.asked) / _NS:.3f} s"
         )
         life = ((grant.done, until, "held"),)
         return [_anomaly("lease lost too early", text, lease, (last, call), call, life)]

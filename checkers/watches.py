@@ -16,6 +16,7 @@ import msgspec
 
 from checkers.changes import acknowledged
 from checkers.tell import told
+from checkers.watch_story import told_with_story
 from harness.history import Event, History
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
@@ -53,9 +54,9 @@ class WatchesAreReliable:
         events = list(history.events())
         streams = list(_streams(events))
         truth, conflicts = _truth(events, streams)
-        found = conflicts
-        for stream in streams:
-            found += _replay(stream, truth)
+        wrong = conflicts + [(stream, anomaly) for stream in streams for anomaly in _replay(stream, truth)]
+        found = [anomaly for _, anomaly in wrong]
+        streams_of = {id(anomaly): stream for stream, anomaly in wrong}
         shown = sum(len(changes) for stream in streams for _, changes, _ in stream.messages)
         told = sum(not changes for stream in streams for _, changes, _ in stream.messages)
         kinds: defaultdict[str, int] = defaultdict(int)
@@ -72,7 +73,11 @@ class WatchesAreReliable:
             engine="replay",
             reason=f"{len(found)} violations" if found else missing,
             operations=shown,
-            anomalies=_varied(found),
+            anomalies=[
+                told_with_story(one, _who(stream), stream.messages, truth)
+                for one in _varied(found)
+                for stream in [streams_of[id(one)]]
+            ],
             time_s=time.perf_counter() - started,
             stats={"watches": len(streams), "changes": shown, "progress": told, "violations": dict(kinds)},
         )
@@ -119,7 +124,7 @@ def _streams(events: list[Event]) -> Iterator[Stream]:
         yield stream
 
 
-def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anomaly]]:
+def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[tuple[Stream, Anomaly]]]:
     """Changes by revision; where two sources disagree about one, the later is an anomaly."""
     truth: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for change in acknowledged(events):
@@ -130,8 +135,13 @@ def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anom
             for name, value, revision in changes:
                 known = truth[revision].setdefault(name, value)
                 if known != value:
-                    text = f"{_who(stream)} was shown {name} = {value} at revision {revision}, but it was {known}"
-                    wrong.append(told("watch shows what was not written", text, event))
+                    text = f"{_who(stream)} was shown {_what(name, value, revision)}, but it was {known}"
+                    if known is None:
+                        text = f"{_who(stream)} was shown {_what(name, value, revision)}, but that was a deletion"
+                    anomaly = told(
+                        "watch shows what was not written", text, event, detail=_at(name, revision)
+                    )
+                    wrong.append((stream, anomaly))
     return truth, wrong
 
 
@@ -179,17 +189,22 @@ def _judge(
     first = changes[0][2]
     for name, _, revision in changes:
         if revision in seen and name in seen[revision]:
-            text = f"{_who(stream)} was shown {name} at revision {revision} twice"
-            found.append(told("watch not unique", text, event))
+            text = f"{_who(stream)} was shown the change of {name} at revision {revision} twice"
+            found.append(told("watch not unique", text, event, detail=_at(name, revision)))
         elif revision < inside or revision < last:
-            text = f"{_who(stream)} was shown revision {revision} after {max(inside, last)}"
-            found.append(told("watch not ordered", text, event))
+            text = (
+                f"{_who(stream)} was shown {name} at revision {revision} after revision {max(inside, last)}"
+            )
+            found.append(told("watch not ordered", text, event, detail=_at(name, revision)))
         elif revision == last == first:
-            text = f"{_who(stream)} was shown revision {revision} in two messages"
-            found.append(told("watch not atomic", text, event))
+            text = f"{_who(stream)} was shown the changes of revision {revision} in two messages, {name} in the second"
+            found.append(told("watch not atomic", text, event, detail=_at(name, revision)))
         if revision <= progress:
-            text = f"{_who(stream)} was told that all up to {progress} was sent, and then shown revision {revision}"
-            found.append(told("watch not bookmarkable", text, event))
+            text = (
+                f"{_who(stream)} was told that all up to {progress} was sent, and then shown {name} at revision "
+                f"{revision}"
+            )
+            found.append(told("watch not bookmarkable", text, event, detail=_at(name, revision)))
         inside = max(inside, revision)
     return found[:1]
 
@@ -207,10 +222,19 @@ def _missing(start: int, end: int, seen: Mapping[int, set[str]], truth: Truth) -
 def _list(missing: Mapping[int, list[str]], truth: Truth) -> str:
     revision = min(missing)
     name = missing[revision][0]
-    value = truth[revision][name]
-    what = f"the deletion of {name}" if value is None else f"{name} = {value}"
     more = sum(len(names) for names in missing.values()) - 1
-    return f"{what} at revision {revision}" + (f" (and {more} more)" if more else "")
+    return _what(name, truth[revision][name], revision) + (f" (and {more} more)" if more else "")
+
+
+def _what(name: str, value: Any, revision: int) -> str:
+    """A change in words."""
+    what = f"the deletion of {name}" if value is None else f"{name} = {value}"
+    return f"{what} at revision {revision}"
+
+
+def _at(name: str, revision: int) -> Mapping[str, Any]:
+    """Which change is the bad one."""
+    return {"at": [revision, name]}
 
 
 def _who(stream: Stream) -> str:
