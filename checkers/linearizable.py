@@ -136,7 +136,8 @@ class Linearizable:
                         for part in unknown
                     },
                 },
-            )
+            ),
+            history,
         )
 
     def _anomaly(self, history: History, part: Mapping[str, Any]) -> Anomaly:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
+import numpy as np
 
 from harness import counterexample
 from harness.outcome import Broken
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from harness.history import History
 
 TRANSACTIONS: Final = ("append", "rw")
+
+
+def notes(history: History) -> list[str]:
+    """What whoever reads the verdict on a file should know of the file."""
+    found = []
+    if history.truncated:
+        found.append("the file ends in the middle of an event or of compressed data: judged is what is there")
+    backwards = np.flatnonzero(np.diff(history.columns.time) < 0)
+    if len(backwards):
+        index = history.columns.index[backwards[0] + 1]
+        found.append(
+            f"times run backwards {len(backwards)} times, first at event {index}: the order of the file was taken for "
+            "the order in real time; sort it by time if that is wrong"
+        )
+    return found
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -88,6 +88,21 @@ def test_planted_anomalies_are_found_and_named(model: str, name: str, steps: lis
     assert "s" in anomaly.sentence
 
 
+@pytest.mark.parametrize(
+    ("steps", "verdict"),
+    [
+        ([(1, "write", 1, None, "info")], Verdict.UNKNOWN),
+        ([(1, "write", 1, 1, "fail"), (2, "write", 2, None, "info")], Verdict.UNKNOWN),
+        ([(1, "cas", [7, 9], [7, 9], "fail"), (2, "write", 2, None, "info")], Verdict.UNKNOWN),
+        ([(1, "cas", [7, 9], 2, "fail"), (2, "write", 2, None, "info")], Verdict.INVALID),
+        ([(2, "write", 2, None, "info"), (1, "cas", [7, 9], 2, "fail")], Verdict.VALID),
+        ([(2, "read", None, None)], Verdict.VALID),
+    ],
+)
+def test_where_nothing_is_known_nothing_is_proved(steps: list[tuple], verdict: Verdict) -> None:
+    assert check(told(*steps), model="cas-register").verdict is verdict
+
+
 def test_the_sentence_names_process_value_and_time() -> None:
     (anomaly,) = check(told(*PLANTED[0][2]), model="register").anomalies
     assert anomaly.sentence == (
