@@ -189,7 +189,8 @@ def _stale(start: str, bad: Told, over: Sequence[Told], others: Sequence[Told], 
     if now is None:
         facts = facts or ["so"]
         return name, f"{start}, but {newest.words()} {newest.when}, before {bad.who} asked"
-    tail = f", and no later read saw anything but {say(bad.found)}" if lost else ""
+    seen = "anything" if bad.found is None else f"anything but {say(bad.found)}"
+    tail = f", and no later read saw {seen}" if lost else ""
     return name, f"{start}, but {say(now)} had been {' and '.join(facts)} before {bad.who} asked{tail}"
 
 

@@ -31,6 +31,9 @@ MODELS: Final[Mapping[str, str]] = {
 _SETTLED: Final = "not decided, because another key is already invalid"
 # Anomalies told in full; the rest are counted.
 _TOLD_MAX: Final = 20
+# A contradiction of more operations than this was not made small; it is told by those next to its culprit.
+_EVIDENCE_MAX: Final = 5_000
+_NEAR: Final = 100
 _BYTES_PER_MB: Final = 1e6
 _NS: Final = 1e9
 
@@ -142,6 +145,8 @@ class Linearizable:
 
     def _anomaly(self, history: History, part: Mapping[str, Any]) -> Anomaly:
         columns = history.columns
+        if len(part["events"]) > _EVIDENCE_MAX:
+            return self._vague(history, part)
         scope = part.get("elements")
         told = [Told.of(history, call, end, scope) for call, end in part["events"]]
         name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]))
@@ -154,6 +159,23 @@ class Linearizable:
             culprit=int(columns.index[part["culprit"]]),
             detail={"minimal": part["minimal"], "engine": part["engine"]}
             | ({} if scope is None else {"elements": scope}),
+        )
+
+    def _vague(self, history: History, part: Mapping[str, Any]) -> Anomaly:
+        """A contradiction that could not be made small in the time given: the culprit and what stands next to it."""
+        columns = history.columns
+        place = next(at for at, (call, _) in enumerate(part["events"]) if call == part["culprit"])
+        near = part["events"][max(0, place - _NEAR) : place + _NEAR]
+        call, end = part["events"][place]
+        bad = Told.of(history, call, end)
+        rest = len(part["events"]) - 1
+        return Anomaly(
+            name="no order",
+            sentence=f"{bad.words()} {bad.when}, which fits no order with the {rest} operations before it",
+            key=part["key"],
+            events=sorted(int(columns.index[at]) for pair in near for at in pair if at is not None),
+            culprit=int(columns.index[call]),
+            detail={"minimal": False, "engine": part["engine"], "left_out": rest + 1 - len(near)},
         )
 
 

@@ -10,7 +10,15 @@ import click
 import msgspec
 
 from harness import store
-from harness.cli.evidence import agreed, judge, notes, verified, write_counterexample, write_witness
+from harness.cli.evidence import (
+    agreed,
+    judge,
+    notes,
+    too_large,
+    verified,
+    write_counterexample,
+    write_witness,
+)
 from harness.cli.exits import Exit
 from harness.cli.options import DurationType, SizeType
 from harness.cli.places import run_folder
@@ -68,6 +76,8 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         click.echo(json.dumps(row))
     else:
         _explain(result, row)
+    if options["verify"] and result.verdict is Verdict.VALID and not row["verified"]:
+        return Exit.UNKNOWN
     return {Verdict.VALID: Exit.VALID, Verdict.INVALID: Exit.ANOMALY, Verdict.UNKNOWN: Exit.UNKNOWN}[
         result.verdict
     ]
@@ -109,7 +119,9 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
     chosen = agreed(found)
     row = _row(chosen.result) | {"notes": notes(history)}
     if options["verify"]:
-        row["verified"] = verified(history, model, chosen)
+        refused = too_large(history, limits) if chosen.result.verdict is Verdict.VALID else None
+        row["verified"] = refused is None and verified(history, model, chosen)
+        row["notes"] += [refused] if refused else []
     if options["witness"] and chosen.result.verdict is Verdict.VALID:
         row["witness"] = str(write_witness(chosen, options["witness"]))
     if options["counterexample"] and chosen.result.anomalies:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.history import History
 
 TRANSACTIONS: Final = ("append", "rw")
+# What the verifier needs for each event, which it holds as Python objects; measured, and rounded up.
+_VERIFY_BYTES: Final = 1_100
 
 
 def notes(history: History) -> list[str]:
@@ -75,6 +77,17 @@ def agreed(judged: Sequence[Judged]) -> Judged:
         said = ", ".join(f"{one.result.engine} says {one.result.verdict}" for one in judged)
         raise Broken("disagreement", f"the engines disagree: {said}; please report this history")
     return next((one for one in judged if one.result.verdict is not Verdict.UNKNOWN), judged[0])
+
+
+def too_large(history: History, limits: Limits) -> str | None:
+    """Why the verifier cannot replay so many events in the memory given, if so."""
+    needed = len(history) * _VERIFY_BYTES
+    if needed <= limits.memory_bytes:
+        return None
+    return (
+        f"not verified: replaying {len(history):,} events needs about {needed / 2**30:.1f} GiB, more than "
+        f"--check-memory allows; give --check-memory {needed // 2**30 + 1}GiB"
+    )
 
 
 def verified(history: History, model: str, judged: Judged) -> bool:

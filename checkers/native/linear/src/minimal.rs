@@ -49,7 +49,8 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
                 Some(groups) => reducer.project(&everything, &groups, &these),
                 None => reducer.without(&everything, &|id, _| !these.contains(&id)),
             };
-            if reducer.invalid(&few) {
+            // Where the time is up before it is looked at again, the few that were blamed say more than all there are.
+            if reducer.invalid(&few) || reducer.limits.over() {
                 few
             } else {
                 everything
@@ -64,7 +65,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
                 .filter(|(_, op)| !(op.open() && op.f.looks_only()))
                 .collect();
             let until = reducer.prune(until);
-            if reducer.invalid(&until) {
+            if reducer.invalid(&until) || reducer.limits.over() {
                 until
             } else {
                 everything
