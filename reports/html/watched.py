@@ -46,9 +46,11 @@ def drawing(watched: Watched | None, label: str) -> Markup:
         svg.line(_LEFT, low + _BOX / 2, width, low + _BOX / 2, "lane"),
     ]
     parts += _ties(watched, above, below, low)
-    parts += [
-        part for one, place in zip(watched.happened, above, strict=True) for part in _change(one, place)
-    ]
+    # What progress was told too early of may be shown after all, only later.
+    early = any(one.bad and not one.name for one in watched.shown)
+    lacking = "not shown by then" if early else "never shown"
+    for change, place in zip(watched.happened, above, strict=True):
+        parts += _change(change, place, lacking)
     parts += [
         part for one, place in zip(watched.shown, below, strict=True) for part in _sight(one, place, low)
     ]
@@ -86,11 +88,11 @@ def _ties(
     ]
 
 
-def _change(one: Happened, place: tuple[float, float]) -> list[Markup]:
+def _change(one: Happened, place: tuple[float, float], lacking: str) -> list[Markup]:
     group = _box(one.words, f"revision {one.revision}", place, _TOP, "op culprit" if one.missing else "op ok")
     if not one.missing:
         return [group]
-    return [group, svg.text(place[0] + place[1] / 2, _TOP - 10, "never shown", "alarm", "middle")]
+    return [group, svg.text(place[0] + place[1] / 2, _TOP - 10, lacking, "alarm", "middle")]
 
 
 def _sight(one: Shown, place: tuple[float, float], low: float) -> list[Markup]:
