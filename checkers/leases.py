@@ -88,6 +88,15 @@ class LeasesKeepTime:
         )
 
 
+def _kept(columns: Columns) -> Iterator[tuple[int, int | None]]:
+    """All operations but looks, by the positions of their events: as they were answered, then those never answered."""
+    mine = (columns.process != NEMESIS_PROCESS) & ~called(columns, *FUNCTIONS)
+    ended = np.flatnonzero(mine & (columns.kind != INVOKE) & (columns.pair != NONE))
+    yield from zip(columns.pair[ended].tolist(), ended.tolist(), strict=True)
+    for begun in np.flatnonzero(mine & (columns.kind == INVOKE) & (columns.pair == NONE)).tolist():
+        yield begun, None
+
+
 class _Record:
     """The history, sorted into leases and looks."""
 
@@ -331,15 +340,6 @@ def _anomaly(
         culprit=min(culprit.events),
         detail={"intervals": intervals} if intervals else {},
     )
-
-
-def _kept(columns: Columns) -> Iterator[tuple[int, int | None]]:
-    """All operations but looks, by the positions of their events: as they were answered, then those never answered."""
-    mine = (columns.process != NEMESIS_PROCESS) & ~called(columns, *FUNCTIONS)
-    ended = np.flatnonzero(mine & (columns.kind != INVOKE) & (columns.pair != NONE))
-    yield from zip(columns.pair[ended].tolist(), ended.tolist(), strict=True)
-    for begun in np.flatnonzero(mine & (columns.kind == INVOKE) & (columns.pair == NONE)).tolist():
-        yield begun, None
 
 
 def _varied(found: list[Anomaly]) -> list[Anomaly]:

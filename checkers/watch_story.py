@@ -7,13 +7,13 @@ no name), `happened` the changes by revision as they are known (`{"revision", "n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from harness.history import Event
-from harness.verdict import Anomaly
+from harness.verdict import Anomaly, Result
 
 _BEFORE: Final = 8
 _AFTER: Final = 2
@@ -23,14 +23,27 @@ _NS: Final = 1e9
 Message = tuple[int, Sequence[Sequence[Any]], Event]
 
 
-def told_with_story(
-    anomaly: Anomaly, who: str, messages: Sequence[Message], truth: Mapping[int, Mapping[str, Any]]
-) -> Anomaly:
-    """The anomaly with the story of its watch.
+def with_stories(
+    result: Result,
+    streams: Iterable[tuple[str, Sequence[Message]]],
+    truth: Mapping[int, Mapping[str, Any]],
+) -> Result:
+    """The result, each anomaly with the story of its watch; `streams` are who watched, and the messages shown.
 
     `detail["at"]` (revision and name) says which change is the bad one, `detail["missing"]` what was never shown; where
-    there is neither, or only what is missing, the last message of the culprit's events is to blame.
+    there is neither, the last message of the anomaly's events is to blame.
     """
+    of = {event.index: stream for stream in streams for _, _, event in stream[1]}
+    told = []
+    for anomaly in result.anomalies:
+        stream = next((of[index] for index in anomaly.events if index in of), None)
+        told.append(anomaly if stream is None else _told(anomaly, *stream, truth))
+    return msgspec.structs.replace(result, anomalies=told)
+
+
+def _told(
+    anomaly: Anomaly, who: str, messages: Sequence[Message], truth: Mapping[int, Mapping[str, Any]]
+) -> Anomaly:
     shown = list(_shown(messages))
     at, missing = anomaly.detail.get("at"), anomaly.detail.get("missing", {})
     blamed = [number for number, item in enumerate(shown) if item["event"] in anomaly.events]

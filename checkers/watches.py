@@ -16,7 +16,7 @@ import msgspec
 
 from checkers.changes import acknowledged
 from checkers.tell import told
-from checkers.watch_story import told_with_story
+from checkers.watch_story import with_stories
 from harness.history import Event, History
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
@@ -54,9 +54,9 @@ class WatchesAreReliable:
         events = list(history.events())
         streams = list(_streams(events))
         truth, conflicts = _truth(events, streams)
-        wrong = conflicts + [(stream, anomaly) for stream in streams for anomaly in _replay(stream, truth)]
-        found = [anomaly for _, anomaly in wrong]
-        streams_of = {id(anomaly): stream for stream, anomaly in wrong}
+        found = conflicts
+        for stream in streams:
+            found += _replay(stream, truth)
         shown = sum(len(changes) for stream in streams for _, changes, _ in stream.messages)
         told = sum(not changes for stream in streams for _, changes, _ in stream.messages)
         kinds: defaultdict[str, int] = defaultdict(int)
@@ -67,20 +67,17 @@ class WatchesAreReliable:
         if asked >= _ASKED_MIN and not told:
             missing = f"{asked} watches asked for progress and were told none: use progress_share=0 where there is none"
         verdict = Verdict.INVALID if found else Verdict.UNKNOWN if missing else Verdict.VALID
-        return Result(
+        result = Result(
             guarantee=self.name,
             verdict=verdict,
             engine="replay",
             reason=f"{len(found)} violations" if found else missing,
             operations=shown,
-            anomalies=[
-                told_with_story(one, _who(stream), stream.messages, truth)
-                for one in _varied(found)
-                for stream in [streams_of[id(one)]]
-            ],
+            anomalies=_varied(found),
             time_s=time.perf_counter() - started,
             stats={"watches": len(streams), "changes": shown, "progress": told, "violations": dict(kinds)},
         )
+        return with_stories(result, [(_who(stream), stream.messages) for stream in streams], truth)
 
 
 def _asked(events: list[Event]) -> int:
@@ -124,7 +121,7 @@ def _streams(events: list[Event]) -> Iterator[Stream]:
         yield stream
 
 
-def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[tuple[Stream, Anomaly]]]:
+def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anomaly]]:
     """Changes by revision; where two sources disagree about one, the later is an anomaly."""
     truth: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for change in acknowledged(events):
@@ -138,10 +135,9 @@ def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[tupl
                     text = f"{_who(stream)} was shown {_what(name, value, revision)}, but it was {known}"
                     if known is None:
                         text = f"{_who(stream)} was shown {_what(name, value, revision)}, but that was a deletion"
-                    anomaly = told(
-                        "watch shows what was not written", text, event, detail=_at(name, revision)
+                    wrong.append(
+                        told("watch shows what was not written", text, event, detail=_at(name, revision))
                     )
-                    wrong.append((stream, anomaly))
     return truth, wrong
 
 
