@@ -7,6 +7,7 @@ explanations are left out on both sides. `--hard` adds histories that Porcupine 
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 import time
@@ -66,9 +67,9 @@ def other_value(random: Random) -> Any:
     return wrong
 
 
-def random_ones(count: int) -> Iterator[Case]:
-    """Middle-sized histories of several models; half of them spoiled."""
-    for seed in range(count):
+def random_ones() -> Iterator[Case]:
+    """Middle-sized histories of several models, without end; half of them spoiled."""
+    for seed in itertools.count():
         random = Random(seed)
         clients, unknown = random.choice([3, 5, 8]), random.choice([0.0, 0.02, 0.05])
         kind = random.choice(["register", "register", "set", "queue", "counter"])
@@ -109,6 +110,7 @@ class Row:
         self.count = 0
         self.verdicts: Counter[str] = Counter()
         self.silent = Counter({"native": 0, "porcupine": 0})
+        self.decided = 0  # by both
         self.wrong = 0
         self.cpu_s = [0.0, 0.0]
         self.memory_mb = 0.0
@@ -136,6 +138,7 @@ class Row:
         self.verdicts[native] += 1
         self.silent["native"] += native == "unknown"
         self.silent["porcupine"] += theirs.verdict == "unknown"
+        self.decided += "unknown" not in {native, theirs.verdict.value}
         both = {native, theirs.verdict.value, expected or native} - {"unknown"}
         if len(both) > 1:
             self.wrong += 1
@@ -164,21 +167,23 @@ class Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--random", type=int, default=10_000, help="how many random histories")
+    parser.add_argument("--random", type=int, default=10_000, help="random histories to be decided by both")
     parser.add_argument("--hard", action="store_true")
     options = parser.parse_args()
     print(f"Porcupine {version()}\n")
     head = "histories | number | verdicts | disagree | undecided native / Porcupine | native CPU s | Porcupine CPU s"
     print(f"| {head} | ratio | Porcupine MB |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for cases, limits, isolated in (
-        (logs(), LOGS, False),
-        (random_ones(options.random), SMALL, False),
-        (hard_ones() if options.hard else (), HARD, True),
+    for cases, limits, isolated, enough in (
+        (logs(), LOGS, False, None),
+        (random_ones() if options.random else (), SMALL, False, options.random),
+        (hard_ones() if options.hard else (), HARD, True, None),
     ):
         rows: dict[str, Row] = {}
         for case in cases:
             rows.setdefault(case[0], Row()).add(case, limits, isolated=isolated)
+            if enough is not None and sum(row.decided for row in rows.values()) >= enough:
+                break
         for name, row in rows.items():
             print(row.told(name), flush=True)
 

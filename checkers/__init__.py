@@ -66,6 +66,9 @@ def check(
         msg = f'there is no model "{model}" (known: {", ".join(MODELS)})'
         raise ValueError(msg)
     if model in ("append", "rw"):
+        if engine not in ("auto", "native"):
+            msg = f"transactions are judged by the native engine alone: leave out the engine {engine}"
+            raise ValueError(msg)
         from checkers.transactions import check_transactions  # noqa: PLC0415 - only where asked for
 
         return check_transactions(history, model, expect, limits)

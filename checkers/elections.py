@@ -23,10 +23,10 @@ _TOLD_MAX: Final = 20
 _NS: Final = 1e9
 _TERMS_MIN: Final = 2
 _SAYS: Final = {
-    "campaign": "was elected",
-    "crown": "was elected",
-    "proclaim": "spoke as the leader",
-    "leader": "was told that the leader is that",
+    "campaign": "was elected for term",
+    "crown": "was elected for term",
+    "proclaim": "spoke as the leader of term",
+    "leader": "was told of a leader of term",
 }
 
 
@@ -41,7 +41,7 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     @property
     def text(self) -> str:
         """Who heard what, of which term."""
-        return f"p{self.event.process} {_SAYS[self.event.f]} of term {self.token} ({self.done / _NS:.3f} s)"
+        return f"p{self.event.process} {_SAYS[self.event.f]} {self.token} at {self.done / _NS:.3f} s"
 
 
 class OneLeaderAtATime:
@@ -104,7 +104,7 @@ def _order(key: str, words: list[Word]) -> list[Anomaly]:
             at += 1
         if latest is not None and word.token < latest.token and word.token not in told:
             told.add(word.token)
-            text = f"{word.text}, asked for after {latest.text}"
+            text = f"{word.text}, but {latest.text}, before p{word.event.process} asked"
             found.append(_anomaly("terms overlap", text, key, (latest.event, word.event)))
     return found
 
@@ -119,7 +119,10 @@ def _twice(key: str, words: list[Word]) -> list[Anomaly]:
             if other.event.process != word.event.process:
                 found.append(
                     _anomaly(
-                        "term given twice", f"{other.text}, and {word.text}", key, (other.event, word.event)
+                        "term given twice",
+                        f"{word.text}, but {other.text} as well",
+                        key,
+                        (other.event, word.event),
                     )
                 )
     return found
@@ -145,7 +148,10 @@ def _resigned(key: str, operations: list[Operation], words: list[Word]) -> list[
             else None
         )
         if end is not None:
-            text = f"{word.text}, after p{end.process} had resigned at {end.time / _NS:.3f} s"
+            text = (
+                f"{word.text}, but p{end.process} had resigned from it at {end.time / _NS:.3f} s, before "
+                f"p{word.event.process} asked"
+            )
             found.append(_anomaly("term goes on after resigning", text, key, (end, word.event)))
     return found
 
@@ -166,7 +172,7 @@ def _sayings(key: str, operations: list[Operation], words: list[Word]) -> list[A
             continue
         told = word.event.value[0]
         if msgspec.json.encode(told) not in said[owner]:
-            text = f"{word.text} saying {told}, which its leader p{owner} never said"
+            text = f"{word.text} who says {told}, which p{owner}, elected for that term, never said"
             found.append(_anomaly("leader misquoted", text, key, (word.event,)))
     return found
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Self
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 
@@ -14,9 +14,17 @@ _INFINITE: Final = float("inf")
 # Sentences list at most this many operations.
 _LISTED_MAX: Final = 6
 
-# Whether a read called after a moment (seconds) saw another value than this one.
-Moved = Callable[[float, Any], bool]
 Named = tuple[str, str]
+
+
+class Rest(Protocol):
+    """What the rest of the history says of the key; moments are in seconds."""
+
+    def moved(self, since_s: float, value: Any) -> bool:
+        """Whether a completed read, called after this moment, saw another value."""
+
+    def released(self, process: int | str, since_s: float) -> float | None:
+        """When the process first asked to give the lock back after this moment, if it ever did."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -30,9 +38,10 @@ class Told(msgspec.Struct, frozen=True):
     kind: str
     called: float
     returned: float
+    scope: Sequence[Any] | None = None  # of a set that was read as a whole: the elements that matter
 
     @classmethod
-    def of(cls, history: History, call: int, end: int | None) -> Self:
+    def of(cls, history: History, call: int, end: int | None, scope: Sequence[Any] | None = None) -> Self:
         """Read it from the history, by the positions of its events."""
         event = history.event(call)
         done = None if end is None else history.event(end)
@@ -47,6 +56,7 @@ class Told(msgspec.Struct, frozen=True):
             kind="info" if done is None else "ok",
             called=event.time / _NS,
             returned=_INFINITE if done is None else done.time / _NS,
+            scope=scope,
         )
 
     @property
@@ -86,6 +96,8 @@ class Told(msgspec.Struct, frozen=True):
         }.get(self.f, f"{self.f} {say(self.argument)}")
         if self.f == "cas":
             what = f"changed {say(self.argument[0])} to {say(self.argument[1])}"
+        if self.f == "read" and self.scope is not None:
+            what = _of_the_set(self.result or (), self.scope)
         if self.f == "dequeue":
             what = "found the queue empty" if self.result is None else f"dequeued {say(self.result)}"
         if self.kind == "info":
@@ -95,13 +107,26 @@ class Told(msgspec.Struct, frozen=True):
         return f"{self.who} {what}"
 
 
+def _of_the_set(read: Sequence[Any], scope: Sequence[Any]) -> str:
+    """What a read of the whole set says of the elements that matter."""
+    seen = list(map(say, read))
+    saw = [one for one in map(say, scope) if one in seen]
+    missed = [one for one in map(say, scope) if one not in seen]
+    twice = [one for one in saw if seen.count(one) > 1]
+    if twice:
+        return f"saw {' and '.join(twice)} twice in the set"
+    if saw and missed:
+        return f"saw {' and '.join(saw)} but not {' or '.join(missed)} in the set"
+    return f"saw {' and '.join(saw)} in the set" if saw else f"did not see {' or '.join(missed)} in the set"
+
+
 def say(value: Any) -> str:
     """A value as people write it; null is "nothing"."""
     return "nothing" if value is None else msgspec.json.encode(value).decode()
 
 
-def explain(model: str, told: Sequence[Told], culprit: int, moved: Moved) -> Named:
-    """Name the anomaly and say what happened. `moved` tells whether later reads saw something else."""
+def explain(model: str, told: Sequence[Told], culprit: int, rest: Rest) -> Named:
+    """Name the anomaly and say what happened; `rest` knows what the counterexample leaves out."""
     bad = next((one for one in told if one.position == culprit), told[-1])
     others = [one for one in told if one is not bad]
     family = {
@@ -115,7 +140,7 @@ def explain(model: str, told: Sequence[Told], culprit: int, moved: Moved) -> Nam
         "lock": _lock,
         "fenced-lock": _lock,
     }[model]
-    return family(bad, others, moved) or _general(bad, others)
+    return family(bad, others, rest) or _general(bad, others)
 
 
 def _general(bad: Told, others: Sequence[Told]) -> Named:
@@ -124,7 +149,7 @@ def _general(bad: Told, others: Sequence[Told]) -> Named:
     return "no order", f"{bad.words()} {bad.when}, which fits no order with: {listed}{more}"
 
 
-def _register(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
+def _register(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:
     if bad.f not in ("read", "cas") or any(one.f == "append" for one in others):
         return _unread(bad, others)
     value = bad.found
@@ -145,26 +170,27 @@ def _register(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
     over.sort(key=lambda one: one.returned)
     if not over:
         return None
-    return _stale(start, bad, over, others, moved)
+    return _stale(start, bad, over, others, rest)
 
 
 def _shows(one: Told) -> Any:
     return one.result if one.f == "read" else one.left
 
 
-def _stale(start: str, bad: Told, over: Sequence[Told], others: Sequence[Told], moved: Moved) -> Named:
+def _stale(start: str, bad: Told, over: Sequence[Told], others: Sequence[Told], rest: Rest) -> Named:
     newest = over[-1]
     now = _shows(newest)
     readers = [one for one in over if one.f == "read" and one.result == now]
     writer = next((one for one in others if one.f != "read" and one.left == now), None)
     facts = [f"written by {writer.who}"] if writer else []
     facts += [f"read by {one.who}" for one in readers[:2]]
-    lost = newest.f != "read" and not readers and not moved(newest.returned, bad.found)
+    lost = newest.f != "read" and not readers and not rest.moved(newest.returned, bad.found)
     name = "lost write" if lost else "stale read" if bad.f == "read" else "stale cas"
     if now is None:
         facts = facts or ["so"]
         return name, f"{start}, but {newest.words()} {newest.when}, before {bad.who} asked"
-    tail = f", and no later read saw anything but {say(bad.found)}" if lost else ""
+    seen = "anything" if bad.found is None else f"anything but {say(bad.found)}"
+    tail = f", and no later read saw {seen}" if lost else ""
     return name, f"{start}, but {say(now)} had been {' and '.join(facts)} before {bad.who} asked{tail}"
 
 
@@ -177,8 +203,8 @@ def _unread(bad: Told, others: Sequence[Told]) -> Named | None:
     return ("reordered reads" if len(readers) > 1 else name), sentence
 
 
-def _queue(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:  # noqa: PLR0911 - one case each
-    del moved
+def _queue(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:  # noqa: PLR0911 - one case each
+    del rest
     if bad.f == "dequeue":
         start = f"{bad.words()} {bad.when}"
         held = [one for one in others if one.f == "enqueue" and one.kind == "ok"]
@@ -224,8 +250,8 @@ def _queue_order(start: str, bad: Told, others: Sequence[Told]) -> Named | None:
     return None
 
 
-def _set(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
-    del moved
+def _set(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:
+    del rest
     start = f"{bad.words()} {bad.when}"
     if bad.f == "contains":
         added = [one for one in others if one.f == "add" and one.argument == bad.argument]
@@ -236,24 +262,34 @@ def _set(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
             return "lost element", f"{start}, but {added[0].words()} {added[0].when} and nobody removed it"
         last = max([*added, *removed], key=lambda one: one.called, default=None)
         return None if last is None else ("stale read", f"{start}, but {last.words()} {last.when}")
-    if bad.f == "read":
-        elements = set(map(say, bad.result or ()))
-        added = [one for one in others if one.f == "add"]
-        phantom = elements - {say(one.argument) for one in added}
-        if phantom:
-            return "phantom element", f"{start}, but nobody had ever added {', '.join(sorted(phantom))}"
-        missing = [one for one in added if say(one.argument) not in elements and one.returned <= bad.called]
-        if missing:
-            one = missing[0]
-            return (
-                "lost element",
-                f"{start} without {say(one.argument)}, which {one.who} had added {one.when}",
-            )
+    return _set_read(start, bad, others) if bad.f == "read" else None
+
+
+def _set_read(start: str, bad: Told, others: Sequence[Told]) -> Named | None:
+    scope = set(map(say, bad.scope if bad.scope is not None else bad.result or ()))
+    seen = list(map(say, bad.result or ()))
+    twice = [one for one in seen if one in scope and seen.count(one) > 1]
+    if twice:
+        return "duplicate element", f"{start}, and in a set everything is once"
+    added = [one for one in others if one.f == "add"]
+    phantom = sorted(scope.intersection(seen) - {say(one.argument) for one in added})
+    if phantom:
+        it = "it" if len(scope) == 1 else ", ".join(phantom)
+        return "phantom element", f"{start}, but nobody had ever added {it}"
+    missing = [one for one in added if say(one.argument) not in seen and one.returned <= bad.called]
+    removed = {say(one.argument) for one in others if one.f == "remove"}
+    for one in missing:
+        if say(one.argument) not in removed:
+            it = "it" if len(scope) == 1 else say(one.argument)
+            return "lost element", f"{start}, but {one.who} had added {it} {one.when} and nobody removed it"
+    early = [one for one in others if one.f == "read" and one.kind == "ok" and one.returned <= bad.called]
+    if early and not removed and set(map(say, early[-1].result or ())) & scope - set(seen):
+        return "stale read", f"{start}, but {early[-1].words()} {early[-1].when}, before {bad.who} asked"
     return None
 
 
-def _counter(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
-    del moved
+def _counter(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:
+    del rest
     if bad.f != "read":
         return None
     start = f"{bad.words()} {bad.when}"
@@ -276,8 +312,7 @@ def _counter(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
     return None
 
 
-def _lock(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
-    del moved
+def _lock(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:
     start = f"{bad.words()} {bad.when}"
     holders = [one for one in others if one.f == "acquire" and one.kind == "ok"]
     if bad.f == "release" and not any(one.process == bad.process for one in holders):
@@ -288,12 +323,26 @@ def _lock(bad: Told, others: Sequence[Told], moved: Moved) -> Named | None:
     newer = [one for one in tokens if one.result >= bad.result and one.returned <= bad.called]
     if newer:
         return "token went back", f"{start}, but {newer[0].words()} {newer[0].when}, before {bad.who} asked"
-    own = [one for one in holders if one.process == bad.process and one.returned <= bad.called]
-    given = [one for one in others if one.f == "release" and one.process == bad.process]
-    if bad.f == "acquire" and own and not any(own[-1].returned <= one.called <= bad.called for one in given):
-        return "taken twice", f"{start}, which it held already: {own[-1].words()} {own[-1].when}"
+    if bad.f != "acquire":
+        return None
     others_hold = [one for one in holders if one.process != bad.process]
     if others_hold:
         one = max(others_hold, key=lambda one: one.called)
-        return "double grant", f"{start}, but {one.words()} {one.when} and had not given it back"
+        return "double grant", f"{start}, but {_held_by(one, bad, rest)}"
+    own = [one for one in holders if one.returned <= bad.called]
+    given = [one for one in others if one.f == "release" and one.process == bad.process]
+    if own and not any(own[-1].returned <= one.called <= bad.called for one in given):
+        return "taken twice", f"{start}, which it held already: {own[-1].words()} {own[-1].when}"
     return None
+
+
+def _held_by(one: Told, bad: Told, rest: Rest) -> str:
+    token = "" if one.result is None else f" (token {say(one.result)})"
+    back = rest.released(one.process, one.returned)
+    if back is None:
+        ended = "never asked to give it back"
+    elif back > bad.returned:
+        ended = f"asked to give it back only at {back:.3f} s"
+    else:
+        ended = "had not given it back"
+    return f"{one.who} had taken it{token} {one.when} and {ended}"

@@ -65,10 +65,11 @@ def _judge(history: History, done: npt.NDArray[np.int64], values: npt.NDArray[np
 def _anomaly(history: History, name: str, first: int, second: int) -> Anomaly:
     columns = history.columns
     one, other = history.event(first), history.event(second)
-    when = "before that was asked for" if name == "number went back" else "too"
+    which = one.value if name == "number went back" else "the same number"
+    when = f", before p{other.process} asked" if name == "number went back" else ""
     text = (
         f"p{other.process} was given {other.value} of {other.key} at {other.time / _NS:.3f} s, "
-        f"but p{one.process} had been given {one.value} at {one.time / _NS:.3f} s {when}"
+        f"but p{one.process} had been given {which} at {one.time / _NS:.3f} s{when}"
     )
     places = sorted({first, second, int(columns.pair[first]), int(columns.pair[second])})
     return Anomaly(

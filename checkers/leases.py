@@ -12,35 +12,21 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
+import numpy as np
 
+from checkers.lease_looks import FUNCTIONS, NEVER, Call, Look, Looks, called
 from checkers.tell import varied
-from harness.history import Event, History
-from harness.history.event import NEMESIS
+from harness.history import History
+from harness.history.columns import INVOKE, KINDS, NEMESIS_PROCESS, NONE, Columns
 from harness.verdict import Anomaly, Limits, Result, Verdict
 
 SLACK_MS: Final = 5_000  # for a service on a busy machine to get round to ending what is over
 _NS_PER_MS: Final = 1_000_000
 _NS: Final = 1e9
-_NEVER: Final = 1 << 62
-
-
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """One operation: when asked, when answered (`_NEVER`: not), its completion or, without one, its invocation."""
-
-    asked: int
-    done: int
-    event: Event
-    process: int | str
-
-    @property
-    def events(self) -> tuple[int, ...]:
-        """The indexes of its events."""
-        at = self.event.index_of_invoke
-        return (self.event.index,) if at is None else (at, self.event.index)
 
 
 class Lease(msgspec.Struct):
@@ -48,26 +34,17 @@ class Lease(msgspec.Struct):
 
     name: str
     grant: Call | None = None
+    told: Mapping[str, int] = {}  # what the grant told: its time to live and the precision, in ms
     maybe: bool = False  # a grant without an answer
     renewals: list[Call] = []
     refusals: list[Call] = []
     revokes: list[Call] = []
     touched: int = 0
-    known: int = _NEVER  # from then on it was there
+    known: int = NEVER  # from then on it was there
     old: int = 0  # looks at a state from before its grant
 
 
 Stretch: TypeAlias = tuple[int, int, str]  # from, to (ns), and "held" or "maybe"
-
-
-class Look(msgspec.Struct, frozen=True, gc=False):
-    """One reading of all keys."""
-
-    call: Call
-    names: frozenset[str]
-    version: int
-    term: int | None
-    rest: bool  # after the last heal
 
 
 class LeasesKeepTime:
@@ -86,7 +63,7 @@ class LeasesKeepTime:
         """Judge; unknown where no look fell into the certain life of any lease."""
         del limits
         started = time.perf_counter()
-        record = _Record(history.events(), strict=self.strict)
+        record = _Record(history, strict=self.strict)
         judged, found = 0, list[Anomaly]()
         for lease in record.leases.values():
             if lease.grant is not None:
@@ -111,45 +88,43 @@ class LeasesKeepTime:
         )
 
 
+def _kept(columns: Columns) -> Iterator[tuple[int, int | None]]:
+    """All operations but looks, by the positions of their events: as they were answered, then those never answered."""
+    mine = (columns.process != NEMESIS_PROCESS) & ~called(columns, *FUNCTIONS)
+    ended = np.flatnonzero(mine & (columns.kind != INVOKE) & (columns.pair != NONE))
+    yield from zip(columns.pair[ended].tolist(), ended.tolist(), strict=True)
+    for begun in np.flatnonzero(mine & (columns.kind == INVOKE) & (columns.pair == NONE)).tolist():
+        yield begun, None
+
+
 class _Record:
     """The history, sorted into leases and looks."""
 
-    def __init__(self, events: Iterable[Event], *, strict: bool) -> None:
+    def __init__(self, history: History, *, strict: bool) -> None:
         self.strict = strict
         self.leases: dict[str, Lease] = {}
-        self.looks: list[Look] = []
+        self.looks = Looks(history)
         self.gone: dict[str, Look] = {}  # the look that first saw a key gone
-        self.first_fault = _NEVER
-        asked: dict[int, Event] = {}
-        for event in events:
-            if event.process == NEMESIS:
-                self.first_fault = min(self.first_fault, event.time)
-            elif event.type == "invoke":
-                asked[event.index] = event
-            elif event.index_of_invoke is not None and event.index_of_invoke in asked:
-                self._take(asked.pop(event.index_of_invoke), event)
-        for event in asked.values():
-            self._take(event, None)
-        self.looks.sort(key=lambda look: look.call.asked)
-        self._asked = [look.call.asked for look in self.looks]
-        self._done = sorted(look.call.done for look in self.looks)
+        columns = history.columns
+        faults = columns.time[columns.process == NEMESIS_PROCESS]
+        self.first_fault = int(faults.min()) if len(faults) else NEVER
+        for begun, ended in _kept(columns):
+            self._take(columns, begun, ended)
+        self._asked = self.looks.asked.tolist()
+        self._done = np.sort(self.looks.done).tolist()
         self._find_births()
         self._find_ends()
 
-    def _take(self, begun: Event, ended: Event | None) -> None:
-        call = Call(begun.time, ended.time if ended else _NEVER, ended or begun, begun.process)
-        outcome = ended.type if ended else "info"
-        if begun.f in {"look", "rest"}:
-            if ended is not None and outcome == "ok":
-                seen = ended.value
-                names = frozenset(seen["names"])
-                self.looks.append(Look(call, names, ended.version or 0, seen["term"], begun.f == "rest"))
-            return
-        lease = self.leases.setdefault(str(begun.key), Lease(str(begun.key)))
-        gone = outcome == "fail" and ended is not None and (ended.error or [""])[0] == "lease-gone"
-        match begun.f, outcome:
-            case "grant", "ok":
-                lease.grant = call
+    def _take(self, columns: Columns, begun: int, ended: int | None) -> None:
+        call = Call.of(columns, begun, ended)
+        f, name = columns.text(columns.f[begun]), str(columns.text(columns.key[begun]))
+        outcome = "info" if ended is None else KINDS[columns.kind[ended]]
+        lease = self.leases.setdefault(name, Lease(name))
+        error = columns.text(columns.error[ended]) if ended is not None else None
+        gone = outcome == "fail" and (error or [""])[0] == "lease-gone"
+        match f, outcome:
+            case "grant", "ok" if ended is not None:
+                lease.grant, lease.told = call, columns.text(columns.value[ended])
             case "grant", "info":
                 lease.maybe = True
             case "renew", "ok":
@@ -158,38 +133,43 @@ class _Record:
                 lease.refusals.append(call)
             case "revoke", _:
                 lease.revokes.append(call)
-        if not gone and (begun.f, outcome) != ("grant", "fail"):
+        if not gone and (f, outcome) != ("grant", "fail"):
             lease.touched = max(lease.touched, call.done)
 
     def _find_births(self) -> None:
         """Find since when each key was certainly there: since its grant was answered, or it was seen."""
-        for look in self.looks:
-            for name in look.names:
-                if name in self.leases and look.call.done < self.leases[name].known:
-                    self.leases[name].known = look.call.done
+        for names, done in zip(self.looks.names, self.looks.first_done(), strict=True):
+            for name in names & self.leases.keys():
+                self.leases[name].known = min(self.leases[name].known, done)
         for lease in self.leases.values():
-            lease.known = _NEVER if lease.grant is None else min(lease.known, lease.grant.done)
+            lease.known = NEVER if lease.grant is None else min(lease.known, lease.grant.done)
 
     def _find_ends(self) -> None:
         """Find the look that first saw each key gone."""
-        coming = sorted(self.leases.values(), key=lambda lease: lease.known, reverse=True)
         there: set[str] = set()
-        for look in self.looks:
-            asked = look.call.asked
-            while coming and coming[-1].known < asked:
-                there.add(coming.pop().name)
-            for name in there - look.names:
-                lease, gone = self.leases[name], self.gone.get(name)
-                if gone is not None and gone.call.done < asked:
-                    there.discard(name)
-                elif lease.grant is not None and look.version < (lease.grant.event.version or 0):
-                    lease.old += 1  # an old read, and another guarantee's business
-                elif gone is None or look.call.done < gone.call.done:
-                    self.gone[name] = look
+
+        def visit(number: int, sight: int, came: list[str]) -> bool:
+            there.update(came)
+            missing = there - self.looks.names[sight]
+            if missing:
+                self._miss(self.looks[number], missing, there)
+            return bool(missing)
+
+        self.looks.walk({lease.name: lease.known for lease in self.leases.values()}, visit)
+
+    def _miss(self, look: Look, missing: set[str], there: set[str]) -> None:
+        for name in missing:
+            lease, gone = self.leases[name], self.gone.get(name)
+            if gone is not None and gone.call.done < look.call.asked:
+                there.discard(name)
+            elif lease.grant is not None and look.version < lease.grant.version:
+                lease.old += 1  # an old read, and another guarantee's business
+            elif gone is None or look.call.done < gone.call.done:
+                self.gone[name] = look
 
     def life(self, lease: Lease, grant: Call) -> tuple[int, list[Anomaly]]:
         """Judge the time in which the lease was certainly alive: how many looks fell into it, and what they found."""
-        until = self._alive_until(lease, grant, _NEVER)[1]
+        until = self._alive_until(lease, grant, NEVER)[1]
         inside = bisect_left(self._done, until) - bisect_right(self._asked, lease.known)
         judged = max(0, inside - lease.old)
         gone = self.gone.get(lease.name)
@@ -206,20 +186,19 @@ class _Record:
         if done >= until:
             return []
         kind = "grant" if last is grant else "renewal"
-        at = f" at {call.event.node}" if call.event.node else ""
+        at = f" at {call.node}" if call.node else ""
         text = (
             f"lease {lease.name} was lost {(until - done) / _NS:.3f} s too early: {_who(call)} {how}{at} "
             f"at {_at(done)}, {(done - last.asked) / _NS:.3f} s after {_who(last)} asked for a {kind} that was "
-            f"acknowledged"
+            f"acknowledged and good for {(until - last.asked) / _NS:.3f} s"
         )
         life = ((grant.done, until, "held"),)
         return [_anomaly("lease lost too early", text, lease, (last, call), call, life)]
 
     def _alive_until(self, lease: Lease, grant: Call, before: int) -> tuple[Call, int]:
         """The last operation asked for until `before` that kept it alive, and until when it certainly did."""
-        told = grant.event.value
-        relay, sooner = (0, 0) if self.strict else (told["relay_ms"], told["sooner_ms"])
-        span = (told["ttl_ms"] - sooner) * _NS_PER_MS
+        relay, sooner = (0, 0) if self.strict else (lease.told["relay_ms"], lease.told["sooner_ms"])
+        span = (lease.told["ttl_ms"] - sooner) * _NS_PER_MS
         kept = [grant, *(call for call in lease.renewals if call.asked <= before)]
         if relay:
             heard = max(call.asked for call in kept) - relay * _NS_PER_MS
@@ -231,7 +210,7 @@ class _Record:
         """A renewal that was asked for after the end and acknowledged all the same."""
         look = self.gone.get(lease.name)
         ends = [(look.call, "was seen gone")] if look is not None else []
-        ends += [(call, "was revoked") for call in lease.revokes if call.event.type == "ok"]
+        ends += [(call, "was revoked") for call in lease.revokes if call.ok]
         for call in lease.renewals:
             for end, how in ends:
                 if call.asked > end.done:
@@ -247,18 +226,22 @@ class _Record:
         anchors = self._anchors()
         longest = max((self._span(lease) for lease in self.leases.values()), default=0)
         over = {name: self._over(lease, longest) for name, lease in self.leases.items()}
-        coming = sorted(over, key=over.__getitem__, reverse=True)
         suspects: set[str] = set()
         told: set[str] = set()
-        found = []
-        for look in self.looks:
-            while coming and over[coming[-1]] < look.call.asked:
-                suspects.add(coming.pop())
-            for name in (look.names & suspects | look.names - self.leases.keys()) - told:
-                wrong = self._wrong(name, look, anchors, longest)
+        found: list[Anomaly] = []
+        unknown = [names - self.leases.keys() for names in self.looks.names]
+
+        def visit(number: int, sight: int, came: list[str]) -> bool:
+            suspects.update(came)
+            seen = (self.looks.names[sight] & suspects | unknown[sight]) - told
+            for name in seen:
+                wrong = self._wrong(name, self.looks[number], anchors, longest)
                 if wrong is not None:
                     told.add(name)
                     found.append(wrong)
+            return bool(seen)
+
+        self.looks.walk(over, visit)
         return found
 
     def _over(self, lease: Lease, longest: int) -> int:
@@ -266,25 +249,25 @@ class _Record:
         if lease.grant is None and not lease.maybe:
             return -1
         gone = self.gone.get(lease.name)
-        ends = [call.done for call in lease.revokes if call.event.type == "ok"]
+        ends = [call.done for call in lease.revokes if call.ok]
         ends += [gone.call.done] if gone is not None else []
         return min([*ends, lease.touched + (self._span(lease) or longest)])
 
     def _anchors(self) -> Mapping[tuple[bool, int], int]:
         """When each leader is first known to be in office, before any fault and after the last."""
-        first: dict[tuple[bool, int], int] = defaultdict(lambda: _NEVER)
-        for look in self.looks:
-            if look.term is not None:
-                first[look.rest, look.term] = min(first[look.rest, look.term], look.call.done)
+        first: dict[tuple[bool, int], int] = defaultdict(lambda: NEVER)
+        for rest in (False, True):
+            for term, done in zip(self.looks.terms, self.looks.first_done(rest), strict=True):
+                if term is not None:
+                    first[rest, term] = min(first[rest, term], done)
         return first
 
     def _span(self, lease: Lease) -> int:
         """How long nobody may keep it alive before it is certainly dead; 0 where its grant was not answered."""
         if lease.grant is None:
             return 0
-        told = lease.grant.event.value
-        later = 0 if self.strict else told["later_ms"]
-        return int(told["ttl_ms"] + later + SLACK_MS) * _NS_PER_MS
+        later = 0 if self.strict else lease.told["later_ms"]
+        return int(lease.told["ttl_ms"] + later + SLACK_MS) * _NS_PER_MS
 
     def _wrong(
         self, name: str, look: Look, anchors: Mapping[tuple[bool, int], int], longest: int
@@ -300,8 +283,8 @@ class _Record:
             text = f"{saw}, after {_who(gone.call)} had seen it gone at {_at(gone.call.done)}"
             return _anomaly("lease came back", text, lease, (gone.call, call), call)
         for revoke in lease.revokes:
-            over = revoke.event.type == "ok" and revoke.done < call.asked
-            if over and (revoke.event.version or 0) <= look.version:
+            over = revoke.ok and revoke.done < call.asked
+            if over and revoke.version <= look.version:
                 text = f"{saw}, {(call.asked - revoke.done) / _NS:.3f} s after {_who(revoke)} had revoked it"
                 life = (
                     ((lease.grant or revoke).done, revoke.asked, "held"),
@@ -337,7 +320,7 @@ def _anomaly(
     """Make it; `life` is when the lease was alive for certain ("held") and when it may have been."""
     grant = lease.grant
     events = {index for call in (*calls, *([grant] if grant else [])) for index in call.events}
-    owner = (grant or culprit).event
+    owner = grant or culprit
     intervals = [
         {
             "process": owner.process,

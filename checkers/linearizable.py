@@ -11,7 +11,7 @@ import numpy as np
 
 from checkers.explain import Told, explain
 from harness.history import History
-from harness.history.columns import NONE, OK
+from harness.history.columns import INVOKE, NONE, OK
 from harness.history.native import Stop
 from harness.history.native import check as ask
 from harness.verdict import Anomaly, Limits, Result, Verdict, proven
@@ -31,6 +31,9 @@ MODELS: Final[Mapping[str, str]] = {
 _SETTLED: Final = "not decided, because another key is already invalid"
 # Anomalies told in full; the rest are counted.
 _TOLD_MAX: Final = 20
+# A contradiction of more operations than this was not made small; it is told by those next to its culprit.
+_EVIDENCE_MAX: Final = 5_000
+_NEAR: Final = 100
 _BYTES_PER_MB: Final = 1e6
 _NS: Final = 1e9
 
@@ -136,13 +139,17 @@ class Linearizable:
                         for part in unknown
                     },
                 },
-            )
+            ),
+            history,
         )
 
     def _anomaly(self, history: History, part: Mapping[str, Any]) -> Anomaly:
         columns = history.columns
-        told = [Told.of(history, call, end) for call, end in part["events"]]
-        name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]).moved)
+        if len(part["events"]) > _EVIDENCE_MAX:
+            return self._vague(history, part)
+        scope = part.get("elements")
+        told = [Told.of(history, call, end, scope) for call, end in part["events"]]
+        name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]))
         positions = sorted(at for pair in part["events"] for at in pair if at is not None)
         return Anomaly(
             name=name,
@@ -150,7 +157,25 @@ class Linearizable:
             key=part["key"],
             events=[int(columns.index[at]) for at in positions],
             culprit=int(columns.index[part["culprit"]]),
-            detail={"minimal": part["minimal"], "engine": part["engine"]},
+            detail={"minimal": part["minimal"], "engine": part["engine"]}
+            | ({} if scope is None else {"elements": scope}),
+        )
+
+    def _vague(self, history: History, part: Mapping[str, Any]) -> Anomaly:
+        """A contradiction that could not be made small in the time given: the culprit and what stands next to it."""
+        columns = history.columns
+        place = next(at for at, (call, _) in enumerate(part["events"]) if call == part["culprit"])
+        near = part["events"][max(0, place - _NEAR) : place + _NEAR]
+        call, end = part["events"][place]
+        bad = Told.of(history, call, end)
+        rest = len(part["events"]) - 1
+        return Anomaly(
+            name="no order",
+            sentence=f"{bad.words()} {bad.when}, which fits no order with the {rest} operations before it",
+            key=part["key"],
+            events=sorted(int(columns.index[at]) for pair in near for at in pair if at is not None),
+            culprit=int(columns.index[call]),
+            detail={"minimal": False, "engine": part["engine"], "left_out": rest + 1 - len(near)},
         )
 
 
@@ -172,6 +197,15 @@ class _Key:
                 if seen is not None and seen != value:
                     return True
         return False
+
+    def released(self, process: int | str, since_s: float) -> float | None:
+        """When the process first asked to give the lock back after this moment, in seconds."""
+        columns = self.history.columns
+        calls = np.flatnonzero((columns.kind == INVOKE) & (columns.process == process))
+        for at in calls[columns.time[calls] >= since_s * _NS].tolist():
+            if columns.text(columns.f[at]) == "release" and columns.text(columns.key[at]) == self.key:
+                return float(columns.time[at] / _NS)
+        return None
 
 
 def _reason(broken: Sequence[Mapping[str, Any]], unknown: Sequence[Mapping[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -33,9 +34,12 @@ def recognise(history: History) -> str:
     functions = {str(columns.text(handle)) for handle in np.unique(columns.f[asked]).tolist()}
     fitting = [model for model, known in _FUNCTIONS.items() if functions <= known]
     if not functions:
-        raise ModelError("the history has no operations: name the model with --as")
+        raise ModelError("the history has no operations, so there is nothing to judge; is it the right file?")
     if not fitting:
-        raise ModelError(f"no model knows all of {', '.join(sorted(functions))}: name the model with --as")
+        raise ModelError(
+            f"no model knows all of {', '.join(sorted(functions))}: see `quorate list models`, or judge with a model "
+            "of your own (docs/checking.md)"
+        )
     best = min(fitting, key=lambda model: len(_FUNCTIONS[model]))
     if best == "transactions":
         return _transactions(history)
@@ -70,9 +74,16 @@ def _add_and_read(history: History, functions: set[str]) -> str:
 def _transactions(history: History) -> str:
     columns = history.columns
     for at in np.flatnonzero(columns.process >= 0)[:_LOOKED_AT].tolist():
-        for micro in columns.text(columns.value[at]) or ():
-            if micro[0] == "append" or (micro[0] == "r" and isinstance(micro[2], list)):
+        for f, seen in _micro_operations(columns.text(columns.value[at])):
+            if f == "append" or (f == "r" and isinstance(seen, list)):
                 return "append"
-            if micro[0] == "w":
+            if f == "w":
                 return "rw"
     raise ModelError("the transactions only read: name the model with --as append or --as rw")
+
+
+def _micro_operations(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Function and value of each micro-operation; what is none is passed over, the checker will name it."""
+    for micro in value if isinstance(value, list) else ():
+        if isinstance(micro, list) and micro:
+            yield micro[0], micro[2] if len(micro) == 3 else None  # noqa: PLR2004 - function, key, value

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from checkers.changes import Change, Known, Reached, is_conflict, what
@@ -82,13 +83,19 @@ class _Replay:
         names = [name for name, _, _ in objects]
         who = f"p{event.process}'s list at revision {at}"
         if names != sorted(set(names)):
-            yield told("list out of order", f"{who} shows its names as {names}", event)
+            yield told(
+                "list out of order", f"{who} shows its names out of order or twice: {_around(names)}", event
+            )
             return
         shown = {name: revision for name, _, revision in objects}
         for name in sorted(shown.keys() | self._known.revisions.keys()):
             revision = shown.get(name, 0)
             if revision > at:
-                yield told("list shows its future", f"{who} shows {name} as of revision {revision}", event)
+                yield told(
+                    "list shows its future",
+                    f"{who} shows {name} as of revision {revision}, which came later",
+                    event,
+                )
                 return
             for anomaly in self._judge_one(event, at, name, revision, who, "list is no snapshot"):
                 yield anomaly
@@ -130,7 +137,7 @@ class _Replay:
         who = f"p{event.process}'s {event.f} of {event.key} at revision {revision}"
         between = self._known.between(event.key, guard, revision)
         if guard and between is not None:
-            text = f"{who} was made for revision {guard}, but {what(between)} at revision {between.revision}"
+            text = f"{who} was made for it as of revision {guard}, but {what(between)} at revision {between.revision}"
             yield told("guard not kept", text, event, between.told)
             return
         before = self._known.latest(event.key, revision - 1)
@@ -142,3 +149,9 @@ class _Replay:
         anomaly = self._deletions.must_explain(put, at, event, text)
         if anomaly is not None:
             yield anomaly
+
+
+def _around(names: Sequence[str]) -> str:
+    """The first two names that are not in order."""
+    first, second = next((a, b) for a, b in pairwise(names) if a >= b)
+    return f"{second} after {first}"

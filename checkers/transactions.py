@@ -68,7 +68,8 @@ class Transactions:
                 cpu_s=cpu_s,
                 memory_mb=memory_mb,
                 stats=stats,
-            )
+            ),
+            history,
         )
 
     def order(self, history: History, limits: Limits | None = None) -> list[int] | None:

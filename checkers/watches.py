@@ -17,6 +17,7 @@ import msgspec
 from checkers.changes import acknowledged
 from checkers.previous import wrong_previous
 from checkers.tell import replayed, told
+from checkers.watch_story import with_stories
 from harness.history import Event, History
 from harness.verdict import Anomaly, Limits, Result
 
@@ -63,7 +64,8 @@ class WatchesAreReliable:
         if asked >= _ASKED_MIN and not told:
             missing = f"{asked} watches asked for progress and were told none: use progress_share=0 where there is none"
         stats = {"watches": len(streams), "changes": shown, "progress": told}
-        return replayed(self.name, found, missing, operations=shown, started=started, stats=stats)
+        result = replayed(self.name, found, missing, operations=shown, started=started, stats=stats)
+        return with_stories(result, [(_who(stream), stream.messages) for stream in streams], truth)
 
 
 def _asked(events: list[Event]) -> int:
@@ -108,8 +110,12 @@ def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anom
             for name, value, revision, *_ in changes:
                 known = truth[revision].setdefault(name, value)
                 if known != value:
-                    text = f"{_who(stream)} was shown {name} = {value} at revision {revision}, but it was {known}"
-                    wrong.append(told("watch shows what was not written", text, event))
+                    text = f"{_who(stream)} was shown {_what(name, value, revision)}, but it was {known}"
+                    if known is None:
+                        text = f"{_who(stream)} was shown {_what(name, value, revision)}, but that was a deletion"
+                    wrong.append(
+                        told("watch shows what was not written", text, event, detail=_at(name, revision))
+                    )
     return truth, wrong
 
 
@@ -157,17 +163,22 @@ def _judge(
     first = changes[0][2]
     for name, _, revision, *_ in changes:
         if revision in seen and name in seen[revision]:
-            text = f"{_who(stream)} was shown {name} at revision {revision} twice"
-            found.append(told("watch not unique", text, event))
+            text = f"{_who(stream)} was shown the change of {name} at revision {revision} twice"
+            found.append(told("watch not unique", text, event, detail=_at(name, revision)))
         elif revision < inside or revision < last:
-            text = f"{_who(stream)} was shown revision {revision} after {max(inside, last)}"
-            found.append(told("watch not ordered", text, event))
+            text = (
+                f"{_who(stream)} was shown {name} at revision {revision} after revision {max(inside, last)}"
+            )
+            found.append(told("watch not ordered", text, event, detail=_at(name, revision)))
         elif revision == last == first:
-            text = f"{_who(stream)} was shown revision {revision} in two messages"
-            found.append(told("watch not atomic", text, event))
+            text = f"{_who(stream)} was shown the changes of revision {revision} in two messages, {name} in the second"
+            found.append(told("watch not atomic", text, event, detail=_at(name, revision)))
         if revision <= progress:
-            text = f"{_who(stream)} was told that all up to {progress} was sent, and then shown revision {revision}"
-            found.append(told("watch not bookmarkable", text, event))
+            text = (
+                f"{_who(stream)} was told that all up to {progress} was sent, and then shown {name} at revision "
+                f"{revision}"
+            )
+            found.append(told("watch not bookmarkable", text, event, detail=_at(name, revision)))
         inside = max(inside, revision)
     return found[:1]
 
@@ -185,10 +196,19 @@ def _missing(start: int, end: int, seen: Mapping[int, set[str]], truth: Truth) -
 def _list(missing: Mapping[int, list[str]], truth: Truth) -> str:
     revision = min(missing)
     name = missing[revision][0]
-    value = truth[revision][name]
-    what = f"the deletion of {name}" if value is None else f"{name} = {value}"
     more = sum(len(names) for names in missing.values()) - 1
-    return f"{what} at revision {revision}" + (f" (and {more} more)" if more else "")
+    return _what(name, truth[revision][name], revision) + (f" (and {more} more)" if more else "")
+
+
+def _what(name: str, value: Any, revision: int) -> str:
+    """A change in words."""
+    what = f"the deletion of {name}" if value is None else f"{name} = {value}"
+    return f"{what} at revision {revision}"
+
+
+def _at(name: str, revision: int) -> Mapping[str, Any]:
+    """Which change is the bad one."""
+    return {"at": [revision, name]}
 
 
 def _who(stream: Stream) -> str:

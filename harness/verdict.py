@@ -7,9 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+import numpy as np
+
+from harness.history.columns import FAIL, NEMESIS_PROCESS, NONE, OK
 
 if TYPE_CHECKING:
     from harness.history import History
+    from harness.history.columns import Columns
 
 
 class Verdict(StrEnum):
@@ -70,12 +74,24 @@ class Result(msgspec.Struct, frozen=True):
     stats: Mapping[str, Any] = {}
 
 
-def proven(result: Result) -> Result:
-    """Return the result, but `unknown` where it is valid over no operation at all: that proves nothing."""
-    if result.verdict is not Verdict.VALID or result.operations > 0:
+def proven(result: Result, history: History) -> Result:
+    """Return the result, but `unknown` where it is valid over nothing that is known: that proves nothing.
+
+    Known are operations that succeeded, and refusals that told what they saw.
+    """
+    if result.verdict is not Verdict.VALID or (result.operations > 0 and _told(history.columns)):
         return result
-    reason = "there is no operation to judge: none succeeded, and none is of unknown outcome"
+    reason = "there is no operation to judge: none succeeded, and none was refused with what it saw"
     return msgspec.structs.replace(result, verdict=Verdict.UNKNOWN, reason=reason)
+
+
+def _told(columns: Columns) -> bool:
+    clients = (columns.process != NEMESIS_PROCESS) & (columns.pair != NONE)
+    if bool((clients & (columns.kind == OK)).any()):
+        return True
+    refused = np.flatnonzero(clients & (columns.kind == FAIL))
+    seen = columns.value[refused]
+    return bool(((seen != 0) & (seen != columns.value[columns.pair[refused]])).any())
 
 
 class Checker(Protocol):

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.counterexample import READ, scope_of, trimmed
 from harness.verdict import Anomaly, Result
 from reports import legal
 from reports.operations import FAIL, INFO, OUTCOMES, Operations
@@ -57,8 +58,9 @@ def drawn(
     found = sorted(position for position in positions | {culprit} if position is not None)
     chosen = _nearest(anomaly.sentence, operations, found, culprit, most) if len(found) > most else found
     # States of a part of the evidence would be made up.
-    steps = _steps(anomaly) or (_found(operations, chosen, culprit, model) if chosen is found else {})
-    rows = [_row(operations, position, position == culprit, steps) for position in chosen]
+    scope = scope_of(anomaly)
+    steps = _steps(anomaly) or (_found(operations, chosen, culprit, model, scope) if chosen is found else {})
+    rows = [_row(operations, position, position == culprit, steps, scope) for position in chosen]
     return rows, len(found) - len(chosen)
 
 
@@ -92,15 +94,15 @@ def _steps(anomaly: Anomaly) -> Mapping[int, Mapping[str, Any]]:
 
 
 def _found(
-    o: Operations, chosen: Sequence[int], culprit: int | None, model: str | None
+    o: Operations, chosen: Sequence[int], culprit: int | None, model: str | None, scope: Sequence[Any] | None
 ) -> dict[int, Mapping[str, Any]]:
     if culprit is None or len(chosen) > legal.OPERATIONS_MAX:
         return {}
-    steps = [_step(o, at) for at in chosen if o.outcome[at] != FAIL or o.got[at] != o.asked[at]]
+    steps = [_step(o, at, scope) for at in chosen if o.outcome[at] != FAIL or o.got[at] != o.asked[at]]
     return {step["operation"]: step for step in legal.explain(model, steps, int(o.invoked[culprit]))}
 
 
-def _step(o: Operations, at: int) -> legal.Step:
+def _step(o: Operations, at: int, scope: Sequence[Any] | None) -> legal.Step:
     """As the models see it; a refused compare-and-set that says what it saw is a read."""
     outcome = int(o.outcome[at])
     asked, got = (msgspec.json.decode(o.texts[int(column[at])]) for column in (o.asked, o.got))
@@ -109,15 +111,23 @@ def _step(o: Operations, at: int) -> legal.Step:
         process=int(o.process[at]),
         f="read" if outcome == FAIL else o.functions[int(o.f[at])],
         asked=asked,
-        got=got,
+        got=got if scope is None else trimmed(got, scope),
         begin=int(o.invoked[at]),
         end=int(o.completed[at]) if outcome != INFO else None,
     )
 
 
-def _row(o: Operations, at: int, culprit: bool, steps: Mapping[int, Mapping[str, Any]]) -> Drawn:  # noqa: FBT001
+def _row(
+    o: Operations,
+    at: int,
+    culprit: bool,  # noqa: FBT001
+    steps: Mapping[int, Mapping[str, Any]],
+    scope: Sequence[Any] | None,
+) -> Drawn:
     outcome = OUTCOMES[int(o.outcome[at])]
     asked, got = o.texts[int(o.asked[at])], o.texts[int(o.got[at])]
+    if scope is not None and o.functions[int(o.f[at])] == READ:
+        got = json_text(trimmed(msgspec.json.decode(got), scope))
     event = int(o.invoked[at])
     step = steps.get(event, {})
     error = o.errors[int(o.error[at])]

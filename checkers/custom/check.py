@@ -48,7 +48,8 @@ def check_custom(source: History | Iterable[Event], model: Model, limits: Limits
             anomalies=anomalies,
             time_s=time.perf_counter() - started,
             parts={key: verdict for key, verdict in parts.items() if verdict != Verdict.VALID.value},
-        )
+        ),
+        history,
     )
 
 

@@ -171,7 +171,8 @@ def _result(answer: Mapping[str, Any], model: str, history: History, wall_s: flo
             memory_mb=float(answer.get("peak_bytes", 0)) / 1e6,
             parts=parts,
             stats={name: answer[name] for name in kept if name in answer},
-        )
+        ),
+        history,
     )
 
 

@@ -10,7 +10,15 @@ import click
 import msgspec
 
 from harness import store
-from harness.cli.evidence import agreed, judge, verified, write_counterexample, write_witness
+from harness.cli.evidence import (
+    agreed,
+    judge,
+    notes,
+    too_large,
+    verified,
+    write_counterexample,
+    write_witness,
+)
 from harness.cli.exits import Exit
 from harness.cli.options import DurationType, SizeType
 from harness.cli.places import run_folder
@@ -68,6 +76,8 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         click.echo(json.dumps(row))
     else:
         _explain(result, row)
+    if options["verify"] and result.verdict is Verdict.VALID and not row["verified"]:
+        return Exit.UNKNOWN
     return {Verdict.VALID: Exit.VALID, Verdict.INVALID: Exit.ANOMALY, Verdict.UNKNOWN: Exit.UNKNOWN}[
         result.verdict
     ]
@@ -98,16 +108,20 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
     try:
         history = History.read(path, format=options["form"])
         model = options["model"] or _recorded_model(path) or recognise(history)
-    except (HistoryError, ModelError, OSError) as error:
+    except ModelError as error:
+        raise UsageError("; ".join([f"{path}: {error}", *notes(history)])) from error
+    except (HistoryError, OSError) as error:
         # Unreadable input is the caller's to mend (exit 4), not a failed harness.
         raise UsageError(str(error)) from error
     limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
     engines = {"both": ("native", "porcupine")}.get(options["engine"], (options["engine"],))
     found = [judge(history, model, engine, options["expect"], limits) for engine in engines]
     chosen = agreed(found)
-    row = _row(chosen.result)
+    row = _row(chosen.result) | {"notes": notes(history)}
     if options["verify"]:
-        row["verified"] = verified(history, model, chosen)
+        refused = too_large(history, limits) if chosen.result.verdict is Verdict.VALID else None
+        row["verified"] = refused is None and verified(history, model, chosen)
+        row["notes"] += [refused] if refused else []
     if options["witness"] and chosen.result.verdict is Verdict.VALID:
         row["witness"] = str(write_witness(chosen, options["witness"]))
     if options["counterexample"] and chosen.result.anomalies:
@@ -154,6 +168,8 @@ def _explain(result: Result, row: dict[str, Any]) -> None:
         click.echo(f"  {anomaly.sentence}")
     if len(result.anomalies) > _SHOWN:
         click.echo(f"and {len(result.anomalies) - _SHOWN} more")
+    for note in row["notes"]:
+        click.echo(f"note: {note}")
     for kind in ("verified", "witness", "counterexample"):
         if row.get(kind) is not None:
             click.echo(f"{kind}: {row[kind]}")

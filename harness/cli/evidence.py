@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
+import numpy as np
 
+from harness import counterexample
 from harness.outcome import Broken
 from harness.test import UsageError
 from harness.verdict import Limits, Result, Verdict
@@ -16,6 +18,23 @@ if TYPE_CHECKING:
     from harness.history import History
 
 TRANSACTIONS: Final = ("append", "rw")
+# What the verifier needs for each event, which it holds as Python objects; measured, and rounded up.
+_VERIFY_BYTES: Final = 1_100
+
+
+def notes(history: History) -> list[str]:
+    """What whoever reads the verdict on a file should know of the file."""
+    found = []
+    if history.truncated:
+        found.append("the file ends in the middle of an event or of compressed data: judged is what is there")
+    backwards = np.flatnonzero(np.diff(history.columns.time) < 0)
+    if len(backwards):
+        index = history.columns.index[backwards[0] + 1]
+        found.append(
+            f"times run backwards {len(backwards)} times, first at event {index}: the order of the file was taken for "
+            "the order in real time; sort it by time if that is wrong"
+        )
+    return found
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -60,6 +79,17 @@ def agreed(judged: Sequence[Judged]) -> Judged:
     return next((one for one in judged if one.result.verdict is not Verdict.UNKNOWN), judged[0])
 
 
+def too_large(history: History, limits: Limits) -> str | None:
+    """Why the verifier cannot replay so many events in the memory given, if so."""
+    needed = len(history) * _VERIFY_BYTES
+    if needed <= limits.memory_bytes:
+        return None
+    return (
+        f"not verified: replaying {len(history):,} events needs about {needed / 2**30:.1f} GiB, more than "
+        f"--check-memory allows; give --check-memory {needed // 2**30 + 1}GiB"
+    )
+
+
 def verified(history: History, model: str, judged: Judged) -> bool:
     """Replay the witness with the independent verifier; raise `Broken` where it does not hold.
 
@@ -91,7 +121,5 @@ def write_witness(judged: Judged, path: Path) -> Path:
 
 def write_counterexample(history: History, result: Result, path: Path) -> Path:
     """Write the minimal sub-history of the first anomaly in the exchange format."""
-    wanted = set(result.anomalies[0].events)
-    events = [event for event in history.events() if event.index in wanted]
-    path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+    path.write_bytes(counterexample.encoded(history, result.anomalies[0]))
     return path

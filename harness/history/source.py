@@ -16,6 +16,15 @@ _CHUNK: Final = 1 << 20
 _BITE: Final = 4 << 10
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_OTHERS: Final = {
+    b"BZh": "is compressed with bzip2",
+    b"\xfd7zX": "is compressed with xz",
+    b'\x04"M\x18': "is compressed with lz4",
+    b"PK\x03\x04": "is a zip archive",
+    b"PAR1": "is Parquet",
+    b"\xff\xfe": "is text in UTF-16",
+    b"\xfe\xff": "is text in UTF-16",
+}
 _GZIP_WINDOW: Final = 31
 # Frames need no larger window than this: no file can demand gigabytes.
 _WINDOW_MAX: Final = 128 << 20
@@ -37,6 +46,10 @@ class Source:
             with self.path.open("rb") as file:
                 magic = file.read(4)
                 file.seek(0)
+                for other, what in _OTHERS.items():
+                    if magic.startswith(other):
+                        msg = f"the file {what}: give JSON lines, JSON, EDN or text in UTF-8, plain, .gz or .zst"
+                        raise HistoryError(msg, source=str(self.path))
                 if magic == _ZSTD_MAGIC:
                     yield from self._zstd(file)
                 elif magic.startswith(_GZIP_MAGIC):
@@ -44,7 +57,7 @@ class Source:
                 else:
                     yield from iter(lambda: file.read(_CHUNK), b"")
         except (zstandard.ZstdError, zlib.error) as error:
-            msg = f"the compressed file is damaged: {error}"
+            msg = f"the compressed file is damaged, copy or fetch it again: {error}"
             raise HistoryError(msg, source=str(self.path)) from error
         except OSError as error:
             raise HistoryError(error.strerror or str(error), source=str(self.path)) from error

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from harness import statistics, store
+from harness import counterexample, statistics, store
 from harness.gates import Gate, Thresholds, gates
 from harness.history import History
 from harness.lifecycle import divergence
@@ -150,7 +150,5 @@ def _write_counterexample(folder: Path, history: History, results: Sequence[Resu
     for result in results:
         for anomaly in result.anomalies:
             if anomaly.events:
-                wanted = set(anomaly.events)
-                events = [event for event in history.events() if event.index in wanted]
-                path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+                path.write_bytes(counterexample.encoded(history, anomaly))
                 return

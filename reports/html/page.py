@@ -17,8 +17,9 @@ from markupsafe import Markup
 from harness.outcome import Broken
 from harness.store import REPORT, TEST
 from harness.verdict import Anomaly, Result, Verdict
-from reports import evidence, holds, logs, output, stored, words
+from reports import evidence, holds, logs, output, stored, watched, words
 from reports.html import drawings, overview, planes
+from reports.html import watched as watch
 from reports.stored import StoredRun
 
 _HERE: Final = Path(__file__).parent
@@ -140,7 +141,8 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
     if edges:
         rows, few = evidence.without_culprit(rows), evidence.without_culprit(few)
     moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
-    known = {"steps", "cycle", "intervals", "transactions"}
+    known = {"steps", "cycle", "intervals", "transactions", "watch", "at", "missing"}
+    story = watched.watched_of(anomaly)
     return {
         "anomaly": anomaly,
         "key": "" if anomaly.key is None else evidence.json_text(anomaly.key).strip('"'),
@@ -157,6 +159,8 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         "legend": {} if loop else legend,
         "loop": loop,
         "intervals": drawings.intervals(held, f"Who held what: {anomaly.sentence}"),
+        "watch": watch.drawing(story, f"What the watch was shown: {anomaly.sentence}"),
+        "watcher": story.who if story else "",
         "lines": run.lines.around(moment) if moment is not None else [],
         "moment": moment,
         "detail": {key: value for key, value in anomaly.detail.items() if key not in known},

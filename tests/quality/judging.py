@@ -102,6 +102,12 @@ def disagreements(
 def counterexample(events: list[dict[str, Any]], model: str, part: dict[str, Any], offset: int) -> str | None:
     """What is wrong with the minimal counterexample, if anything."""
     kept = {call - offset: end is not None for call, end in part["events"]}
+    scope = part.get("elements")
+    if scope is not None:
+        events = projected(events, scope)
+        wrong = too_wide(events, kept, model, scope)
+        if wrong:
+            return wrong
     if oracle.explains(some(events, kept), model):
         return f"what is left has an order: {kept}"
     if not part["minimal"]:
@@ -112,6 +118,33 @@ def counterexample(events: list[dict[str, Any]], model: str, part: dict[str, Any
             if oracle.explains(some(events, fewer), model):
                 continue
             return f"event {call} can be left out of {kept}"
+    return None
+
+
+def projected(events: list[dict[str, Any]], scope: list[Any]) -> list[dict[str, Any]]:
+    """A set's history as far as these elements go."""
+    return [
+        {**event, "value": [one for one in event["value"] if one in scope]}
+        if event["f"] == "read" and event["value"] is not None
+        else event
+        for event in events
+    ]
+
+
+def too_wide(events: list[dict[str, Any]], kept: dict[int, bool], model: str, scope: list[Any]) -> str | None:
+    """Whether the counterexample speaks of an element outside its scope, or of one that can be left out."""
+    for call in kept:
+        if events[call]["f"] != "read" and events[call]["value"] not in scope:
+            return f"event {call} is not about {scope}"
+    for element in scope:
+        fewer = [one for one in scope if one != element]
+        rest = {
+            call: whole
+            for call, whole in kept.items()
+            if events[call]["f"] == "read" or events[call]["value"] in fewer
+        }
+        if not oracle.explains(some(projected(events, fewer), rest), model):
+            return f"element {element} can be left out of {kept}"
     return None
 
 

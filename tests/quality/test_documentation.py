@@ -88,6 +88,13 @@ def test_the_page_on_ci(tmp_path):
     walk("docs/ci.md", tmp_path)
 
 
+def test_the_page_on_checking(tmp_path):
+    for block in blocks("docs/checking.md", "jsonl"):
+        name, _, content = block.partition("\n")
+        (tmp_path / name.removeprefix("# ")).write_text(content)
+    walk("docs/checking.md", tmp_path)
+
+
 def test_the_page_on_extending(tmp_path):
     """The page's blocks make a package, which is found through its entry points as an installed one would be."""
     package = tmp_path / "site"

@@ -83,8 +83,8 @@ def test_a_cycle_is_told_edge_by_edge():
     (anomaly,) = result.anomalies
     steps = [(step["from"], step["to"], step["kind"]) for step in anomaly.detail["cycle"]]
     assert steps == [("T1", "T2", "rw"), ("T2", "T1", "wr")]
-    assert 'T1 read key "y" as [], without 1, which T2 appended' in anomaly.sentence
-    assert 'T2 appended 1 to key "x" and T1 read [1]: T1 saw T2' in anomaly.sentence
+    assert 'T1 (p1001001, 0.000 s) read list "y" as [], without 1, which T2 (p' in anomaly.sentence
+    assert 'T2 appended 1 to list "x", which T1 read with it, as [1]' in anomaly.sentence
     assert [one["index"] for one in anomaly.detail["transactions"]] == [1, 0]
     assert len(anomaly.events) == 4
 

@@ -40,7 +40,7 @@ class ZooKeeper(Daemons[Installed]):
         super().__init__(options, own=self._settings.jars is not None)
         self._java = "java"
         self._clients = 0
-        asked = () if self._settings.jars else releases(self.name, options)
+        asked = () if self._settings.jars or options.image else releases(self.name, options)
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
 
     @property

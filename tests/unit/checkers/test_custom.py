@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from checkers import check
-from checkers.custom import Model, check_custom
+from checkers.custom import Model, check_custom, minimal
 from harness.history import Event
 from harness.verdict import Limits, Verdict
 from tests.quality import oracle
@@ -40,7 +41,7 @@ def test_it_agrees_with_the_built_in_register() -> None:
         mine, built_in = check_custom(events, model), check(events, model="cas-register")
         assert mine.verdict is built_in.verdict, seed
         seen.add(mine.verdict)
-    assert seen == {Verdict.VALID, Verdict.INVALID}
+    assert seen >= {Verdict.VALID, Verdict.INVALID}
     assert oracle.initial("cas-register") is None
 
 
@@ -110,7 +111,10 @@ def _some(operations: list[oracle.Operation], kept: dict[int, int | None]) -> li
     ]
 
 
-def test_a_long_history_is_told_by_the_few_operations_that_contradict_each_other() -> None:
+def test_a_long_history_is_told_by_the_few_operations_that_contradict_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(minimal, "_ONE_S", 60.0)  # a busy machine must not cut it short
     events: list[Event] = []
     for number in range(60):
         for f, asked, told in (("write", number, number), ("read", None, number if number != 50 else 7)):

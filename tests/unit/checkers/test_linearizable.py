@@ -11,6 +11,7 @@ from checkers import MODELS, Linearizable, ModelError, check, recognise
 from checkers.online import Online
 from checkers.verify import verify
 from checkers.versions import VersionsNeverRegress
+from harness import counterexample
 from harness.history import Event, History
 from harness.verdict import Limits, Verdict
 
@@ -60,7 +61,12 @@ PLANTED = [
     ("counter", "lost increment", [(1, "add", 2), (1, "add", 2), (2, "read", None, 2)]),
     ("counter", "phantom increment", [(1, "add", 2), (2, "read", None, 4)]),
     ("lock", "double grant", [(1, "acquire", None), (2, "acquire", None)]),
+    ("lock", "taken twice", [(1, "acquire", None), (1, "acquire", None)]),
+    # He who held it all the time says more than he who took it twice.
+    ("lock", "double grant", [(1, "acquire", None), (2, "acquire", None), (2, "acquire", None)]),
     ("lock", "release without hold", [(1, "release", None)]),
+    ("set", "duplicate element", [(1, "add", 5), (2, "read", None, [5, 5])]),
+    ("set", "phantom element", [(1, "add", 5), (2, "read", None, [5, 6])]),
     (
         "fenced-lock",
         "token went back",
@@ -82,11 +88,62 @@ def test_planted_anomalies_are_found_and_named(model: str, name: str, steps: lis
     assert "s" in anomaly.sentence
 
 
+@pytest.mark.parametrize(
+    ("steps", "verdict"),
+    [
+        ([(1, "write", 1, None, "info")], Verdict.UNKNOWN),
+        ([(1, "write", 1, 1, "fail"), (2, "write", 2, None, "info")], Verdict.UNKNOWN),
+        ([(1, "cas", [7, 9], [7, 9], "fail"), (2, "write", 2, None, "info")], Verdict.UNKNOWN),
+        ([(1, "cas", [7, 9], 2, "fail"), (2, "write", 2, None, "info")], Verdict.INVALID),
+        ([(2, "write", 2, None, "info"), (1, "cas", [7, 9], 2, "fail")], Verdict.VALID),
+        ([(2, "read", None, None)], Verdict.VALID),
+    ],
+)
+def test_where_nothing_is_known_nothing_is_proved(steps: list[tuple], verdict: Verdict) -> None:
+    assert check(told(*steps), model="cas-register").verdict is verdict
+
+
 def test_the_sentence_names_process_value_and_time() -> None:
     (anomaly,) = check(told(*PLANTED[0][2]), model="register").anomalies
     assert anomaly.sentence == (
         "p3 read 17 at 7.000 s, but 18 had been written by p1 and read by p5 before p3 asked"
     )
+
+
+def test_a_double_grant_says_until_when_it_was_held() -> None:
+    steps = [(1, "acquire", None), (2, "acquire", None), (1, "release", None), (2, "release", None)]
+    (anomaly,) = check(told(*steps), model="lock").anomalies
+    assert anomaly.sentence == (
+        "p2 took the lock at 3.000 s, but p1 had taken it at 1.000 s and asked to give it back only at 4.000 s"
+    )
+    assert len(anomaly.events) == 4, "the releases change nothing"
+
+
+def test_a_counterexample_of_a_large_set_speaks_of_one_element_alone() -> None:
+    adds = [(n % 5, "add", n) for n in range(200)]
+    missing = [n for n in range(200) if n != 117]
+    events = told(*adds, (8, "read", None, missing))
+    history = History.of(events)
+    result = check(history, model="set")
+    (anomaly,) = result.anomalies
+    assert anomaly.detail["elements"] == [117]
+    assert anomaly.detail["minimal"]
+    assert anomaly.sentence == (
+        "p8 did not see 117 in the set at 401.000 s, but p2 had added it at 235.000 s and nobody removed it"
+    )
+    part = list(counterexample.events(history, anomaly))
+    assert [(event.f, event.value) for event in part if event.type == "ok"] == [("add", 117), ("read", [])]
+    assert check(part, model="set").verdict is Verdict.INVALID
+
+
+def test_reads_that_contradict_each_other_are_told_by_one_element() -> None:
+    events = told((1, "add", 1, None, "info"), (2, "add", 2, None, "info"), (3, "read", None, [1, 9]))
+    assert check(events, model="set").anomalies[0].detail["elements"] == [9]
+    steps = [(1, "add", 1, None, "info"), (2, "add", 2, None, "info"), (3, "add", 3)]
+    steps += [(4, "read", None, [1, 3]), (5, "read", None, [2, 3])]
+    (anomaly,) = check(told(*steps), model="set").anomalies
+    assert anomaly.detail["elements"] == [1]
+    assert anomaly.name == "stale read"
 
 
 def test_a_correct_history_comes_with_a_witness_that_replays() -> None:

@@ -416,7 +416,7 @@ def test_a_process_of_its_own_keeps_its_limits(tmp_path):
     # Watched from outside: what it takes between two looks depends on the machine, tens of gigabytes it never takes.
     assert big.memory_mb < 2_000
     page = tmp_path / "page.html"
-    fine = check_history(history(hard[:2]), "register", html=page)
+    fine = check_history(history([hard[0], hard[80]]), "register", html=page)
     assert fine.verdict == Verdict.VALID
     assert "write(0)" in page.read_text()
 

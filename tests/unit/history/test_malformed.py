@@ -91,6 +91,52 @@ def test_a_cut_file_keeps_every_whole_event(name):
     assert seen == set(range(len(whole) + 1)) - ({len(whole)} if data.endswith(b"}") else set())
 
 
+TEXT = "0\t:invoke\t:write\t12\n0\t:ok\t:write\t12\n1\t:invoke\t:read\tnil\n"
+
+
+@pytest.mark.parametrize(
+    ("last", "events"),
+    [
+        ("1\t:ok\t:read\t1", 3),  # may have been 12
+        ("1\t:ok\t:read\t", 3),
+        ("1\t:ok\t:read", 3),
+        ("1\t:ok\t:read\t12\n", 4),
+        ("1\t:ok\t:read\tnil", 4),
+        ("1\t:invoke\t:cas\t[1 12]", 3),  # process 1 is at work: cut lines and bad ones look alike
+        ("2\t:invoke\t:cas\t[1 12]", 4),
+        ('2\t:invoke\t:write\t"a"', 4),
+        ("INFO  jepsen.core - done", 3),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_line_of_text_that_may_have_been_cut_is_left_out(last, events, size):
+    data = (TEXT + last).encode()
+    handle = Handle()
+    for start in range(0, len(data), size):
+        handle.feed(data[start : start + size])
+    about = handle.finish()
+    assert about.events == events
+    assert about.truncated == (events == 3 and not last.startswith("INFO"))
+
+
+@pytest.mark.parametrize(
+    ("magic", "words"),
+    [
+        (b"PK\x03\x04", "zip archive"),
+        (b"\xfd7zXZ\x00", "xz"),
+        (b"BZh9", "bzip2"),
+        ("{}".encode("utf-16"), "UTF-16"),
+        (b"PAR1", "Parquet"),
+    ],
+)
+def test_what_is_another_format_is_called_by_its_name(tmp_path, magic, words):
+    path = tmp_path / "history"
+    path.write_bytes(magic + bytes(20))
+    with pytest.raises(HistoryError, match=words) as caught:
+        History.read(path)
+    assert "plain, .gz or .zst" in str(caught.value)
+
+
 def test_a_cut_in_an_event_is_told(tmp_path):
     path = tmp_path / "cut.jsonl"
     path.write_text(INVOKE + '{"index":1,"process":0,"ty')

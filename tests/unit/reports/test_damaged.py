@@ -99,6 +99,8 @@ def test_an_anomaly_with_a_detail_of_other_shapes(run):
         "steps": 3,
         "cycle": ["a", {"from": None}, {"from": {"x": 1}, "to": [1]}],
         "intervals": [{"from_s": "x"}],
+        "elements": {"a": 1},
+        "watch": {"who": [1], "shown": [{"revision": "x", "name": {}, "at_s": None}, 7], "happened": "none"},
         "more": {"k": [1]},
     }
     results["guarantees"][0]["anomalies"][0] |= {

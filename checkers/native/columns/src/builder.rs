@@ -100,7 +100,8 @@ fn integer(json: &[u8], field: &str) -> Result<Option<i64>, String> {
     }
     let text = std::str::from_utf8(json).ok();
     let value = text.and_then(|text| text.parse().ok()).filter(|&value| value != NO_VERSION);
-    value.map(Some).ok_or_else(|| format!("{field} must be an integer of 64 bits, not {}", shown(json)))
+    let unit = if field == "time" { " (nanoseconds)" } else { "" };
+    value.map(Some).ok_or_else(|| format!("{field} must be an integer of 64 bits{unit}, not {}", shown(json)))
 }
 
 fn process(json: &[u8]) -> Result<Option<i64>, String> {

@@ -35,7 +35,8 @@ impl Pairing {
             if *open != NONE {
                 let before = columns.index[*open as usize];
                 return Err(format!(
-                    "process {process} asked again before its operation of event {before} completed"
+                    "process {process} asked again before its operation of event {before} completed; a client with \
+                     several operations under way needs a process number for each"
                 ));
             }
             *open = position;
@@ -43,7 +44,10 @@ impl Pairing {
         }
         let invocation = std::mem::replace(open, NONE);
         if invocation == NONE {
-            return Err(format!("process {process} completed an operation that it had not begun"));
+            return Err(format!(
+                "process {process} completed an operation that it had not begun; is the invocation missing, or \
+                 are events out of order?"
+            ));
         }
         let begun = columns.index[invocation as usize];
         match index_of_invoke {

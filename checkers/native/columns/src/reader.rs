@@ -263,18 +263,16 @@ impl Reader {
         if let Some(rest) = all.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.is_empty()) {
             all = rest.to_vec();
         }
-        let mut used = 0;
-        if self.format != Some(Format::Text) {
-            used = self.events(&all)?;
-        }
+        let mut used = self.events(&all)?;
         // A text line may end without a line's end, and so may a comment; elsewhere a token that nothing follows may
         // be the half of a longer one.
+        let text = self.format == Some(Format::Text);
         let last = all[used..].rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
-        if self.format == Some(Format::Text) || last.trim_ascii_start().starts_with(b";") {
+        if (text && import::text::is_whole(last)) || last.trim_ascii_start().starts_with(b";") {
             all.push(b'\n');
             used += match self.events(&all[used..]) {
                 // A text line that was cut cannot be told from a bad one by its syntax.
-                Err(_) if self.format == Some(Format::Text) && !self.is_empty() => 0,
+                Err(_) if text && !self.is_empty() => 0,
                 result => result?,
             };
         }

@@ -96,7 +96,7 @@ pub fn check(columns: &Columns, request: &str, stop: &AtomicBool) -> String {
     };
     let deadline = started + request.time;
     let outcomes = judge(&object, &parts, &request, deadline, stop);
-    report(columns, &parts, &outcomes, &request, started.elapsed())
+    report(columns, &values, &parts, &outcomes, &request, started.elapsed())
 }
 
 /// Two rounds. The near-linear procedures decide every key that they can. Then the others are searched, cheap ones
@@ -215,6 +215,7 @@ fn seconds(time: Duration) -> Value {
 
 fn report(
     columns: &Columns,
+    values: &Values<'_>,
     parts: &[Part],
     outcomes: &[Outcome],
     request: &Request,
@@ -237,7 +238,7 @@ fn report(
     for (part, outcome) in parts.iter().zip(outcomes) {
         let valid = matches!(outcome.decision.answer, Answer::Valid(_));
         if request.all_parts || !valid {
-            keys.push(describe(columns, part, outcome));
+            keys.push(describe(columns, values, part, outcome));
         }
         if let (true, Answer::Valid(order)) = (request.witness, &outcome.decision.answer) {
             let order = order.iter().map(|&op| count(part.ops[op as usize].event as usize)).collect();
@@ -269,7 +270,7 @@ fn key(columns: &Columns, part: &Part) -> Value {
     part.key.map_or(Value::Null, |key| json::parse(&columns.texts.json(key)).unwrap_or_default())
 }
 
-fn describe(columns: &Columns, part: &Part, outcome: &Outcome) -> Value {
+fn describe(columns: &Columns, values: &Values<'_>, part: &Part, outcome: &Outcome) -> Value {
     let mut fields = vec![
         ("key", key(columns, part)),
         ("verdict", text(verdict(&outcome.decision.answer))),
@@ -289,6 +290,10 @@ fn describe(columns: &Columns, part: &Part, outcome: &Outcome) -> Value {
             let end = if whole { count(columns.pair[call as usize] as usize) } else { Value::Null };
             Value::Array(vec![count(call as usize), end])
         };
+        if let Some(elements) = &sub.elements {
+            let json = |&element: &u32| json::parse(&values.json(element)).unwrap_or_default();
+            fields.push(("elements", Value::Array(elements.iter().map(json).collect())));
+        }
         fields.push(("minimal", Value::Bool(sub.minimal)));
         fields.push(("culprit", count(event(sub.culprit) as usize)));
         fields.push(("events", Value::Array(sub.ops.iter().map(kept).collect())));

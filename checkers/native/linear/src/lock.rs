@@ -26,9 +26,17 @@ struct Hold {
 /// Decide a lock; `fenced`: its tokens must grow.
 #[must_use]
 pub fn check(ops: &[Op], values: &Values<'_>, fenced: bool, moments: usize) -> Answer {
+    match by_holds(ops, values, fenced, moments) {
+        // Of all that is wrong, two who certainly held at once are what people see at one look.
+        Answer::Invalid(these) => Answer::Invalid(contested(ops).unwrap_or(these)),
+        answer => answer,
+    }
+}
+
+fn by_holds(ops: &[Op], values: &Values<'_>, fenced: bool, moments: usize) -> Answer {
     let holds = match holds(ops) {
-        Ok(holds) => holds,
-        Err(answer) => return answer,
+        (_, Some(answer)) => return answer,
+        (holds, None) => holds,
     };
     let tokens: Vec<Option<i64>> = holds
         .iter()
@@ -44,8 +52,45 @@ pub fn check(ops: &[Op], values: &Values<'_>, fenced: bool, moments: usize) -> A
     by_token(ops, &holds, &tokens)
 }
 
-/// Each process's operations, paired. The operations of one process must not overlap.
-fn holds(ops: &[Op]) -> Result<Vec<Hold>, Answer> {
+/// Two holds of different processes that certainly overlap: the acquire of each was answered before either was asked
+/// to be given back. The first such pair in time; holds that were never given back count as well.
+fn contested(ops: &[Op]) -> Option<Vec<u32>> {
+    let (holds, _) = holds(ops);
+    let mut certain: Vec<(u32, u32, &Hold)> = holds
+        .iter()
+        .map(|hold| {
+            (ops[hold.acquire as usize].ret, hold.release.map_or(NEVER, |id| ops[id as usize].call), hold)
+        })
+        .filter(|(from, to, _)| from < to)
+        .collect();
+    certain.sort_unstable_by_key(|&(from, ..)| from);
+    // The two that last longest, of different processes.
+    let mut first: Option<(u32, &Hold)> = None;
+    let mut second: Option<(u32, &Hold)> = None;
+    let owner = |hold: &Hold| ops[hold.acquire as usize].a;
+    for &(from, to, hold) in &certain {
+        let other = [first, second].into_iter().flatten().find(|(_, other)| owner(other) != owner(hold));
+        if let Some((until, other)) = other {
+            if until > from {
+                return Some(both(other, hold));
+            }
+        }
+        if first.is_none_or(|(until, _)| to > until) {
+            if first.is_some_and(|(_, other)| owner(other) != owner(hold)) {
+                second = first;
+            }
+            first = Some((to, hold));
+        } else if first.is_some_and(|(_, other)| owner(other) != owner(hold))
+            && second.is_none_or(|(until, _)| to > until)
+        {
+            second = Some((to, hold));
+        }
+    }
+    None
+}
+
+/// Each process's operations, paired, and what is wrong with them. The operations of one process must not overlap.
+fn holds(ops: &[Op]) -> (Vec<Hold>, Option<Answer>) {
     let mut holds: Vec<Hold> = Vec::new();
     // Of each process: the moment until which it was busy, and its acquire without release.
     let mut of: Map<u32, (u32, Option<u32>)> = Map::default();
@@ -54,12 +99,13 @@ fn holds(ops: &[Op]) -> Result<Vec<Hold>, Answer> {
         let id = id as u32;
         let (busy, open) = of.entry(op.a).or_insert((0, None));
         if *busy > op.call {
-            return Err(Answer::Unfit);
+            return (holds, Some(Answer::Unfit));
         }
         *busy = op.ret;
         match (op.f, op.open()) {
             (F::Acquire, false) => {
                 if let Some(before) = open.replace(id) {
+                    holds.push(Hold { acquire: before, release: None });
                     bad = bad.or(Some(vec![before, id]));
                 }
             }
@@ -71,12 +117,9 @@ fn holds(ops: &[Op]) -> Result<Vec<Hold>, Answer> {
             },
         }
     }
-    if let Some(bad) = bad {
-        return Err(Answer::Invalid(bad));
-    }
     holds
         .extend(of.into_values().filter_map(|(_, open)| open).map(|acquire| Hold { acquire, release: None }));
-    Ok(holds)
+    (holds, bad.map(Answer::Invalid))
 }
 
 fn by_zones(ops: &[Op], holds: &[Hold], moments: usize) -> Answer {

@@ -4,13 +4,15 @@
 //! only looks is dropped; any other is kept as one whose outcome is unknown. Of these, some can never matter and are
 //! dropped too: a write whose value nobody left observes, and all but as many writes of a value as there are
 //! observers (the earliest called serve best). All operations on one value of a queue, on one element of a set, or of
-//! one hold of a lock can be left out together: what is left of a correct order is correct.
+//! one hold of a lock can be left out together: what is left of a correct order is correct. Sets that are read as a
+//! whole are cut down to some of their elements (see `scope`).
 
 use crate::decide::{decide, Object};
 use crate::hash::Map;
 use crate::limits::Limits;
 use crate::ops::{Model, Op, F, NEVER};
 use crate::portfolio::{Answer, Blame};
+use crate::scope::{self, Kept};
 use std::time::Duration;
 
 /// A part of a history that is invalid by itself.
@@ -22,6 +24,8 @@ pub struct Sub {
     pub culprit: u32,
     /// Whether nothing more can be left out (else the time was up).
     pub minimal: bool,
+    /// Of a set that was read as a whole: the elements that matter. The operations stand for what they say of these.
+    pub elements: Option<Vec<u32>>,
 }
 
 /// No single decision on the way takes longer.
@@ -45,7 +49,8 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
                 Some(groups) => reducer.project(&everything, &groups, &these),
                 None => reducer.without(&everything, &|id, _| !these.contains(&id)),
             };
-            if reducer.invalid(&few) {
+            // Where the time is up before it is looked at again, the few that were blamed say more than all there are.
+            if reducer.invalid(&few) || reducer.limits.over() {
                 few
             } else {
                 everything
@@ -60,23 +65,75 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
                 .filter(|(_, op)| !(op.open() && op.f.looks_only()))
                 .collect();
             let until = reducer.prune(until);
-            if reducer.invalid(&until) {
+            if reducer.invalid(&until) || reducer.limits.over() {
                 until
             } else {
                 everything
             }
         }
     };
-    reducer.drop_groups(&mut kept);
-    reducer.narrow(&mut kept);
+    let whole = object.model == Model::Set && kept.iter().any(|(_, op)| op.f == F::Members);
+    let elements = whole.then(|| reducer.narrow_elements(&mut kept));
+    if !whole {
+        reducer.drop_groups(&mut kept);
+        reducer.narrow(&mut kept);
+    }
     let culprit =
         kept.iter().filter(|(_, op)| !op.open()).max_by_key(|(_, op)| op.ret).map_or(0, |&(id, _)| id);
-    Sub { ops: kept.iter().map(|&(id, op)| (id, !op.open())).collect(), culprit, minimal: reducer.complete }
+    let ops = kept.iter().map(|&(id, op)| (id, !op.open())).collect();
+    Sub { ops, culprit, minimal: reducer.complete, elements }
 }
 
-type Kept = Vec<(u32, Op)>;
-
 impl Reducer<'_, '_> {
+    /// Leave out elements of a set, then operations, until neither can be; returns the elements left.
+    fn narrow_elements(&mut self, kept: &mut Kept) -> Vec<u32> {
+        let mut elements = scope::elements(kept, self.object.values);
+        let (all, mut values) = scope::project(kept, self.object.values, &elements);
+        *kept = all;
+        loop {
+            let object = Object { values: &values, ..*self.object };
+            let mut reducer = Reducer { object: &object, limits: self.limits, complete: true };
+            let before = (kept.len(), elements.len());
+            reducer.drop_elements(kept, &mut elements);
+            let (fewer, next) = scope::project(kept, &values, &elements);
+            let object = Object { values: &next, ..object };
+            let mut narrower = Reducer { object: &object, ..reducer };
+            *kept = narrower.prune(fewer);
+            narrower.narrow(kept);
+            self.complete &= narrower.complete;
+            values = next;
+            if (kept.len(), elements.len()) == before || self.limits.over() {
+                return elements;
+            }
+        }
+    }
+
+    /// Many elements at a time first, until no single one can be left out.
+    fn drop_elements(&mut self, kept: &Kept, elements: &mut Vec<u32>) {
+        let mut chunk = elements.len().div_ceil(2);
+        while chunk > 0 {
+            let mut first = 0;
+            while first < elements.len() && elements.len() > 1 {
+                let last = (first + chunk).min(elements.len());
+                let rest = [&elements[..first], &elements[last..]].concat();
+                let (fewer, values) = scope::project(kept, self.object.values, &rest);
+                let object = Object { values: &values, ..*self.object };
+                let mut reducer = Reducer { object: &object, limits: self.limits, complete: true };
+                if reducer.invalid(&fewer) {
+                    *elements = rest;
+                } else {
+                    first = last;
+                }
+                self.complete &= reducer.complete;
+                if self.limits.over() {
+                    self.complete = false;
+                    return;
+                }
+            }
+            chunk = if chunk > 1 { chunk.div_ceil(2).min(elements.len()) } else { 0 };
+        }
+    }
+
     fn invalid(&mut self, kept: &Kept) -> bool {
         if self.limits.over() {
             self.complete = false;
@@ -114,6 +171,7 @@ impl Reducer<'_, '_> {
             Model::Queue | Model::UnorderedQueue => prune_queue(kept),
             Model::Set => prune_set(self.object, kept),
             Model::Counter => prune_counter(kept),
+            Model::Lock | Model::FencedLock => prune_lock(kept),
             _ => kept,
         }
     }
@@ -307,6 +365,12 @@ fn prune_set(object: &Object<'_>, kept: Kept) -> Kept {
         _ => true,
     });
     kept
+}
+
+/// A release of unknown outcome that was asked for when all that is known had been answered can change none of it.
+fn prune_lock(kept: Kept) -> Kept {
+    let last = kept.iter().filter(|(_, op)| !op.open()).map(|(_, op)| op.ret).max().unwrap_or(0);
+    kept.into_iter().filter(|(_, op)| !op.open() || op.call < last).collect()
 }
 
 fn prune_counter(kept: Kept) -> Kept {

@@ -80,6 +80,30 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// Values of the same columns, without any list.
+    #[must_use]
+    pub fn blank(&self) -> Values<'a> {
+        Values {
+            columns: self.columns,
+            empty: self.empty,
+            extra: Vec::new(),
+            by_text: Map::default(),
+            pairs: Map::default(),
+            lists: Map::default(),
+        }
+    }
+
+    /// Take in a list that has no text; returns its handle.
+    pub fn put_list(&mut self, list: Vec<u32>) -> u32 {
+        if list.is_empty() {
+            return 0;
+        }
+        let id = EXTRA + u32::try_from(self.extra.len()).unwrap_or(EXTRA - 1);
+        self.extra.push(Box::default());
+        self.lists.insert(id, Some(list));
+        id
+    }
+
     /// The elements of a list that was taken apart; null is an empty list.
     #[must_use]
     pub fn list(&self, value: u32) -> Option<&[u32]> {

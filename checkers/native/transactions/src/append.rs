@@ -1,12 +1,12 @@
 //! List-append: version orders are read off the lists (Kingsbury and Alvaro, "Elle: inferring isolation anomalies from
 //! experimental observations", VLDB 2021), then come dependencies and the anomalies that need no cycle.
 
-use crate::findings::{tail, Example, Findings};
+use crate::findings::{call, tail, Example, Findings};
 use crate::graph::{kind, Edges};
 use crate::limits::{Halt, Limits};
 use crate::table::{Table, ABSENT};
 use crate::txns::{Mop, Outcome, Txns, F};
-use columns::NONE;
+use columns::{Columns, NONE};
 
 /// Where each append stands in its key's version order.
 pub(crate) struct Versions {
@@ -92,10 +92,12 @@ impl Versions {
     /// Find who appended each element of a key's trunk.
     fn trunk(&mut self, txns: &Txns, key: u32, findings: &mut Findings<'_>) {
         let trunk = &txns.trunks[key as usize];
+        let columns = findings.columns();
         for (at, &value) in trunk.iter().enumerate() {
             let mop = self.appends.get(key, value);
             if mop == ABSENT {
-                findings.add("garbage-read", || unwritten(txns, some_reader(txns, key, at), key, value));
+                findings
+                    .add("garbage-read", || unwritten(columns, txns, some_reader(txns, key, at), key, value));
                 self.writer.push(NONE);
                 continue;
             }
@@ -108,8 +110,10 @@ impl Versions {
                     let reader = some_reader(txns, key, at);
                     let (value, name) = (txns.json(value), txns.key_json(key));
                     let sentence = format!(
-                        "{value} was appended to key {name} once, but a read shows it twice: {}",
-                        tail(txns, &trunk[..=at])
+                        "{} read {value} twice in list {name}, as {}, but it was appended only once, by {}",
+                        call(columns, txns, reader),
+                        tail(txns, &trunk[..=at]),
+                        call(columns, txns, txns.mops[mop as usize].txn)
                     );
                     Example {
                         sentence,
@@ -145,13 +149,16 @@ impl Versions {
                     && other.value == NONE
                     && other.len as usize == trunk.len()
             });
+            let columns = findings.columns();
             findings.add("incompatible-order", || Example {
                 sentence: format!(
-                    "key {} was read as {} and as {}: neither is a beginning of the other, so no single order of its \
-                     versions explains both",
+                    "{} read list {} as {}, but {} read it as {}: neither is a beginning of the other, so no order of \
+                     the appends explains both",
+                    call(columns, txns, mop.txn),
                     txns.key_json(mop.key),
-                    tail(txns, list),
-                    tail(txns, trunk)
+                    differing(txns, list, trunk),
+                    other.map_or_else(|| "others".into(), |other| call(columns, txns, other.txn)),
+                    differing(txns, trunk, list)
                 ),
                 key: Some(mop.key),
                 txns: pair(other.map_or(mop.txn, |other| other.txn), mop.txn),
@@ -161,7 +168,7 @@ impl Versions {
             for &value in &txns.strange[mop.value as usize] {
                 let append = self.appends.get(mop.key, value);
                 if append == ABSENT {
-                    findings.add("garbage-read", || unwritten(txns, mop.txn, mop.key, value));
+                    findings.add("garbage-read", || unwritten(columns, txns, mop.txn, mop.key, value));
                     continue;
                 }
                 let writer = txns.mops[append as usize].txn;
@@ -372,11 +379,23 @@ fn pair(first: u32, second: u32) -> Vec<u32> {
     }
 }
 
-fn unwritten(txns: &Txns, reader: u32, key: u32, value: u32) -> Example {
+/// A list as people read it: the end, up to where it first differs from another and a little further.
+fn differing(txns: &Txns, list: &[u32], other: &[u32]) -> String {
+    let same = list.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let end = list.len().min(same + 2);
+    let shown = tail(txns, &list[..end]);
+    match (shown.strip_suffix(']'), end < list.len()) {
+        (Some(open), true) => format!("{open} ..]"),
+        _ => shown,
+    }
+}
+
+fn unwritten(columns: &Columns, txns: &Txns, reader: u32, key: u32, value: u32) -> Example {
     let sentence = format!(
-        "a read of key {} shows {}, which nobody ever appended",
-        txns.key_json(key),
-        txns.json(value)
+        "{} read {} in list {}, which nobody ever appended",
+        call(columns, txns, reader),
+        txns.json(value),
+        txns.key_json(key)
     );
     Example { sentence, key: Some(key), txns: vec![reader], cycle: vec![] }
 }
@@ -421,7 +440,7 @@ pub(crate) fn intermediate(
 fn dirty_update(txns: &Txns, findings: &Findings<'_>, failed: u32, after: u32) -> Example {
     let (failed, after) = (txns.mops[failed as usize], txns.mops[after as usize]);
     let sentence = format!(
-        "{} appended {} to key {} on top of {}, which {} had appended, and that one had failed",
+        "{} appended {} to list {} on top of {}, which {} had appended, and that one had failed",
         findings.call(txns, after.txn),
         txns.json(after.value),
         txns.key_json(after.key),

@@ -1,10 +1,13 @@
 //! Cycles in words: each edge with the reads and writes that prove it, then the contradiction.
 
 use crate::append::Versions;
-use crate::findings::{tail, Example, Findings, Step};
+use crate::findings::{tail, when, Example, Findings, Step};
 use crate::graph::{kind, Edge};
 use crate::txns::{Mop, Txns, F};
 use columns::NONE;
+
+/// Steps of a cycle that the sentence tells; the cycle itself is always whole.
+const TOLD_MAX: usize = 6;
 
 pub(crate) struct Teller<'a> {
     pub txns: &'a Txns,
@@ -36,6 +39,19 @@ fn meaning(class: &str) -> &'static str {
     }
 }
 
+/// How both ends of an edge are called: where they are first spoken of, and after that.
+struct Ends {
+    first_from: String,
+    first_to: String,
+    to: String,
+}
+
+impl Ends {
+    fn plain(from: String, to: String) -> Ends {
+        Ends { first_from: from, first_to: to.clone(), to }
+    }
+}
+
 impl Teller<'_> {
     /// An example of a class from its cycle, helpers and all.
     pub fn tell(&self, class: &str, cycle: &[Edge], findings: &Findings<'_>) -> Example {
@@ -48,6 +64,26 @@ impl Teller<'_> {
         }
         let name =
             |txn: u32| format!("T{}", names.iter().position(|&other| other == txn).map_or(0, |at| at + 1));
+        let mut told = String::new();
+        let mut introduced = vec![false; names.len()];
+        let mut first = |txn: u32| {
+            let at = names.iter().position(|&other| other == txn).unwrap_or(0);
+            if std::mem::replace(&mut introduced[at], true) {
+                return name(txn);
+            }
+            let process = self.txns.list[txn as usize].process;
+            format!("{} (p{process}, {})", name(txn), when(findings.columns(), self.txns, txn))
+        };
+        for (edge, to_why) in joined.iter().take(TOLD_MAX) {
+            if !told.is_empty() {
+                told += "; ";
+            }
+            let ends = Ends { first_from: first(edge.from), first_to: first(edge.to), to: name(edge.to) };
+            told += &self.why(edge, *to_why, &ends);
+        }
+        if joined.len() > TOLD_MAX {
+            told += &format!("; and so on through {} more", joined.len() - TOLD_MAX);
+        }
         let steps: Vec<Step> = joined
             .iter()
             .map(|(edge, to_why)| Step {
@@ -55,17 +91,12 @@ impl Teller<'_> {
                 to: edge.to,
                 kind: kind_name(edge.kind),
                 key: (edge.why != u32::MAX).then(|| self.txns.mops[edge.why as usize].key),
-                why: self.why(edge, *to_why, &name(edge.from), &name(edge.to)),
+                why: self.why(edge, *to_why, &Ends::plain(name(edge.from), name(edge.to))),
             })
             .collect();
-        let whys: Vec<&str> = steps.iter().map(|step| step.why.as_str()).collect();
-        let legend: Vec<String> =
-            names.iter().map(|&txn| format!("{} is {}", name(txn), findings.call(self.txns, txn))).collect();
         let sentence = format!(
-            "{}: {}. So each came before the next, and the last before the first, which cannot be. ({})",
-            meaning(class),
-            whys.join("; "),
-            legend.join(", ")
+            "{}: {told}. So each came before the next, and the last before the first, which cannot be",
+            meaning(class)
         );
         Example { sentence, key: steps.iter().find_map(|step| step.key), txns: names, cycle: steps }
     }
@@ -86,24 +117,25 @@ impl Teller<'_> {
         joined
     }
 
-    fn why(&self, edge: &Edge, to_why: u32, from: &str, to: &str) -> String {
+    fn why(&self, edge: &Edge, to_why: u32, ends: &Ends) -> String {
+        let (from, to) = (&ends.first_from, &ends.first_to);
         match edge.kind & !kind::PASS {
             kind::PROCESS => format!("the same process did {from} and then {to}"),
             kind::TIME => format!("{from} had returned before {to} was invoked"),
-            kind::WW => self.overwrote(edge, from, to),
+            kind::WW => self.overwrote(edge, from, ends),
             kind::WR => self.saw(edge, from, to),
             _ => self.missed(edge, to_why, from, to),
         }
     }
 
-    fn overwrote(&self, edge: &Edge, from: &str, to: &str) -> String {
+    fn overwrote(&self, edge: &Edge, from: &str, ends: &Ends) -> String {
         let txns = self.txns;
         let mop = txns.mops[edge.why as usize];
-        let (key, value) = (txns.key_json(mop.key), txns.json(mop.value));
+        let (key, value, first_to) = (txns.key_json(mop.key), txns.json(mop.value), &ends.first_to);
         let Some(versions) = self.versions else {
             return format!(
-                "{from} wrote to key {key} too, and cannot have come after {to} wrote {value}, for that was still read \
-                 later than {from}"
+                "{from} wrote to key {key} too, and cannot have come after {first_to} wrote {value}, for that was \
+                 still read later"
             );
         };
         let trunk = &txns.trunks[mop.key as usize];
@@ -115,12 +147,13 @@ impl Teller<'_> {
         let earlier = (0..end).rev().find(own).map_or_else(String::new, |at| txns.json(trunk[at as usize]));
         if place == NONE {
             return format!(
-                "{from} appended {earlier} to key {key}, {to} appended {value}, and lists show {earlier} but never \
-                 {value}, so {from} came first"
+                "{from} appended {earlier} to list {key}, and {value}, which {first_to} appended, is in no list that \
+                 anybody read, so {} came later",
+                ends.to
             );
         }
         let list = tail(txns, &trunk[..=place as usize]);
-        format!("{from} appended {earlier} to key {key} and {to} appended {value} after it, as {list} shows")
+        format!("{from} appended {earlier} to list {key} and {first_to} appended {value} after it, as {list} shows")
     }
 
     fn saw(&self, edge: &Edge, from: &str, to: &str) -> String {
@@ -129,12 +162,12 @@ impl Teller<'_> {
         let key = txns.key_json(mop.key);
         if self.versions.is_none() {
             let value = txns.json(mop.value);
-            return format!("{from} wrote {value} to key {key} and {to} read it");
+            return format!("{from} wrote {value} to key {key}, which {to} read");
         }
         let list = self.outside(&mop, edge.why);
         let value = list.last().map_or_else(String::new, |&value| txns.json(value));
         let list = tail(txns, list);
-        format!("{from} appended {value} to key {key} and {to} read {list}: {to} saw {from}")
+        format!("{from} appended {value} to list {key}, which {to} read with it, as {list}")
     }
 
     fn missed(&self, edge: &Edge, to_why: u32, from: &str, to: &str) -> String {
@@ -146,9 +179,7 @@ impl Teller<'_> {
             let write = writes.clone().find(|other| other.f == F::Write && other.key == mop.key);
             let (old, new) =
                 (txns.json(mop.value), write.map_or_else(String::new, |write| txns.json(write.value)));
-            return format!(
-                "{from} read {old} of key {key}, which {to} replaced by {new}: {from} did not see {to}"
-            );
+            return format!("{from} read {old} of key {key}, which {to} replaced by {new}");
         };
         let list = self.outside(&mop, edge.why);
         let trunk = &txns.trunks[mop.key as usize];
@@ -164,9 +195,7 @@ impl Teller<'_> {
         };
         let value = told.or_else(placed).or_else(unplaced).map_or_else(String::new, |value| txns.json(value));
         let list = tail(txns, list);
-        format!(
-            "{from} read key {key} as {list}, without {value}, which {to} appended: {from} did not see {to}"
-        )
+        format!("{from} read list {key} as {list}, without {value}, which {to} appended")
     }
 
     /// A read list without the reader's own appends.

@@ -1,7 +1,7 @@
 //! Anomalies as they are found: each name with its count, a few examples and their sentences.
 
-use crate::txns::Txns;
-use columns::Columns;
+use crate::txns::{Outcome, Txns};
+use columns::{Columns, NONE};
 
 /// Examples kept of each name; the rest is counted.
 const EXAMPLES_MAX: usize = 8;
@@ -61,11 +61,33 @@ impl<'a> Findings<'a> {
 
     /// How a transaction is called in a sentence.
     pub fn call(&self, txns: &Txns, txn: u32) -> String {
-        let txn = &txns.list[txn as usize];
-        format!(
-            "the transaction at index {} (process {})",
-            self.columns.index[txn.invoke as usize], txn.process
-        )
+        call(self.columns, txns, txn)
+    }
+
+    /// For sentences that are only made where they are kept.
+    pub fn columns(&self) -> &'a Columns {
+        self.columns
+    }
+}
+
+/// How a transaction is called in a sentence: by its process, and when it ran.
+pub(crate) fn call(columns: &Columns, txns: &Txns, txn: u32) -> String {
+    format!("p{}'s transaction ({})", txns.list[txn as usize].process, when(columns, txns, txn))
+}
+
+/// When a transaction ran, in seconds of the run.
+pub(crate) fn when(columns: &Columns, txns: &Txns, txn: u32) -> String {
+    let txn = &txns.list[txn as usize];
+    let seconds = |at: u32| format!("{:.3}", columns.time[at as usize] as f64 / 1e9);
+    let begun = seconds(txn.invoke);
+    if txn.complete == NONE || txn.outcome == Outcome::Info {
+        return format!("asked at {begun} s, outcome unknown");
+    }
+    let ended = seconds(txn.complete);
+    if begun == ended {
+        format!("{ended} s")
+    } else {
+        format!("{begun} to {ended} s")
     }
 }
 

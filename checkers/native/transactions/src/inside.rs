@@ -156,7 +156,7 @@ impl Follower<'_, '_> {
         let call = self.findings.call(txns, mop.txn);
         self.findings.add("internal", || Example {
             sentence: format!(
-                "{call} read key {} as {}, but by its own earlier reads and appends it should have {} {}",
+                "{call} read list {} as {}, but by its own earlier reads and appends it should have {} {}",
                 txns.key_json(mop.key),
                 tail(txns, txns.content(mop)),
                 if state.read == NONE { "ended in" } else { "been" },
@@ -181,7 +181,7 @@ impl Follower<'_, '_> {
         let call = self.findings.call(txns, mop.txn);
         self.findings.add("future-read", || Example {
             sentence: format!(
-                "{call} read {} of key {} before it appended that itself",
+                "{call} read {} in list {} before it appended that itself",
                 txns.json(txns.mops[append as usize].value),
                 txns.key_json(mop.key)
             ),
@@ -216,7 +216,7 @@ impl Follower<'_, '_> {
         let list = &txns.trunks[key as usize][..base as usize];
         self.findings.add("lost-update", || Example {
             sentence: format!(
-                "{} {} read key {} as {} and then appended to it: whichever came second overwrote an update that it \
+                "{} {} read list {} as {} and then appended to it: whichever came second overwrote an update that it \
                  had not seen",
                 calls.join(" and "),
             if calls.len() == 2 { "both" } else { "all" },

@@ -160,11 +160,12 @@ impl Registers {
         }
         let write = self.writes.get(mop.key, mop.value);
         if write == ABSENT {
+            let call = findings.call(txns, number);
             findings.add("garbage-read", || Example {
                 sentence: format!(
-                    "a read of key {} shows {}, which nobody ever wrote",
-                    txns.key_json(mop.key),
-                    txns.json(mop.value)
+                    "{call} read {} of key {}, which nobody ever wrote",
+                    txns.json(mop.value),
+                    txns.key_json(mop.key)
                 ),
                 key: Some(mop.key),
                 txns: vec![number],

@@ -88,6 +88,14 @@ fn body(
     draft.set(b"error", scratch, texts).map_err(bad)
 }
 
+/// Whether a last line without a line's end can be no half of a longer one: `12` may have been cut off `123`, and a
+/// value may be missing altogether, but nothing goes on after a bracket, a quote or nil. What is no event tells nothing
+/// either way.
+pub(crate) fn is_whole(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    event(line).is_none() || line.ends_with(b"nil") || line.last().is_some_and(|byte| b"])}\"".contains(byte))
+}
+
 /// Process, type, and where the rest begins.
 fn event(line: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     let mut last: &[u8] = b"";
