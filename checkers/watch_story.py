@@ -73,7 +73,7 @@ def _shown(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
         common = {"message": number, "at_s": event.time / _NS, "event": event.index}
         if not changes:
             yield {**common, "revision": revision, "name": None, "value": None}
-        for name, value, at in changes:
+        for name, value, at, *_ in changes:
             yield {**common, "revision": at, "name": name, "value": value}
 
 
