@@ -16,9 +16,8 @@ from typing import Any, ClassVar, Final
 from harness.cluster.node import Node, ProcessState
 from harness.fault import Plan, Proof, Scene, named
 from harness.outcome import Broken
-from harness.systems.damage import Damage, Wound
+from harness.systems.damage import DAMAGE, Wound
 from harness.systems.system import System
-from harness.test import UsageError
 from nemesis import processes, settings
 from nemesis.member import Member
 from nemesis.settings import COMMON
@@ -61,17 +60,13 @@ class Corrupt:
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system whose disks are not known, or that cannot rebuild a server."""
-        offered = getattr(system, "damage", None)
-        if not isinstance(offered, Damage):
-            raise UsageError(
-                f"corrupt: where the disks of {system.name} could be hurt is not known here (etcd's is)"
-            )
-        settings.choice({"corrupt.kind": self._kind}, "corrupt.kind", (ANY, *offered.kinds))
+        kinds = DAMAGE.asked(system, "corrupt").kinds
+        settings.choice({"corrupt.kind": self._kind}, "corrupt.kind", (ANY, *kinds))
         self._members.suits(system)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide whose disk is hurt, how, and where."""
-        usual = _offered(scene).usual
+        usual = DAMAGE.found(scene.system).usual
         drawn = usual[int(rng.random() * len(usual))]
         kind = drawn if self._kind == ANY else self._kind
         at, size = round(rng.uniform(0.25, 0.95), 6), rng.randint(8, _SIZE_MOST)
@@ -139,7 +134,7 @@ class Corrupt:
     async def _hurt(self, scene: Scene, plan: Plan, node: Node) -> tuple[bool, str]:
         """Do the damage; return whether the bytes are other ones now, and what was done, in words."""
         detail = plan.detail
-        wound = await _offered(scene).find(
+        wound = await DAMAGE.found(scene.system).find(
             node, str(detail["kind"]), float(detail["at"]), int(detail["size"])
         )
         before = await _look(node, wound)
@@ -164,13 +159,6 @@ class Corrupt:
             if loop.time() >= end:
                 return "it runs, and does not serve"
             await asyncio.sleep(_POLL_S)
-
-
-def _offered(scene: Scene) -> Damage:
-    offered = getattr(scene.system, "damage", None)
-    if not isinstance(offered, Damage):
-        raise Broken("no-damage", f"where the disks of {scene.system.name} could be hurt is not known")
-    return offered
 
 
 def _reason(tail: str) -> str:

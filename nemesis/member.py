@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from harness.cluster.node import ProcessState
 from harness.fault import Plan, Proof, Scene, named
 from harness.outcome import Broken
-from harness.systems.membership import VOTER, Membership
+from harness.systems.membership import MEMBERSHIP, VOTER, Listing
 from harness.systems.system import System
 from harness.test import UsageError
 from nemesis import processes, settings
@@ -58,15 +58,17 @@ class Member:
     @staticmethod
     def suits(system: System) -> None:
         """Raise `UsageError` for a system whose members are fixed."""
-        offered = getattr(system, "membership", None)
-        if not isinstance(offered, Membership):
-            raise UsageError(f"member: the members of {system.name} cannot be changed here")
-        if (why := offered.missing()) is not None:
+        if (why := MEMBERSHIP.asked(system, "member").missing()) is not None:
             raise UsageError(f"member: {why}")
+
+    @staticmethod
+    async def prepare(scene: Scene) -> None:
+        """Have the servers configured so that their members can change."""
+        await MEMBERSHIP.found(scene.system).prepare(scene.cluster)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide who leaves, and how they come back."""
-        ways = _offered(scene).ways
+        ways = MEMBERSHIP.found(scene.system).ways
         drawn = ways[int(rng.random() * len(ways))]
         way = self._way if self._way in ways else drawn
         picked = rng.random()
@@ -83,16 +85,16 @@ class Member:
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Remove one after the other, as etcd and its like demand."""
         for node in processes.nodes_of(scene, plan.nodes):
-            await _offered(scene).remove(scene.cluster, node, _STEP_S)
+            await MEMBERSHIP.found(scene.system).remove(scene.cluster, node, _STEP_S)
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Ask for the members, and see the removed ones without process."""
         listed = await self._listed(scene, plan.nodes, _LISTED_S, gone=True)
         found = await processes.states(scene, plan.nodes)
-        gone = listed is not None and not set(plan.nodes) & set(listed)
+        gone = listed is not None and not set(plan.nodes) & set(listed.roles)
         dead = set(found.values()) <= {ProcessState.DEAD}
         text = f"members: {_told(listed)}; removed and wiped: {processes.told(found)}"
-        return Proof(holds=gone and dead, text=text, data={"members": dict(listed or {})})
+        return Proof(holds=gone and dead, text=text, data={"members": _roles(listed)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Bring them back one after the other; one that does not come is told by the proof, not raised."""
@@ -104,7 +106,9 @@ class Member:
             return
         for node in nodes:
             try:
-                await _offered(scene).add(scene.cluster, node, str(plan.detail.get("way", VOTER)), _STEP_S)
+                await MEMBERSHIP.found(scene.system).add(
+                    scene.cluster, node, str(plan.detail.get("way", VOTER)), _STEP_S
+                )
             except Broken as error:
                 self._failures[node.name] = error.text
 
@@ -119,21 +123,22 @@ class Member:
             return Proof(holds=False, text=text)
         listed = await self._listed(scene, plan.nodes, _LISTED_S)
         names = {node.name for node in scene.cluster.nodes}
-        voters = {name for name, role in (listed or {}).items() if role == VOTER}
+        roles = _roles(listed)
+        voters = {name for name, role in roles.items() if role == VOTER}
         caught_up, far = await self._caught_up(scene, plan)
         text = f"members: {_told(listed)}; {far}"
-        fine = set(plan.nodes) <= voters and set(listed or ()) <= names and caught_up
-        return Proof(holds=fine, text=text, data={"members": dict(listed or {})})
+        fine = set(plan.nodes) <= voters and set(roles) <= names and caught_up
+        return Proof(holds=fine, text=text, data={"members": roles})
 
     async def _listed(
         self, scene: Scene, names: Sequence[str], patience_s: float, *, gone: bool = False
-    ) -> Mapping[str, str] | None:
+    ) -> Listing | None:
         """Return the members, asked again until these are listed (or gone), or the deadline has passed."""
         loop = asyncio.get_running_loop()
         end = loop.time() + patience_s
         while True:
-            listed = await _offered(scene).members(scene.cluster)
-            if listed is not None and all((name in listed) != gone for name in names):
+            listed = await MEMBERSHIP.found(scene.system).members(scene.cluster)
+            if listed is not None and all((name in listed.roles) != gone for name in names):
                 return listed
             if loop.time() >= end:
                 return listed
@@ -158,14 +163,13 @@ class Member:
             await asyncio.sleep(_POLL_S)
 
 
-def _offered(scene: Scene) -> Membership:
-    offered = getattr(scene.system, "membership", None)
-    if not isinstance(offered, Membership):
-        raise Broken("fixed-members", f"the members of {scene.system.name} cannot be changed here")
-    return offered
+def _roles(listed: Listing | None) -> dict[str, str]:
+    return dict(listed.roles) if listed is not None else {}
 
 
-def _told(listed: Mapping[str, str] | None) -> str:
+def _told(listed: Listing | None) -> str:
     if listed is None:
         return "nobody tells"
-    return ", ".join(name if role == VOTER else f"{name} ({role})" for name, role in sorted(listed.items()))
+    roles = sorted(listed.roles.items())
+    names = ", ".join(name if role == VOTER else f"{name} ({role})" for name, role in roles)
+    return f"{names} ({listed.source})" if listed.source else names

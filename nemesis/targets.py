@@ -10,7 +10,7 @@ from typing import Final
 
 from harness.fault import Scene
 from harness.outcome import Broken
-from harness.systems.membership import Membership
+from harness.systems.membership import MEMBERSHIP
 
 ANY: Final = "any"
 # What `any` draws from. `all` and `random` are asked for by name: they are rarely what finds a bug.
@@ -74,8 +74,8 @@ async def choose(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]
 
 def present(scene: Scene) -> list[str]:
     """Return the nodes that belong to the cluster: one that a fault has taken out of it is no target for another."""
-    offered = getattr(scene.system, "membership", None)
-    away = offered.away if isinstance(offered, Membership) else frozenset()
+    offered = MEMBERSHIP.of(scene.system)
+    away = offered.away if offered is not None else frozenset()
     return [node.name for node in scene.cluster.nodes if node.name not in away]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from harness.cluster.node import Node
+from harness.systems.offers import Offer
 
 
 class Wound(msgspec.Struct, frozen=True):
@@ -39,3 +40,8 @@ class Damage(Protocol):
         `at` (0 to 1) says where within what is used of the file, `size` how many bytes.
         """
         ...
+
+
+DAMAGE: Final[Offer[Damage]] = Offer(
+    "damage", Damage, "of whose disks it is not known here where to hurt them"
+)

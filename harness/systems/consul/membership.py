@@ -13,7 +13,7 @@ from harness.cluster.node import Cluster, Node, ProcessState
 from harness.cluster.shell import empty_command
 from harness.outcome import Broken
 from harness.systems.consul.caller import PORT
-from harness.systems.membership import LEARNER, VOTER, ended, pause
+from harness.systems.membership import LEARNER, VOTER, Listing, ended, pause
 
 _CALL_S: Final = 2.0
 _LEAVE_S: Final = 8.0
@@ -45,16 +45,20 @@ class MembershipOfConsul:
     def missing(self) -> None:
         """Return None: every release can."""
 
-    async def members(self, cluster: Cluster) -> Mapping[str, str] | None:
+    async def prepare(self, cluster: Cluster) -> None:
+        """Nothing: Consul's servers can always change."""
+
+    async def members(self, cluster: Cluster) -> Listing | None:
         """Ask for raft's configuration, which the leader answers."""
         names = {node.address: node.name for node in cluster.nodes}
         for node in self._present(cluster, ()):
             found = await _ask(node, "GET", "operator/raft/configuration")
             if found is not None:
-                return {
+                roles = {
                     names.get(_host(one["Address"]), one["Node"]): VOTER if one["Voter"] else LEARNER
                     for one in found["Servers"]
                 }
+                return Listing(roles, f"raft's configuration of index {found.get('Index')}")
         return None
 
     async def remove(self, cluster: Cluster, node: Node, deadline_s: float) -> None:
@@ -66,7 +70,7 @@ class MembershipOfConsul:
         await ended(node, self._daemon)
         while True:
             listed = await self.members(cluster)
-            if listed is not None and node.name not in listed:
+            if listed is not None and node.name not in listed.roles:
                 break
             for other in self._present(cluster, (node.name,)):
                 await _ask(other, "DELETE", f"operator/raft/peer?address={node.address}:8300")
@@ -90,7 +94,7 @@ class MembershipOfConsul:
             await self._start(cluster, node)
         while True:
             listed = await self.members(cluster)
-            role = (listed or {}).get(node.name)
+            role = listed.roles.get(node.name) if listed is not None else None
             if role == VOTER:
                 return
             await pause(end, node, f"is no voter: it is {role or 'not listed'}")

@@ -17,6 +17,8 @@ from harness.systems.zookeeper import health
 from harness.systems.zookeeper.client import ZooKeeperClient
 from harness.systems.zookeeper.installing import Installed, install, install_release, java_of
 from harness.systems.zookeeper.kazoo_client import KazooRecipes
+from harness.systems.zookeeper.membership import MembershipOfZooKeeper
+from harness.systems.zookeeper.reconfiguring import superuser
 from harness.systems.zookeeper.settings import SETTINGS, read_settings
 
 _PERSISTENT_SINCE: Final = (3, 6)
@@ -42,6 +44,7 @@ class ZooKeeper(Daemons[Installed]):
         self._clients = 0
         asked = () if self._settings.jars or options.image else releases(self.name, options)
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
+        self.membership = MembershipOfZooKeeper(self.daemon, self.start, self._settings, self._releases)
 
     @property
     def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
@@ -56,6 +59,7 @@ class ZooKeeper(Daemons[Installed]):
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
+        self.membership.check(node)
         server = self.installed(node)
         root, snap_count = node.directory, self._settings.snap_count
         argv = (
@@ -68,6 +72,7 @@ class ZooKeeper(Daemons[Installed]):
             "-Dzookeeper.extendedTypesEnabled=true",
             f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
             *([f"-Dzookeeper.snapCount={snap_count}"] if snap_count else []),
+            *([superuser()] if self.membership.prepared else []),
             "-cp",
             f"{root}/conf:{server.jars}/*",
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
@@ -81,7 +86,13 @@ class ZooKeeper(Daemons[Installed]):
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every server about itself (`srvr`), each within 300 ms, all at once; never raises."""
-        return await health.status(cluster.nodes)
+        told = await health.status(cluster.nodes)
+        return health.voting(told, without=self.membership.joining)
+
+    def _releases(self) -> list[str]:
+        """What is installed, or before that what was asked for."""
+        asked = self._options.release or ""
+        return [server.release for server in self._installed.values()] or asked.split(",")
 
     async def _other(self, node: Node, release: str) -> Installed:
         return await install_release(node, release)
