@@ -262,9 +262,8 @@ def test_clusters_live_side_by_side(kind: str) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("kind", ["docker", "exec"], indirect=True)
 def test_an_image_without_a_shell_is_lent_one(kind: str, tmp_path: Path) -> None:
-    if kind == "local":
-        pytest.skip("local clusters have no images")
     api = engine.connect()
     name = f"quorate-test-{new_run_id()}"
     container = api.create_container(images.ensure_image(), ["true"])["Id"]

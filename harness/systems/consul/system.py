@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from harness.cluster.node import Cluster, Daemon, Node
 from harness.systems.consul import health
 from harness.systems.consul.client import ConsulClient
-from harness.systems.consul.installing import Installed, install, install_release
+from harness.systems.consul.installing import ConsulServers, Installed
 from harness.systems.consul.membership import MembershipOfConsul
 from harness.systems.consul.settings import SETTINGS, read_settings
 from harness.systems.daemons import Daemons
@@ -35,13 +35,13 @@ class Consul(Daemons[Installed]):
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
-        super().__init__(options, own=self._settings.binary is not None)
+        super().__init__(options, ConsulServers(options, self._settings.binary))
         self._clients = 0
         self.membership = MembershipOfConsul(self.daemon, self.start)
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""
-        self._installed = await install(cluster.nodes, self._options, self._settings.binary)
+        self._installed = await self._servers.install(cluster.nodes)
         await asyncio.gather(*(self._configure(cluster, node) for node in cluster.nodes))
 
     async def _configure(self, cluster: Cluster, node: Node) -> None:
@@ -94,9 +94,6 @@ class Consul(Daemons[Installed]):
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every agent about itself, each within 300 ms, all at once; never raises."""
         return await health.status(cluster.nodes)
-
-    async def _other(self, node: Node, release: str) -> Installed:
-        return await install_release(node, release)
 
     async def _unready(self, cluster: Cluster) -> str:
         return await health.unserved(cluster.nodes)

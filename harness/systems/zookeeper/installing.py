@@ -14,13 +14,10 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from harness.cluster.node import Cluster, Node
+from harness.cluster.node import Node
 from harness.outcome import Broken
-from harness.systems.daemons import place
+from harness.systems.placing import Servers
 from harness.systems.releases import resolve_async
-from harness.systems.system import SystemOptions
-from harness.systems.zookeeper.configuring import first_files
-from harness.systems.zookeeper.settings import ZooKeeperSettings
 
 _FIND_S: Final = 30.0
 _UNPACK_S: Final = 30.0
@@ -38,29 +35,37 @@ class Installed(msgspec.Struct, frozen=True):
     release: str
 
 
-async def install(
-    cluster: Cluster, options: SystemOptions, settings: ZooKeeperSettings
-) -> dict[str, Installed]:
-    """Put jars and a configuration on every node; several releases (`3.8.6,3.9.4`) go round the nodes.
+class ZooKeeperServers(Servers[Found, Installed]):
+    """ZooKeepers: folders of jars."""
 
-    Raises `Broken` with the other ways.
-    """
-    nodes = cluster.nodes
-    await asyncio.gather(*(unpack(node, first_files(nodes, node, settings)) for node in nodes))
-    return await place(
-        "zookeeper",
-        nodes,
-        options,
-        own=None if settings.jars is None else lambda: _own(settings.jars or ""),
-        resolved=_resolved,
-        put=_place,
-        in_image=_in_image,
-    )
+    system = "zookeeper"
 
+    def _own(self, folder: str) -> Found:
+        return Path(folder), f"own (your own {folder})"
 
-async def install_release(node: Node, release: str) -> Installed:
-    """Put another release on one node, beside what runs there."""
-    return await _place(node, await _resolved(release))
+    async def _resolved(self, release: str | None) -> Found:
+        server = await resolve_async("zookeeper", release)
+        return server.jars, server.title
+
+    async def _put(self, node: Node, found: Found) -> Installed:
+        source, title = found
+        jars = await asyncio.to_thread(lambda: sorted(source.expanduser().glob("*.jar")))
+        if not jars:
+            raise Broken("no-binary", f"{source} holds no jars")
+        target = f"jars-{title.split(maxsplit=1)[0]}"
+        await unpack(node, {f"{target}/{jar.name}": jar for jar in jars})
+        named = [jar.stem.removeprefix("zookeeper-") for jar in jars if _SERVER.match(jar.name)]
+        return Installed(f"{node.directory}/{target}", title, named[0] if named else title.split()[0])
+
+    async def _in_image(self, node: Node, image: str) -> Installed:
+        """Find the server's jar in the node's image; those it needs lie beside it. The entry point is not used."""
+        done = await node.run(["sh", "-c", _IN_IMAGE], timeout_s=_FIND_S, check=False)
+        jar = done.stdout.strip()
+        if not jar:
+            raise Broken("no-server", f"the image {image} has no zookeeper-*.jar")
+        folder, _, name = jar.rpartition("/")
+        release = name.removeprefix("zookeeper-").removesuffix(".jar")
+        return Installed(folder, f"{release} (found in the image {image} in {folder})", release)
 
 
 async def java_of(node: Node) -> str:
@@ -71,26 +76,6 @@ async def java_of(node: Node) -> str:
             "no-java", "the nodes have no java: take an image with a JRE, or install one for --cluster local"
         )
     return found.stdout.split()[0]
-
-
-def _own(folder: str) -> Found:
-    return Path(folder), f"own (your own {folder})"
-
-
-async def _resolved(release: str | None) -> Found:
-    server = await resolve_async("zookeeper", release)
-    return server.jars, server.title
-
-
-async def _place(node: Node, found: Found) -> Installed:
-    source, title = found
-    jars = await asyncio.to_thread(lambda: sorted(source.expanduser().glob("*.jar")))
-    if not jars:
-        raise Broken("no-binary", f"{source} holds no jars")
-    target = f"jars-{title.split(maxsplit=1)[0]}"
-    await unpack(node, {f"{target}/{jar.name}": jar for jar in jars})
-    named = [jar.stem.removeprefix("zookeeper-") for jar in jars if _SERVER.match(jar.name)]
-    return Installed(f"{node.directory}/{target}", title, named[0] if named else title.split()[0])
 
 
 async def unpack(node: Node, files: Mapping[str, Path | str]) -> None:
@@ -113,14 +98,3 @@ def _pack(target: str, files: Mapping[str, Path | str]) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-
-
-async def _in_image(node: Node, image: str) -> Installed:
-    """Find the server's jar in the node's image; those it needs lie beside it. The entry point is not used."""
-    done = await node.run(["sh", "-c", _IN_IMAGE], timeout_s=_FIND_S, check=False)
-    jar = done.stdout.strip()
-    if not jar:
-        raise Broken("no-server", f"the image {image} has no zookeeper-*.jar")
-    folder, _, name = jar.rpartition("/")
-    release = name.removeprefix("zookeeper-").removesuffix(".jar")
-    return Installed(folder, f"{release} (found in the image {image} in {folder})", release)

@@ -9,13 +9,14 @@ from typing import ClassVar, Final
 import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
-from harness.systems.daemons import Daemons, releases
+from harness.systems.daemons import Daemons
 from harness.systems.logs import tail
 from harness.systems.releases.way import numbers
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 from harness.systems.zookeeper import health
 from harness.systems.zookeeper.client import ZooKeeperClient
-from harness.systems.zookeeper.installing import Installed, install, install_release, java_of
+from harness.systems.zookeeper.configuring import first_files
+from harness.systems.zookeeper.installing import Installed, ZooKeeperServers, java_of, unpack
 from harness.systems.zookeeper.kazoo_client import KazooRecipes
 from harness.systems.zookeeper.membership import MembershipOfZooKeeper
 from harness.systems.zookeeper.reconfiguring import superuser
@@ -39,10 +40,10 @@ class ZooKeeper(Daemons[Installed]):
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
-        super().__init__(options, own=self._settings.jars is not None)
+        super().__init__(options, ZooKeeperServers(options, self._settings.jars))
         self._java = "java"
         self._clients = 0
-        asked = () if self._settings.jars or options.image else releases(self.name, options)
+        asked = self._servers.asked
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
         self.membership = MembershipOfZooKeeper(self.daemon, self.start, self._settings, self._releases)
 
@@ -53,9 +54,9 @@ class ZooKeeper(Daemons[Installed]):
 
     async def install(self, cluster: Cluster) -> None:
         """Put the jars and a configuration on every node, and find its Java."""
-        self._java, self._installed = await asyncio.gather(
-            java_of(cluster.nodes[0]), install(cluster, self._options, self._settings)
-        )
+        nodes = cluster.nodes
+        await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
+        self._java, self._installed = await asyncio.gather(java_of(nodes[0]), self._servers.install(nodes))
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
@@ -91,11 +92,7 @@ class ZooKeeper(Daemons[Installed]):
 
     def _releases(self) -> list[str]:
         """What is installed, or before that what was asked for."""
-        asked = self._options.release or ""
-        return [server.release for server in self._installed.values()] or asked.split(",")
-
-    async def _other(self, node: Node, release: str) -> Installed:
-        return await install_release(node, release)
+        return [server.release for server in self._installed.values()] or list(self._servers.asked)
 
     async def _unready(self, cluster: Cluster) -> str:
         return await health.unserved(cluster.nodes, self._settings.client)
