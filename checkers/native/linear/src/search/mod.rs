@@ -23,12 +23,8 @@ pub trait Space<const N: usize> {
     fn end(&mut self, op: u32);
     /// The slot of an open operation whose outcome is known.
     fn slot(&self, op: u32) -> usize;
-    /// Let what changes nothing, fits `state` and was called before `by` take effect; `mark` is `HIDDEN` in a detour.
-    fn look(&mut self, config: &mut Config<N>, state: u32, by: u32, mark: u32, trail: &mut Trail);
     /// Let everything take effect that changes nothing and fits.
-    fn settle(&mut self, config: &mut Config<N>, trail: &mut Trail) {
-        self.look(config, config.state, u32::MAX, 0, trail);
-    }
+    fn settle(&mut self, config: &mut Config<N>, trail: &mut Trail);
     /// The configurations one step further on the way to `goal`; `fresh`: this one was there before its return.
     fn moves(
         &mut self,

@@ -134,6 +134,21 @@ impl<'a, M: Machine, const N: usize> General<'a, M, N> {
         }
     }
 
+    /// What looks, fits `state` and was called before `by` takes effect.
+    fn look(&mut self, config: &mut Config<N>, state: u32, by: u32, mark: u32, trail: &mut Trail) {
+        for at in 0..self.open.len() {
+            let (id, class, slot) = self.open[at];
+            if !has(&config.done, slot)
+                && has(&self.looks, slot)
+                && self.ops[id as usize].call < by
+                && self.fits(state, class)
+            {
+                set(&mut config.done, slot);
+                config.node = trail.step(config.node, id | mark);
+            }
+        }
+    }
+
     fn emit(&mut self, config: Config<N>, trail: &mut Trail, out: &mut Vec<Config<N>>) {
         let mut config = config;
         self.settle(&mut config, trail);
@@ -180,18 +195,8 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
         self.slot_of[&op]
     }
 
-    fn look(&mut self, config: &mut Config<N>, state: u32, by: u32, mark: u32, trail: &mut Trail) {
-        for at in 0..self.open.len() {
-            let (id, class, slot) = self.open[at];
-            if !has(&config.done, slot)
-                && has(&self.looks, slot)
-                && self.ops[id as usize].call < by
-                && self.fits(state, class)
-            {
-                set(&mut config.done, slot);
-                config.node = trail.step(config.node, id | mark);
-            }
-        }
+    fn settle(&mut self, config: &mut Config<N>, trail: &mut Trail) {
+        self.look(config, config.state, u32::MAX, 0, trail);
     }
 
     fn moves(

@@ -254,6 +254,22 @@ impl<'a, const N: usize> Register<'a, N> {
         }
     }
 
+    /// Reads of `value` called before `by` take effect.
+    fn look(&self, config: &mut Config<N>, value: u32, by: u32, mark: u32, trail: &mut Trail) {
+        let reads = self.around[value as usize].reads;
+        let fitting: Bits<N> = std::array::from_fn(|i| reads[i] & !config.done[i]);
+        if fitting == [0; N] {
+            return;
+        }
+        for slot in slots(&fitting) {
+            let id = self.op_in[slot];
+            if self.op(id).call < by {
+                set(&mut config.done, slot);
+                config.node = trail.step(config.node, id | mark);
+            }
+        }
+    }
+
     /// The values from which compare-and-sets lead to `value`, itself included.
     fn leading_to(&self, value: u32, config: &Config<N>) -> Vec<u32> {
         let mut reach = vec![value];
@@ -367,20 +383,8 @@ impl<const N: usize> Space<N> for Register<'_, N> {
         self.slot_of[&op]
     }
 
-    /// Reads of `value` called before `by` take effect.
-    fn look(&mut self, config: &mut Config<N>, value: u32, by: u32, mark: u32, trail: &mut Trail) {
-        let reads = self.around[value as usize].reads;
-        let fitting: Bits<N> = std::array::from_fn(|i| reads[i] & !config.done[i]);
-        if fitting == [0; N] {
-            return;
-        }
-        for slot in slots(&fitting) {
-            let id = self.op_in[slot];
-            if self.op(id).call < by {
-                set(&mut config.done, slot);
-                config.node = trail.step(config.node, id | mark);
-            }
-        }
+    fn settle(&mut self, config: &mut Config<N>, trail: &mut Trail) {
+        self.look(config, config.state, u32::MAX, 0, trail);
     }
 
     fn moves(
