@@ -29,10 +29,32 @@ from harness.fault import Scene
 from harness.outcome import OutcomeError
 from harness.systems.etcd import Etcd
 from harness.systems.system import SystemOptions
+from tests.cluster.servers import Run, outcome
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 HOSTS = 3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of one system's servers as such that need real ones."""
+    for item in items:
+        if item.path.parent.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.cluster)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="network namespaces need root here"))
+
+
+@pytest.fixture(scope="session", name="outcome")
+def outcome_fixture() -> Any:
+    return outcome
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[Run]:
+    """Return what runs a coroutine on the loop that the servers of one system live on."""
+    with asyncio.Runner() as runner:
+        yield runner.run
 
 
 @pytest.fixture(scope="session")
