@@ -17,7 +17,7 @@ from harness.outcome import Broken
 from harness.systems.membership import MEMBERSHIP, VOTER, Listing
 from harness.systems.system import System
 from harness.test import UsageError
-from nemesis import processes, settings
+from nemesis import processes, progress, settings
 from nemesis.settings import COMMON
 from nemesis.targets import ANY, choose, obstacle
 
@@ -26,7 +26,6 @@ _LEAST: Final = 3  # below that no member can go without the others losing their
 _STEP_S: Final = 25.0
 _LISTED_S: Final = 10.0
 _MAJORITY_S: Final = 3.0
-_CAUGHT_UP_S: Final = 15.0
 _POLL_S: Final = 0.1
 
 
@@ -125,7 +124,7 @@ class Member:
         names = {node.name for node in scene.cluster.nodes}
         roles = _roles(listed)
         voters = {name for name, role in roles.items() if role == VOTER}
-        caught_up, far = await self._caught_up(scene, plan)
+        caught_up, far = await progress.caught_up(scene, plan.nodes)
         text = f"members: {_told(listed)}; {far}"
         fine = set(plan.nodes) <= voters and set(roles) <= names and caught_up
         return Proof(holds=fine, text=text, data={"members": roles})
@@ -142,24 +141,6 @@ class Member:
                 return listed
             if loop.time() >= end:
                 return listed
-            await asyncio.sleep(_POLL_S)
-
-    async def _caught_up(self, scene: Scene, plan: Plan) -> tuple[bool, str]:
-        """Wait until the new members have applied what the others had when the wait began."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _CAUGHT_UP_S
-        goal: int | None = None
-        while True:
-            statuses = {one.node: one for one in await scene.system.status(scene.cluster)}
-            others = [one.applied or 0 for name, one in statuses.items() if name not in plan.nodes]
-            goal = goal if goal is not None else max(others, default=0)
-            mine = {name: statuses[name].applied or 0 for name in plan.nodes}
-            well = all(statuses[name].healthy for name in plan.nodes)
-            told = ", ".join(f"{name} {far}" for name, far in mine.items())
-            if well and min(mine.values()) >= goal:
-                return True, f"applied: {told}, the others had {goal}"
-            if loop.time() >= end:
-                return False, f"applied: {told} after {_CAUGHT_UP_S:g} s, the others had {goal} before"
             await asyncio.sleep(_POLL_S)
 
 

@@ -16,6 +16,7 @@ from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 from harness.systems.zookeeper import health
 from harness.systems.zookeeper.client import ZooKeeperClient
 from harness.systems.zookeeper.configuring import first_files
+from harness.systems.zookeeper.damage import DamageOfZooKeeper
 from harness.systems.zookeeper.installing import Installed, ZooKeeperServers, java_of, unpack
 from harness.systems.zookeeper.kazoo_client import KazooRecipes
 from harness.systems.zookeeper.membership import MembershipOfZooKeeper
@@ -45,6 +46,7 @@ class ZooKeeper(Daemons[Installed]):
         self._clients = 0
         asked = self._servers.asked
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
+        self.damage = DamageOfZooKeeper(self.data)
         self.membership = MembershipOfZooKeeper(self.daemon, self.start, self._settings, self._releases)
 
     @property

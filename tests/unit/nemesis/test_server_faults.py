@@ -14,8 +14,8 @@ import pytest
 from harness import Test, run
 from harness.fault import Plan, Proof, Scene
 from harness.outcome import Broken
+from harness.systems.bolt import values_of
 from harness.systems.etcd import Etcd
-from harness.systems.etcd.bolt import values_of
 from harness.systems.etcd.damage import _in_record
 from harness.systems.failpoints import Failpoints, Point
 from harness.systems.membership import Membership
