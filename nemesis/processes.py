@@ -58,7 +58,7 @@ def told(found: dict[str, ProcessState]) -> str:
     return ", ".join(f"{name} {state.value}" for name, state in sorted(found.items()))
 
 
-async def log_tail(scene: Scene, node: Node) -> str:
+async def log_tail(scene: Scene, node: Node, characters: int = _TAIL_CHARACTERS) -> str:
     """Return the last lines of the server's log on a node, or why there are none."""
     for path in scene.system.log_files(node):
         with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
@@ -67,14 +67,14 @@ async def log_tail(scene: Scene, node: Node) -> str:
                 await node.get(path, copy)
             except Broken:
                 continue
-            text = await asyncio.to_thread(_tail, copy)
+            text = await asyncio.to_thread(_tail, copy, characters)
             if text:
                 return text
     return "it left no log"
 
 
-def _tail(path: Path) -> str:
+def _tail(path: Path, characters: int) -> str:
     with path.open("rb") as file:
         size = path.stat().st_size
-        file.seek(max(0, size - 4 * _TAIL_CHARACTERS))
-        return file.read(_LOG_BYTES_MAX).decode(errors="replace").strip()[-_TAIL_CHARACTERS:]
+        file.seek(max(0, size - 4 * characters))
+        return file.read(_LOG_BYTES_MAX).decode(errors="replace").strip()[-characters:]

@@ -23,7 +23,6 @@ async def hurt_and_rebuilt(scene: Scene, kind: str, outcome: str) -> None:
     await fault.inject(scene, plan)
     proof = await fault.prove(scene, plan)
     assert proof.holds, proof.text
-    print(kind, proof.text)
     assert outcome in proof.text
     await fault.heal(scene, plan)
     healed = await fault.prove_healed(scene, plan)
