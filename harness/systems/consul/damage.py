@@ -23,18 +23,11 @@ _NEWEST: Final = 0.9  # entries of this part of the log are in no snapshot, most
 class DamageOfConsul:
     """Finds the place; `data` is the server's data directory."""
 
+    kinds = _KINDS
+    usual = _USUAL  # what bolt notices: meta pages have checksums, and tell how many pages there are
+
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """Every kind with a line on it."""
-        return _KINDS
-
-    @property
-    def usual(self) -> tuple[str, ...]:
-        """What bolt notices: meta pages have checksums, and tell how many pages there are."""
-        return _USUAL
 
     def spoilt(self, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Return None: raft's peers do not trust a voter that lost its log; it is removed, and joins again."""

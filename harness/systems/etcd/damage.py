@@ -28,18 +28,11 @@ _NEWEST: Final = 0.9  # values of this part of the database are still read
 class DamageOfEtcd:
     """Finds the place; `data` is the member's data directory."""
 
+    kinds = _KINDS
+    usual = _USUAL  # what etcd promises to notice or survive: every record of the log has a checksum
+
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """Every kind with a line on it."""
-        return _KINDS
-
-    @property
-    def usual(self) -> tuple[str, ...]:
-        """What etcd promises to notice or survive: every record of the log has a checksum."""
-        return _USUAL
 
     def spoilt(self, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Return None: a member that lost its disk must be removed, and added as another."""

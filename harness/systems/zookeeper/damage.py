@@ -25,18 +25,13 @@ _RECORD: Final = struct.Struct(
 class DamageOfZooKeeper:
     """Finds the place; `data` is the server's data directory."""
 
+    kinds = _KINDS
+    usual = tuple(
+        _KINDS
+    )  # all: every transaction and every snapshot has a checksum, and a log may end anywhere
+
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """Every kind with a line on it."""
-        return _KINDS
-
-    @property
-    def usual(self) -> tuple[str, ...]:
-        """All: every transaction and every snapshot has a checksum, and a log may end anywhere."""
-        return tuple(_KINDS)
 
     def spoilt(self, node: Node) -> str:
         """Return what ZooKeeper's administrator's guide says to empty, with all others up ("file corruption")."""
