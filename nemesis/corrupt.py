@@ -35,7 +35,7 @@ class Corrupt:
     """Damage the disks of a minority while their servers are stopped, and start them upon it."""
 
     name = "corrupt"
-    targets = (ANY, "leader", "follower", "one", "minority")
+    targets = Member.targets
     downs = True
     needs_majority = True
     deadline_s = 100.0
@@ -77,9 +77,8 @@ class Corrupt:
         kind = drawn if self._kind == ANY else self._kind
         at, size = round(rng.uniform(0.25, 0.95), 6), rng.randint(8, _SIZE_MOST)
         chosen = await self._members.plan(scene, target, rng)
-        return named(
-            chosen.nodes, self.name, chosen.target, kind=kind, at=at, size=size, way=chosen.detail["way"]
-        )
+        how = {} if self._in_place(scene) else {"way": chosen.detail["way"]}
+        return named(chosen.nodes, self.name, chosen.target, kind=kind, at=at, size=size, **how)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Kill, wait until the others need them no more, hurt the disks, and start."""

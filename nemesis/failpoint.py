@@ -26,10 +26,9 @@ from harness.test import UsageError
 from nemesis import processes, settings
 from nemesis.restarts import Restarts
 from nemesis.settings import COMMON
-from nemesis.targets import ANY, choose, obstacle
+from nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
 
 PANIC, SLEEP, RETURN = "panic", "sleep", "return"
-FOLLOWER: Final = "follower"
 # Points that are passed only by a server that has just started, or that comes back to others far ahead of it.
 _START, _SNAPSHOT = "start", "snapshot"
 _SLEEP_MS: Final = (50.0, 2000.0)
@@ -74,7 +73,7 @@ class Failpoint:
     @staticmethod
     def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle("followers" if target == FOLLOWER else target, count)
+        return obstacle(target, count)
 
     @staticmethod
     def suits(system: System) -> None:
@@ -89,10 +88,7 @@ class Failpoint:
         if target == ANY:
             target = point.role or rng.choice(("leader", "one"))
             target = target if self.obstacle(target, len(scene.cluster.nodes)) is None else "one"
-        picked = rng.random()
-        resolved, names = await choose(scene, "followers" if target == FOLLOWER else target, rng)
-        if target == FOLLOWER:
-            resolved, names = target, [sorted(names)[int(picked * len(names))]]
+        resolved, names = await choose_servers(scene, target, rng)
         return named(names, self.name, resolved, point=point.name, action=action, trigger=point.trigger)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:

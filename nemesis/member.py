@@ -19,9 +19,9 @@ from harness.systems.system import System
 from harness.test import UsageError
 from nemesis import processes, progress, settings
 from nemesis.settings import COMMON
-from nemesis.targets import ANY, choose, obstacle
+from nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
 
-FOLLOWER: Final = "follower"
+_VARIED: Final = ("leader", FOLLOWER, "one", "minority")
 _LEAST: Final = 3  # below that no member can go without the others losing their majority
 _STEP_S: Final = 25.0
 _LISTED_S: Final = 10.0
@@ -33,7 +33,7 @@ class Member:
     """Take members out of the cluster, wipe them, and bring them back empty."""
 
     name = "member"
-    targets = (ANY, "leader", FOLLOWER, "one", "minority")
+    targets = (ANY, *_VARIED)
     downs = True
     needs_majority = True  # its healing does: it comes after those of other faults
     deadline_s = 100.0
@@ -52,7 +52,7 @@ class Member:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         if count < _LEAST:
             return f"a member can leave from {_LEAST} nodes on, the cluster has {count}"
-        return obstacle("followers" if target == FOLLOWER else target, count)
+        return obstacle(target, count)
 
     @staticmethod
     def suits(system: System) -> None:
@@ -70,12 +70,9 @@ class Member:
         ways = MEMBERSHIP.found(scene.system).ways
         drawn = ways[int(rng.random() * len(ways))]
         way = self._way if self._way in ways else drawn
-        picked = rng.random()
         if target == ANY:
-            target = ("leader", FOLLOWER, "one", "minority")[int(rng.random() * 4)]
-        resolved, names = await choose(scene, "followers" if target == FOLLOWER else target, rng)
-        if target == FOLLOWER:
-            resolved, names = target, [sorted(names)[int(picked * len(names))]]
+            target = _VARIED[int(rng.random() * len(_VARIED))]
+        resolved, names = await choose_servers(scene, target, rng)
         most = (len(scene.cluster.nodes) - 1) // 2
         if len(names) > most:
             raise Broken("impossible-target", f"{len(names)} members cannot leave: a majority must stay")

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from harness.fault import Fault, Plan, Proof, Scene
+from harness.fault import Begins, Checks, Expects, Fault, Plan, Prepares, Proof, Renews, Scene, Suits
 from harness.generators import Generator, Invocation
 from harness.history import History
 from harness.outcome import Broken
@@ -89,16 +89,14 @@ class Nemesis:
         self._scene: Scene | None = None
         self._lock: asyncio.Lock | None = None
         for name, fault in self._faults.items():
-            if hasattr(
-                fault, "expect"
-            ):  # what is asked for makes no sense to some faults: told before the run
+            if isinstance(fault, Expects):
                 asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
                 fault.expect(asked)
 
     def suit(self, system: System) -> None:
         """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
         for fault in self._faults.values():
-            if hasattr(fault, "suits"):
+            if isinstance(fault, Suits):
                 fault.suits(system)
 
     @property
@@ -115,7 +113,7 @@ class Nemesis:
         for spec in self.specs:
             check_possible(spec, names)
         for fault in self._faults.values():
-            if hasattr(fault, "check"):
+            if isinstance(fault, Checks):
                 fault.check(scene)
         _ = scene.cluster.network
         self._scene = scene
@@ -124,13 +122,13 @@ class Nemesis:
     async def prepare(self, scene: Scene) -> None:
         """Let faults do beforehand what takes minutes (fetch a release); call it before `attach`, before any load."""
         for fault in self._faults.values():
-            if hasattr(fault, "prepare"):
+            if isinstance(fault, Prepares):
                 await fault.prepare(scene)
 
     async def begin(self) -> None:
         """Let faults do what they must once all servers are ready, right before the load; call it after `attach`."""
         for fault in self._faults.values():
-            if hasattr(fault, "begin") and self._scene is not None:
+            if isinstance(fault, Begins) and self._scene is not None:
                 await fault.begin(self._scene)
 
     def in_force(self) -> list[str]:
@@ -215,10 +213,10 @@ class Nemesis:
     async def _renew(self, scene: Scene, acted: str) -> None:
         """Let faults in force take hold of servers that another fault has restarted."""
         for name, plan in self._in_force.items():
-            renew = getattr(self._faults[name], "renew", None)
-            if name != acted and renew is not None:
+            fault = self._faults[name]
+            if name != acted and isinstance(fault, Renews):
                 try:
-                    await _within(renew(scene, plan), f"renewing {name}")
+                    await _within(fault.renew(scene, plan), f"renewing {name}")
                 except Broken as error:
                     log.warning("%s did not take hold of a restarted server: %s", name, error)
                     self.counts[f"renew {name} failed"] += 1

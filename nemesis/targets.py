@@ -17,7 +17,8 @@ ANY: Final = "any"
 VARIED: Final = ("leader", "one", "minority", "majority", "followers")
 NODE_TARGETS: Final = (ANY, *VARIED, "random", "all")
 
-_SMALLEST: Final = {"minority": 3, "majority": 2, "followers": 2}
+FOLLOWER: Final = "follower"  # one of the followers: `choose_servers` knows it
+_SMALLEST: Final = {"minority": 3, "majority": 2, "followers": 2, FOLLOWER: 2}
 _LEADER_PATIENCE_S: Final = 3.0
 _LEADER_POLL_S: Final = 0.1
 _NAMED = re.compile(r"[A-Za-z0-9][\w.-]*(\+[A-Za-z0-9][\w.-]*)*")
@@ -70,6 +71,15 @@ async def choose(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]
     if target not in sizes:
         raise Broken("impossible-target", f'there is no target "{target}"')
     return target, order[: sizes[target]]
+
+
+async def choose_servers(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]]:
+    """Choose as `choose` does, and for `follower` one of the followers."""
+    picked = rng.random()
+    if target != FOLLOWER:
+        return await choose(scene, target, rng)
+    _, names = await choose(scene, "followers", rng)
+    return FOLLOWER, [sorted(names)[int(picked * len(names))]]
 
 
 def present(scene: Scene) -> list[str]:
