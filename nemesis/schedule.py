@@ -39,46 +39,9 @@ class Nemesis:
     """
 
     def __init__(
-        self,
-        specs: Sequence[FaultSpec],
-        *,
-        interval_s: float,
-        time_s: float,
-        rng: Random,
-        settings: Mapping[str, str] | None = None,
-    ) -> None:
-        """Decide a random mix of these faults; raises `UsageError` for settings that make no sense."""
-        settings = settings or {}
-        overlap = flag(settings, "overlap", default=False)
-        self._set(
-            specs, mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap), rng, settings
-        )
-
-    @classmethod
-    def from_schedule(cls, path: Path, *, rng: Random, settings: Mapping[str, str] | None = None) -> Self:
-        """Do what a schedule file says; raises `UsageError` for a wrong file."""
-        return cls._of(*read_schedule(path), rng, settings or {})
-
-    @classmethod
-    def from_history(
-        cls, history: History, *, rng: Random, settings: Mapping[str, str] | None = None
-    ) -> Self:
-        """Do what an earlier run did: the same faults at the same times with the same plans."""
-        entries = repeated(history)
-        specs = dict.fromkeys(FaultSpec(entry.fault, entry.target) for entry in entries)
-        return cls._of(list(specs), entries, rng, settings or {})
-
-    @classmethod
-    def _of(
-        cls, specs: Sequence[FaultSpec], entries: tuple[Entry, ...], rng: Random, settings: Mapping[str, str]
-    ) -> Self:
-        self = cls.__new__(cls)
-        self._set(specs, entries, rng, settings)
-        return self
-
-    def _set(
         self, specs: Sequence[FaultSpec], entries: tuple[Entry, ...], rng: Random, settings: Mapping[str, str]
     ) -> None:
+        """Do these entries with these faults; raises `UsageError` for settings that make no sense."""
         self.specs = tuple(specs)
         self.entries = entries
         self.counts: Counter[str] = Counter()
@@ -92,6 +55,36 @@ class Nemesis:
             if isinstance(fault, Expects):
                 asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
                 fault.expect(asked)
+
+    @classmethod
+    def from_mix(
+        cls,
+        specs: Sequence[FaultSpec],
+        *,
+        interval_s: float,
+        time_s: float,
+        rng: Random,
+        settings: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Decide a random mix of these faults."""
+        settings = settings or {}
+        overlap = flag(settings, "overlap", default=False)
+        entries = mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap)
+        return cls(specs, entries, rng, settings)
+
+    @classmethod
+    def from_schedule(cls, path: Path, *, rng: Random, settings: Mapping[str, str] | None = None) -> Self:
+        """Do what a schedule file says; raises `UsageError` for a wrong file."""
+        return cls(*read_schedule(path), rng, settings or {})
+
+    @classmethod
+    def from_history(
+        cls, history: History, *, rng: Random, settings: Mapping[str, str] | None = None
+    ) -> Self:
+        """Do what an earlier run did: the same faults at the same times with the same plans."""
+        entries = repeated(history)
+        specs = dict.fromkeys(FaultSpec(entry.fault, entry.target) for entry in entries)
+        return cls(list(specs), entries, rng, settings or {})
 
     def suit(self, system: System) -> None:
         """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""

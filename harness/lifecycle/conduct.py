@@ -24,7 +24,7 @@ from harness.lifecycle.watch import Watcher
 from harness.outcome import Broken
 from harness.runner import Connection, DriveStats, Recorder, drive
 from harness.runner import Nemesis as RunnerNemesis
-from harness.systems.system import Dumps
+from harness.systems.system import Closes, Dumps
 from harness.telling import heard
 from harness.test import Test, UsageError
 
@@ -238,7 +238,7 @@ class Conductor:
             if self.done.error is not None:
                 await self._heal()
         self._listener(Snapshot("logs"))
-        if hasattr(self._parts.system, "close"):
+        if isinstance(self._parts.system, Closes):
             await self._parts.system.close()
         await self._collect()
         try:
