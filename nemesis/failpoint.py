@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import ClassVar, Final
@@ -38,7 +37,6 @@ _WITHIN_MAX_S: Final = 18.0
 _LAG_S: Final = 40.0
 _POLL_S: Final = 0.05
 _ARMED_S: Final = 5.0
-_DEAD: Final = frozenset({ProcessState.DEAD})
 
 
 class Failpoint:
@@ -191,8 +189,7 @@ class Failpoint:
 
     async def _restart_armed(self, scene: Scene, plan: Plan, nodes: Sequence[Node]) -> None:
         offered = FAILPOINTS.found(scene.system)
-        await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
-        await processes.wait_for(scene, plan.nodes, _DEAD, _ARMED_S)
+        await processes.kill_all(scene, plan.nodes)
         if plan.detail.get("trigger") == _SNAPSHOT:
             await self._until_far_behind(scene, plan)
         for node in nodes:

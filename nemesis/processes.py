@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from harness.cluster.node import Node, ProcessState
 from harness.fault import Scene
 from harness.outcome import Broken
 
+DEAD: Final = frozenset({ProcessState.DEAD})
+DEATH_S: Final = 5.0
 _POLL_S: Final = 0.005
 _TAIL_CHARACTERS: Final = 1500
 _LOG_BYTES_MAX: Final = 64 << 20
@@ -32,6 +35,14 @@ async def signal_all(scene: Scene, names: Sequence[str], signum: int) -> None:
     """Send a signal to the servers on these nodes, all at once."""
     daemon = scene.system.daemon
     await asyncio.gather(*(node.signal(daemon, signum) for node in nodes_of(scene, names)))
+
+
+async def kill_all(scene: Scene, names: Sequence[str]) -> None:
+    """Kill the servers on these nodes, all at once, and return once they are dead; raise `Broken` if one is not."""
+    await signal_all(scene, names, signal.SIGKILL)
+    found = await wait_for(scene, names, DEAD, DEATH_S)
+    if not set(found.values()) <= DEAD:
+        raise Broken("not-dead", f"servers outlived SIGKILL: {told(found)}")
 
 
 async def states(scene: Scene, names: Sequence[str]) -> dict[str, ProcessState]:

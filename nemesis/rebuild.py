@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import Final
 
-from harness.cluster.node import ProcessState
 from harness.cluster.shell import empty_command
 from harness.fault import Plan, Proof, Scene
 from harness.outcome import Broken
 from harness.systems.damage import DAMAGE
 from nemesis import processes, progress
 
-_DEAD: Final = frozenset({ProcessState.DEAD})
-_DEATH_S: Final = 5.0
 _WIPE_S: Final = 30.0
 
 
@@ -52,8 +48,5 @@ class Rebuild:
 
 async def end(scene: Scene, plan: Plan) -> None:
     """Kill the targets, and wait until the others need them no more; raise `Broken` where it does not come to that."""
-    await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
-    found = await processes.wait_for(scene, plan.nodes, _DEAD, _DEATH_S)
-    if not set(found.values()) <= _DEAD:
-        raise Broken("not-dead", f"servers outlived SIGKILL: {processes.told(found)}")
+    await processes.kill_all(scene, plan.nodes)
     await progress.others_know_all(scene, plan.nodes)

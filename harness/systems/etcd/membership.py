@@ -14,7 +14,6 @@ from harness.systems.etcd.flags import PEER_PORT, Place
 from harness.systems.etcd.maintenance import Maintenance, Member
 from harness.systems.membership import LEARNER, VOTER, Listing, ended, pause
 
-_POLL_S: Final = 0.1
 _WIPE_S: Final = 30.0
 _LEARNERS_SINCE: Final = (3, 4)
 
