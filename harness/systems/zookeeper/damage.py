@@ -14,21 +14,20 @@ _KINDS: Final[Mapping[str, str]] = {
     "log-tail": "the last bytes of the transaction log are zero, as a torn write leaves them",
     "log-bit": "one bit of a transaction in the log is wrong",
     "log-cut": "the transaction log ends early",
-    "snap-bit": "one bit of the newest snapshot is wrong",
+    "snap-bit": "one bit of the newest snapshot is wrong (an older one is taken, though the log may not reach back)",
 }
+# Every transaction has a checksum, and a log may end anywhere.
+_USUAL: Final = ("log-tail", "log-bit", "log-cut")
 _HEADER: Final = 16  # magic, version, database id
-_RECORD: Final = struct.Struct(
-    "!qi"
-)  # Adler-32 of the transaction, its length; then the transaction and a byte "B"
+# The Adler-32 of a transaction and its length; the transaction and a byte "B" follow.
+_RECORD: Final = struct.Struct("!qi")
 
 
 class DamageOfZooKeeper:
     """Finds the place; `data` is the server's data directory."""
 
     kinds = _KINDS
-    usual = tuple(
-        _KINDS
-    )  # all: every transaction and every snapshot has a checksum, and a log may end anywhere
+    usual = _USUAL
 
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
