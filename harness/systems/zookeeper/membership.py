@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -11,6 +10,7 @@ from harness.cluster.node import Cluster, Node, ProcessState
 from harness.cluster.shell import empty_command
 from harness.outcome import Broken
 from harness.systems.membership import LEARNER, VOTER, Listing, ended, pause
+from harness.systems.releases.way import numbers
 from harness.systems.zookeeper import health, reconfiguring
 from harness.systems.zookeeper.configuring import dynamic_files, identity
 from harness.systems.zookeeper.ensemble import Ensemble, Seat, first, number_of
@@ -55,8 +55,8 @@ class MembershipOfZooKeeper:
         return frozenset(self._joining)
 
     def missing(self) -> str | None:
-        """Return why not: reconfiguration came with 3.5."""
-        old = [release for release in self._releases() if _numbers(release) < _SINCE]
+        """Return why not: reconfiguration came with 3.5. A release that tells no number is believed to be new."""
+        old = [release for release in self._releases() if () < numbers(release) < _SINCE]
         if not old:
             return None
         return f"ZooKeeper {old[0]} cannot change its ensemble: reconfiguration came with 3.5, say zookeeper@3.9.4"
@@ -177,9 +177,3 @@ class MembershipOfZooKeeper:
                 return ""
             said.append(why)
         return "; ".join(said) or "no other server answers"
-
-
-def _numbers(release: str) -> tuple[int, ...]:
-    """The numbers that a release begins with; of one that tells none, as high as can be."""
-    found = re.match(r"\d+(?:\.\d+)+", release)
-    return tuple(int(part) for part in found.group().split(".")) if found else (999,)
