@@ -60,7 +60,7 @@ class Corrupt:
         return Member.obstacle(target, count)
 
     def suits(self, system: System) -> None:
-        """Raise `UsageError` for a system whose disks are not known, or that cannot rebuild a server."""
+        """Raise `UsageError` for a system whose disks are not known, or for a kind of damage that they cannot have."""
         kinds = DAMAGE.asked(system, "corrupt").kinds
         settings.choice({"corrupt.kind": self._kind}, "corrupt.kind", (ANY, *kinds))
 
