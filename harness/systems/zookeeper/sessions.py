@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kazoo.protocol.serialization import Delete, Exists
+from kazoo.protocol.serialization import Create, Delete, Exists
+from kazoo.security import OPEN_ACL_UNSAFE
 
 from harness.outcome import Refused, Reply
 from harness.systems.zookeeper.caller import EPHEMERAL, Caller, encode
@@ -53,6 +54,12 @@ class SessionCalls(Caller):
         """Create a node that is removed when it was not written for that long (from 3.5 on)."""
         async with self.operation("create with ttl") as link:
             answer = await link.request(CreateTTL(node, encode(value), ttl_ms))
+            return self.reply(link, answer.value, answer.zxid)
+
+    async def create_raw(self, node: str, data: bytes) -> Reply:
+        """Create a node with these very bytes and existing parents."""
+        async with self.operation("create") as link:
+            answer = await link.request(Create(node, data, OPEN_ACL_UNSAFE, 0))
             return self.reply(link, answer.value, answer.zxid)
 
     async def delete_node(self, node: str, version: int = -1) -> Reply:
