@@ -11,25 +11,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import time
-from collections.abc import Awaitable, Callable
 
 import grpc.aio
+from clients import DEADLINE_S, KEYS, Loop, ours, rate  # a neighbour
 
 from harness.cluster import make_cluster, new_run_id
 from harness.systems.etcd import Etcd
-from harness.systems.etcd.client import EtcdClient
 from harness.systems.etcd.connection import CHANNEL_OPTIONS, CLIENT_PORT
 from harness.systems.etcd.protocol import Stubs, pb
 from harness.systems.system import SystemOptions
 
-KEYS = 16
-DEADLINE_S = 5.0
 
-Operation = Callable[[int], Awaitable[object]]
-
-
-def bare(target: str) -> tuple[Operation, Callable[[], Awaitable[None]]]:
+def bare(target: str) -> Loop:
     """The least that Python can do: prepared stubs, no errors mapped, nothing measured."""
     channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
     stubs = Stubs(channel)
@@ -42,32 +35,6 @@ def bare(target: str) -> tuple[Operation, Callable[[], Awaitable[None]]]:
         return await read(pb.RangeRequest(key=key), timeout=DEADLINE_S)
 
     return operation, channel.close
-
-
-def ours(client: EtcdClient) -> tuple[Operation, Callable[[], Awaitable[None]]]:
-    """The client as workloads use it."""
-
-    async def operation(turn: int) -> object:
-        key = f"k{turn % KEYS}"
-        return await (client.write(key, turn) if turn % 2 else client.read(key))
-
-    return operation, client.close
-
-
-async def rate(operations: list[Operation], seconds: float) -> tuple[float, float]:
-    """Operations per second with all loops at once, and CPU microseconds an operation."""
-    end = time.perf_counter() + seconds
-
-    async def loop(operation: Operation) -> int:
-        turn = 0
-        while time.perf_counter() < end:
-            await operation(turn)
-            turn += 1
-        return turn
-
-    begun, cpu = time.perf_counter(), time.process_time()
-    done = sum(await asyncio.gather(*(loop(operation) for operation in operations)))
-    return done / (time.perf_counter() - begun), (time.process_time() - cpu) / done * 1e6
 
 
 async def compare(system: Etcd, nodes: list, clients: int, rounds: int, seconds: float) -> None:

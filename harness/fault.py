@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -68,6 +68,60 @@ class Fault(Protocol):
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
         """Measure that it is gone."""
+        ...
+
+
+@runtime_checkable
+class Suits(Protocol):
+    """A fault that some systems can never have."""
+
+    def suits(self, system: System) -> None:
+        """Raise `UsageError` where this system, or this release of it, cannot; before anything starts, on no host."""
+        ...
+
+
+@runtime_checkable
+class Expects(Protocol):
+    """A fault to which not every plan makes sense."""
+
+    def expect(self, plans: Sequence[Plan | None]) -> None:
+        """Raise `UsageError` for what a schedule asks of it (None: a plan of its own); before anything starts."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A fault that has work to do on the nodes before their servers start: fetch a release, mount a disk."""
+
+    async def prepare(self, scene: Scene) -> None:
+        """Do it, once a run; servers are installed. Raise `UsageError` or `Broken` where it cannot be."""
+        ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A fault that a running cluster may turn out not to be fit for."""
+
+    def check(self, scene: Scene) -> None:
+        """Raise `UsageError` where it is not."""
+        ...
+
+
+@runtime_checkable
+class Begins(Protocol):
+    """A fault that has something to do once all servers are ready, right before the load."""
+
+    async def begin(self, scene: Scene) -> None:
+        """Do it."""
+        ...
+
+
+@runtime_checkable
+class Renews(Protocol):
+    """A fault that is lost with the server's process: one that another fault restarted is to be taken hold of again."""
+
+    async def renew(self, scene: Scene, plan: Plan) -> None:
+        """See to it, while this plan is in force; called after whatever other faults did."""
         ...
 
 

@@ -17,6 +17,7 @@ from harness.duration import parse_duration
 from harness.history import Event, History
 from harness.lifecycle import Run, draw_seed, run
 from harness.outcome import Refused, Unknown
+from harness.systems.system import Closes
 from harness.test import Test
 from harness.verdict import Limits, Result, Verdict
 
@@ -204,7 +205,7 @@ class RunningCluster:
             self._loop.close()
 
     async def _close(self) -> None:
-        if hasattr(self.system, "close"):
+        if isinstance(self.system, Closes):
             await self.system.close()
         await self.cluster.down()
 

@@ -44,6 +44,3 @@ class Workload(msgspec.Struct, frozen=True):
     must_hold: Sequence[Checker]
     model: str | None
     functions: Sequence[str]
-
-
-WorkloadFactory = Callable[[WorkloadOptions], Workload]

@@ -2,13 +2,13 @@
 
 It may refuse to start, or repair what it can; it must not serve what is wrong. Only a minority is hurt, and only when
 all others know what it knows, so that whatever it forgets is safe with them: a lost write is the server's own doing.
-Proved by the bytes read back. At the healing the server is rebuilt from the others, as a new member on an empty disk.
+Proved by the bytes read back. At the healing the server is rebuilt from the others on an empty disk, as a new member
+where the service wants that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Mapping
 from random import Random
 from typing import Any, ClassVar, Final
@@ -16,35 +16,34 @@ from typing import Any, ClassVar, Final
 from harness.cluster.node import Node, ProcessState
 from harness.fault import Plan, Proof, Scene, named
 from harness.outcome import Broken
-from harness.systems.damage import Damage, Wound
+from harness.systems.damage import DAMAGE, Wound
 from harness.systems.system import System
-from harness.test import UsageError
-from nemesis import processes, settings
+from nemesis import processes, rebuild, settings
 from nemesis.member import Member
 from nemesis.settings import COMMON
 from nemesis.targets import ANY
 
 _SIZE_MOST: Final = 200
-_EVEN_S: Final = 10.0
-_VERDICT_S: Final = 3.0
+_VERDICT_S: Final = 8.0  # a JVM on a busy machine needs some seconds for either
 _POLL_S: Final = 0.1
-_DEATH_S: Final = 5.0
-_DEAD: Final = frozenset({ProcessState.DEAD})
 _LAST_WORDS: Final = 300
+_WORDS_MOST: Final = 100_000  # the stacks of a crash are long, and what led to it stands before them
+_CRASHES: Final = ("panic:", "fatal error:", "unexpected fault")
 
 
 class Corrupt:
     """Damage the disks of a minority while their servers are stopped, and start them upon it."""
 
     name = "corrupt"
-    targets = (ANY, "leader", "follower", "one", "minority")
+    targets = Member.targets
     downs = True
     needs_majority = True
     deadline_s = 100.0
     settings: ClassVar[Mapping[str, str]] = {
         **COMMON,
         "corrupt.kind": (
-            "what is wrong: wal-tail, wal-bit, wal-cut, snap-bit or db-bit for etcd (default: any of the first three)"
+            "what is wrong. etcd: wal-tail, wal-bit, wal-cut, snap-bit, db-bit; Consul: db-meta, db-cut, snap-bit, "
+            "db-bit; ZooKeeper: log-tail, log-bit, log-cut, snap-bit (default: any that it promises to notice)"
         ),
     }
 
@@ -52,6 +51,7 @@ class Corrupt:
         """Raise `UsageError` for settings that make no sense."""
         self._kind = (given or {}).get("corrupt.kind", ANY)
         self._members = Member()
+        self._rebuild = rebuild.Rebuild()
         self._proofs: dict[str, tuple[bool, str]] = {}
 
     @staticmethod
@@ -60,34 +60,30 @@ class Corrupt:
         return Member.obstacle(target, count)
 
     def suits(self, system: System) -> None:
-        """Raise `UsageError` for a system whose disks are not known, or that cannot rebuild a server."""
-        offered = getattr(system, "damage", None)
-        if not isinstance(offered, Damage):
-            raise UsageError(
-                f"corrupt: where the disks of {system.name} could be hurt is not known here (etcd's is)"
-            )
-        settings.choice({"corrupt.kind": self._kind}, "corrupt.kind", (ANY, *offered.kinds))
-        self._members.suits(system)
+        """Raise `UsageError` for a system whose disks are not known, or for a kind of damage that they cannot have."""
+        kinds = DAMAGE.asked(system, "corrupt").kinds
+        settings.choice({"corrupt.kind": self._kind}, "corrupt.kind", (ANY, *kinds))
+
+    async def prepare(self, scene: Scene) -> None:
+        """Where servers come back as new members, see that they can."""
+        if not self._in_place(scene):
+            self._members.suits(scene.system)
+            await self._members.prepare(scene)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide whose disk is hurt, how, and where."""
-        usual = _offered(scene).usual
+        usual = DAMAGE.found(scene.system).usual
         drawn = usual[int(rng.random() * len(usual))]
         kind = drawn if self._kind == ANY else self._kind
         at, size = round(rng.uniform(0.25, 0.95), 6), rng.randint(8, _SIZE_MOST)
         chosen = await self._members.plan(scene, target, rng)
-        return named(
-            chosen.nodes, self.name, chosen.target, kind=kind, at=at, size=size, way=chosen.detail["way"]
-        )
+        how = {} if self._in_place(scene) else {"way": chosen.detail["way"]}
+        return named(chosen.nodes, self.name, chosen.target, kind=kind, at=at, size=size, **how)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Kill, wait until the others need them no more, hurt the disks, and start."""
         self._proofs.clear()
-        await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
-        found = await processes.wait_for(scene, plan.nodes, _DEAD, _DEATH_S)
-        if not set(found.values()) <= _DEAD:
-            raise Broken("not-dead", f"servers outlived SIGKILL: {processes.told(found)}")
-        await self._others_know_all(scene, plan)
+        await rebuild.end(scene, plan)
         for node in processes.nodes_of(scene, plan.nodes):
             self._proofs[node.name] = await self._hurt(scene, plan, node)
         await asyncio.gather(
@@ -107,7 +103,10 @@ class Corrupt:
         return Proof(holds=all(fine for fine, _ in proofs), text="\n".join(told), data=data)
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Rebuild the servers: removed, wiped, and added as new members."""
+        """Rebuild the servers from the others: in place, or removed, wiped, and added as new members."""
+        if self._in_place(scene):
+            await self._rebuild.heal(scene, plan)
+            return
         members = self._members
         try:
             await members.inject(scene, plan)
@@ -117,29 +116,18 @@ class Corrupt:
         await members.heal(scene, plan)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See all nodes listed as voters, and the new ones as far as the others."""
-        return await self._members.prove_healed(scene, plan)
+        """See the new ones as far as the others, and those that were removed listed as voters."""
+        way = self._rebuild if self._in_place(scene) else self._members
+        return await way.prove_healed(scene, plan)
 
-    async def _others_know_all(self, scene: Scene, plan: Plan) -> None:
-        """Wait until one of the others leads, and all of them have applied what that one had by then."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _EVEN_S
-        goal: int | None = None
-        while True:
-            others = [one for one in await scene.system.status(scene.cluster) if one.node not in plan.nodes]
-            led = any(one.healthy and one.role == "leader" for one in others)
-            if led and all(one.healthy for one in others):
-                if goal is not None and min(one.applied or 0 for one in others) >= goal:
-                    return
-                goal = max(one.applied or 0 for one in others) if goal is None else goal
-            if loop.time() >= end:
-                raise Broken("not-safe", f"the others did not agree without the targets within {_EVEN_S:g} s")
-            await asyncio.sleep(_POLL_S)
+    @staticmethod
+    def _in_place(scene: Scene) -> bool:
+        return DAMAGE.found(scene.system).spoilt(scene.cluster.nodes[0]) is not None
 
     async def _hurt(self, scene: Scene, plan: Plan, node: Node) -> tuple[bool, str]:
         """Do the damage; return whether the bytes are other ones now, and what was done, in words."""
         detail = plan.detail
-        wound = await _offered(scene).find(
+        wound = await DAMAGE.found(scene.system).find(
             node, str(detail["kind"]), float(detail["at"]), int(detail["size"])
         )
         before = await _look(node, wound)
@@ -157,7 +145,7 @@ class Corrupt:
         end = loop.time() + _VERDICT_S
         while True:
             if await node.state(scene.system.daemon) is ProcessState.DEAD:
-                return f"it refuses to start: {_reason(await processes.log_tail(scene, node))}"
+                return f"it refuses to start: {_reason(await processes.log_tail(scene, node, _WORDS_MOST))}"
             statuses = await scene.system.status(scene.cluster)
             if any(one.node == node.name and one.healthy for one in statuses):
                 return "it serves"
@@ -166,16 +154,12 @@ class Corrupt:
             await asyncio.sleep(_POLL_S)
 
 
-def _offered(scene: Scene) -> Damage:
-    offered = getattr(scene.system, "damage", None)
-    if not isinstance(offered, Damage):
-        raise Broken("no-damage", f"where the disks of {scene.system.name} could be hurt is not known")
-    return offered
-
-
 def _reason(tail: str) -> str:
-    """Return the last line that tells of trouble, or the last one."""
+    """Return the line with which a program of Go crashed, else the last that tells of trouble, else the last one."""
     lines = [line for line in tail.splitlines() if line.strip()] or ["no word"]
+    crashed = [line for line in lines if line.startswith(_CRASHES)]
+    if crashed:
+        return crashed[-1].strip()[:_LAST_WORDS]
     bad = [line for line in lines if any(word in line.lower() for word in ("fatal", "panic", "error"))]
     return (bad or lines)[-1].strip()[:_LAST_WORDS]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import ClassVar, Final
@@ -20,16 +19,15 @@ from harness.duration import parse_duration
 from harness.fault import Plan, Proof, Scene, named
 from harness.outcome import Broken
 from harness.registry import did_you_mean
-from harness.systems.failpoints import Failpoints, Point
+from harness.systems.failpoints import FAILPOINTS, Point
 from harness.systems.system import System
 from harness.test import UsageError
 from nemesis import processes, settings
 from nemesis.restarts import Restarts
 from nemesis.settings import COMMON
-from nemesis.targets import ANY, choose, obstacle
+from nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
 
 PANIC, SLEEP, RETURN = "panic", "sleep", "return"
-FOLLOWER: Final = "follower"
 # Points that are passed only by a server that has just started, or that comes back to others far ahead of it.
 _START, _SNAPSHOT = "start", "snapshot"
 _SLEEP_MS: Final = (50.0, 2000.0)
@@ -39,7 +37,6 @@ _WITHIN_MAX_S: Final = 18.0
 _LAG_S: Final = 40.0
 _POLL_S: Final = 0.05
 _ARMED_S: Final = 5.0
-_DEAD: Final = frozenset({ProcessState.DEAD})
 
 
 class Failpoint:
@@ -74,15 +71,12 @@ class Failpoint:
     @staticmethod
     def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle("followers" if target == FOLLOWER else target, count)
+        return obstacle(target, count)
 
     @staticmethod
     def suits(system: System) -> None:
         """Raise `UsageError` for servers without failpoints."""
-        offered = getattr(system, "failpoints", None)
-        if not isinstance(offered, Failpoints):
-            raise UsageError(f"failpoint: the code of {system.name} has no failpoints (etcd's has)")
-        if (why := offered.missing()) is not None:
+        if (why := FAILPOINTS.asked(system, "failpoint").missing()) is not None:
             raise UsageError(f"failpoint: {why}")
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
@@ -92,10 +86,7 @@ class Failpoint:
         if target == ANY:
             target = point.role or rng.choice(("leader", "one"))
             target = target if self.obstacle(target, len(scene.cluster.nodes)) is None else "one"
-        picked = rng.random()
-        resolved, names = await choose(scene, "followers" if target == FOLLOWER else target, rng)
-        if target == FOLLOWER:
-            resolved, names = target, [sorted(names)[int(picked * len(names))]]
+        resolved, names = await choose_servers(scene, target, rng)
         return named(names, self.name, resolved, point=point.name, action=action, trigger=point.trigger)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
@@ -107,7 +98,7 @@ class Failpoint:
         if plan.detail.get("trigger") in (_START, _SNAPSHOT):
             await self._restart_armed(scene, plan, nodes)
             return
-        offered = _offered(scene)
+        offered = FAILPOINTS.found(scene.system)
         await asyncio.gather(*(offered.arm(node, _point(plan), self._armed(plan)) for node in nodes))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
@@ -134,7 +125,7 @@ class Failpoint:
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Disarm it, and start the servers that it ended."""
-        offered = _offered(scene)
+        offered = FAILPOINTS.found(scene.system)
         nodes = processes.nodes_of(scene, plan.nodes)
         for node in nodes:
             offered.at_start(node, "")
@@ -157,7 +148,7 @@ class Failpoint:
         why: Broken | None = None
         for node in scene.cluster.nodes:
             try:
-                return await _offered(scene).points(node)
+                return await FAILPOINTS.found(scene.system).points(node)
             except Broken as error:
                 why = error
         raise why or Broken("no-failpoints", "there is no node")
@@ -197,9 +188,8 @@ class Failpoint:
         return f'{action}("{self._word}")' if action in (PANIC, RETURN) else action
 
     async def _restart_armed(self, scene: Scene, plan: Plan, nodes: Sequence[Node]) -> None:
-        offered = _offered(scene)
-        await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
-        await processes.wait_for(scene, plan.nodes, _DEAD, _ARMED_S)
+        offered = FAILPOINTS.found(scene.system)
+        await processes.kill_all(scene, plan.nodes)
         if plan.detail.get("trigger") == _SNAPSHOT:
             await self._until_far_behind(scene, plan)
         for node in nodes:
@@ -208,7 +198,7 @@ class Failpoint:
 
     async def _until_far_behind(self, scene: Scene, plan: Plan) -> None:
         """Wait until the others have applied so much that they must send a snapshot."""
-        lag = _offered(scene).lag
+        lag = FAILPOINTS.found(scene.system).lag
         loop = asyncio.get_running_loop()
         end = loop.time() + _LAG_S
         first: int | None = None
@@ -228,13 +218,13 @@ class Failpoint:
     async def _pull(self, scene: Scene, plan: Plan, nodes: Sequence[Node], round_: int) -> None:
         trigger = str(plan.detail.get("trigger", ""))
         if trigger and trigger not in (_START, _SNAPSHOT):
-            offered = _offered(scene)
+            offered = FAILPOINTS.found(scene.system)
             await asyncio.gather(*(offered.pull(scene.cluster, node, trigger, round_) for node in nodes))
 
     async def _bitten(self, scene: Scene, plan: Plan, node: Node) -> str:
         """Return how it is known that the server has passed the point; empty while it is not."""
         if plan.detail["action"] != PANIC:
-            hits = await _offered(scene).hits(node, _point(plan))
+            hits = await FAILPOINTS.found(scene.system).hits(node, _point(plan))
             return f"its own counter says that it acted {hits} times" if hits else ""
         if await node.state(scene.system.daemon) is not ProcessState.DEAD:
             return ""
@@ -248,7 +238,7 @@ class Failpoint:
         loop = asyncio.get_running_loop()
         end = loop.time() + _ARMED_S
         while True:
-            armed = await _offered(scene).armed(node)
+            armed = await FAILPOINTS.found(scene.system).armed(node)
             if armed is not None:
                 return f"{_point(plan)} is still armed on {node.name}" if _point(plan) in armed else ""
             if loop.time() >= end:
@@ -270,13 +260,6 @@ def _action(text: str) -> str:
             f"--set failpoint.action={text}: write panic, any, or sleep(1s), of {_SLEEP_MOST_S:g} s at most"
         )
     return f"{SLEEP}({max(1, round(seconds * 1e3))})"
-
-
-def _offered(scene: Scene) -> Failpoints:
-    offered = getattr(scene.system, "failpoints", None)
-    if not isinstance(offered, Failpoints):
-        raise Broken("no-failpoints", f"{scene.system.name} has no failpoints")
-    return offered
 
 
 def _point(plan: Plan) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from random import Random
 from typing import ClassVar, Final
 
-from harness.cluster.node import ProcessState
 from harness.fault import Plan, Proof, Scene, named
 from harness.test import UsageError
 from nemesis import processes, settings
@@ -21,8 +20,6 @@ from nemesis.restarts import Restarts
 from nemesis.settings import COMMON
 from nemesis.targets import NODE_TARGETS, choose, obstacle
 
-_DEAD: Final = frozenset({ProcessState.DEAD})
-_DEATH_S: Final = 5.0
 _WITHIN_S: Final = 10.0
 _WITHIN_MAX_S: Final = 18.0
 
@@ -68,9 +65,11 @@ class Kill:
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Wait for the process table to say dead."""
-        found = await processes.wait_for(scene, plan.nodes, _DEAD, _DEATH_S)
+        found = await processes.wait_for(scene, plan.nodes, processes.DEAD, processes.DEATH_S)
         when = f', at "{self._on}" in its log' if self._on else ""
-        return Proof(holds=set(found.values()) <= _DEAD, text=f"process table: {processes.told(found)}{when}")
+        return Proof(
+            holds=set(found.values()) <= processes.DEAD, text=f"process table: {processes.told(found)}{when}"
+        )
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Start every server that is dead; one that will not start is told by the proof, not raised."""

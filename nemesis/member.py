@@ -14,19 +14,18 @@ from typing import ClassVar, Final
 from harness.cluster.node import ProcessState
 from harness.fault import Plan, Proof, Scene, named
 from harness.outcome import Broken
-from harness.systems.membership import VOTER, Membership
+from harness.systems.membership import MEMBERSHIP, VOTER, Listing
 from harness.systems.system import System
 from harness.test import UsageError
-from nemesis import processes, settings
+from nemesis import processes, progress, settings
 from nemesis.settings import COMMON
-from nemesis.targets import ANY, choose, obstacle
+from nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
 
-FOLLOWER: Final = "follower"
+_VARIED: Final = ("leader", FOLLOWER, "one", "minority")
 _LEAST: Final = 3  # below that no member can go without the others losing their majority
 _STEP_S: Final = 25.0
 _LISTED_S: Final = 10.0
 _MAJORITY_S: Final = 3.0
-_CAUGHT_UP_S: Final = 15.0
 _POLL_S: Final = 0.1
 
 
@@ -34,7 +33,7 @@ class Member:
     """Take members out of the cluster, wipe them, and bring them back empty."""
 
     name = "member"
-    targets = (ANY, "leader", FOLLOWER, "one", "minority")
+    targets = (ANY, *_VARIED)
     downs = True
     needs_majority = True  # its healing does: it comes after those of other faults
     deadline_s = 100.0
@@ -53,28 +52,27 @@ class Member:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         if count < _LEAST:
             return f"a member can leave from {_LEAST} nodes on, the cluster has {count}"
-        return obstacle("followers" if target == FOLLOWER else target, count)
+        return obstacle(target, count)
 
     @staticmethod
     def suits(system: System) -> None:
         """Raise `UsageError` for a system whose members are fixed."""
-        offered = getattr(system, "membership", None)
-        if not isinstance(offered, Membership):
-            raise UsageError(f"member: the members of {system.name} cannot be changed here")
-        if (why := offered.missing()) is not None:
+        if (why := MEMBERSHIP.asked(system, "member").missing()) is not None:
             raise UsageError(f"member: {why}")
+
+    @staticmethod
+    async def prepare(scene: Scene) -> None:
+        """Have the servers configured so that their members can change."""
+        await MEMBERSHIP.found(scene.system).prepare(scene.cluster)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide who leaves, and how they come back."""
-        ways = _offered(scene).ways
+        ways = MEMBERSHIP.found(scene.system).ways
         drawn = ways[int(rng.random() * len(ways))]
         way = self._way if self._way in ways else drawn
-        picked = rng.random()
         if target == ANY:
-            target = ("leader", FOLLOWER, "one", "minority")[int(rng.random() * 4)]
-        resolved, names = await choose(scene, "followers" if target == FOLLOWER else target, rng)
-        if target == FOLLOWER:
-            resolved, names = target, [sorted(names)[int(picked * len(names))]]
+            target = _VARIED[int(rng.random() * len(_VARIED))]
+        resolved, names = await choose_servers(scene, target, rng)
         most = (len(scene.cluster.nodes) - 1) // 2
         if len(names) > most:
             raise Broken("impossible-target", f"{len(names)} members cannot leave: a majority must stay")
@@ -83,16 +81,16 @@ class Member:
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Remove one after the other, as etcd and its like demand."""
         for node in processes.nodes_of(scene, plan.nodes):
-            await _offered(scene).remove(scene.cluster, node, _STEP_S)
+            await MEMBERSHIP.found(scene.system).remove(scene.cluster, node, _STEP_S)
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Ask for the members, and see the removed ones without process."""
         listed = await self._listed(scene, plan.nodes, _LISTED_S, gone=True)
         found = await processes.states(scene, plan.nodes)
-        gone = listed is not None and not set(plan.nodes) & set(listed)
+        gone = listed is not None and not set(plan.nodes) & set(listed.roles)
         dead = set(found.values()) <= {ProcessState.DEAD}
         text = f"members: {_told(listed)}; removed and wiped: {processes.told(found)}"
-        return Proof(holds=gone and dead, text=text, data={"members": dict(listed or {})})
+        return Proof(holds=gone and dead, text=text, data={"members": _roles(listed)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Bring them back one after the other; one that does not come is told by the proof, not raised."""
@@ -104,7 +102,9 @@ class Member:
             return
         for node in nodes:
             try:
-                await _offered(scene).add(scene.cluster, node, str(plan.detail.get("way", VOTER)), _STEP_S)
+                await MEMBERSHIP.found(scene.system).add(
+                    scene.cluster, node, str(plan.detail.get("way", VOTER)), _STEP_S
+                )
             except Broken as error:
                 self._failures[node.name] = error.text
 
@@ -119,53 +119,35 @@ class Member:
             return Proof(holds=False, text=text)
         listed = await self._listed(scene, plan.nodes, _LISTED_S)
         names = {node.name for node in scene.cluster.nodes}
-        voters = {name for name, role in (listed or {}).items() if role == VOTER}
-        caught_up, far = await self._caught_up(scene, plan)
+        roles = _roles(listed)
+        voters = {name for name, role in roles.items() if role == VOTER}
+        caught_up, far = await progress.caught_up(scene, plan.nodes)
         text = f"members: {_told(listed)}; {far}"
-        fine = set(plan.nodes) <= voters and set(listed or ()) <= names and caught_up
-        return Proof(holds=fine, text=text, data={"members": dict(listed or {})})
+        fine = set(plan.nodes) <= voters and set(roles) <= names and caught_up
+        return Proof(holds=fine, text=text, data={"members": roles})
 
     async def _listed(
         self, scene: Scene, names: Sequence[str], patience_s: float, *, gone: bool = False
-    ) -> Mapping[str, str] | None:
+    ) -> Listing | None:
         """Return the members, asked again until these are listed (or gone), or the deadline has passed."""
         loop = asyncio.get_running_loop()
         end = loop.time() + patience_s
         while True:
-            listed = await _offered(scene).members(scene.cluster)
-            if listed is not None and all((name in listed) != gone for name in names):
+            listed = await MEMBERSHIP.found(scene.system).members(scene.cluster)
+            if listed is not None and all((name in listed.roles) != gone for name in names):
                 return listed
             if loop.time() >= end:
                 return listed
             await asyncio.sleep(_POLL_S)
 
-    async def _caught_up(self, scene: Scene, plan: Plan) -> tuple[bool, str]:
-        """Wait until the new members have applied what the others had when the wait began."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _CAUGHT_UP_S
-        goal: int | None = None
-        while True:
-            statuses = {one.node: one for one in await scene.system.status(scene.cluster)}
-            others = [one.applied or 0 for name, one in statuses.items() if name not in plan.nodes]
-            goal = goal if goal is not None else max(others, default=0)
-            mine = {name: statuses[name].applied or 0 for name in plan.nodes}
-            well = all(statuses[name].healthy for name in plan.nodes)
-            told = ", ".join(f"{name} {far}" for name, far in mine.items())
-            if well and min(mine.values()) >= goal:
-                return True, f"applied: {told}, the others had {goal}"
-            if loop.time() >= end:
-                return False, f"applied: {told} after {_CAUGHT_UP_S:g} s, the others had {goal} before"
-            await asyncio.sleep(_POLL_S)
+
+def _roles(listed: Listing | None) -> dict[str, str]:
+    return dict(listed.roles) if listed is not None else {}
 
 
-def _offered(scene: Scene) -> Membership:
-    offered = getattr(scene.system, "membership", None)
-    if not isinstance(offered, Membership):
-        raise Broken("fixed-members", f"the members of {scene.system.name} cannot be changed here")
-    return offered
-
-
-def _told(listed: Mapping[str, str] | None) -> str:
+def _told(listed: Listing | None) -> str:
     if listed is None:
         return "nobody tells"
-    return ", ".join(name if role == VOTER else f"{name} ({role})" for name, role in sorted(listed.items()))
+    roles = sorted(listed.roles.items())
+    names = ", ".join(name if role == VOTER else f"{name} ({role})" for name, role in roles)
+    return f"{names} ({listed.source})" if listed.source else names

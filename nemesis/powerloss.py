@@ -8,13 +8,12 @@ that was synced and is there, with more behind it that was not and is gone.
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Mapping
 from random import Random
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from harness.cluster import volumes
-from harness.cluster.node import Node, ProcessState
+from harness.cluster.node import Node
 from harness.cluster.volumes import Volume
 from harness.fault import Plan, Proof, Scene, named
 from harness.outcome import Broken
@@ -26,8 +25,6 @@ from nemesis.settings import COMMON
 from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
 
 _VARIED: Final = ("all", "majority", "leader", "one", "minority")
-_DEAD: Final = frozenset({ProcessState.DEAD})
-_DEATH_S: Final = 5.0
 _WINDOW_MOST_S: Final = 20.0
 
 
@@ -106,10 +103,7 @@ class PowerLoss:
         if "window_s" in plan.detail:
             await asyncio.gather(*(self._volume(name).sync() for name in plan.nodes))
             await asyncio.sleep(float(plan.detail["window_s"]))
-        await processes.signal_all(scene, plan.nodes, signal.SIGKILL)
-        found = await processes.wait_for(scene, plan.nodes, _DEAD, _DEATH_S)
-        if not set(found.values()) <= _DEAD:
-            raise Broken("not-dead", f"servers outlived SIGKILL: {processes.told(found)}")
+        await processes.kill_all(scene, plan.nodes)
         await asyncio.gather(*(self._volume(name).lose() for name in plan.nodes))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
@@ -117,7 +111,7 @@ class PowerLoss:
         found = await processes.states(scene, plan.nodes)
         disks = await asyncio.gather(*(self._volume(name).kept() for name in plan.nodes))
         told = ", ".join(f"{name}: {words}" for name, (_, words) in zip(plan.nodes, disks, strict=True))
-        fine = set(found.values()) <= _DEAD and all(kept for kept, _ in disks)
+        fine = set(found.values()) <= processes.DEAD and all(kept for kept, _ in disks)
         return Proof(holds=fine, text=f"process table: {processes.told(found)}; disks: {told}")
 
     async def heal(self, scene: Scene, plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from harness.cluster.node import Node, ProcessState
 from harness.fault import Scene
 from harness.outcome import Broken
 
+DEAD: Final = frozenset({ProcessState.DEAD})
+DEATH_S: Final = 5.0
 _POLL_S: Final = 0.005
 _TAIL_CHARACTERS: Final = 1500
 _LOG_BYTES_MAX: Final = 64 << 20
@@ -32,6 +35,14 @@ async def signal_all(scene: Scene, names: Sequence[str], signum: int) -> None:
     """Send a signal to the servers on these nodes, all at once."""
     daemon = scene.system.daemon
     await asyncio.gather(*(node.signal(daemon, signum) for node in nodes_of(scene, names)))
+
+
+async def kill_all(scene: Scene, names: Sequence[str]) -> None:
+    """Kill the servers on these nodes, all at once, and return once they are dead; raise `Broken` if one is not."""
+    await signal_all(scene, names, signal.SIGKILL)
+    found = await wait_for(scene, names, DEAD, DEATH_S)
+    if not set(found.values()) <= DEAD:
+        raise Broken("not-dead", f"servers outlived SIGKILL: {told(found)}")
 
 
 async def states(scene: Scene, names: Sequence[str]) -> dict[str, ProcessState]:
@@ -58,7 +69,7 @@ def told(found: dict[str, ProcessState]) -> str:
     return ", ".join(f"{name} {state.value}" for name, state in sorted(found.items()))
 
 
-async def log_tail(scene: Scene, node: Node) -> str:
+async def log_tail(scene: Scene, node: Node, characters: int = _TAIL_CHARACTERS) -> str:
     """Return the last lines of the server's log on a node, or why there are none."""
     for path in scene.system.log_files(node):
         with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
@@ -67,14 +78,14 @@ async def log_tail(scene: Scene, node: Node) -> str:
                 await node.get(path, copy)
             except Broken:
                 continue
-            text = await asyncio.to_thread(_tail, copy)
+            text = await asyncio.to_thread(_tail, copy, characters)
             if text:
                 return text
     return "it left no log"
 
 
-def _tail(path: Path) -> str:
+def _tail(path: Path, characters: int) -> str:
     with path.open("rb") as file:
         size = path.stat().st_size
-        file.seek(max(0, size - 4 * _TAIL_CHARACTERS))
-        return file.read(_LOG_BYTES_MAX).decode(errors="replace").strip()[-_TAIL_CHARACTERS:]
+        file.seek(max(0, size - 4 * characters))
+        return file.read(_LOG_BYTES_MAX).decode(errors="replace").strip()[-characters:]

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from harness.fault import Fault, Plan, Proof, Scene
+from harness.fault import Begins, Checks, Expects, Fault, Plan, Prepares, Proof, Renews, Scene, Suits
 from harness.generators import Generator, Invocation
 from harness.history import History
 from harness.outcome import Broken
@@ -39,46 +39,9 @@ class Nemesis:
     """
 
     def __init__(
-        self,
-        specs: Sequence[FaultSpec],
-        *,
-        interval_s: float,
-        time_s: float,
-        rng: Random,
-        settings: Mapping[str, str] | None = None,
-    ) -> None:
-        """Decide a random mix of these faults; raises `UsageError` for settings that make no sense."""
-        settings = settings or {}
-        overlap = flag(settings, "overlap", default=False)
-        self._set(
-            specs, mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap), rng, settings
-        )
-
-    @classmethod
-    def from_schedule(cls, path: Path, *, rng: Random, settings: Mapping[str, str] | None = None) -> Self:
-        """Do what a schedule file says; raises `UsageError` for a wrong file."""
-        return cls._of(*read_schedule(path), rng, settings or {})
-
-    @classmethod
-    def from_history(
-        cls, history: History, *, rng: Random, settings: Mapping[str, str] | None = None
-    ) -> Self:
-        """Do what an earlier run did: the same faults at the same times with the same plans."""
-        entries = repeated(history)
-        specs = dict.fromkeys(FaultSpec(entry.fault, entry.target) for entry in entries)
-        return cls._of(list(specs), entries, rng, settings or {})
-
-    @classmethod
-    def _of(
-        cls, specs: Sequence[FaultSpec], entries: tuple[Entry, ...], rng: Random, settings: Mapping[str, str]
-    ) -> Self:
-        self = cls.__new__(cls)
-        self._set(specs, entries, rng, settings)
-        return self
-
-    def _set(
         self, specs: Sequence[FaultSpec], entries: tuple[Entry, ...], rng: Random, settings: Mapping[str, str]
     ) -> None:
+        """Do these entries with these faults; raises `UsageError` for settings that make no sense."""
         self.specs = tuple(specs)
         self.entries = entries
         self.counts: Counter[str] = Counter()
@@ -89,16 +52,44 @@ class Nemesis:
         self._scene: Scene | None = None
         self._lock: asyncio.Lock | None = None
         for name, fault in self._faults.items():
-            if hasattr(
-                fault, "expect"
-            ):  # what is asked for makes no sense to some faults: told before the run
+            if isinstance(fault, Expects):
                 asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
                 fault.expect(asked)
+
+    @classmethod
+    def from_mix(
+        cls,
+        specs: Sequence[FaultSpec],
+        *,
+        interval_s: float,
+        time_s: float,
+        rng: Random,
+        settings: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Decide a random mix of these faults."""
+        settings = settings or {}
+        overlap = flag(settings, "overlap", default=False)
+        entries = mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap)
+        return cls(specs, entries, rng, settings)
+
+    @classmethod
+    def from_schedule(cls, path: Path, *, rng: Random, settings: Mapping[str, str] | None = None) -> Self:
+        """Do what a schedule file says; raises `UsageError` for a wrong file."""
+        return cls(*read_schedule(path), rng, settings or {})
+
+    @classmethod
+    def from_history(
+        cls, history: History, *, rng: Random, settings: Mapping[str, str] | None = None
+    ) -> Self:
+        """Do what an earlier run did: the same faults at the same times with the same plans."""
+        entries = repeated(history)
+        specs = dict.fromkeys(FaultSpec(entry.fault, entry.target) for entry in entries)
+        return cls(list(specs), entries, rng, settings or {})
 
     def suit(self, system: System) -> None:
         """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
         for fault in self._faults.values():
-            if hasattr(fault, "suits"):
+            if isinstance(fault, Suits):
                 fault.suits(system)
 
     @property
@@ -115,7 +106,7 @@ class Nemesis:
         for spec in self.specs:
             check_possible(spec, names)
         for fault in self._faults.values():
-            if hasattr(fault, "check"):
+            if isinstance(fault, Checks):
                 fault.check(scene)
         _ = scene.cluster.network
         self._scene = scene
@@ -124,13 +115,13 @@ class Nemesis:
     async def prepare(self, scene: Scene) -> None:
         """Let faults do beforehand what takes minutes (fetch a release); call it before `attach`, before any load."""
         for fault in self._faults.values():
-            if hasattr(fault, "prepare"):
+            if isinstance(fault, Prepares):
                 await fault.prepare(scene)
 
     async def begin(self) -> None:
         """Let faults do what they must once all servers are ready, right before the load; call it after `attach`."""
         for fault in self._faults.values():
-            if hasattr(fault, "begin") and self._scene is not None:
+            if isinstance(fault, Begins) and self._scene is not None:
                 await fault.begin(self._scene)
 
     def in_force(self) -> list[str]:
@@ -215,10 +206,10 @@ class Nemesis:
     async def _renew(self, scene: Scene, acted: str) -> None:
         """Let faults in force take hold of servers that another fault has restarted."""
         for name, plan in self._in_force.items():
-            renew = getattr(self._faults[name], "renew", None)
-            if name != acted and renew is not None:
+            fault = self._faults[name]
+            if name != acted and isinstance(fault, Renews):
                 try:
-                    await _within(renew(scene, plan), f"renewing {name}")
+                    await _within(fault.renew(scene, plan), f"renewing {name}")
                 except Broken as error:
                     log.warning("%s did not take hold of a restarted server: %s", name, error)
                     self.counts[f"renew {name} failed"] += 1

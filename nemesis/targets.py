@@ -10,14 +10,15 @@ from typing import Final
 
 from harness.fault import Scene
 from harness.outcome import Broken
-from harness.systems.membership import Membership
+from harness.systems.membership import MEMBERSHIP
 
 ANY: Final = "any"
 # What `any` draws from. `all` and `random` are asked for by name: they are rarely what finds a bug.
 VARIED: Final = ("leader", "one", "minority", "majority", "followers")
 NODE_TARGETS: Final = (ANY, *VARIED, "random", "all")
 
-_SMALLEST: Final = {"minority": 3, "majority": 2, "followers": 2}
+FOLLOWER: Final = "follower"  # one of the followers: `choose_servers` knows it
+_SMALLEST: Final = {"minority": 3, "majority": 2, "followers": 2, FOLLOWER: 2}
 _LEADER_PATIENCE_S: Final = 3.0
 _LEADER_POLL_S: Final = 0.1
 _NAMED = re.compile(r"[A-Za-z0-9][\w.-]*(\+[A-Za-z0-9][\w.-]*)*")
@@ -72,10 +73,19 @@ async def choose(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]
     return target, order[: sizes[target]]
 
 
+async def choose_servers(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]]:
+    """Choose as `choose` does, and for `follower` one of the followers."""
+    picked = rng.random()
+    if target != FOLLOWER:
+        return await choose(scene, target, rng)
+    _, names = await choose(scene, "followers", rng)
+    return FOLLOWER, [sorted(names)[int(picked * len(names))]]
+
+
 def present(scene: Scene) -> list[str]:
     """Return the nodes that belong to the cluster: one that a fault has taken out of it is no target for another."""
-    offered = getattr(scene.system, "membership", None)
-    away = offered.away if isinstance(offered, Membership) else frozenset()
+    offered = MEMBERSHIP.of(scene.system)
+    away = offered.away if offered is not None else frozenset()
     return [node.name for node in scene.cluster.nodes if node.name not in away]
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from harness.cluster.local import LocalCluster
 from harness.cluster.node import Cluster
 from harness.outcome import Broken
+from harness.test import UsageError
 
 KINDS = ("auto", "docker", "local", "ssh")
 MOST_NODES = 99
@@ -42,13 +43,13 @@ def make_cluster(
     `auto` takes Docker if an engine answers, else network namespaces. For Docker: `image` is an image of the user's
     own, else the node image of `image_kind` ("base", or "jre" for servers on the JVM) is taken and built where it is
     missing, which is told to `progress`; `force_exec` reaches nodes through the engine only. For SSH: the first
-    `count` hosts of `inventory`, a TOML file (harness.cluster.ssh.hosts). Raises `Broken` with the mend where this
-    machine cannot.
+    `count` hosts of `inventory`, a TOML file (harness.cluster.ssh.hosts). Raises `UsageError` for
+    what makes no sense, `Broken` with the mend where this machine cannot.
     """
     if not 1 <= count <= MOST_NODES:
-        raise Broken("bad-count", f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
+        raise UsageError(f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
     if kind not in KINDS:
-        raise Broken("bad-cluster", f"no cluster is called {kind!r}; there are {', '.join(KINDS)}")
+        raise UsageError(f"no cluster is called {kind!r}; there are {', '.join(KINDS)}")
     if kind == "auto":
         kind = "docker" if image is not None or engine_answers() else "local"
     if kind == "docker":
@@ -60,9 +61,7 @@ def make_cluster(
     if kind == "ssh":
         return _over_ssh(run_id, count, inventory)
     if image is not None:
-        raise Broken(
-            "bad-cluster", f"images are for Docker; a {kind} cluster runs servers from this host's files"
-        )
+        raise UsageError(f"images are for Docker; a {kind} cluster runs servers from this host's files")
     return LocalCluster(run_id, count)
 
 
@@ -71,12 +70,10 @@ def _over_ssh(run_id: str, count: int, inventory: Path | None) -> KeepableCluste
     from harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
 
     if inventory is None:
-        raise Broken("no-inventory", "a cluster over SSH needs --inventory FILE.toml with its hosts")
+        raise UsageError("a cluster over SSH needs --inventory FILE.toml with its hosts")
     hosts = read_inventory(inventory)
     if len(hosts) < count:
-        raise Broken(
-            "bad-count", f"{inventory} has {len(hosts)} hosts, not {count}: add some, or lower --nodes"
-        )
+        raise UsageError(f"{inventory} has {len(hosts)} hosts, not {count}: add some, or lower --nodes")
     return SshCluster(run_id, hosts[:count])
 
 

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
-MS_REC = 0x4000
 MNT_DETACH = 2
 
 T = TypeVar("T")

@@ -11,6 +11,7 @@ The algebra follows Jepsen's generators (jepsen.generator, "pure generators").
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -99,15 +100,19 @@ class Context:
         return process % self.clients if isinstance(process, int) else self.clients
 
 
-class Generator(msgspec.Struct, frozen=True, gc=False):
+class AbstractRecord(msgspec.StructMeta, abc.ABCMeta):
+    """Metaclass of frozen records with abstract methods."""
+
+
+class Generator(msgspec.Struct, metaclass=AbstractRecord, frozen=True, gc=False):
     """Base of all generators. A subclass is a frozen record of its state.
 
     Structs are made without the cycle collector (`gc=False`): a generator must not contain itself.
     """
 
+    @abc.abstractmethod
     def next(self, ctx: Context) -> Step | None:
         """Decide for `ctx`, of which at least one thread is free; None: exhausted, now and for ever."""
-        raise NotImplementedError
 
     def update(self, ctx: Context, event: Event) -> Generator:
         """Return the generator that knows of this completion; the thread that ran it is not yet free in `ctx`."""

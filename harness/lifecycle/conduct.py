@@ -14,7 +14,7 @@ import msgspec
 from checkers.online import judge_of
 from harness.clock import Clock
 from harness.cluster.node import Node
-from harness.fault import Proof, Scene
+from harness.fault import Scene
 from harness.generators import Generator, stagger, time_limit
 from harness.history import Event, Journal
 from harness.lifecycle import divergence
@@ -24,7 +24,7 @@ from harness.lifecycle.watch import Watcher
 from harness.outcome import Broken
 from harness.runner import Connection, DriveStats, Recorder, drive
 from harness.runner import Nemesis as RunnerNemesis
-from harness.systems.system import Dumps
+from harness.systems.system import Closes, Dumps
 from harness.telling import heard
 from harness.test import Test, UsageError
 
@@ -46,7 +46,6 @@ class Conducted(msgspec.Struct):
 
     release: str = ""
     run_id: str = ""
-    ready_s: float | None = None
     history_started: str | None = None
     main: DriveStats | None = None
     final: DriveStats | None = None
@@ -56,7 +55,6 @@ class Conducted(msgspec.Struct):
     leaders: list[dict[str, Any]] = []
     deaths: list[dict[str, Any]] = []
     versions: dict[str, str] = {}
-    healed: list[Proof] = []
     interrupted: bool = False
     stopped_on_anomaly: bool = False
     error: str | None = None
@@ -134,7 +132,6 @@ class Conductor:
         await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
         statuses = await system.wait_ready(cluster, _READY_S)
         self._mark("ready", begun)
-        self.done.ready_s = self.done.timings_s["ready"]
         self.done.versions = {status.node: status.version for status in statuses if status.version}
 
     def _mark(self, what: str, begun_ns: int) -> None:
@@ -223,7 +220,7 @@ class Conductor:
     async def _heal(self) -> None:
         nemesis = self._parts.nemesis
         if nemesis is not None and self._recorder is not None:
-            self.done.healed = list(await nemesis.heal_all(self._scene))
+            await nemesis.heal_all(self._scene)
 
     async def _wait_recovery(self) -> None:
         try:
@@ -241,7 +238,7 @@ class Conductor:
             if self.done.error is not None:
                 await self._heal()
         self._listener(Snapshot("logs"))
-        if hasattr(self._parts.system, "close"):
+        if isinstance(self._parts.system, Closes):
             await self._parts.system.close()
         await self._collect()
         try:

@@ -155,7 +155,7 @@ def _nemesis(test: Test, settings: Mapping[str, str]) -> Nemesis | None:
         return Nemesis.from_schedule(Path(test.schedule), rng=rng, settings=settings)
     if not test.faults:
         return None
-    return Nemesis(
+    return Nemesis.from_mix(
         parse(",".join(test.faults)),
         interval_s=test.fault_interval,
         time_s=test.time,

@@ -5,67 +5,15 @@ from __future__ import annotations
 import abc
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, Final, Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final, Generic
 
 from harness.cluster.node import Cluster, Node, ProcessState
 from harness.outcome import Broken
-from harness.systems.releases import unknown_release
+from harness.systems.placing import Server, Servers
 from harness.systems.system import NodeStatus, SystemOptions
-from harness.test import UsageError
 
 _STOP_S: Final = 10.0
-S = TypeVar("S")
-
-
-class Titled(Protocol):
-    """What is installed on a node knows where it came from."""
-
-    @property
-    def title(self) -> str:
-        """Release and origin, for people."""
-        ...
-
-
-Server = TypeVar("Server", bound=Titled)
-
-
-def releases(system: str, options: SystemOptions) -> list[str]:
-    """The releases asked for, in turn of nodes; empty for the default. Raises `UsageError` for one nobody knows."""
-    asked = [part.strip() for part in options.release.split(",")] if options.release else []
-    for release in asked:
-        if why := unknown_release(system, release):
-            raise UsageError(why)
-    return asked
-
-
-async def place(
-    system: str,
-    nodes: Sequence[Node],
-    options: SystemOptions,
-    *,
-    own: Callable[[], S] | None,
-    resolved: Callable[[str | None], Awaitable[S]],
-    put: Callable[[Node, S], Awaitable[Server]],
-    in_image: Callable[[Node, str], Awaitable[Server]],
-) -> dict[str, Server]:
-    """Put a server on every node and return what is where, by node.
-
-    Of the user's own it is where `own` is given, else found in the image where one is named, else a release: several
-    (`3.8.6,3.9.4`) go round the nodes.
-    """
-    if options.image is not None and own is None:
-        found = await asyncio.gather(*(in_image(node, options.image) for node in nodes))
-        return dict(zip((node.name for node in nodes), found, strict=True))
-    if own is not None:
-        sources = [await asyncio.to_thread(own)]
-    else:
-        wanted: list[str | None] = [*releases(system, options)] or [None]
-        sources = [await resolved(release) for release in wanted]
-    placed = await asyncio.gather(
-        *(put(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes))
-    )
-    return dict(zip((node.name for node in nodes), placed, strict=True))
 
 
 class Daemons(abc.ABC, Generic[Server]):
@@ -76,11 +24,9 @@ class Daemons(abc.ABC, Generic[Server]):
     poll_s: ClassVar[float] = 0.1
     same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
 
-    def __init__(self, options: SystemOptions, *, own: bool) -> None:
-        """Take the options; unless the server is the user's `own`, an unknown release is told at once."""
-        if not own and options.image is None:
-            releases(self.name, options)
+    def __init__(self, options: SystemOptions, servers: Servers[Any, Server]) -> None:
         self._options = options
+        self._servers = servers
         self._installed: dict[str, Server] = {}
 
     @property
@@ -107,7 +53,7 @@ class Daemons(abc.ABC, Generic[Server]):
 
     async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
         """Stop the server in good order, and start it as another release with its data; raises `Broken`."""
-        server = await self._other(node, release)
+        server = await self._servers.install_release(node, release)
         await self.stop(node)
         self._installed[node.name] = server
         await self.start(cluster, node)
@@ -140,10 +86,6 @@ class Daemons(abc.ABC, Generic[Server]):
     @abc.abstractmethod
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every server, all at once; never raises."""
-
-    @abc.abstractmethod
-    async def _other(self, node: Node, release: str) -> Server:
-        """Put another release on a node, beside what runs there."""
 
     @abc.abstractmethod
     async def _unready(self, cluster: Cluster) -> str:

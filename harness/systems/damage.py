@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from harness.cluster.node import Node
+from harness.outcome import Broken
+from harness.systems.offers import Offer
 
 
 class Wound(msgspec.Struct, frozen=True):
@@ -39,3 +44,37 @@ class Damage(Protocol):
         `at` (0 to 1) says where within what is used of the file, `size` how many bytes.
         """
         ...
+
+    def spoilt(self, node: Node) -> str | None:
+        """Return the directory that operators empty for a damaged server to come back as who it was.
+
+        None where the service wants it to come back as a new member (`membership`).
+        """
+        ...
+
+
+DAMAGE: Final[Offer[Damage]] = Offer(
+    "damage", Damage, "of whose disks it is not known here where to hurt them"
+)
+
+
+async def newest(node: Node, pattern: str) -> str:
+    """Return the path of the file that was written last among those that match; raise `Broken` where none does."""
+    done = await node.run(["sh", "-c", f"ls -t {pattern} 2>/dev/null | head -n 1"], check=False)
+    path = done.stdout.strip()
+    if not path:
+        raise Broken("no-such-file", f"{node.name} has no file {pattern}")
+    return path
+
+
+async def content(node: Node, path: str) -> bytes:
+    """Return what is in a file of a node."""
+    with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
+        copy = Path(folder) / "copy"
+        await node.get(path, copy)
+        return await asyncio.to_thread(copy.read_bytes)
+
+
+def flipped(path: str, data: bytes, offset: int) -> Wound:
+    """Return the wound of one bit."""
+    return Wound(path, offset, bytes([data[offset] ^ 1]), f"bit 0 of byte {offset} of {len(data)} is flipped")

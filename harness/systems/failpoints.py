@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from harness.cluster.node import Cluster, Node
+from harness.systems.offers import Offer
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -65,3 +66,8 @@ class Failpoints(Protocol):
     def at_start(self, node: Node, armed: str) -> None:
         """Have the next starts of the server on `node` arm this (`name=action`), empty for nothing."""
         ...
+
+
+FAILPOINTS: Final[Offer[Failpoints]] = Offer(
+    "failpoints", Failpoints, "whose code has no failpoints (etcd's has)"
+)

@@ -7,13 +7,23 @@ import signal
 from collections.abc import Mapping
 from typing import Final, Protocol, runtime_checkable
 
+import msgspec
+
 from harness.cluster.node import Cluster, Node, ProcessState
 from harness.outcome import Broken
+from harness.systems.offers import Offer
 
 VOTER: Final = "voter"
 LEARNER: Final = (
     "learner"  # takes part and does not vote: etcd's learner, Consul's non-voter, ZooKeeper's observer
 )
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """Nodes by what they are (`VOTER`, `LEARNER`), and whose word that is, where more is known than "the cluster's"."""
+
+    roles: Mapping[str, str]
+    source: str = ""
 
 
 @runtime_checkable
@@ -34,8 +44,12 @@ class Membership(Protocol):
         """Return why this release, as it is set up, cannot change its members, with the mend; None where it can."""
         ...
 
-    async def members(self, cluster: Cluster) -> Mapping[str, str] | None:
-        """Return nodes by what they are, as a majority agrees; None where no member can say so now."""
+    async def prepare(self, cluster: Cluster) -> None:
+        """Configure installed servers, before they start, so that their members can change; raise `Broken`."""
+        ...
+
+    async def members(self, cluster: Cluster) -> Listing | None:
+        """Return who belongs to it, as a majority agrees; None where no member can say so now."""
         ...
 
     async def remove(self, cluster: Cluster, node: Node, deadline_s: float) -> None:
@@ -50,6 +64,7 @@ class Membership(Protocol):
         ...
 
 
+MEMBERSHIP: Final[Offer[Membership]] = Offer("membership", Membership, "whose members cannot be changed here")
 _POLL_S: Final = 0.1
 _DEATH_S: Final = 10.0
 

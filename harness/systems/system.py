@@ -53,6 +53,15 @@ class Dumps(Protocol):
         ...
 
 
+@runtime_checkable
+class Closes(Protocol):
+    """A system that holds connections of the harness's own."""
+
+    async def close(self) -> None:
+        """Close them, at the end of a run."""
+        ...
+
+
 class System(Protocol):
     """Lifecycle and clients of a service at one release. One instance serves one cluster."""
 

@@ -29,10 +29,32 @@ from harness.fault import Scene
 from harness.outcome import OutcomeError
 from harness.systems.etcd import Etcd
 from harness.systems.system import SystemOptions
+from tests.cluster.servers import Run, outcome
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 HOSTS = 3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of one system's servers as such that need real ones."""
+    for item in items:
+        if item.path.parent.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.cluster)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="network namespaces need root here"))
+
+
+@pytest.fixture(scope="session", name="outcome")
+def outcome_fixture() -> Any:
+    return outcome
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[Run]:
+    """Return what runs a coroutine on the loop that the servers of one system live on."""
+    with asyncio.Runner() as runner:
+        yield runner.run
 
 
 @pytest.fixture(scope="session")
@@ -189,26 +211,36 @@ async def etcd_scene(
     release: str | None = None, faults: Sequence[Any] = (), **settings: str
 ) -> AsyncIterator[Scene]:
     """Three real etcd servers in namespaces with writers at each, and what the faults want done beforehand."""
-    cluster = make_cluster("local", run_id=new_run_id(), count=3)
     system = Etcd(SystemOptions(release=release, settings=settings))
+    async with running_scene(system, faults) as scene:
+        yield scene
+
+
+@asynccontextmanager
+async def running_scene(system: Any, faults: Sequence[Any] = ()) -> AsyncIterator[Scene]:
+    """Three real servers in namespaces, with writers at each."""
+    cluster = make_cluster("local", run_id=new_run_id(), count=3)
     scene = Scene(cluster, system)
     await cluster.up()
     writers: list[asyncio.Task[None]] = []
     try:
         await system.install(cluster)
         for fault in faults:
-            await fault.prepare(scene)
+            if hasattr(fault, "prepare"):
+                await fault.prepare(scene)
         await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
-        await system.wait_ready(cluster, 30)
+        await system.wait_ready(cluster, 60)
         for fault in faults:
-            await fault.begin(scene)
+            if hasattr(fault, "begin"):
+                await fault.begin(scene)
         writers += [asyncio.create_task(_write(scene, number)) for number in range(3)]
         yield scene
     finally:
         for writer in writers:
             writer.cancel()
         await asyncio.gather(*writers, return_exceptions=True)
-        await system.close()
+        if hasattr(system, "close"):
+            await system.close()
         await cluster.down()
 
 
@@ -226,6 +258,14 @@ def etcd() -> Callable[..., Any]:
     if os.geteuid() != 0:
         pytest.skip("needs root: network namespaces of the test's own")
     return etcd_scene
+
+
+@pytest.fixture
+def serving() -> Callable[..., Any]:
+    """Return `running_scene`: an asynchronous context manager."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces of the test's own")
+    return running_scene
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -76,15 +75,6 @@ async def outcome(awaitable: Any) -> OutcomeError:
     with pytest.raises(OutcomeError) as caught:
         await awaitable
     return caught.value
-
-
-def mark(items: list[pytest.Item], folder: str) -> None:
-    """Mark the tests below `tests/cluster/<folder>` as such that need real servers."""
-    for item in items:
-        if f"cluster/{folder}/" in item.path.as_posix():
-            item.add_marker(pytest.mark.cluster)
-            if os.geteuid() != 0:
-                item.add_marker(pytest.mark.skip(reason="network namespaces need root here"))
 
 
 def running(run: Run, system: Any, timeout_s: float = 4.0) -> Iterator[Servers]:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,15 +20,11 @@ from harness.cluster.factory import engine_answers
 from harness.cluster.node import Cluster, Daemon, Node, ProcessState
 from harness.cluster.traces import traces_of
 from harness.outcome import Broken
+from tests.cluster.hello import answer, eventually, hello, serves
 
 pytestmark = pytest.mark.cluster
 
 KINDS = ["local", "docker", "exec"]
-SERVER = (
-    "use IO::Socket::INET; $| = 1;"
-    "my $server = IO::Socket::INET->new(LocalPort => 8000, Listen => 9, ReuseAddr => 1) or die $!;"
-    "print qq(up\n); while (my $client = $server->accept) { print $client qq(hello\n); close $client }"
-)
 
 
 @pytest.fixture(params=KINDS)
@@ -51,36 +47,6 @@ async def cluster_of(kind: str, count: int) -> AsyncIterator[Cluster]:
         yield cluster
     finally:
         await cluster.down()
-
-
-def hello(node: Node) -> Daemon:
-    return Daemon("hello", ("/usr/bin/perl", "-e", SERVER), f"{node.directory}/log/hello.log")
-
-
-async def eventually(true: Callable[[], Awaitable[bool]], what: str) -> None:
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        if await true():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail(f"never: {what}")
-
-
-async def answer(address: str) -> bytes:
-    try:
-        reader, writer = await asyncio.open_connection(address, 8000)
-    except OSError:
-        return b""
-    line = await reader.readline()
-    writer.close()
-    return line
-
-
-async def serves(node: Node) -> None:
-    async def greets() -> bool:
-        return await answer(node.address) == b"hello\n"
-
-    await eventually(greets, f"{node.name} answers")
 
 
 async def processes_of(node: Node, run_id: str) -> set[str]:
@@ -262,9 +228,8 @@ def test_clusters_live_side_by_side(kind: str) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("kind", ["docker", "exec"], indirect=True)
 def test_an_image_without_a_shell_is_lent_one(kind: str, tmp_path: Path) -> None:
-    if kind == "local":
-        pytest.skip("local clusters have no images")
     api = engine.connect()
     name = f"quorate-test-{new_run_id()}"
     container = api.create_container(images.ensure_image(), ["true"])["Id"]

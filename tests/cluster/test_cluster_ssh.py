@@ -17,17 +17,13 @@ import paramiko
 import pytest
 
 from harness.cluster import make_cluster, new_run_id, sweep
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
+from harness.cluster.node import Cluster, Daemon, ProcessState
 from harness.outcome import Broken
+from tests.cluster.hello import answer, hello, serves
 
 pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
-SERVER = (
-    "use IO::Socket::INET; $| = 1;"
-    "my $server = IO::Socket::INET->new(LocalPort => 8000, Listen => 9, ReuseAddr => 1) or die $!;"
-    "print qq(up\n); while (my $client = $server->accept) { print $client qq(hello\n); close $client }"
-)
 
 
 @pytest.fixture(params=["root", "tester"])
@@ -44,28 +40,6 @@ async def over_ssh(inventory: Path, count: int = 2) -> AsyncIterator[Cluster]:
         yield cluster
     finally:
         await cluster.down()
-
-
-def hello(node: Node) -> Daemon:
-    return Daemon("hello", ("/usr/bin/perl", "-e", SERVER), f"{node.directory}/log/hello.log")
-
-
-async def answer(address: str) -> bytes:
-    try:
-        reader, writer = await asyncio.open_connection(address, 8000)
-    except OSError:
-        return b""
-    line = await reader.readline()
-    writer.close()
-    return line
-
-
-async def serves(node: Node) -> None:
-    for _ in range(200):
-        if await answer(node.address) == b"hello\n":
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail(f"{node.name} does not serve")
 
 
 def test_life_of_a_server(inventory: Path) -> None:

@@ -77,7 +77,7 @@ async def scene_of(count: int) -> AsyncIterator[Scene]:
 
 
 def nemesis_of(faults: str, seed: int = 1) -> Nemesis:
-    return Nemesis(parse(faults), interval_s=5, time_s=60, rng=Random(seed))
+    return Nemesis.from_mix(parse(faults), interval_s=5, time_s=60, rng=Random(seed))
 
 
 def everyone(nodes: Sequence[Node]) -> list[tuple[str, str]]:
@@ -266,7 +266,9 @@ def test_a_kill_waits_for_its_line():
     async def body() -> None:
         async with scene_of(2) as scene:
             settings = {"kill.on": "good bye", "kill.within": "3s"}
-            nemesis = Nemesis(parse("kill:n1"), interval_s=5, time_s=60, rng=Random(1), settings=settings)
+            nemesis = Nemesis.from_mix(
+                parse("kill:n1"), interval_s=5, time_s=60, rng=Random(1), settings=settings
+            )
             nemesis.attach(scene)
             acting = asyncio.create_task(nemesis.act(nemesis.entries[0].invocation()))
             await asyncio.sleep(0.2)

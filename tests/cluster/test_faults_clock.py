@@ -286,7 +286,7 @@ def test_a_restarted_server_is_skewed_again(c_teller: list[str]):
         async with scene_of(c_teller, 2) as scene:
             node = scene.cluster.nodes[0]
             specs = [FaultSpec("clock", "n1"), FaultSpec("kill", "n1")]
-            nemesis = Nemesis(
+            nemesis = Nemesis.from_mix(
                 specs, interval_s=5, time_s=60, rng=Random(1),
                 settings={"clock.mode": "jump", "clock.size": "-1h", "overlap": "yes"},
             )  # fmt: skip

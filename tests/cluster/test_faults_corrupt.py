@@ -1,15 +1,33 @@
-"""Damaged disks of a real etcd: what is hurt is other bytes, the server refuses or serves, and is rebuilt."""
+"""Damaged disks of real servers: what is hurt is other bytes, the server refuses or serves, and is rebuilt."""
 
 from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
 
 import pytest
 
+from harness.fault import Scene
+from harness.systems.consul import Consul
+from harness.systems.system import SystemOptions
+from harness.systems.zookeeper import ZooKeeper
 from nemesis.corrupt import Corrupt
 
 pytestmark = pytest.mark.cluster
+
+
+async def hurt_and_rebuilt(scene: Scene, kind: str, outcome: str) -> None:
+    fault = Corrupt({"corrupt.kind": kind})
+    plan = await fault.plan(scene, "follower", Random(5))
+    await fault.inject(scene, plan)
+    proof = await fault.prove(scene, plan)
+    assert proof.holds, proof.text
+    assert outcome in proof.text
+    await fault.heal(scene, plan)
+    healed = await fault.prove_healed(scene, plan)
+    assert healed.holds, healed.text
+    await scene.system.wait_ready(scene.cluster, 30)
 
 
 @pytest.mark.parametrize(
@@ -20,15 +38,30 @@ def test_a_hurt_server_is_rebuilt_from_the_others(etcd, kind: str, outcome: str)
     async def body() -> None:
         async with etcd(snapshot_count="50") as scene:
             await asyncio.sleep(2)  # for the writers to fill the log
-            fault = Corrupt({"corrupt.kind": kind})
-            plan = await fault.plan(scene, "follower", Random(5))
-            await fault.inject(scene, plan)
-            proof = await fault.prove(scene, plan)
-            assert proof.holds, proof.text
-            assert outcome in proof.text
-            await fault.heal(scene, plan)
-            healed = await fault.prove_healed(scene, plan)
-            assert healed.holds, healed.text
-            await scene.system.wait_ready(scene.cluster, 30)
+            await hurt_and_rebuilt(scene, kind, outcome)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("system", "kinds"),
+    [
+        (
+            Consul(SystemOptions(release="1.8.7", settings={"snapshot_threshold": "100"})),
+            {"db-meta": "it serves", "db-cut": "refuses to start", "snap-bit": ""},
+        ),
+        (
+            ZooKeeper(SystemOptions(release="3.9.4")),
+            {"log-tail": "", "log-bit": "refuses to start", "log-cut": "it serves", "snap-bit": ""},
+        ),
+    ],
+    ids=["consul", "zookeeper"],
+)
+def test_one_server_after_the_other_is_hurt_and_rebuilt(serving, system: Any, kinds: dict[str, str]) -> None:
+    async def body() -> None:
+        async with serving(system) as scene:
+            await asyncio.sleep(2)
+            for kind, outcome in kinds.items():
+                await hurt_and_rebuilt(scene, kind, outcome)
 
     asyncio.run(body())

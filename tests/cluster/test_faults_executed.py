@@ -43,7 +43,7 @@ def test_every_fault_is_proved_and_healed_through_commands_in_containers():
             for node in cluster.nodes:
                 await system.start(cluster, node)
             assert isinstance(cluster.network, ExecutedNetwork)
-            nemesis = Nemesis(
+            nemesis = Nemesis.from_mix(
                 parse("partition:n1,kill:n2,pause:n3,clock:n1+n3,packet:n2"),
                 interval_s=5,
                 time_s=60,

@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
 from harness.cluster.node import ProcessState
 from harness.fault import Scene
 from harness.outcome import Broken, OutcomeError
 from harness.systems.consul import Consul
 from harness.systems.system import SystemOptions
+from harness.systems.zookeeper import ZooKeeper
 from nemesis.kill import Kill
 from nemesis.member import Member
 from nemesis.targets import present
@@ -91,24 +91,26 @@ def test_a_removal_that_took_effect_late_is_made_good(etcd) -> None:
                     await asyncio.sleep(0.2)
             await system.membership.add(scene.cluster, node, "learner", 25)
             listed = await system.membership.members(scene.cluster)
-            assert listed == dict.fromkeys(("n1", "n2", "n3"), "voter")
+            assert listed.roles == dict.fromkeys(("n1", "n2", "n3"), "voter")
             assert mine.id not in {member.id for member in await system.maintenance.members(first)}
             await system.wait_ready(scene.cluster, 30)
 
     asyncio.run(body())
 
 
-def test_consul_lets_a_server_go_and_takes_it_back() -> None:
+def test_consul_lets_a_server_go_and_takes_it_back(serving) -> None:
     async def body() -> None:
-        cluster = make_cluster("local", run_id=new_run_id(), count=3)
-        system = Consul(SystemOptions(release="1.8.7"))
-        await cluster.up()
-        try:
-            await system.install(cluster)
-            await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
-            await system.wait_ready(cluster, 60)
-            await there_and_back(Scene(cluster, system), Member(), "follower")
-        finally:
-            await cluster.down()
+        async with serving(Consul(SystemOptions(release="1.8.7"))) as scene:
+            await there_and_back(scene, Member(), "follower")
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(("way", "target"), [("learner", "leader"), ("voter", "follower")])
+def test_zookeeper_lets_a_server_go_and_takes_it_back(serving, way: str, target: str) -> None:
+    async def body() -> None:
+        fault = Member({"member.way": way})
+        async with serving(ZooKeeper(SystemOptions(release="3.9.4")), [fault]) as scene:
+            await there_and_back(scene, fault, target)
 
     asyncio.run(body())

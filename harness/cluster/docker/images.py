@@ -27,7 +27,9 @@ import msgspec
 from harness.cluster.docker import engine
 from harness.cluster.state import state_directory
 from harness.outcome import Broken
+from harness.registry import did_you_mean
 from harness.telling import tell
+from harness.test import UsageError
 
 REPOSITORY = "quorate-node"
 BUILD_DEADLINE_S = 600.0
@@ -103,13 +105,13 @@ def ensure_image(
     """Return the tag of a node image, building it first where the engine does not have it.
 
     Builds of several processes wait for each other. `progress` hears what is built (by default the run that waits,
-    else standard error). Raises `Broken` with the mend, also when the deadline passes.
+    else standard error). Raises `UsageError` for an unknown kind, else `Broken` with the mend, also when the deadline
+    passes.
     """
     known = recipes()
     if kind not in known.kinds:
-        raise Broken(
-            "bad-image-kind", f"no node image is called {kind!r}; there are {', '.join(known.kinds)}"
-        )
+        hint = did_you_mean(kind, list(known.kinds))
+        raise UsageError(f"no node image is called {kind!r}{hint} (there are {', '.join(known.kinds)})")
     api = engine.connect()
     tag = known.tag(kind)
     if _size(api, tag) is not None:

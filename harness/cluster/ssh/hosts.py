@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from harness.outcome import Broken
+from harness.test import UsageError
 
 
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,13 +45,13 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_inventory(path: Path) -> list[Host]:
-    """Read the hosts of an inventory; raises `Broken` with the line or field that is wrong."""
+    """Read the hosts of an inventory; raises `UsageError` with the line or field that is wrong."""
     try:
         raw = tomllib.loads(path.read_text())
     except OSError as error:
-        raise Broken("bad-inventory", f"cannot read the inventory {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read the inventory {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Broken("bad-inventory", f"{path} is not TOML: {error}") from error
+        raise UsageError(f"{path} is not TOML: {error}") from error
     return parse_inventory(raw, str(path))
 
 
@@ -59,20 +60,18 @@ def parse_inventory(raw: dict[str, Any], name: str = "the inventory") -> list[Ho
     defaults = {key: value for key, value in raw.items() if key != "hosts"}
     entries = raw.get("hosts")
     if not isinstance(entries, list) or not entries:
-        raise Broken("bad-inventory", f"{name} has no [[hosts]]")
+        raise UsageError(f"{name} has no [[hosts]]")
     hosts = []
     for number, entry in enumerate(entries, start=1):
         try:
             hosts.append(msgspec.convert({**defaults, **entry}, Host))
         except (msgspec.ValidationError, TypeError) as error:
-            raise Broken("bad-inventory", f"{name}, host {number}: {error}") from error
+            raise UsageError(f"{name}, host {number}: {error}") from error
         if not hosts[-1].directory.startswith("/") or hosts[-1].directory == "/":
-            raise Broken(
-                "bad-inventory", f"{name}, host {number}: directory must be an absolute path below /"
-            )
+            raise UsageError(f"{name}, host {number}: directory must be an absolute path below /")
     places = [(host.host, host.port, host.directory) for host in hosts]
     if len(set(places)) != len(places):
-        raise Broken("bad-inventory", f"{name} names a host twice")
+        raise UsageError(f"{name} names a host twice")
     return hosts
 
 

@@ -13,12 +13,13 @@ from harness.cluster.node import Cluster, Node, ProcessState
 from harness.cluster.shell import empty_command
 from harness.outcome import Broken
 from harness.systems.consul.caller import PORT
-from harness.systems.membership import LEARNER, VOTER, ended, pause
+from harness.systems.membership import LEARNER, VOTER, Listing, ended, pause
 
 _CALL_S: Final = 2.0
 _LEAVE_S: Final = 8.0
 _WIPE_S: Final = 30.0
 _OK: Final = 200
+_LEFT: Final = 3  # serf's status of a member
 _SILENT: Final = (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError)
 # How long a server must have been healthy before it votes: Consul's own default of ten seconds is long for a run.
 _STABLE: Final = "1s"
@@ -45,16 +46,20 @@ class MembershipOfConsul:
     def missing(self) -> None:
         """Return None: every release can."""
 
-    async def members(self, cluster: Cluster) -> Mapping[str, str] | None:
+    async def prepare(self, cluster: Cluster) -> None:
+        """Nothing: Consul's servers can always change."""
+
+    async def members(self, cluster: Cluster) -> Listing | None:
         """Ask for raft's configuration, which the leader answers."""
         names = {node.address: node.name for node in cluster.nodes}
         for node in self._present(cluster, ()):
             found = await _ask(node, "GET", "operator/raft/configuration")
             if found is not None:
-                return {
+                roles = {
                     names.get(_host(one["Address"]), one["Node"]): VOTER if one["Voter"] else LEARNER
                     for one in found["Servers"]
                 }
+                return Listing(roles, f"raft's configuration, by {node.name}")
         return None
 
     async def remove(self, cluster: Cluster, node: Node, deadline_s: float) -> None:
@@ -64,13 +69,18 @@ class MembershipOfConsul:
         self._away.add(node.name)
         await _ask(node, "PUT", "agent/leave", timeout_s=_LEAVE_S)
         await ended(node, self._daemon)
+        others = self._present(cluster, (node.name,))
         while True:
             listed = await self.members(cluster)
-            if listed is not None and node.name not in listed:
-                break
-            for other in self._present(cluster, (node.name,)):
+            voted_out = listed is not None and node.name not in listed.roles
+            for other in others if not voted_out else ():
                 await _ask(other, "DELETE", f"operator/raft/peer?address={node.address}:8300")
-                await _ask(other, "PUT", f"agent/force-leave/{node.name}?prune")
+            known = [other for other in others if not await _left(other, node)]
+            if voted_out and not known:
+                break
+            # Without pruning: that is done late, and would reap a server that has come back by then.
+            for other in known:
+                await _ask(other, "PUT", f"agent/force-leave/{node.name}")
             await pause(end, node, "was not removed")
         await node.run(empty_command(f"{node.directory}/data"), timeout_s=_WIPE_S)
 
@@ -90,7 +100,7 @@ class MembershipOfConsul:
             await self._start(cluster, node)
         while True:
             listed = await self.members(cluster)
-            role = (listed or {}).get(node.name)
+            role = listed.roles.get(node.name) if listed is not None else None
             if role == VOTER:
                 return
             await pause(end, node, f"is no voter: it is {role or 'not listed'}")
@@ -102,6 +112,12 @@ class MembershipOfConsul:
 
     def _present(self, cluster: Cluster, without: Sequence[str]) -> list[Node]:
         return [node for node in cluster.nodes if node.name not in {*without, *self._away}]
+
+
+async def _left(other: Node, node: Node) -> bool:
+    """Whether a server knows that the node has left, or knows it no longer; one that is silent does not count."""
+    found = await _ask(other, "GET", "agent/members")
+    return found is None or all(one["Status"] == _LEFT for one in found if one["Name"] == node.name)
 
 
 def _host(address: str) -> str:
@@ -121,6 +137,6 @@ async def _ask(
             said = await answer.read()
             if answer.status != _OK:
                 return None
-            return msgspec.json.decode(said) if said.strip().startswith(b"{") else {}
+            return msgspec.json.decode(said) if said.strip().startswith((b"{", b"[")) else {}
     except _SILENT:
         return None

@@ -21,6 +21,7 @@ SETTINGS: Final[dict[str, str]] = {
     "session_checks": "serf: sessions end with the health of their server, Consul's own default; none [none]",
     "spare_connections": "idle connections that a client of one server keeps to it, as users' pools do [8]",
     "processors": "how much of a server runs at once (GOMAXPROCS), whatever the machine; 0: as many as it has [8]",
+    "snapshot_threshold": "entries of raft's log between two snapshots [Consul's own]",
     "binary": "path of a consul of your own on this host",
 }
 _TTL_LEAST_S: Final = 10
@@ -38,6 +39,7 @@ class ConsulSettings(msgspec.Struct, frozen=True):
     rpc_hold_s: float = 7.0
     cleanup_dead_servers: bool = True
     processors: int = _PROCESSORS
+    snapshot_threshold: int | None = None
     binary: str | None = None
 
 
@@ -62,5 +64,6 @@ def read_settings(given: Mapping[str, str]) -> ConsulSettings:
         rpc_hold_s=seconds(given, "rpc_hold", 7),
         cleanup_dead_servers=choice(given, "cleanup_dead_servers", ("yes", "no")) == "yes",
         processors=_PROCESSORS if processors is None else processors,
+        snapshot_threshold=count(given, "snapshot_threshold"),
         binary=given.get("binary"),
     )

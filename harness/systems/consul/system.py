@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from harness.cluster.node import Cluster, Daemon, Node
 from harness.systems.consul import health
 from harness.systems.consul.client import ConsulClient
-from harness.systems.consul.installing import Installed, install, install_release
+from harness.systems.consul.damage import DamageOfConsul
+from harness.systems.consul.installing import ConsulServers, Installed
 from harness.systems.consul.membership import MembershipOfConsul
 from harness.systems.consul.settings import SETTINGS, read_settings
 from harness.systems.daemons import Daemons
@@ -35,13 +36,14 @@ class Consul(Daemons[Installed]):
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
-        super().__init__(options, own=self._settings.binary is not None)
+        super().__init__(options, ConsulServers(options, self._settings.binary))
         self._clients = 0
+        self.damage = DamageOfConsul(self.data)
         self.membership = MembershipOfConsul(self.daemon, self.start)
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""
-        self._installed = await install(cluster.nodes, self._options, self._settings.binary)
+        self._installed = await self._servers.install(cluster.nodes)
         await asyncio.gather(*(self._configure(cluster, node) for node in cluster.nodes))
 
     async def _configure(self, cluster: Cluster, node: Node) -> None:
@@ -72,11 +74,21 @@ class Consul(Daemons[Installed]):
             "limits": {"http_max_conns_per_client": 0},
             "ports": {"dns": -1, "grpc": -1},
             "autopilot": {"cleanup_dead_servers": self._settings.cleanup_dead_servers},
+            **self._snapshots(),
             "performance": {
                 "raft_multiplier": self._settings.raft_multiplier,
                 "rpc_hold_timeout": f"{self._settings.rpc_hold_s:g}s",
             },
         }
+
+    def _snapshots(self) -> dict[str, Any]:
+        """How often raft makes one; Consul's own is every 16,384 entries, which most runs never reach."""
+        threshold = self._settings.snapshot_threshold
+        return (
+            {}
+            if threshold is None
+            else {"raft_snapshot_threshold": threshold, "raft_snapshot_interval": "1s"}
+        )
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
@@ -94,9 +106,6 @@ class Consul(Daemons[Installed]):
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every agent about itself, each within 300 ms, all at once; never raises."""
         return await health.status(cluster.nodes)
-
-    async def _other(self, node: Node, release: str) -> Installed:
-        return await install_release(node, release)
 
     async def _unready(self, cluster: Cluster) -> str:
         return await health.unserved(cluster.nodes)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from harness.cluster.node import Node
 from harness.outcome import Broken
-from harness.systems.damage import Wound
-from harness.systems.etcd.bolt import values_of
+from harness.systems.bolt import values_of
+from harness.systems.damage import Wound, content, flipped, newest
 
 _KINDS: Final[Mapping[str, str]] = {
     "wal-tail": "the last bytes of the write-ahead log are zero, as a torn write leaves them",
@@ -31,18 +28,15 @@ _NEWEST: Final = 0.9  # values of this part of the database are still read
 class DamageOfEtcd:
     """Finds the place; `data` is the member's data directory."""
 
+    kinds = _KINDS
+    usual = _USUAL  # what etcd promises to notice or survive: every record of the log has a checksum
+
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
 
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """Every kind with a line on it."""
-        return _KINDS
-
-    @property
-    def usual(self) -> tuple[str, ...]:
-        """What etcd promises to notice or survive: every record of the log has a checksum."""
-        return _USUAL
+    def spoilt(self, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+        """Return None: a member that lost its disk must be removed, and added as another."""
+        return
 
     async def find(self, node: Node, kind: str, at: float, size: int) -> Wound:
         """Look into the member's files as they are now."""
@@ -50,9 +44,9 @@ class DamageOfEtcd:
         pattern = {"snap-bit": f"{member}/snap/*.snap", "db-bit": f"{member}/snap/db"}.get(
             kind, f"{member}/wal/*.wal"
         )
-        path = await _newest(node, pattern)
-        content = await _content(node, path)
-        used = len(content.rstrip(b"\0"))
+        path = await newest(node, pattern)
+        data = await content(node, path)
+        used = len(data.rstrip(b"\0"))
         if used <= _FRAME:
             raise Broken("no-such-file", f"{path} on {node.name} is empty yet")
         if kind == "wal-tail":
@@ -62,16 +56,15 @@ class DamageOfEtcd:
         if kind == "wal-cut":
             return Wound(path, offset, None, f"cut off at {offset} of {used} bytes")
         if kind == "db-bit":
-            offset = _in_value(content, at)
+            offset = _in_value(data, at)
         if kind == "wal-bit":
-            offset = _in_record(content, at)
-        new = bytes([content[offset] ^ 1])
-        return Wound(path, offset, new, f"bit 0 of byte {offset} of {used} is flipped")
+            offset = _in_record(data, at)
+        return flipped(path, data[:used], offset)
 
 
-def _in_value(content: bytes, at: float) -> int:
+def _in_value(data: bytes, at: float) -> int:
     """Return the last byte of one of the newest values: the stored value itself, where it has no lease."""
-    values = [(start, length) for start, length in values_of(content, b"key") if length > _LEAST]
+    values = [(start, length) for start, length in values_of(data, b"key") if length > _LEAST]
     if not values:
         raise Broken("no-such-file", "the database holds no values yet")
     first = int(_NEWEST * len(values))
@@ -79,15 +72,15 @@ def _in_value(content: bytes, at: float) -> int:
     return start + length - 1
 
 
-def _in_record(content: bytes, at: float) -> int:
+def _in_record(data: bytes, at: float) -> int:
     """Return a byte within a record of the log: its frames are filled up to eight bytes, and no checksum covers that.
 
     A frame (server/storage/wal/encoder.go): 56 bits of length and 8 of padding, little-endian; the record; the padding.
     """
     records: list[int] = []
     where = 0
-    while where + _FRAME_FIELD <= len(content):
-        field = int.from_bytes(content[where : where + _FRAME_FIELD], "little")
+    while where + _FRAME_FIELD <= len(data):
+        field = int.from_bytes(data[where : where + _FRAME_FIELD], "little")
         length, padding = field & _LENGTH_BITS, (field >> 56) & 0x7
         if length == 0:
             break
@@ -96,18 +89,3 @@ def _in_record(content: bytes, at: float) -> int:
     if not records:
         raise Broken("no-such-file", "the log holds no records yet")
     return records[int(at * len(records))]
-
-
-async def _newest(node: Node, pattern: str) -> str:
-    done = await node.run(["sh", "-c", f"ls {pattern} 2>/dev/null | sort | tail -n 1"], check=False)
-    path = done.stdout.strip()
-    if not path:
-        raise Broken("no-such-file", f"{node.name} has no file {pattern}")
-    return path
-
-
-async def _content(node: Node, path: str) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
-        copy = Path(folder) / "copy"
-        await node.get(path, copy)
-        return await asyncio.to_thread(copy.read_bytes)

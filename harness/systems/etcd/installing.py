@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +12,9 @@ import msgspec
 
 from harness.cluster.node import Node
 from harness.outcome import Broken
-from harness.systems.daemons import place
+from harness.systems.placing import Servers
 from harness.systems.releases import resolve_async
 from harness.systems.releases.way import numbers
-from harness.systems.system import SystemOptions
 
 # Where images keep it: etcd's own images, Debian's package, bitnami's.
 _USUAL: Final = ("/usr/local/bin/etcd", "/usr/bin/etcd", "/opt/bitnami/etcd/bin/etcd", "/bin/etcd", "/etcd")
@@ -37,72 +35,53 @@ class Installed(msgspec.Struct, frozen=True):
         return numbers(self.release)
 
 
-async def install(
-    nodes: Sequence[Node], options: SystemOptions, own_binary: str | None
-) -> dict[str, Installed]:
-    """Put the server on every node; return what is where, by node. Raises `Broken` with the other ways.
+class EtcdServers(Servers[tuple[Path, Installed], Installed]):
+    """etcds: one binary each, which is asked for its version."""
 
-    Several releases (`3.4.23,3.5.16`) go to the nodes in turn.
-    """
-    return await place(
-        "etcd",
-        nodes,
-        options,
-        own=None if own_binary is None else lambda: _own(own_binary),
-        resolved=_resolved,
-        put=_place,
-        in_image=_in_image,
-    )
+    system = "etcd"
 
-
-async def install_release(node: Node, release: str) -> Installed:
-    """Put another release on one node, beside what runs there."""
-    return await _place(node, await _resolved(release))
-
-
-async def _place(node: Node, found: tuple[Path, Installed]) -> Installed:
-    source, server = found
-    # A path for each release: a running binary cannot be written to.
-    target = f"{node.directory}/bin/etcd-{server.release}"
-    await node.put(source, target, mode=0o755)
-    return msgspec.structs.replace(server, binary=target)
-
-
-async def _resolved(release: str | None) -> tuple[Path, Installed]:
-    server = await resolve_async("etcd", release)
-    return server.binary, Installed(str(server.binary), server.release, server.title)
-
-
-def _own(path: str) -> tuple[Path, Installed]:
-    """Check a binary of the user's own by asking for its version."""
-    binary = Path(path).expanduser().absolute()
-    if not binary.is_file() or not os.access(binary, os.X_OK):
-        raise Broken("bad-binary", f"binary={path} is not an executable file")
-    try:
-        done = subprocess.run(
-            [binary, "--version"], capture_output=True, text=True, timeout=_ASK_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Broken("bad-binary", f"binary={path} does not run: {error}") from error
-    release = _version(done.stdout + done.stderr, f"binary={path}")
-    return binary, Installed(str(binary), release, f"{release} (your own {binary})")
-
-
-async def _in_image(node: Node, image: str) -> Installed:
-    """Find the server in the node's image; its entry point is not used, and it may have no shell."""
-    for path in _USUAL:
+    def _own(self, path: str) -> tuple[Path, Installed]:
+        """Check a binary of the user's own by asking for its version."""
+        binary = Path(path).expanduser().absolute()
+        if not binary.is_file() or not os.access(binary, os.X_OK):
+            raise Broken("bad-binary", f"binary={path} is not an executable file")
         try:
+            done = subprocess.run(
+                [binary, "--version"], capture_output=True, text=True, timeout=_ASK_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Broken("bad-binary", f"binary={path} does not run: {error}") from error
+        release = _version(done.stdout + done.stderr, f"binary={path}")
+        return binary, Installed(str(binary), release, f"{release} (your own {binary})")
+
+    async def _resolved(self, release: str | None) -> tuple[Path, Installed]:
+        server = await resolve_async("etcd", release)
+        return server.binary, Installed(str(server.binary), server.release, server.title)
+
+    async def _put(self, node: Node, found: tuple[Path, Installed]) -> Installed:
+        source, server = found
+        # A path for each release: a running binary cannot be written to.
+        target = f"{node.directory}/bin/etcd-{server.release}"
+        await node.put(source, target, mode=0o755)
+        return msgspec.structs.replace(server, binary=target)
+
+    async def _in_image(self, node: Node, image: str) -> Installed:
+        """Find the server in the node's image; its entry point is not used, and it may have no shell."""
+        for path in _USUAL:
+            try:
+                done = await node.run([path, "--version"], timeout_s=_ASK_S, check=False)
+            except Broken:
+                continue
+            if done.code == 0:
+                release = _version(done.stdout + done.stderr, f"{path} in {image}")
+                return Installed(path, release, f"{release} (found in the image {image} as {path})")
+        for path in await _in_path(node):
             done = await node.run([path, "--version"], timeout_s=_ASK_S, check=False)
-        except Broken:
-            continue
-        if done.code == 0:
             release = _version(done.stdout + done.stderr, f"{path} in {image}")
             return Installed(path, release, f"{release} (found in the image {image} as {path})")
-    for path in await _in_path(node):
-        done = await node.run([path, "--version"], timeout_s=_ASK_S, check=False)
-        release = _version(done.stdout + done.stderr, f"{path} in {image}")
-        return Installed(path, release, f"{release} (found in the image {image} as {path})")
-    raise Broken("no-server", f"the image {image} has no etcd (looked in PATH and at {', '.join(_USUAL)})")
+        raise Broken(
+            "no-server", f"the image {image} has no etcd (looked in PATH and at {', '.join(_USUAL)})"
+        )
 
 
 async def _in_path(node: Node) -> list[str]:

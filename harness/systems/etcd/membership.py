@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -12,9 +12,8 @@ from harness.cluster.shell import empty_command
 from harness.outcome import OutcomeError
 from harness.systems.etcd.flags import PEER_PORT, Place
 from harness.systems.etcd.maintenance import Maintenance, Member
-from harness.systems.membership import LEARNER, VOTER, ended, pause
+from harness.systems.membership import LEARNER, VOTER, Listing, ended, pause
 
-_POLL_S: Final = 0.1
 _WIPE_S: Final = 30.0
 _LEARNERS_SINCE: Final = (3, 4)
 
@@ -61,15 +60,18 @@ class MembershipOfEtcd:
         self._joined[node.name] = tuple(members)
         self._away.discard(node.name)
 
-    async def members(self, cluster: Cluster) -> Mapping[str, str] | None:
+    async def prepare(self, cluster: Cluster) -> None:
+        """Nothing: etcd's members can always change."""
+
+    async def members(self, cluster: Cluster) -> Listing | None:
         """Return the list that a linearizable request gives; below 3.5 what the leader has applied."""
         listed = await self._listed(cluster, ())
         if listed is None:
             return None
         names = _names(cluster)
-        return {
-            names.get(_host(member), member.name): LEARNER if member.learner else VOTER for member in listed
-        }
+        return Listing(
+            {names.get(_host(member), member.name): LEARNER if member.learner else VOTER for member in listed}
+        )
 
     async def remove(self, cluster: Cluster, node: Node, deadline_s: float) -> None:
         """Have the others remove it while it runs, then kill what is left of it, and empty its directory."""

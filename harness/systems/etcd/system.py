@@ -17,7 +17,7 @@ from harness.systems.etcd.damage import DamageOfEtcd
 from harness.systems.etcd.dumping import dump
 from harness.systems.etcd.failpoints import FailpointsOfEtcd
 from harness.systems.etcd.health import Health
-from harness.systems.etcd.installing import Installed, install, install_release
+from harness.systems.etcd.installing import EtcdServers, Installed
 from harness.systems.etcd.logs import last_words, log_path
 from harness.systems.etcd.maintenance import Maintenance
 from harness.systems.etcd.membership import MembershipOfEtcd
@@ -37,7 +37,7 @@ class Etcd(Daemons[Installed]):
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
-        super().__init__(options, own=self._settings.binary is not None)
+        super().__init__(options, EtcdServers(options, self._settings.binary))
         self._health = Health()
         self.maintenance = Maintenance(self._health)
         self.failpoints = FailpointsOfEtcd(options.release, self._settings, self.maintenance)
@@ -49,7 +49,7 @@ class Etcd(Daemons[Installed]):
 
     async def install(self, cluster: Cluster) -> None:
         """Put the server on every node, from the cache, a binary of one's own, or the image."""
-        self._installed = await install(cluster.nodes, self._options, self._settings.binary)
+        self._installed = await self._servers.install(cluster.nodes)
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
@@ -88,9 +88,6 @@ class Etcd(Daemons[Installed]):
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every member for its status, each within 300 ms, all at once; never raises."""
         return await self._health.status(cluster.nodes)
-
-    async def _other(self, node: Node, release: str) -> Installed:
-        return await install_release(node, release)
 
     async def _unready(self, cluster: Cluster) -> str:
         return "; ".join(await self._health.reads(cluster.nodes))

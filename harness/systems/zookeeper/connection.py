@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from kazoo.protocol.serialization import CloseInstance, Connect, PingInstance, Watch
+from kazoo.protocol.serialization import Auth, CloseInstance, Connect, PingInstance, Watch
 
 from harness.outcome import Refused
 from harness.systems.zookeeper import outcomes
@@ -28,7 +28,7 @@ _LENGTH: Final = struct.Struct("!i")
 _HEADER: Final = struct.Struct("!ii")
 _REPLY: Final = struct.Struct("!iqi")
 _FRAME_MAX: Final = 64 << 20
-_WATCH_XID, _PING_XID = -1, -2
+_WATCH_XID, _PING_XID, _AUTH_XID = -1, -2, -4
 _NO_PASSWORD: Final = b"\0" * 16
 _PINGS: Final = (
     8  # in a session's time to live: an expiry then follows the last sign of life by almost all of it
@@ -172,6 +172,12 @@ class Link(asyncio.Protocol):
         if self._timer is None and self.deadline < _NEVER:
             self._timer = self._loop.call_at(self.deadline, self._expire)
         return future
+
+    def introduce(self, scheme: str, credentials: str) -> None:
+        """Say who the session is, before what is asked next; a server that does not believe it ends the connection."""
+        if self.state is State.LIVE:
+            record = Auth(0, scheme, credentials)
+            self._write(_HEADER.pack(_AUTH_XID, record.type) + record.serialize())
 
     def _expire(self) -> None:
         """End what waits past the deadline; where the deadline has moved on meanwhile, come again."""

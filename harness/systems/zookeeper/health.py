@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+import msgspec
 from kazoo.protocol.serialization import GetChildren2, GetData
 
 from harness.cluster.node import Node
@@ -35,6 +36,16 @@ _ROLES: Final = {
 async def status(nodes: Sequence[Node]) -> list[NodeStatus]:
     """Ask every server, each within 300 ms, all at once; never raises."""
     return list(await asyncio.gather(*(_status(node) for node in nodes)))
+
+
+def voting(statuses: Sequence[NodeStatus], without: Collection[str]) -> list[NodeStatus]:
+    """Tell those that do not vote yet as learners: out of the ensemble, a server still calls itself a follower."""
+    return [
+        msgspec.structs.replace(one, role="learner")
+        if one.node in without and one.role == "follower"
+        else one
+        for one in statuses
+    ]
 
 
 async def unserved(nodes: Sequence[Node], options: ClientOptions) -> str:

@@ -1,78 +1,71 @@
-"""Which ZooKeeper runs on which node: jars, configuration and Java."""
+"""Which ZooKeeper runs on which node: jars and Java."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import itertools
+import re
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 
-from harness.cluster.node import Cluster, Node
+from harness.cluster.node import Node
 from harness.outcome import Broken
-from harness.systems.daemons import place
+from harness.systems.placing import Servers
 from harness.systems.releases import resolve_async
-from harness.systems.system import SystemOptions
-from harness.systems.zookeeper.caller import PORT
-from harness.systems.zookeeper.settings import ZooKeeperSettings
 
 _FIND_S: Final = 30.0
 _UNPACK_S: Final = 30.0
 Found: TypeAlias = tuple[Path, str]  # a folder of jars on this host, and what it is called
 _numbers = itertools.count()
-# 3.4 and 3.5 log by log4j, 3.6 and 3.7 by log4j or reload4j, 3.8 and later by logback.
-_LOG4J: Final = """\
-log4j.rootLogger=INFO, OUT
-log4j.appender.OUT=org.apache.log4j.ConsoleAppender
-log4j.appender.OUT.layout=org.apache.log4j.PatternLayout
-log4j.appender.OUT.layout.ConversionPattern=%d{ISO8601} [%t] %-5p %c{1} - %m%n
-"""
-_LOGBACK: Final = """\
-<configuration>
-  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
-    <encoder><pattern>%d{ISO8601} [%t] %-5p %c{1} - %m%n</pattern></encoder>
-  </appender>
-  <root level="INFO"><appender-ref ref="OUT"/></root>
-</configuration>
-"""
+_SERVER: Final = re.compile(r"zookeeper-\d.*\.jar")
 _IN_IMAGE: Final = "find / -xdev -name 'zookeeper-[0-9]*.jar' 2>/dev/null | head -n 1"
 
 
 class Installed(msgspec.Struct, frozen=True):
-    """The server on a node: the folder of its jars there, and where they came from, for people."""
+    """The server on a node: the folder of its jars there, where they came from, for people, and the release."""
 
     jars: str
     title: str
+    release: str
 
 
-async def install(
-    cluster: Cluster, options: SystemOptions, settings: ZooKeeperSettings
-) -> dict[str, Installed]:
-    """Put jars and a configuration on every node; several releases (`3.8.6,3.9.4`) go round the nodes.
+class ZooKeeperServers(Servers[Found, Installed]):
+    """ZooKeepers: folders of jars."""
 
-    Raises `Broken` with the other ways.
-    """
-    nodes = cluster.nodes
-    await asyncio.gather(*(_configure(cluster, node, settings) for node in nodes))
-    return await place(
-        "zookeeper",
-        nodes,
-        options,
-        own=None if settings.jars is None else lambda: _own(settings.jars or ""),
-        resolved=_resolved,
-        put=_place,
-        in_image=_in_image,
-    )
+    system = "zookeeper"
 
+    def _own(self, folder: str) -> Found:
+        return Path(folder), f"own (your own {folder})"
 
-async def install_release(node: Node, release: str) -> Installed:
-    """Put another release on one node, beside what runs there."""
-    return await _place(node, await _resolved(release))
+    async def _resolved(self, release: str | None) -> Found:
+        server = await resolve_async("zookeeper", release)
+        return server.jars, server.title
+
+    async def _put(self, node: Node, found: Found) -> Installed:
+        source, title = found
+        jars = await asyncio.to_thread(lambda: sorted(source.expanduser().glob("*.jar")))
+        if not jars:
+            raise Broken("no-binary", f"{source} holds no jars")
+        target = f"jars-{title.split(maxsplit=1)[0]}"
+        await unpack(node, {f"{target}/{jar.name}": jar for jar in jars})
+        named = [jar.stem.removeprefix("zookeeper-") for jar in jars if _SERVER.match(jar.name)]
+        return Installed(f"{node.directory}/{target}", title, named[0] if named else title.split()[0])
+
+    async def _in_image(self, node: Node, image: str) -> Installed:
+        """Find the server's jar in the node's image; those it needs lie beside it. The entry point is not used."""
+        done = await node.run(["sh", "-c", _IN_IMAGE], timeout_s=_FIND_S, check=False)
+        jar = done.stdout.strip()
+        if not jar:
+            raise Broken("no-server", f"the image {image} has no zookeeper-*.jar")
+        folder, _, name = jar.rpartition("/")
+        release = name.removeprefix("zookeeper-").removesuffix(".jar")
+        return Installed(folder, f"{release} (found in the image {image} in {folder})", release)
 
 
 async def java_of(node: Node) -> str:
@@ -85,26 +78,7 @@ async def java_of(node: Node) -> str:
     return found.stdout.split()[0]
 
 
-def _own(folder: str) -> Found:
-    return Path(folder), f"own (your own {folder})"
-
-
-async def _resolved(release: str | None) -> Found:
-    server = await resolve_async("zookeeper", release)
-    return server.jars, server.title
-
-
-async def _place(node: Node, found: Found) -> Installed:
-    source, title = found
-    jars = await asyncio.to_thread(lambda: sorted(source.expanduser().glob("*.jar")))
-    if not jars:
-        raise Broken("no-binary", f"{source} holds no jars")
-    target = f"jars-{title.split(maxsplit=1)[0]}"
-    await _unpack(node, {f"{target}/{jar.name}": jar for jar in jars})
-    return Installed(f"{node.directory}/{target}", title)
-
-
-async def _unpack(node: Node, files: Mapping[str, Path | str]) -> None:
+async def unpack(node: Node, files: Mapping[str, Path | str]) -> None:
     """Put files, or texts, below the node's directory: in one piece, since each copy to a container costs much."""
     packed = f"{node.directory}/packed-{next(_numbers)}.tar"
     with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
@@ -124,48 +98,3 @@ def _pack(target: str, files: Mapping[str, Path | str]) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-
-
-async def _in_image(node: Node, image: str) -> Installed:
-    """Find the server's jar in the node's image; those it needs lie beside it. The entry point is not used."""
-    done = await node.run(["sh", "-c", _IN_IMAGE], timeout_s=_FIND_S, check=False)
-    jar = done.stdout.strip()
-    if not jar:
-        raise Broken("no-server", f"the image {image} has no zookeeper-*.jar")
-    folder, _, name = jar.rpartition("/")
-    release = name.removeprefix("zookeeper-").removesuffix(".jar")
-    return Installed(folder, f"{release} (found in the image {image} in {folder})")
-
-
-async def _configure(cluster: Cluster, node: Node, settings: ZooKeeperSettings) -> None:
-    number = [other.name for other in cluster.nodes].index(node.name) + 1
-    files = {
-        "conf/zoo.cfg": configuration(cluster.nodes, node, settings),
-        "conf/log4j.properties": _LOG4J,
-        "conf/logback.xml": _LOGBACK,
-        "data/myid": f"{number}\n",
-    }
-    await _unpack(node, files)
-
-
-def configuration(nodes: Sequence[Node], node: Node, settings: ZooKeeperSettings) -> str:
-    """The zoo.cfg of one node; a cluster of one is standalone."""
-    lines = [
-        f"tickTime={settings.tick_ms}",
-        f"initLimit={settings.init_limit}",
-        f"syncLimit={settings.sync_limit}",
-        f"dataDir={node.directory}/data",
-        f"clientPort={PORT}",
-        f"clientPortAddress={node.address}",
-        "maxClientCnxns=0",
-        "maxSessionTimeout=60000",
-        "4lw.commands.whitelist=*",
-        "admin.enableServer=false",
-    ]
-    if not settings.force_sync:
-        lines.append("forceSync=no")
-    if settings.enforce_quota:
-        lines.append("enforceQuota=true")
-    if len(nodes) > 1:
-        lines += [f"server.{number}={other.address}:2888:3888" for number, other in enumerate(nodes, start=1)]
-    return "\n".join(lines) + "\n"

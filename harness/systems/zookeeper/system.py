@@ -9,14 +9,18 @@ from typing import ClassVar, Final
 import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
-from harness.systems.daemons import Daemons, releases
+from harness.systems.daemons import Daemons
 from harness.systems.logs import tail
 from harness.systems.releases.way import numbers
 from harness.systems.system import NodeDump, NodeStatus, SystemOptions
 from harness.systems.zookeeper import health
 from harness.systems.zookeeper.client import ZooKeeperClient
-from harness.systems.zookeeper.installing import Installed, install, install_release, java_of
+from harness.systems.zookeeper.configuring import first_files
+from harness.systems.zookeeper.damage import DamageOfZooKeeper
+from harness.systems.zookeeper.installing import Installed, ZooKeeperServers, java_of, unpack
 from harness.systems.zookeeper.kazoo_client import KazooRecipes
+from harness.systems.zookeeper.membership import MembershipOfZooKeeper
+from harness.systems.zookeeper.reconfiguring import superuser
 from harness.systems.zookeeper.settings import SETTINGS, read_settings
 
 _PERSISTENT_SINCE: Final = (3, 6)
@@ -37,11 +41,13 @@ class ZooKeeper(Daemons[Installed]):
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
-        super().__init__(options, own=self._settings.jars is not None)
+        super().__init__(options, ZooKeeperServers(options, self._settings.jars))
         self._java = "java"
         self._clients = 0
-        asked = () if self._settings.jars or options.image else releases(self.name, options)
+        asked = self._servers.asked
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
+        self.damage = DamageOfZooKeeper(self.data)
+        self.membership = MembershipOfZooKeeper(self.daemon, self.start, self._settings, self._releases)
 
     @property
     def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
@@ -50,12 +56,13 @@ class ZooKeeper(Daemons[Installed]):
 
     async def install(self, cluster: Cluster) -> None:
         """Put the jars and a configuration on every node, and find its Java."""
-        self._java, self._installed = await asyncio.gather(
-            java_of(cluster.nodes[0]), install(cluster, self._options, self._settings)
-        )
+        nodes = cluster.nodes
+        await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
+        self._java, self._installed = await asyncio.gather(java_of(nodes[0]), self._servers.install(nodes))
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
+        self.membership.check(node)
         server = self.installed(node)
         root, snap_count = node.directory, self._settings.snap_count
         argv = (
@@ -68,6 +75,7 @@ class ZooKeeper(Daemons[Installed]):
             "-Dzookeeper.extendedTypesEnabled=true",
             f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
             *([f"-Dzookeeper.snapCount={snap_count}"] if snap_count else []),
+            *([superuser()] if self.membership.prepared else []),
             "-cp",
             f"{root}/conf:{server.jars}/*",
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
@@ -81,10 +89,12 @@ class ZooKeeper(Daemons[Installed]):
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every server about itself (`srvr`), each within 300 ms, all at once; never raises."""
-        return await health.status(cluster.nodes)
+        told = await health.status(cluster.nodes)
+        return health.voting(told, without=self.membership.joining)
 
-    async def _other(self, node: Node, release: str) -> Installed:
-        return await install_release(node, release)
+    def _releases(self) -> list[str]:
+        """What is installed, or before that what was asked for."""
+        return [server.release for server in self._installed.values()] or list(self._servers.asked)
 
     async def _unready(self, cluster: Cluster) -> str:
         return await health.unserved(cluster.nodes, self._settings.client)

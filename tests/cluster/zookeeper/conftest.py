@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from harness.systems.system import SystemOptions
 from harness.systems.zookeeper import ZooKeeper
-from tests.cluster.servers import Run, Servers, mark, outcome, running
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    mark(items, "zookeeper")
-
-
-@pytest.fixture(scope="session", name="outcome")
-def outcome_fixture() -> Any:
-    return outcome
-
-
-@pytest.fixture(scope="session")
-def run() -> Iterator[Run]:
-    with asyncio.Runner() as runner:
-        yield runner.run
+from tests.cluster.servers import Run, Servers, running
 
 
 @pytest.fixture(scope="session")

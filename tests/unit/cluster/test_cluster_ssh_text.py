@@ -18,6 +18,7 @@ from harness.cluster.ssh import framing, leftovers
 from harness.cluster.ssh.connection import Connection
 from harness.cluster.ssh.hosts import Host, address_of, parse_inventory, read_inventory
 from harness.outcome import Broken
+from harness.test import UsageError
 
 M = "quorate-0123"
 
@@ -100,9 +101,9 @@ def test_inventories_have_defaults_and_say_what_is_wrong(tmp_path: Path) -> None
         ("hosts = [1]\n", "host 1"),
     ):
         path.write_text(text)
-        with pytest.raises(Broken, match=match):
+        with pytest.raises(UsageError, match=match):
             read_inventory(path)
-    with pytest.raises(Broken, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot read"):
         read_inventory(tmp_path / "none")
     with pytest.raises(Broken, match="no IPv4"):
         address_of(parse_inventory({"hosts": [{"host": "no.such.host.invalid"}]})[0])
@@ -169,7 +170,7 @@ def test_a_layer_holds_only_what_changed(tmp_path: Path) -> None:
     ],
 )
 def test_impossible_clusters_are_refused(kind: str, options: dict[str, Any], match: str) -> None:
-    with pytest.raises(Broken, match=match):
+    with pytest.raises(UsageError, match=match):
         make_cluster(kind, run_id="q0000000000", **options)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.cluster.node import Completed
 from harness.outcome import Broken
-from harness.systems.etcd.installing import install
+from harness.systems.etcd.installing import EtcdServers
 from harness.systems.system import SystemOptions
 from harness.test import UsageError
 
@@ -48,7 +48,7 @@ class Image:
 
 
 def found(image: Image):
-    return asyncio.run(install([image], SystemOptions(image="registry/etcd:v3"), None))["n1"]
+    return asyncio.run(EtcdServers(SystemOptions(image="registry/etcd:v3"), None).install([image]))["n1"]
 
 
 def test_in_the_usual_place_without_a_shell(tmp_path):
@@ -80,4 +80,4 @@ def test_something_else_of_that_name_is_said(tmp_path):
 
 def test_an_unknown_release_among_several_is_a_usage_error():
     with pytest.raises(UsageError):
-        asyncio.run(install([], SystemOptions(release="3.4.23,9"), None))
+        EtcdServers(SystemOptions(release="3.4.23,9"), None)

@@ -404,3 +404,11 @@ def test_side_by_side_names_can_be_undone_for_updates():
     )
     events = invoked(simulate(mapped(rename, plan, restore), clients=1, events_max=50))
     assert [(event.f, event.key) for event in events] == [("x/a", "x/k0")]
+
+
+def test_a_generator_that_decides_nothing_cannot_be_made():
+    class Idle(Generator, frozen=True, gc=False):
+        pass
+
+    with pytest.raises(TypeError, match="next"):
+        Idle()

@@ -28,7 +28,7 @@ from nemesis.targets import leader_of
 
 
 def nemesis_of(faults: str, seed: int = 1, **settings: str) -> Nemesis:
-    return Nemesis(parse(faults), interval_s=5, time_s=60, rng=Random(seed), settings=settings)
+    return Nemesis.from_mix(parse(faults), interval_s=5, time_s=60, rng=Random(seed), settings=settings)
 
 
 def on_a_cluster(body: Callable[[Scene], Awaitable[None]], count: int = 5, seed: int = 3) -> None:

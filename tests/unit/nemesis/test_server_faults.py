@@ -14,8 +14,8 @@ import pytest
 from harness import Test, run
 from harness.fault import Plan, Proof, Scene
 from harness.outcome import Broken
+from harness.systems.bolt import values_of
 from harness.systems.etcd import Etcd
-from harness.systems.etcd.bolt import values_of
 from harness.systems.etcd.damage import _in_record
 from harness.systems.failpoints import Failpoints, Point
 from harness.systems.membership import Membership
@@ -175,7 +175,7 @@ def test_what_needs_a_majority_is_healed_last():
         async def prove_healed(self, scene: Any, plan: Plan) -> Proof:
             return Proof(holds=True, text="")
 
-    nemesis = Nemesis(parse("kill,pause,partition"), interval_s=5, time_s=60, rng=Random(1))
+    nemesis = Nemesis.from_mix(parse("kill,pause,partition"), interval_s=5, time_s=60, rng=Random(1))
     for name in ("kill", "pause", "partition"):
         nemesis._faults[name] = Fake(name)  # type: ignore[assignment]
         nemesis._in_force[name] = Plan(name, "one", ("n1",))

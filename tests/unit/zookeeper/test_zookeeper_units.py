@@ -13,8 +13,8 @@ from kazoo.protocol.serialization import Connect, Exists, GetData, SetData, Sync
 from harness.cluster.node import Node
 from harness.outcome import OutcomeError, Refused, Unknown
 from harness.systems.zookeeper.caller import ClientOptions
+from harness.systems.zookeeper.configuring import configuration
 from harness.systems.zookeeper.connection import Link, Notice, Session, State, open_link
-from harness.systems.zookeeper.installing import configuration
 from harness.systems.zookeeper.outcomes import TABLE, outcome_of
 from harness.systems.zookeeper.records import AddWatch, CreateTTL
 from harness.systems.zookeeper.settings import ZooKeeperSettings, read_settings

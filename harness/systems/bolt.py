@@ -1,4 +1,4 @@
-"""The pages of a bbolt database in which etcd's keys live, found as bbolt itself finds them: from the newest meta page.
+"""The pages in use of a bbolt database (etcd's, Consul's), found as bbolt finds them: from the newest meta page.
 
 Format: go.etcd.io/bbolt, page.go, bucket.go and db.go; all little-endian. Pages that are free may look like any other,
 so a scan of the file would hit pages that nobody reads.
@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from harness.outcome import Broken
 
 _HEADER: Final = struct.Struct("<QHHI")  # id, flags, count, overflow
@@ -17,6 +19,7 @@ _HEADER: Final = struct.Struct("<QHHI")  # id, flags, count, overflow
 _META: Final = struct.Struct("<IIIIQQQQQQ")
 _LEAF: Final = struct.Struct("<IIII")  # flags, position, key size, value size
 _BRANCH: Final = struct.Struct("<IIQ")  # position, key size, page
+META_ROOT: Final = 16  # in a meta page: where the root is told
 _MAGIC: Final = 0xED0CDAED
 _IS_BRANCH, _IS_LEAF = 0x01, 0x02
 _PAGE_SIZES: Final = (4096, 8192, 16384, 32768, 65536)
@@ -25,10 +28,21 @@ _BUCKET_HEADER: Final = 16
 _DEPTH_MAX: Final = 20
 
 
+class Meta(msgspec.Struct, frozen=True):
+    """One of the two pages at the beginning, written in turn: what was committed, and where in the file it stands."""
+
+    transaction: int
+    offset: int
+    page_size: int
+    root: int
+    pages: int  # how many there are in use; the file may be longer
+
+
 def values_of(content: bytes, bucket: bytes) -> list[tuple[int, int]]:
     """Return offset and length of every value in a bucket, in order of keys; raise `Broken` for no bbolt file."""
-    size, root = _newest(content)
-    for flags, key, start, _ in _elements(content, size, root, 0):
+    meta = newest_meta(content)
+    size = meta.page_size
+    for flags, key, start, _ in _elements(content, size, meta.root, 0):
         if flags & _IS_BUCKET and key == bucket:
             (page,) = struct.unpack_from("<Q", content, start)
             # A small bucket lives in its parent's page, behind its header, as a page of its own.
@@ -38,21 +52,20 @@ def values_of(content: bytes, bucket: bytes) -> list[tuple[int, int]]:
     raise Broken("no-bucket", f"the database has no bucket {bucket.decode()}")
 
 
-def _newest(content: bytes) -> tuple[int, int]:
-    """Return page size and root page of the meta page with the highest transaction."""
+def newest_meta(content: bytes) -> Meta:
+    """Return the meta page with the highest transaction; raise `Broken` where there is none."""
     found = []
     for size in _PAGE_SIZES:
         for page in (0, 1):
             at = page * size + _HEADER.size
             if at + _META.size > len(content):
                 continue
-            magic, _, told, _, root, _, _, _, transaction, _ = _META.unpack_from(content, at)
+            magic, _, told, _, root, _, _, pages, transaction, _ = _META.unpack_from(content, at)
             if magic == _MAGIC and told == size:
-                found.append((transaction, size, root))
+                found.append(Meta(transaction, at, size, root, pages))
     if not found:
         raise Broken("no-database", "it has no meta page of bbolt")
-    _, size, root = max(found)
-    return size, root
+    return max(found, key=lambda meta: meta.transaction)
 
 
 def _elements(content: bytes, size: int, page: int, depth: int) -> Iterator[tuple[int, bytes, int, int]]:

@@ -1,0 +1,82 @@
+"""Servers are put on nodes: the user's own, one found in the nodes' image, or a release; several go round the nodes."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from harness.cluster.node import Node
+from harness.systems.releases import unknown_release
+from harness.systems.system import SystemOptions
+from harness.test import UsageError
+
+
+class Titled(Protocol):
+    """What is installed on a node knows where it came from."""
+
+    @property
+    def title(self) -> str:
+        """Release and origin, for people."""
+        ...
+
+
+Found = TypeVar("Found")  # a server on this host
+Server = TypeVar("Server", bound=Titled)  # a server on a node
+
+
+class Servers(abc.ABC, Generic[Found, Server]):
+    """Base of what knows one system's servers: how each way gives one, and how it is put on a node.
+
+    `own` is a path on this host to the user's own server, where one is given. Everything asynchronous raises `Broken`
+    with the other ways.
+    """
+
+    system: ClassVar[str]
+
+    def __init__(self, options: SystemOptions, own: str | None) -> None:
+        """Raise `UsageError` for a release that nobody knows, unless the server is the user's own or in an image."""
+        self._image = options.image
+        self._own_path = own
+        self.asked: tuple[str, ...] = ()
+        if own is None and options.image is None and options.release:
+            self.asked = tuple(part.strip() for part in options.release.split(","))
+        for release in self.asked:
+            if why := unknown_release(self.system, release):
+                raise UsageError(why)
+
+    async def install(self, nodes: Sequence[Node]) -> dict[str, Server]:
+        """Put a server on every node and return what is where; several releases (`3.8.6,3.9.4`) go in turn."""
+        names = [node.name for node in nodes]
+        if self._image is not None and self._own_path is None:
+            there = await asyncio.gather(*(self._in_image(node, self._image) for node in nodes))
+            return dict(zip(names, there, strict=True))
+        if self._own_path is not None:
+            sources = [await asyncio.to_thread(self._own, self._own_path)]
+        else:
+            sources = [await self._resolved(release) for release in self.asked or (None,)]
+        placed = await asyncio.gather(
+            *(self._put(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes))
+        )
+        return dict(zip(names, placed, strict=True))
+
+    async def install_release(self, node: Node, release: str) -> Server:
+        """Put another release on one node, beside what runs there."""
+        return await self._put(node, await self._resolved(release))
+
+    @abc.abstractmethod
+    def _own(self, path: str) -> Found:
+        """Return the user's own server, looked at; may block."""
+
+    @abc.abstractmethod
+    async def _resolved(self, release: str | None) -> Found:
+        """Return a release from the cache, made where it is not there; None: the default."""
+
+    @abc.abstractmethod
+    async def _put(self, node: Node, found: Found) -> Server:
+        """Copy it to a node, where no other release of the same run is overwritten."""
+
+    @abc.abstractmethod
+    async def _in_image(self, node: Node, image: str) -> Server:
+        """Find it in the node's image; the image's entry point is not used."""

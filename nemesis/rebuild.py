@@ -1,0 +1,52 @@
+"""Servers are rebuilt from the others in place: ended, emptied, and started again as who they were."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from harness.cluster.shell import empty_command
+from harness.fault import Plan, Proof, Scene
+from harness.outcome import Broken
+from harness.systems.damage import DAMAGE
+from nemesis import processes, progress
+
+_WIPE_S: Final = 30.0
+
+
+class Rebuild:
+    """One rebuilding, which may be tried again; why it did not come about is told by its proof, not raised."""
+
+    def __init__(self) -> None:
+        self._failure = ""
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Empty the targets once the others need nothing of them, all at once, and start them."""
+        self._failure = ""
+        try:
+            await end(scene, plan)
+            await asyncio.gather(*(self._anew(scene, name) for name in plan.nodes))
+        except Broken as error:
+            self._failure = error.text
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """See them run, and as far as the others."""
+        if self._failure:
+            return Proof(holds=False, text=f"{', '.join(plan.nodes)} not rebuilt: {self._failure}")
+        fine, far = await progress.caught_up(scene, plan.nodes)
+        found = await processes.states(scene, plan.nodes)
+        return Proof(holds=fine, text=f"rebuilt from the others: {processes.told(found)}; {far}")
+
+    async def _anew(self, scene: Scene, name: str) -> None:
+        (node,) = processes.nodes_of(scene, [name])
+        spoilt = DAMAGE.found(scene.system).spoilt(node)
+        if spoilt is None:
+            raise Broken("no-rebuilding", f"servers of {scene.system.name} come back as new members only")
+        await node.run(empty_command(spoilt), timeout_s=_WIPE_S)
+        await scene.system.start(scene.cluster, node)
+
+
+async def end(scene: Scene, plan: Plan) -> None:
+    """Kill the targets, and wait until the others need them no more; raise `Broken` where it does not come to that."""
+    await processes.kill_all(scene, plan.nodes)
+    await progress.others_know_all(scene, plan.nodes)

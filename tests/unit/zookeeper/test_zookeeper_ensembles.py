@@ -1,0 +1,101 @@
+"""ZooKeeper's ensembles as text, who may change them, and where its files can be hurt."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.cluster.node import Completed
+from harness.outcome import Broken
+from harness.systems.membership import LEARNER, VOTER
+from harness.systems.system import NodeStatus, SystemOptions
+from harness.systems.zookeeper import ZooKeeper, health
+from harness.systems.zookeeper.configuring import dynamic_files
+from harness.systems.zookeeper.damage import DamageOfZooKeeper
+from harness.systems.zookeeper.ensemble import Ensemble, Seat, first, read
+from harness.systems.zookeeper.settings import ZooKeeperSettings
+from harness.test import UsageError
+from nemesis.member import Member
+
+NODES: Any = [SimpleNamespace(name=f"n{n}", address=f"10.0.0.{n}", directory=f"/run/n{n}") for n in (1, 2, 3)]
+
+
+def test_an_ensemble_is_read_as_it_is_written():
+    told = Ensemble((*first(NODES[:2]).seats, Seat(3, "10.0.0.3", LEARNER)))
+    lines = told.lines()
+    assert lines[2] == "server.3=10.0.0.3:2888:3888:observer;10.0.0.3:2181"
+    assert read("\n".join([*lines, "version=1000002f3"])) == Ensemble(told.seats, 0x1000002F3)
+    assert [told.seat_of(node).role for node in NODES] == [VOTER, VOTER, LEARNER]
+    assert read("version=0\n").seat_of(NODES[0]) is None
+
+
+def test_a_changing_ensemble_tells_the_clients_address_in_one_place_only():
+    files = dynamic_files(NODES[0], first(NODES), ZooKeeperSettings())
+    assert "clientPort" not in files["conf/zoo.cfg"]
+    assert "server." not in files["conf/zoo.cfg"]
+    assert files["conf/zoo.cfg.dynamic"].count(";10.0.0.") == len(NODES)
+
+
+@pytest.mark.parametrize(("release", "able"), [("3.4.14", False), ("3.8.6,3.4.14", False), ("3.5.10", True)])
+def test_ensembles_of_old_releases_cannot_change(release: str, *, able: bool):
+    system = ZooKeeper(SystemOptions(release=release))
+    if able:
+        Member.suits(system)
+        return
+    with pytest.raises(UsageError, match=r"3\.4\.14 cannot change its ensemble"):
+        Member.suits(system)
+
+
+def test_who_does_not_vote_yet_is_no_follower():
+    told = [
+        NodeStatus(name, healthy=True, role=role) for name, role in (("n1", "leader"), ("n2", "follower"))
+    ]
+    assert [one.role for one in health.voting(told, without={"n2"})] == ["leader", "learner"]
+    assert health.voting(told, without=set()) == told
+
+
+class Disk:
+    """A node whose one file is given."""
+
+    name, directory = "n1", "/run/n1"
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    async def run(self, *_argv: Any, **_options: Any) -> Completed:
+        return Completed(0, "/run/n1/file\n", "")
+
+    async def get(self, _source: str, target: Path) -> None:
+        await asyncio.to_thread(target.write_bytes, self.data)
+
+
+def a_log(*transactions: bytes) -> bytes:
+    records = (struct.pack("!qi", zlib.adler32(one), len(one)) + one + b"B" for one in transactions)
+    return b"ZKLG" + struct.pack("!iq", 2, 0) + b"".join(records)
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("kind", ["log-tail", "log-bit", "log-cut"])
+def test_a_log_is_hurt_within_what_was_written(kind: str, at: float):
+    log = a_log(b"one" * 9, b"two" * 30, b"three" * 5)
+    disk: Any = Disk(log + bytes(1000))
+    wound = asyncio.run(DamageOfZooKeeper(lambda node: node.directory).find(disk, kind, at, 20))
+    if wound.new is None:
+        assert 16 + 12 < wound.offset < len(log)
+        return
+    assert wound.offset + len(wound.new) <= len(log)
+    hurt = log[: wound.offset] + wound.new + log[wound.offset + len(wound.new) :]
+    assert hurt != log
+    assert len(hurt) == len(log)
+
+
+def test_an_empty_log_is_not_hurt():
+    disk: Any = Disk(a_log() + bytes(1000))
+    with pytest.raises(Broken, match="no transactions yet"):
+        asyncio.run(DamageOfZooKeeper(lambda node: node.directory).find(disk, "log-bit", 0.5, 20))
