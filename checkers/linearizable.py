@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from checkers.explain import Told, explain
+from harness.counterexample import READ, trimmed
 from harness.history import History
 from harness.history.columns import INVOKE, NONE, OK
 from harness.history.native import Stop
@@ -151,14 +152,22 @@ class Linearizable:
         told = [Told.of(history, call, end, scope) for call, end in part["events"]]
         name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]))
         positions = sorted(at for pair in part["events"] for at in pair if at is not None)
+        detail = {"minimal": part["minimal"], "engine": part["engine"]}
+        if scope is not None:
+            # Beside the elements themselves: a read may have seen many thousands, and reports cut long values.
+            reads = {
+                str(columns.index[one.position]): trimmed(one.result, scope)
+                for one in told
+                if one.f == READ and one.kind == "ok"
+            }
+            detail |= {"elements": scope, "reads": reads}
         return Anomaly(
             name=name,
             sentence=sentence,
             key=part["key"],
             events=[int(columns.index[at]) for at in positions],
             culprit=int(columns.index[part["culprit"]]),
-            detail={"minimal": part["minimal"], "engine": part["engine"]}
-            | ({} if scope is None else {"elements": scope}),
+            detail=detail,
         )
 
     def _vague(self, history: History, part: Mapping[str, Any]) -> Anomaly:

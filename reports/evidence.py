@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.counterexample import READ, scope_of, trimmed
 from harness.verdict import Anomaly, Result
 from reports import legal
 from reports.operations import FAIL, INFO, OUTCOMES, Operations
@@ -57,10 +56,10 @@ def drawn(
     culprit = operations.at(anomaly.culprit) if anomaly.culprit is not None else None
     found = sorted(position for position in positions | {culprit} if position is not None)
     chosen = _nearest(anomaly.sentence, operations, found, culprit, most) if len(found) > most else found
+    reads = _reads(anomaly)
     # States of a part of the evidence would be made up.
-    scope = scope_of(anomaly)
-    steps = _steps(anomaly) or (_found(operations, chosen, culprit, model, scope) if chosen is found else {})
-    rows = [_row(operations, position, position == culprit, steps, scope) for position in chosen]
+    steps = _steps(anomaly) or (_found(operations, chosen, culprit, model, reads) if chosen is found else {})
+    rows = [_row(operations, position, position == culprit, steps, reads) for position in chosen]
     return rows, len(found) - len(chosen)
 
 
@@ -93,25 +92,36 @@ def _steps(anomaly: Anomaly) -> Mapping[int, Mapping[str, Any]]:
     return found
 
 
+def _reads(anomaly: Anomaly) -> Mapping[str, Any]:
+    """What reads saw of the elements that matter, by their invocations: `detail["reads"]`, of sets read as a whole."""
+    reads = anomaly.detail.get("reads")
+    return reads if isinstance(reads, Mapping) else {}
+
+
 def _found(
-    o: Operations, chosen: Sequence[int], culprit: int | None, model: str | None, scope: Sequence[Any] | None
+    o: Operations, chosen: Sequence[int], culprit: int | None, model: str | None, reads: Mapping[str, Any]
 ) -> dict[int, Mapping[str, Any]]:
     if culprit is None or len(chosen) > legal.OPERATIONS_MAX:
         return {}
-    steps = [_step(o, at, scope) for at in chosen if o.outcome[at] != FAIL or o.got[at] != o.asked[at]]
+    try:
+        steps = [_step(o, at, reads) for at in chosen if o.outcome[at] != FAIL or o.got[at] != o.asked[at]]
+    except msgspec.DecodeError:  # a value that was too long to be kept whole
+        return {}
     return {step["operation"]: step for step in legal.explain(model, steps, int(o.invoked[culprit]))}
 
 
-def _step(o: Operations, at: int, scope: Sequence[Any] | None) -> legal.Step:
+def _step(o: Operations, at: int, reads: Mapping[str, Any]) -> legal.Step:
     """As the models see it; a refused compare-and-set that says what it saw is a read."""
     outcome = int(o.outcome[at])
-    asked, got = (msgspec.json.decode(o.texts[int(column[at])]) for column in (o.asked, o.got))
+    asked = msgspec.json.decode(o.texts[int(o.asked[at])])
+    seen = reads.get(str(o.invoked[at]))
+    got = msgspec.json.decode(o.texts[int(o.got[at])]) if seen is None else seen
     return legal.Step(
         event=int(o.invoked[at]),
         process=int(o.process[at]),
         f="read" if outcome == FAIL else o.functions[int(o.f[at])],
         asked=asked,
-        got=got if scope is None else trimmed(got, scope),
+        got=got,
         begin=int(o.invoked[at]),
         end=int(o.completed[at]) if outcome != INFO else None,
     )
@@ -122,13 +132,13 @@ def _row(
     at: int,
     culprit: bool,  # noqa: FBT001
     steps: Mapping[int, Mapping[str, Any]],
-    scope: Sequence[Any] | None,
+    reads: Mapping[str, Any],
 ) -> Drawn:
     outcome = OUTCOMES[int(o.outcome[at])]
     asked, got = o.texts[int(o.asked[at])], o.texts[int(o.got[at])]
-    if scope is not None and o.functions[int(o.f[at])] == READ:
-        got = json_text(trimmed(msgspec.json.decode(got), scope))
     event = int(o.invoked[at])
+    if str(event) in reads:
+        got = json_text(reads[str(event)])
     step = steps.get(event, {})
     error = o.errors[int(o.error[at])]
     return Drawn(

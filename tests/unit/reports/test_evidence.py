@@ -25,6 +25,25 @@ def made(folder, events):
     return stored.read(folder).operations
 
 
+@pytest.mark.parametrize(("reads", "states"), [(None, []), ({"2": []}, ["[77]"])])
+def test_values_too_long_to_be_shown_whole_are_drawn_all_the_same(tmp_path, reads, states):
+    """Reports cut long values: what is left is no JSON any more."""
+    whole = [n for n in range(3000) if n != 77]
+    events = [
+        (1, 0, "invoke", "add", "k", 77, None),
+        (2, 0, "ok", "add", "k", 77, 0),
+        (3, 1, "invoke", "read", "k", None, None),
+        (4, 1, "ok", "read", "k", whole, 2),
+    ]
+    operations = made(tmp_path / "run", events)
+    detail = {} if reads is None else {"elements": [77], "reads": reads}
+    anomaly = Anomaly("lost element", "p1 did not see 77", events=[0, 1, 2, 3], culprit=2, detail=detail)
+    rows, _ = evidence.drawn(anomaly, operations, "set")
+    assert [row.process for row in rows] == [0, 1]
+    assert "read" in rows[1].words
+    assert [row.state for row in rows if row.state] == states
+
+
 def test_of_a_large_counterexample_those_stay_that_the_sentence_names(tmp_path):
     events = []
     for n in range(200):
