@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
+from harness.cluster.node import Node
 from harness.fault import Scene
 from harness.outcome import Broken
+from harness.systems.system import Confirms
 
 _EVEN_S: Final = 10.0
-_SETTLED_S: Final = 0.5
 _CAUGHT_UP_S: Final = 15.0
 _POLL_S: Final = 0.1
 
 
 async def others_know_all(scene: Scene, names: Collection[str]) -> None:
-    """Wait until one of the others leads, and all of them have applied what that one had by then.
+    """With these dead, wait until all the others have applied everything that was agreed on while they lived.
 
-    Whatever these servers forget then is safe with the others. Raises `Broken` where it does not come to that. A new
-    leader of raft applies what its predecessor had agreed on only with its own first entry, so it is given a moment.
+    Whatever these servers forget then is safe with the others. Raises `Broken` where it does not come to that. What the
+    others have applied is looked at once a quorum of them has confirmed something: before that, a new leader may not
+    have applied yet what its predecessor had agreed on with one of these.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + _EVEN_S
-    led_since: float | None = None
+    others = [node for node in scene.cluster.nodes if node.name not in names]
     goal: int | None = None
     while True:
-        others = [one for one in await scene.system.status(scene.cluster) if one.node not in names]
-        led = any(one.role == "leader" for one in others) and all(one.healthy for one in others)
-        applied = [one.applied or 0 for one in others]
-        if not led:
-            led_since = goal = None
-        elif led_since is None:
-            led_since = loop.time()
-        elif goal is not None and min(applied) >= goal:
-            return
-        elif goal is None and loop.time() - led_since >= _SETTLED_S:
+        confirmed = goal is None and not await _unserved(scene, others)
+        statuses = [one for one in await scene.system.status(scene.cluster) if one.node not in names]
+        applied = [one.applied or 0 for one in statuses]
+        if not (all(one.healthy for one in statuses) and any(one.role == "leader" for one in statuses)):
+            goal = None
+        elif confirmed:
             goal = max(applied)
+        if goal is not None and min(applied) >= goal:
+            return
         if loop.time() >= end:
             raise Broken("not-safe", f"the others did not agree without the targets within {_EVEN_S:g} s")
         await asyncio.sleep(_POLL_S)
+
+
+async def _unserved(scene: Scene, nodes: Sequence[Node]) -> str:
+    if not isinstance(scene.system, Confirms):
+        raise Broken("not-safe", f"{scene.system.name} cannot be asked whether its servers agree")
+    return await scene.system.unserved(nodes)
 
 
 async def caught_up(scene: Scene, names: Collection[str]) -> tuple[bool, str]:

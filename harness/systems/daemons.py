@@ -67,7 +67,7 @@ class Daemons(abc.ABC, Generic[Server]):
         end = loop.time() + deadline_s
         while True:
             statuses = await self.status(cluster)
-            why = _no_leader(statuses, same_term=self.same_term) or await self._unready(cluster)
+            why = _no_leader(statuses, same_term=self.same_term) or await self.unserved(cluster.nodes)
             if not why:
                 return statuses
             for node in cluster.nodes:
@@ -88,8 +88,8 @@ class Daemons(abc.ABC, Generic[Server]):
         """Ask every server, all at once; never raises."""
 
     @abc.abstractmethod
-    async def _unready(self, cluster: Cluster) -> str:
-        """Why healthy servers with one leader do not serve yet; empty where they do."""
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these nodes do not answer what a quorum must confirm, and why; empty where all do."""
 
     @abc.abstractmethod
     async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:

@@ -54,6 +54,19 @@ class Dumps(Protocol):
 
 
 @runtime_checkable
+class Confirms(Protocol):
+    """A system whose nodes can be asked for what a quorum must confirm."""
+
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these nodes do not answer such a request, and why; empty where all do.
+
+        Where all do, whoever leads has applied everything that had ever been agreed on when it was asked: a new leader
+        of raft must agree on an entry of its own first, and one of ZooKeeper's has been synchronised with a quorum.
+        """
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A system that holds connections of the harness's own."""
 

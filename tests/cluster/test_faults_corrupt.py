@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from random import Random
 from typing import Any
 
 import pytest
 
-from harness.fault import Scene
+from harness.fault import Plan, Scene
+from harness.outcome import Broken
 from harness.systems.consul import Consul
 from harness.systems.system import SystemOptions
 from harness.systems.zookeeper import ZooKeeper
 from nemesis.corrupt import Corrupt
+from nemesis.progress import others_know_all
 
 pytestmark = pytest.mark.cluster
 
@@ -43,12 +46,32 @@ def test_a_hurt_server_is_rebuilt_from_the_others(etcd, kind: str, outcome: str)
     asyncio.run(body())
 
 
+def test_nothing_is_hurt_before_the_others_agree_without_it(etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single server that is left may lack what it would be the last to have."""
+
+    async def body() -> None:
+        async with etcd() as scene:
+            target, frozen, _ = scene.cluster.nodes
+            plan = Plan("corrupt", target.name, (target.name,), {"kind": "wal-tail", "at": 0.5, "size": 100})
+            await frozen.signal("etcd", signal.SIGSTOP)
+            monkeypatch.setattr("nemesis.progress._EVEN_S", 1.0)
+            with pytest.raises(Broken, match="did not agree without the targets"):
+                await Corrupt({"corrupt.kind": "wal-tail"}).inject(scene, plan)
+            monkeypatch.setattr("nemesis.progress._EVEN_S", 20.0)
+            await frozen.signal("etcd", signal.SIGCONT)
+            await others_know_all(scene, [target.name])
+            others = [one for one in await scene.system.status(scene.cluster) if one.node != target.name]
+            assert all(one.healthy for one in others)
+
+    asyncio.run(body())
+
+
 @pytest.mark.parametrize(
     ("system", "kinds"),
     [
         (
             Consul(SystemOptions(release="1.8.7", settings={"snapshot_threshold": "100"})),
-            {"db-meta": "it serves", "db-cut": "refuses to start", "snap-bit": ""},
+            {"db-cut": "refuses to start", "snap-bit": ""},
         ),
         (
             ZooKeeper(SystemOptions(release="3.9.4")),

@@ -107,8 +107,9 @@ class Consul(Daemons[Installed]):
         """Ask every agent about itself, each within 300 ms, all at once; never raises."""
         return await health.status(cluster.nodes)
 
-    async def _unready(self, cluster: Cluster) -> str:
-        return await health.unserved(cluster.nodes)
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these servers answer no consistent read, and why."""
+        return await health.unserved(nodes)
 
     async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
         return await tail(cluster, "consul.log", only=only)

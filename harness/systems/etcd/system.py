@@ -89,8 +89,9 @@ class Etcd(Daemons[Installed]):
         """Ask every member for its status, each within 300 ms, all at once; never raises."""
         return await self._health.status(cluster.nodes)
 
-    async def _unready(self, cluster: Cluster) -> str:
-        return "; ".join(await self._health.reads(cluster.nodes))
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these members answer no linearizable read, and why."""
+        return "; ".join(await self._health.reads(nodes))
 
     async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
         nodes = [node for node in cluster.nodes if only in (None, node.name)]

@@ -96,8 +96,9 @@ class ZooKeeper(Daemons[Installed]):
         """What is installed, or before that what was asked for."""
         return [server.release for server in self._installed.values()] or list(self._servers.asked)
 
-    async def _unready(self, cluster: Cluster) -> str:
-        return await health.unserved(cluster.nodes, self._settings.client)
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these servers take no session and no write, and why."""
+        return await health.unserved(nodes, self._settings.client)
 
     async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
         return await tail(cluster, "zookeeper.log", only=only)
