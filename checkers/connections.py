@@ -5,6 +5,7 @@ Between two answers come the notices of the changes between their states; one-sh
 
 from __future__ import annotations
 
+import abc
 from collections import Counter
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ class Stream(msgspec.Struct):
         )
 
 
-class Replay:
+class Replay(abc.ABC):
     """What both kinds of watches have in common: answers whose states never go back, and reads that fit them."""
 
     def __init__(self, stream: Stream, facts: Facts) -> None:
@@ -63,13 +64,13 @@ class Replay:
                 break
         return self.found[:1]
 
+    @abc.abstractmethod
     def notice(self, kind: str, name: str, version: int | None, event: Event) -> None:
         """Take note of a notice."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def read(self, name: str, version: int, at: int, watched: bool, event: Event) -> None:  # noqa: FBT001
         """Judge what should have come before an answer."""
-        raise NotImplementedError
 
     def tell(self, anomaly: str, text: str, event: Event, *others: Event) -> None:
         """Note a violation of this watch."""

@@ -64,3 +64,36 @@ class StandingPoll:
             query.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await query
+
+
+class Polls:
+    """The one standing poll of a client: continued while the same is asked for, given up where a query fails."""
+
+    def __init__(self) -> None:
+        self._standing: StandingPoll | None = None
+        self._begun = 0
+
+    async def take(
+        self, of: object, ask: Callable[[int], Awaitable[Answered]], seconds: float
+    ) -> dict[str, Any]:
+        """Return the number of the poll of `of` and its answers within so long; raises what its query ended with."""
+        standing, self._standing = self._standing, None
+        if standing is not None and standing.of != of:
+            await standing.close()
+            standing = None
+        if standing is None:
+            self._begun += 1
+            standing = StandingPoll(self._begun, of, ask)
+        try:
+            answers = await standing.take(seconds)
+        except BaseException:  # cancelled, too: nothing must be left under way
+            await standing.close()
+            raise
+        self._standing = standing
+        return {"watch": standing.number, "answers": answers}
+
+    async def close(self) -> None:
+        """Give up what is under way; never raises."""
+        standing, self._standing = self._standing, None
+        if standing is not None:
+            await standing.close()

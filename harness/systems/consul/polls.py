@@ -7,7 +7,7 @@ from typing import Any, Final
 from harness.outcome import Refused, Reply
 from harness.systems.consul.caller import decode, encode, path
 from harness.systems.consul.watches import WatchCalls
-from harness.systems.polls import Answered, StandingPoll
+from harness.systems.polls import Answered, Polls
 
 _KIND: Final = "names"
 
@@ -15,8 +15,9 @@ _KIND: Final = "names"
 class PollCalls(WatchCalls):
     """A space is a prefix, its names are the keys below."""
 
-    _polling: StandingPoll | None = None
-    _polls = 0
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._polls = Polls()
 
     async def set_name(self, space: str, name: str, value: Any) -> Reply:
         """Set the key or delete it. Consul does not tell the index of a deletion, nor whether anything was there."""
@@ -29,34 +30,20 @@ class PollCalls(WatchCalls):
 
     async def poll(self, space: str, name: str | None, wait_s: float, seconds: float) -> Reply:
         """Read what the standing poll was told; it is given up where a query fails."""
-        polling, self._polling = self._polling, None
-        of = (space, name, wait_s)
-        if polling is not None and polling.of != of:
-            await polling.close()
-            polling = None
-        if polling is None:
-            self._polls += 1
-            where = f"{space}/" if name is None else f"{space}/{name}"
+        where = f"{space}/" if name is None else f"{space}/{name}"
 
-            async def ask(index: int) -> Answered:
-                answer = await self.block(_KIND, where, index, wait_s, prefix=name is None)
-                if answer.index is None:
-                    raise Refused("unread", "the answer has no X-Consul-Index")
-                cut = len(path(_KIND, f"{space}/"))
-                entries = {one["Key"][cut:]: [decode(one), one["ModifyIndex"]] for one in answer.body or []}
-                return Answered(answer.index, entries)
+        async def ask(index: int) -> Answered:
+            answer = await self.block(_KIND, where, index, wait_s, prefix=name is None)
+            if answer.index is None:
+                raise Refused("unread", "the answer has no X-Consul-Index")
+            cut = len(path(_KIND, f"{space}/"))
+            entries = {one["Key"][cut:]: [decode(one), one["ModifyIndex"]] for one in answer.body or []}
+            return Answered(answer.index, entries)
 
-            polling = StandingPoll(self._polls, of, ask)
-        try:
-            answers = await polling.take(seconds)
-        except BaseException:
-            await polling.close()
-            raise
-        self._polling = polling
-        return self.reply({"watch": polling.number, "mode": self.options.reads, "answers": answers})
+        told = await self._polls.take((space, name, wait_s), ask, seconds)
+        return self.reply({**told, "mode": self.options.reads})
 
     async def close(self) -> None:
         """Give the poll up too."""
-        if self._polling is not None:
-            await self._polling.close()
+        await self._polls.close()
         await super().close()

@@ -7,21 +7,14 @@ import contextlib
 from typing import Any, Final
 
 from harness.outcome import OutcomeError, Refused, Reply, Unknown
-from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
+from harness.systems.simulated.caller import Caller
+from harness.systems.simulated.cluster import SimulatedNode
 
 _FORGOTTEN_SHARE: Final = 0.04
 
 
-class AgentCalls:
+class AgentCalls(Caller):
     """Register with the agent of the node that this client talks to; it tells the catalogue, and again if it must."""
-
-    _cluster: SimulatedCluster
-
-    def _connected(self) -> SimulatedNode:
-        raise NotImplementedError
-
-    async def _call(self, f: str, key: str = "", argument: Any = None) -> Reply:
-        raise NotImplementedError
 
     async def announce(self, space: str, service: str, value: Any) -> Reply:
         """Register or deregister; a catalogue that could not be told is told later."""

@@ -7,29 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.outcome import OutcomeError, Refused, Reply
-from harness.systems.polls import Answered, StandingPoll
+from harness.systems.polls import Answered, Polls
 from harness.systems.simulated import polling
-from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
+from harness.systems.simulated.caller import Caller
 from harness.systems.simulated.following import Following
 from harness.systems.simulated.noticing import Noticing
 
 
-class WatcherCalls:
+class WatcherCalls(Caller):
     """Three kinds of watches; a call that fails ends the one that it read."""
 
-    session: str
-    _cluster: SimulatedCluster
     _standing: Following | None = None
     _standing_next = 1
     _noticing: Noticing | None = None
-    _polling: StandingPoll | None = None
     _watches = 0
 
-    def _connected(self) -> SimulatedNode:
-        raise NotImplementedError
-
-    async def _call(self, f: str, key: str = "", argument: Any = None) -> Reply:
-        raise NotImplementedError
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._polls = Polls()
 
     async def follow(
         self,
@@ -86,25 +81,13 @@ class WatcherCalls:
         async def ask(index: int) -> Answered:
             return await polling.wait(lambda: self._call("names", space, name), self._cluster, index, wait_s)
 
-        watch, self._polling = self._polling, None
-        of = (space, name, wait_s)
-        if watch is not None and watch.of != of:
-            await watch.close()
-            watch = None
-        if watch is None:
-            self._watches += 1
-            watch = StandingPoll(self._watches, of, ask)
         try:
-            answers = await watch.take(seconds)
+            told = await self._polls.take((space, name, wait_s), ask, seconds)
         except OutcomeError as error:
             raise Refused("unread", str(error)) from error
-        except BaseException:
-            await watch.close()
-            raise
-        self._polling = watch
-        return Reply(value={"watch": watch.number, "mode": "consistent", "answers": answers})
+        return Reply(value={**told, "mode": "consistent"})
 
-    async def end_polls(self) -> None:
-        """Give up what is under way."""
-        if self._polling is not None:
-            await self._polling.close()
+    async def close(self) -> None:
+        """Give up what is under way, too."""
+        await self._polls.close()
+        await super().close()
