@@ -14,20 +14,12 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.mark.parametrize(("user", "seed"), [("root", "5"), ("tester", "6")])
-def test_the_main_job_on_hosts(site: Any, tmp_path: Path, user: str, seed: str) -> None:
+def test_the_main_job_on_hosts(site: Any, quorate_test: Any, user: str, seed: str) -> None:
     inventory = site.inventory(user, **({} if user == "root" else {"sudo": True}))
-    words = ["test", "etcd@3.5.16", "--cluster", "ssh", "--inventory", str(inventory), "--seed", seed]
+    words = ["etcd@3.5.16", "--cluster", "ssh", "--inventory", str(inventory), "--seed", seed]
     words += ["-f", "partition,kill,pause,clock", "--time", "20s", "--fault-interval", "2s"]
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", *words, "--json", "--store", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.stdout.strip(), done.stderr
-    found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert (done.returncode, found["verdict"]) == (0, "valid"), found["reason"]
+    code, found = quorate_test(*words)
+    assert (code, found["verdict"]) == (0, "valid"), found["reason"]
     assert {row["fault"] for row in found["faults"]} == {"partition", "kill", "pause", "clock"}
     assert all(row["proof"]["holds"] and row["healed_proof"]["holds"] for row in found["faults"])
     assert sorted(path.name for path in (Path(found["run"]) / "nodes").iterdir()) == ["n1", "n2", "n3"]
