@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,22 +26,12 @@ detail = {{ release = "{NEW}" }}
 """
 
 
-def quorate(store: Path, *words: str) -> tuple[int, dict]:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", "test", *words, "--store", str(store), "--json"],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.stdout.strip(), done.stderr
-    return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def test_etcd_goes_from_release_to_release_under_load_and_stays_valid(tmp_path: Path) -> None:
+def test_etcd_goes_from_release_to_release_under_load_and_stays_valid(
+    tmp_path: Path, quorate_test: Any
+) -> None:
     (tmp_path / "plan.toml").write_text(SCHEDULE)
     words = ["--cluster", "local", "--schedule", str(tmp_path / "plan.toml"), "--time", "15s", "--seed", "3"]
-    code, found = quorate(tmp_path / "store", f"etcd@{OLD}", *words)
+    code, found = quorate_test(f"etcd@{OLD}", *words)
     assert (code, found["verdict"]) == (0, "valid"), found["reason"]
     (row,) = found["faults"]
     assert row["nodes"] == ["n1", "n2", "n3"]
