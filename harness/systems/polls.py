@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -58,12 +57,13 @@ class StandingPoll:
         return [said | {"before_us": int(1e6 * (over - at))} for at, said in answers]
 
     async def close(self) -> None:
-        """Give the query up; never raises."""
+        """Give the query up; what it ended with is nobody's any more."""
         query, self._query = self._query, None
         if query is not None:
             query.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await query
+            await asyncio.wait({query})
+            if not query.cancelled():
+                query.exception()  # nobody waits for it any more
 
 
 class Polls:
@@ -93,7 +93,7 @@ class Polls:
         return {"watch": standing.number, "answers": answers}
 
     async def close(self) -> None:
-        """Give up what is under way; never raises."""
+        """Give up what is under way."""
         standing, self._standing = self._standing, None
         if standing is not None:
             await standing.close()
