@@ -16,9 +16,11 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Checker, Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, statistics
+from quorate.harness.run import divergence, outages, statistics
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
+from quorate.harness.run.injections import faults as injections
+from quorate.harness.run.operations import Operations
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,13 @@ def judge(
     agreement = divergence.judge(divergence.kept(folder))
     if agreement is not None:
         results.append(agreement)
-    operations = statistics.Operations(history.columns)
+    operations = Operations(history.columns)
+    asked = operations.asked()
     times = history.columns.time
     end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
     numbers = statistics.summarise(operations, end_s)
-    faults = statistics.faults(history, operations, end_s)
+    faults = injections(history, asked, end_s)
+    gone = outages.summary(asked, end_s)
     final = None if conducted.final is None else conducted.final.ok > 0
     passed = gates(
         numbers,
@@ -58,6 +62,7 @@ def judge(
         faults_asked=faults_asked,
         thresholds=thresholds,
         final_reads=final if conducted.recovered or conducted.final else False if faults else final,
+        planted=conducted.planted,
     )
     verdict, code, reason = conclude(results, passed, conducted, died(folder, conducted.deaths))
     _write_counterexample(folder, history, results)
@@ -69,8 +74,9 @@ def judge(
         "guarantees": [msgspec.to_builtins(result) for result in results],
         "statistics": numbers,
         "faults": faults,
-        "availability": statistics.availability(operations, 0.0, end_s),
-        "unavailable": statistics.unavailable(operations, end_s),
+        "availability": statistics.availability(asked, 0.0, end_s),
+        "outages": gone,
+        "unavailable": outages.by_node(gone),
         "recovery_s": conducted.recovery_s,
         "gates": [msgspec.to_builtins(gate) for gate in passed],
         "loop_lag_ms": _lag(conducted),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from quorate.harness.core.outcome import ANSWERED
 from quorate.reports.html import svg
 from quorate.reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
 from quorate.reports.stored import FaultRow, StoredRun, span, when
@@ -23,13 +24,12 @@ BUCKETS: Final = 200
 _WIDTH: Final = 1060.0
 _LEFT: Final = 92.0
 _RIGHT: Final = 10.0
-# A refusal because of the state that the service holds is an answer; `statistics` counts the same way.
-ANSWERS: Final = frozenset({"mismatch", "held", "empty", "conflict", "not-held", "not-found", "exists"})
 
 
 def served(o: Operations) -> Any:
     """Return for each operation whether the service answered it: ok, or refused because of the state it holds."""
-    answer = np.array([any(f'["{code}"' in text[:40] for code in ANSWERS) for text in o.errors], dtype=bool)
+    # The refusal itself says so (`Refused.answer`); texts are the errors as JSON.
+    answer = np.array([text.endswith(f',"{ANSWERED}"]') for text in o.errors], dtype=bool)
     lookup = answer[o.error] if len(o.errors) else np.zeros(len(o), dtype=bool)
     return (o.outcome == OK) | ((o.outcome == FAIL) & lookup)
 

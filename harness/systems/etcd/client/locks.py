@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply, Unknown
 from quorate.harness.systems.etcd.client.caller import encode, path
 from quorate.harness.systems.etcd.client.leases import Lease, LeasesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
@@ -38,7 +38,7 @@ class LocksOfEtcd(LeasesOfEtcd):
         """Delete the lock's key if it is still the one this client made, else `Refused("not-held")`."""
         held = self._held.get(key)
         if held is None:
-            raise Refused("not-held", f"{key} was not acquired by this client")
+            raise Refused("not-held", f"{key} was not acquired by this client", answer=UNASKED)
         where, revision = held
         response = await self.call(
             "Txn",
@@ -49,7 +49,9 @@ class LocksOfEtcd(LeasesOfEtcd):
         )
         del self._held[key]  # not before: a release that was refused has changed nothing
         if not response.succeeded:
-            raise Refused("not-held", "the lease has expired", version=response.header.revision)
+            raise Refused(
+                "not-held", "the lease has expired", version=response.header.revision, answer=ANSWERED
+            )
         return self.reply(response)
 
     async def _take_key(self, key: str, lease: Lease, deadline: float) -> Reply:
@@ -66,7 +68,7 @@ class LocksOfEtcd(LeasesOfEtcd):
         response = await self.call("Txn", request, deadline)
         revision = response.header.revision
         if not response.succeeded:
-            raise Refused("held", version=revision)
+            raise Refused("held", version=revision, answer=ANSWERED)
         self._held[key] = (where, revision)
         return Reply(revision, revision, self.member, lease.session)
 
