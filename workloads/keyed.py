@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from quorate.harness.core.outcome import ANSWERED
+from quorate.harness.core.outcome import ANSWERED, marked
 from quorate.harness.core.workload import WorkloadOptions
 from quorate.harness.generators import Context, Generator, Invocation, Offer, Step, by_key
 from quorate.harness.history.event import Event, Type
@@ -80,7 +80,7 @@ class Patience(Generator, frozen=True, gc=False):
         """Take note of who is answered, and tell the child."""
         child, unanswered = self.child.update(ctx, event), self.unanswered
         bit = 1 << ctx.thread(event.process)
-        if event.type == Type.OK or (event.error and ANSWERED in event.error[2:]):
+        if event.type == Type.OK or (event.error and marked(event.error, ANSWERED)):
             unanswered &= ~bit
         elif patient(ctx.thread(event.process), self.nodes, self.share):
             unanswered |= bit

@@ -12,9 +12,18 @@ from typing import Any, Final
 
 import msgspec
 
-# What a refusal says of the service, for figures of availability (the third part of an event's error).
+# What a refusal says of the service, for figures of availability. A history has it as the beginning of the error's
+# text: ["held", "answered: another session holds it"].
 ANSWERED: Final = "answered"  # it was asked, looked at its state, and said no, as it should
 UNASKED: Final = "unasked"  # the client knew better than to ask it
+
+
+def marked(error: object, mark: str) -> bool:
+    """Whether the error of an event, [code, text], carries this mark."""
+    if not isinstance(error, list) or len(error) < 2:  # noqa: PLR2004 - a pair
+        return False
+    text = error[1]
+    return isinstance(text, str) and (text == mark or text.startswith(f"{mark}: "))
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

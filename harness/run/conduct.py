@@ -78,6 +78,7 @@ class Conductor:
         self._counter = Counter()
         self._scene = Scene(parts.cluster, parts.system)
         self._recorder: Recorder | None = None
+        self._watcher: Watcher | None = None
         self._faults_over = asyncio.Event()
         if parts.nemesis is None:
             self._faults_over.set()
@@ -153,6 +154,8 @@ class Conductor:
         self.done.history_started = datetime.now(UTC).isoformat()
         self._recorder = recorder
         watcher = Watcher(self._parts.system, self._parts.cluster, recorder.now_ns, self._held_down)
+        self._watcher = watcher
+        self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
         watcher.start()
         runner_nemesis = None
         if nemesis is not None:
@@ -174,10 +177,8 @@ class Conductor:
                 )
         finally:
             self.done.main_end_s = recorder.now_ns() / 1e9
-            self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
             if isinstance(self._parts.system, Plants):
                 self.done.planted = self._parts.system.planted(self._parts.cluster)
-            await watcher.stop()
 
     def _paced(self, operations: Generator) -> Generator:
         test = self._test
@@ -245,6 +246,8 @@ class Conductor:
     async def _end(self) -> None:
         """Leave nothing behind; what cannot be fetched or removed is logged, and the first reason kept."""
         begun = self._clock.now_ns()
+        if self._watcher is not None:
+            await self._watcher.stop()
         with contextlib.suppress(Broken):
             if self.done.error is not None:
                 await self._heal()

@@ -83,6 +83,8 @@ def _bitten(fault: str, tries: Sequence[Mapping[str, Any]], thresholds: Threshol
     proved = [row for row in tries if row["outcome"] == "ok"]
     text = f"{fault} was injected {_times(len(tries))}, proved {_times(len(proved))}"
     if not proved:
+        if tries and tries[-1].get("error"):
+            text += f" ({tries[-1]['error'][-1]})"
         return Gate(f"fault {fault}", holds=False, text=text)
     met = [row for row in proved if row["asked"] >= thresholds.under_fault]
     if not met:

@@ -16,7 +16,7 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Checker, Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, outages, statistics
+from quorate.harness.run import divergence, outages, statistics, staying
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
 from quorate.harness.run.injections import faults as injections
@@ -25,7 +25,6 @@ from quorate.harness.run.operations import Operations
 log = logging.getLogger(__name__)
 
 VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
-_LOG_LINES = 8
 
 
 def judge(
@@ -53,6 +52,8 @@ def judge(
     end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
     numbers = statistics.summarise(operations, end_s)
     faults = injections(history, asked, end_s)
+    if conducted.main_end_s is not None:
+        results.append(staying.judge(folder, conducted.deaths, faults, conducted.history_started))
     gone = outages.summary(asked, end_s)
     final = None if conducted.final is None else conducted.final.ok > 0
     passed = gates(
@@ -64,7 +65,7 @@ def judge(
         final_reads=final if conducted.recovered or conducted.final else False if faults else final,
         planted=conducted.planted,
     )
-    verdict, code, reason = conclude(results, passed, conducted, died(folder, conducted.deaths))
+    verdict, code, reason = conclude(results, passed, conducted)
     _write_counterexample(folder, history, results)
     return {
         "verdict": verdict,
@@ -99,24 +100,7 @@ def _checked(checker: Checker, history: History, limits: Limits) -> Result:
     )
 
 
-def died(folder: Path, deaths: Sequence[Mapping[str, Any]]) -> str | None:
-    """Say which server ended by itself, with the last lines of its log; None where none did."""
-    if not deaths:
-        return None
-    first = deaths[0]
-    logs = sorted((folder / "nodes" / first["node"]).glob("*.log"))
-    lines = (
-        logs[0].read_text(errors="replace").splitlines()[-_LOG_LINES:] if logs else ["(no log was fetched)"]
-    )
-    told = "\n".join(lines)
-    return (
-        f"the server on {first['node']} ended by itself at {first['time_s']:.1f} s, no fault did it:\n{told}"
-    )
-
-
-def conclude(
-    results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted, death: str | None = None
-) -> tuple[str, int, str]:
+def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted) -> tuple[str, int, str]:
     """Return verdict, exit code and one sentence: the worst news wins (anomaly, broken, inconclusive, valid)."""
     for result in results:
         if result.verdict is Verdict.INVALID:
@@ -124,8 +108,8 @@ def conclude(
             return "invalid", ANOMALY, f"{result.guarantee} is violated: {sentence}"
     if conducted.interrupted:
         return "unknown", INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
-    if conducted.error is not None or death is not None:
-        return "unknown", BROKEN, conducted.error or death or ""
+    if conducted.error is not None:
+        return "unknown", BROKEN, conducted.error
     missed = [gate for gate in passed if not gate.holds]
     if missed:
         return "unknown", UNKNOWN, "inconclusive: " + "; ".join(gate.text for gate in missed)

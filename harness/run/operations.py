@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from quorate.harness.core.outcome import ANSWERED, UNASKED
+from quorate.harness.core.outcome import ANSWERED, UNASKED, marked
 from quorate.harness.history import Columns
 from quorate.harness.history.columns import FAIL, INFO, INVOKE, NONE, OK
 
@@ -63,6 +63,6 @@ def served_mask(operations: Operations) -> npt.NDArray[np.bool_]:
 
 
 def _marked(operations: Operations, mark: str) -> list[int]:
-    """Return the handles of errors whose third part is this mark."""
+    """Return the handles of errors that carry this mark."""
     errors = ((int(handle), operations.columns.text(int(handle))) for handle in np.unique(operations.error))
-    return [handle for handle, error in errors if isinstance(error, list) and mark in error[2:]]
+    return [handle for handle, error in errors if marked(error, mark)]

@@ -160,7 +160,7 @@ class _History:
         elif f == "cas" and nth is None and rng.random() < 0.5:
             done |= {
                 "type": "fail",
-                "error": ["mismatch", "value differs", "answered"],
+                "error": ["mismatch", "answered: value differs"],
                 "value": self.state.get(key),
             }
         else:

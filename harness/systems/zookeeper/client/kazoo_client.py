@@ -85,13 +85,14 @@ class KazooRecipes(KazooSession):
         losses, troubles = self.losses, self.troubles
         lock = self._locks[key]
         got = await self.operation("acquire", lambda: lock.acquire(timeout=self.timeout_s * PATIENCE))
-        if not got or lock.node is None:
+        if not got:
             # kazoo gave up and took its node out of the queue, if it could.
             if self.troubles != troubles:
                 raise Unknown("timeout", "acquire: its place in the queue may be kept")
             raise Refused("held", "not in time", answer=ANSWERED)
         self._held[key] = (lock, losses)
-        return self.reply(int(lock.node[-_DIGITS:]))
+        # kazoo said yes: without a node's name there is no token, and the lock is taken all the same.
+        return self.reply(None if lock.node is None else int(lock.node[-_DIGITS:]))
 
     async def release(self, key: str) -> Reply:
         """Leave; `Refused("not-held")` where kazoo has told that the session, and the lock with it, was lost."""
