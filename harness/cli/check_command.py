@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from harness import store
 from harness.cli.evidence import (
+    Judged,
+    Question,
     agreed,
     judge,
     notes,
@@ -25,7 +27,12 @@ from harness.cli.places import run_folder
 from harness.test import UsageError
 from harness.verdict import Limits, Result, Verdict
 
+if TYPE_CHECKING:
+    from checkers import ModelError
+    from harness.history import History
+
 _SHOWN: Final = 5
+_KEY_MAX: Final = 100
 
 
 @click.command(
@@ -34,12 +41,23 @@ _SHOWN: Final = 5
 Examples:
   quorate check store/latest
   quorate check history.edn --as cas-register --engine both --json
+  quorate check history.edn --as cas-register --initial 0
 """,
 )
 @click.argument("source")
 @click.option("--as", "model", help="Model to judge by. [the recorded one, or the only one that fits]")
 @click.option(
     "--expect", default=None, help="Consistency that must hold. [linearizable; strict-serializable]"
+)
+@click.option(
+    "--initial", metavar="VALUE", help="What the object holds at the start, in JSON. [nothing; a counter: 0]"
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the model, e.g. negative=yes of bank.",
 )
 @click.option("--engine", type=click.Choice(["auto", "native", "porcupine", "both"]), default="auto")
 @click.option("--check-time", type=DurationType(), default="60s", help="Limit. [60s]")
@@ -85,7 +103,12 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
 
 def _only_of_models(options: dict[str, Any]) -> None:
     """Refuse what says nothing where a run is judged by all that its workload promises."""
-    for name, option in (("expect", "--expect"), ("form", "--format"), ("witness", "--witness")):
+    for name, option in (
+        ("expect", "--expect"),
+        ("initial", "--initial"),
+        ("form", "--format"),
+        ("witness", "--witness"),
+    ):
         if options[name] is not None:
             raise UsageError(
                 f"{option} goes with one model, and a run is judged by all that its workload promises: add --as MODEL"
@@ -102,31 +125,71 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
 
 
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
-    from checkers import ModelError, recognise  # noqa: PLC0415 - keeps --help quick
+    from checkers import ModelError  # noqa: PLC0415 - keeps --help quick
+    from checkers.normal import normal  # noqa: PLC0415
     from harness.history import History, HistoryError  # noqa: PLC0415
 
     try:
-        history = History.read(path, format=options["form"])
-        model = options["model"] or _recorded_model(path) or recognise(history)
+        original = History.read(path, format=options["form"])
+        question = _question(path, original, options)
+        plain = normal(original, question.model)
     except ModelError as error:
-        raise UsageError("; ".join([f"{path}: {error}", *notes(history)])) from error
+        if error.doubtful:
+            return _doubted(original, error)
+        raise UsageError("; ".join([f"{path}: {error}", *notes(original)])) from error
     except (HistoryError, OSError) as error:
         # Unreadable input is the caller's to mend (exit 4), not a failed harness.
         raise UsageError(str(error)) from error
-    limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
     engines = {"both": ("native", "porcupine")}.get(options["engine"], (options["engine"],))
-    found = [judge(history, model, engine, options["expect"], limits) for engine in engines]
-    chosen = agreed(found)
-    row = _row(chosen.result) | {"notes": notes(history)}
+    chosen = agreed([judge(plain.history, engine, question) for engine in engines])
+    result = plain.restored(chosen.result)
+    row = _row(result) | {"notes": notes(original)}
+    return result, row | _asked_for(original, plain.history, chosen, result, options)
+
+
+def _asked_for(
+    original: History, history: History, chosen: Judged, result: Result, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What --verify, --witness and --counterexample ask for besides the verdict."""
+    row: dict[str, Any] = {}
+    limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
     if options["verify"]:
-        refused = too_large(history, limits) if chosen.result.verdict is Verdict.VALID else None
-        row["verified"] = refused is None and verified(history, model, chosen)
-        row["notes"] += [refused] if refused else []
-    if options["witness"] and chosen.result.verdict is Verdict.VALID:
+        refused = too_large(history, limits) if result.verdict is Verdict.VALID else None
+        row["verified"] = refused is None and verified(history, result.model or "", chosen)
+        row["notes"] = notes(original) + ([refused] if refused else [])
+    if options["witness"] and result.verdict is Verdict.VALID:
         row["witness"] = str(write_witness(chosen, options["witness"]))
-    if options["counterexample"] and chosen.result.anomalies:
-        row["counterexample"] = str(write_counterexample(history, chosen.result, options["counterexample"]))
-    return chosen.result, row
+    if options["counterexample"] and result.anomalies:
+        row["counterexample"] = str(write_counterexample(original, result, options["counterexample"]))
+    return row
+
+
+def _question(path: Path, history: History, options: dict[str, Any]) -> Question:
+    from checkers import MODELS, recognise  # noqa: PLC0415 - keeps --help quick
+    from checkers.initial import UNSTATED, read_initial  # noqa: PLC0415
+    from checkers.names import UnknownNameError, model_named  # noqa: PLC0415
+
+    try:
+        model = model_named(options["model"], MODELS) if options["model"] else _recorded_model(path)
+    except UnknownNameError as error:
+        raise UsageError(str(error)) from error
+    settings = [setting.partition("=") for setting in options["settings"]]
+    for name, equals, _ in settings:
+        if not equals:
+            raise UsageError(f"--set {name}: write NAME=VALUE")
+    return Question(
+        model=model or recognise(history),
+        expect=options["expect"],
+        limits=Limits(time_s=options["check_time"], memory_bytes=options["check_memory"]),
+        initial=UNSTATED if options["initial"] is None else read_initial(options["initial"]),
+        settings={name: value for name, _, value in settings},
+    )
+
+
+def _doubted(history: History, doubt: ModelError) -> tuple[Result, dict[str, Any]]:
+    """The answer where the operations could be of several models and prove none."""
+    result = Result("", Verdict.UNKNOWN, reason=str(doubt), operations=len(history.operations()))
+    return result, _row(result) | {"candidates": list(doubt.candidates), "notes": notes(history)}
 
 
 def _recorded_model(path: Path) -> str | None:
@@ -157,19 +220,31 @@ def _row(result: Result) -> dict[str, Any]:
     }
 
 
+def _key(key: Any) -> str:
+    from checkers.words import say  # noqa: PLC0415 - keeps --help quick
+
+    return key if isinstance(key, str) and len(key) <= _KEY_MAX else say(key)
+
+
 def _explain(result: Result, row: dict[str, Any]) -> None:
     """Print the verdict for people."""
-    about = f"{result.operations} operations as {result.model}, {result.engine}, {result.time_s:.3g} s"
+    from checkers.words import plain  # noqa: PLC0415 - keeps --help quick
+
+    about = f"{result.operations} operations"
+    if result.model:
+        about += f" as {result.model}, {result.engine}, {result.time_s:.3g} s"
     click.echo(f"{result.verdict.value.upper()}: {about}")
     if result.reason:
-        click.echo(result.reason)
+        click.echo(plain(result.reason))
     for anomaly in result.anomalies[:_SHOWN]:
-        click.echo(f"- {anomaly.name}" + (f" (key {anomaly.key})" if anomaly.key is not None else ""))
-        click.echo(f"  {anomaly.sentence}")
+        click.echo(
+            plain(f"- {anomaly.name}" + (f" (key {_key(anomaly.key)})" if anomaly.key is not None else ""))
+        )
+        click.echo(plain(f"  {anomaly.sentence}"))
     if len(result.anomalies) > _SHOWN:
         click.echo(f"and {len(result.anomalies) - _SHOWN} more")
     for note in row["notes"]:
-        click.echo(f"note: {note}")
+        click.echo(plain(f"note: {note}"))
     for kind in ("verified", "witness", "counterexample"):
         if row.get(kind) is not None:
             click.echo(f"{kind}: {row[kind]}")
