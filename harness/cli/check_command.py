@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,11 +74,20 @@ Examples:
 @click.option(
     "--counterexample", type=click.Path(dir_okay=False, path_type=Path), help="Write the sub-history here."
 )
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with the verdict and its evidence.",
+)
+@click.option(
+    "--save", is_flag=True, help="Of a run: renew results.json and counterexample.jsonl in its folder."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one object, nothing else.")
 def command(source: str, *, as_json: bool, **options: Any) -> int:
     """Judge SOURCE: a run's folder or a history in any known format (docs/checking.md).
 
-    A run is judged by everything that its workload promises; with --as, or for a file, by one model.
+    A run is judged by everything that its workload promises; with --as, or for a file, by one model. Nothing is
+    written but what is asked for.
     """
     path = Path(source)
     if options["check_time"] <= 0:
@@ -89,7 +102,11 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     ):
         _only_of_models(options)
         return _check_run(run_folder(path), as_json=as_json, options=options)
-    result, row = _check_file(path, options)
+    if options["save"]:
+        raise UsageError(
+            "--save renews a run's results: give a run's folder, without --as, --engine and --verify"
+        )
+    result, row = _check_file(path, {**options, "as_json": as_json})
     if as_json:
         click.echo(json.dumps(row))
     else:
@@ -119,9 +136,36 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
     from harness.lifecycle import judge_again  # noqa: PLC0415 - keeps --help quick
     from reports.terminal import write  # noqa: PLC0415
 
-    results = judge_again(folder, check_time=options["check_time"], check_memory=options["check_memory"])
-    click.echo(json.dumps({**results, "run": str(folder)}) if as_json else write(folder, colour=False))
+    with contextlib.nullcontext(folder) if options["save"] else _beside(folder) as judged:
+        results = judge_again(judged, check_time=options["check_time"], check_memory=options["check_memory"])
+        text = json.dumps({**results, "run": str(folder)}) if as_json else write(judged, colour=False)
+        _copies(judged, options, results)
+    click.echo(text)
     return int(results["exit_code"])
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Give a folder that shows the run's files and takes what is written: the run itself may be read-only."""
+    with tempfile.TemporaryDirectory(prefix="quorate-check-") as made:
+        shadow = Path(made) / folder.parent.name / folder.name
+        shadow.mkdir(parents=True)
+        for entry in folder.iterdir():
+            if entry.name not in {store.RESULTS, store.COUNTEREXAMPLE, store.REPORT}:
+                (shadow / entry.name).symlink_to(entry.absolute())
+        yield shadow
+
+
+def _copies(judged: Path, options: dict[str, Any], results: dict[str, Any]) -> None:
+    """Write the counterexample and the page of a run where they were asked for."""
+    if options["html"]:
+        from reports.html import write  # noqa: PLC0415 - keeps --help quick
+
+        results["html"] = str(write(judged, options["html"]))
+    made = judged / store.COUNTEREXAMPLE
+    if options["counterexample"] and made.exists():
+        options["counterexample"].write_bytes(made.read_bytes())
+        results["counterexample"] = str(options["counterexample"])
 
 
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
@@ -161,6 +205,14 @@ def _asked_for(
         row["witness"] = str(write_witness(chosen, options["witness"]))
     if options["counterexample"] and result.anomalies:
         row["counterexample"] = str(write_counterexample(original, result, options["counterexample"]))
+    if options["html"]:
+        from reports.recorded import page  # noqa: PLC0415 - keeps --help quick
+
+        row["html"] = str(page(original, result, options["html"], Path(original.source).name))
+    if result.anomalies and not options["as_json"]:
+        from reports.recorded import lanes  # noqa: PLC0415 - keeps --help quick
+
+        row["lanes"] = list(lanes(original, result, shutil.get_terminal_size().columns - 2))
     return row
 
 
@@ -243,8 +295,10 @@ def _explain(result: Result, row: dict[str, Any]) -> None:
         click.echo(plain(f"  {anomaly.sentence}"))
     if len(result.anomalies) > _SHOWN:
         click.echo(f"and {len(result.anomalies) - _SHOWN} more")
+    for line in row.get("lanes", ()):
+        click.echo("  " + line)
     for note in row["notes"]:
         click.echo(plain(f"note: {note}"))
-    for kind in ("verified", "witness", "counterexample"):
+    for kind in ("verified", "witness", "counterexample", "html"):
         if row.get(kind) is not None:
             click.echo(f"{kind}: {row[kind]}")

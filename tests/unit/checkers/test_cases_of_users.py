@@ -38,7 +38,6 @@ KNOWN_FAILING: frozenset[str] = frozenset(
         "queue-of-five-values-60-operations.jsonl",
         "read-without-value.edn",
         "refused-cas-says-false.jsonl",
-        "register-false-alarm-55.jsonl",
         "register-holding-a-set.edn",
         "register-of-pairs-key-null.jsonl",
         "rw-contradicting-answers.edn",
