@@ -1,7 +1,7 @@
 """Checkers: one module per guarantee. `check` judges any history as any model.
 
->>> from harness.history import Event
->>> from checkers import check
+>>> from quorate.harness.history import Event
+>>> from quorate.checkers import check
 >>> events = [
 ...     Event(0, 0, 1, "invoke", "write", None, 1), Event(1, 5, 1, "ok", "write", None, 1),
 ...     Event(2, 6, 2, "invoke", "read"), Event(3, 9, 2, "ok", "read", None, None),
@@ -16,16 +16,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checkers.initial import UNSTATED, judged, refuse
-from checkers.linearizable import MODELS as LINEARIZABLE_MODELS
-from checkers.linearizable import Linearizable
-from checkers.names import model_named
-from checkers.normal import normal
-from checkers.objects import object_models
-from checkers.objects.model import Asked
-from checkers.recognise import ModelError, recognise
-from harness.history import Event, History, Operation
-from harness.verdict import Limits, Result
+from quorate.checkers.initial import UNSTATED, judged, refuse
+from quorate.checkers.linearizable import MODELS as LINEARIZABLE_MODELS
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.names import model_named
+from quorate.checkers.normal import normal
+from quorate.checkers.objects import object_models
+from quorate.checkers.objects.model import Asked
+from quorate.checkers.recognise import ModelError, recognise
+from quorate.harness.core.verdict import Limits, Result
+from quorate.harness.history import Event, History, Operation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ def check(
         if engine not in ("auto", "native"):
             msg = f"transactions are judged by the native engine alone: leave out the engine {engine}"
             raise ValueError(msg)
-        from checkers.transactions import check_transactions  # noqa: PLC0415 - only where asked for
+        from quorate.checkers.transactions import check_transactions  # noqa: PLC0415 - only where asked for
 
         return plain.restored(check_transactions(plain.history, model, expect, limits))
     if engine not in ("auto", "native", "search", "porcupine"):
@@ -99,7 +99,7 @@ def check(
 
 def _linearizable(history: History, model: str, engine: str, initial: Any, limits: Limits) -> Result:
     if engine == "porcupine":
-        from checkers.porcupine import check_history  # noqa: PLC0415 - the Go library is optional
+        from quorate.checkers.porcupine import check_history  # noqa: PLC0415 - the Go library is optional
 
         return check_history(history, model, limits, initial=initial)
     way = "search" if engine == "search" else "auto"

@@ -7,8 +7,8 @@ from typing import Any, Final, Protocol, Self
 
 import msgspec
 
-from checkers.words import say
-from harness.history import History
+from quorate.checkers.words import say
+from quorate.harness.history import History
 
 _NS: Final = 1e9
 _INFINITE: Final = float("inf")

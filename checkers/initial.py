@@ -13,9 +13,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 
-from harness.history import History
-from harness.history.columns import INVOKE, OK
-from harness.verdict import Result, Verdict
+from quorate.harness.core.verdict import Result, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.columns import INVOKE, OK
 
 
 class Unstated:

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from harness.history import Event, History
-from harness.history.columns import INVOKE
-from harness.verdict import Result
+from quorate.harness.core.verdict import Result
+from quorate.harness.history import Event, History
+from quorate.harness.history.columns import INVOKE
 
 _REGISTER: Final = {
     "put": "write",

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from checkers.normal import functions_of
-from harness.history import History
-from harness.history.columns import INVOKE, OK
+from quorate.checkers.normal import functions_of
+from quorate.harness.history import History
+from quorate.harness.history.columns import INVOKE, OK
 
 # Models by their functions; of several that know all of a history's, the first.
 _FUNCTIONS: Final[dict[str, frozenset[str]]] = {

@@ -13,14 +13,14 @@ from typing import Any, Self
 
 import msgspec
 
-from harness.duration import parse_duration
-from harness.history import Event, History
-from harness.lifecycle import Run, draw_seed, run
-from harness.outcome import Refused, Unknown
-from harness.store import HISTORY
-from harness.systems.system import Closes
-from harness.test import Test
-from harness.verdict import Limits, Result, Verdict
+from quorate.harness.core.duration import parse_duration
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.store import HISTORY
+from quorate.harness.core.system import Closes
+from quorate.harness.core.test import Test
+from quorate.harness.core.verdict import Limits, Result, Verdict
+from quorate.harness.history import Event, History
+from quorate.harness.run import Run, draw_seed, run
 
 
 class Pending:
@@ -182,8 +182,8 @@ def assert_linearizable(
     and fails too. The history of a recorder that fails is kept, with a page and its counterexample.
     """
     __tracebackhide__ = True
-    from checkers import check  # noqa: PLC0415 - checkers stand beside, not below
-    from checkers.initial import UNSTATED  # noqa: PLC0415
+    from quorate.checkers import check  # noqa: PLC0415 - checkers stand beside, not below
+    from quorate.checkers.initial import UNSTATED  # noqa: PLC0415
 
     judged = history.history() if isinstance(history, HistoryRecorder) else history
     succeeded = sum(operation.outcome == "ok" for operation in judged.operations())
@@ -204,8 +204,8 @@ def _kept(recorder: History | HistoryRecorder, history: History, result: Result)
     """Keep what a recorder's failing test recorded, and say where."""
     if not isinstance(recorder, HistoryRecorder) or recorder.keep is None:
         return ""
-    from reports.html import write  # noqa: PLC0415 - only where something failed
-    from reports.recorded import keep  # noqa: PLC0415
+    from quorate.reports.html import write  # noqa: PLC0415 - only where something failed
+    from quorate.reports.recorded import keep  # noqa: PLC0415
 
     safe = "".join(letter if letter.isalnum() or letter in "+-_.@" else "_" for letter in recorder.name)
     folder = keep(recorder.keep / safe, history, result, recorder.name)
@@ -238,9 +238,9 @@ class RunningCluster:
     """A started cluster: `addresses` of its nodes by name, and `call` to await its parts (nodes, network, status)."""
 
     def __init__(self, test: Test) -> None:
-        from harness.clock import clock_of  # noqa: PLC0415
-        from harness.cluster import new_run_id  # noqa: PLC0415
-        from harness.lifecycle.parts import assemble  # noqa: PLC0415
+        from quorate.harness.cluster import new_run_id  # noqa: PLC0415
+        from quorate.harness.core.clock import clock_of  # noqa: PLC0415
+        from quorate.harness.run.parts import assemble  # noqa: PLC0415
 
         self._loop = asyncio.new_event_loop()
         parts = assemble(test, new_run_id(), clock_of(self._loop))

@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from harness import counterexample, store
-from harness.history import History
-from harness.verdict import Result, Verdict
-from reports import evidence, stored, terminal, words
+from quorate.harness.core import counterexample, store
+from quorate.harness.core.verdict import Result, Verdict
+from quorate.harness.history import History
+from quorate.reports import evidence, stored, terminal, words
 
 _EXITS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
 _SHOWN: Final = 16
@@ -41,7 +41,7 @@ def keep(folder: Path, history: History, result: Result, name: str) -> Path:
 
 def page(history: History, result: Result, target: Path, name: str) -> Path:
     """Write the HTML report of a history and its verdict to `target`, one file that needs no network."""
-    from reports.html import write  # noqa: PLC0415 - templates are loaded only where asked for
+    from quorate.reports.html import write  # noqa: PLC0415 - templates are loaded only where asked for
 
     with tempfile.TemporaryDirectory(prefix="quorate-page-") as folder:
         return write(keep(Path(folder) / words.cut(name, 80), history, result, name), target)

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from checkers.objects.model import ObjectModel
+from quorate.checkers.objects.model import ObjectModel
 
 
 @cache

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from checkers.objects.model import Asked, Foreign, Found, ObjectModel, Seen, anomaly
-from checkers.words import say
-from harness.history import Event, Operation
+from quorate.checkers.objects.model import Asked, Foreign, Found, ObjectModel, Seen, anomaly
+from quorate.checkers.words import say
+from quorate.harness.history import Event, Operation
 
 
 def _rule(seen: Seen, asked: Asked) -> Found:

@@ -11,10 +11,10 @@ import json
 from collections import defaultdict
 from typing import Any, Final
 
-from checkers.objects.model import Asked, Foreign, Found, ObjectModel, Seen, anomaly
-from checkers.words import say
-from harness.history import Event, Operation
-from harness.verdict import Anomaly
+from quorate.checkers.objects.model import Asked, Foreign, Found, ObjectModel, Seen, anomaly
+from quorate.checkers.words import say
+from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history import Event, Operation
 
 _MICRO: Final = 3
 _READS: Final = frozenset({"r", "read"})

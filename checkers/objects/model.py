@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.words import moment, say
-from harness.history import Event, History, Operation
-from harness.history.columns import INVOKE
-from harness.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.checkers.words import moment, say
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.harness.history import Event, History, Operation
+from quorate.harness.history.columns import INVOKE
 
 _TOLD_MAX: Final = 20
 _LOOK_EVERY: Final = 4096

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.objects.model import Asked, ObjectModel
-from harness.history import Event, History
-from harness.verdict import Limits, Result, Verdict
+from quorate.checkers.objects.model import Asked, ObjectModel
+from quorate.harness.core.verdict import Limits, Result, Verdict
+from quorate.harness.history import Event, History
 
 _MICRO: Final = 3
 _State = tuple[tuple[str, str], ...]
@@ -33,7 +33,7 @@ def _step(state: _State, f: str, argument: Any, result: Any, known: bool) -> Ite
 
 
 def _judge(history: History, limits: Limits, asked: Asked) -> Result:
-    from checkers.custom import Model, check_custom  # noqa: PLC0415 - the search is for this model alone
+    from quorate.checkers.custom import Model, check_custom  # noqa: PLC0415 - the search is for this model alone
 
     initial = asked.initial if isinstance(asked.initial, dict) else {}
     first = tuple(sorted((json.dumps(key), json.dumps(value)) for key, value in initial.items()))

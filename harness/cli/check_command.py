@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from harness import store
-from harness.cli.evidence import (
+from quorate.harness.cli.evidence import (
     Judged,
     Question,
     agreed,
@@ -25,15 +24,16 @@ from harness.cli.evidence import (
     write_counterexample,
     write_witness,
 )
-from harness.cli.exits import Exit
-from harness.cli.options import DurationType, SizeType
-from harness.cli.places import run_folder
-from harness.test import UsageError
-from harness.verdict import Limits, Result, Verdict
+from quorate.harness.cli.exits import Exit
+from quorate.harness.cli.options import DurationType, SizeType
+from quorate.harness.cli.places import run_folder
+from quorate.harness.core import store
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.verdict import Limits, Result, Verdict
 
 if TYPE_CHECKING:
-    from checkers import ModelError
-    from harness.history import History
+    from quorate.checkers import ModelError
+    from quorate.harness.history import History
 
 _SHOWN: Final = 5
 _KEY_MAX: Final = 100
@@ -133,8 +133,8 @@ def _only_of_models(options: dict[str, Any]) -> None:
 
 
 def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
-    from harness.lifecycle import judge_again  # noqa: PLC0415 - keeps --help quick
-    from reports.terminal import write  # noqa: PLC0415
+    from quorate.harness.run import judge_again  # noqa: PLC0415 - keeps --help quick
+    from quorate.reports.terminal import write  # noqa: PLC0415
 
     with contextlib.nullcontext(folder) if options["save"] else _beside(folder) as judged:
         results = judge_again(judged, check_time=options["check_time"], check_memory=options["check_memory"])
@@ -159,7 +159,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 def _copies(judged: Path, options: dict[str, Any], results: dict[str, Any]) -> None:
     """Write the counterexample and the page of a run where they were asked for."""
     if options["html"]:
-        from reports.html import write  # noqa: PLC0415 - keeps --help quick
+        from quorate.reports.html import write  # noqa: PLC0415 - keeps --help quick
 
         results["html"] = str(write(judged, options["html"]))
     made = judged / store.COUNTEREXAMPLE
@@ -169,9 +169,9 @@ def _copies(judged: Path, options: dict[str, Any], results: dict[str, Any]) -> N
 
 
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
-    from checkers import ModelError  # noqa: PLC0415 - keeps --help quick
-    from checkers.normal import normal  # noqa: PLC0415
-    from harness.history import History, HistoryError  # noqa: PLC0415
+    from quorate.checkers import ModelError  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.normal import normal  # noqa: PLC0415
+    from quorate.harness.history import History, HistoryError  # noqa: PLC0415
 
     try:
         original = History.read(path, format=options["form"])
@@ -206,20 +206,20 @@ def _asked_for(
     if options["counterexample"] and result.anomalies:
         row["counterexample"] = str(write_counterexample(original, result, options["counterexample"]))
     if options["html"]:
-        from reports.recorded import page  # noqa: PLC0415 - keeps --help quick
+        from quorate.reports.recorded import page  # noqa: PLC0415 - keeps --help quick
 
         row["html"] = str(page(original, result, options["html"], Path(original.source).name))
     if result.anomalies and not options["as_json"]:
-        from reports.recorded import lanes  # noqa: PLC0415 - keeps --help quick
+        from quorate.reports.recorded import lanes  # noqa: PLC0415 - keeps --help quick
 
         row["lanes"] = list(lanes(original, result, shutil.get_terminal_size().columns - 2))
     return row
 
 
 def _question(path: Path, history: History, options: dict[str, Any]) -> Question:
-    from checkers import MODELS, recognise  # noqa: PLC0415 - keeps --help quick
-    from checkers.initial import UNSTATED, read_initial  # noqa: PLC0415
-    from checkers.names import UnknownNameError, model_named  # noqa: PLC0415
+    from quorate.checkers import MODELS, recognise  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.initial import UNSTATED, read_initial  # noqa: PLC0415
+    from quorate.checkers.names import UnknownNameError, model_named  # noqa: PLC0415
 
     try:
         model = model_named(options["model"], MODELS) if options["model"] else _recorded_model(path)
@@ -248,8 +248,8 @@ def _recorded_model(path: Path) -> str | None:
     """The model that the run's workload names, where the path is a run."""
     if not path.is_dir():
         return None
-    from harness.lifecycle.parts import recorded_model  # noqa: PLC0415 - keeps --help quick
-    from harness.lifecycle.replaying import read_test  # noqa: PLC0415
+    from quorate.harness.run.parts import recorded_model  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.run.replaying import read_test  # noqa: PLC0415
 
     return recorded_model(read_test(store.resolve(path)))
 
@@ -273,14 +273,14 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def _key(key: Any) -> str:
-    from checkers.words import say  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.words import say  # noqa: PLC0415 - keeps --help quick
 
     return key if isinstance(key, str) and len(key) <= _KEY_MAX else say(key)
 
 
 def _explain(result: Result, row: dict[str, Any]) -> None:
     """Print the verdict for people."""
-    from checkers.words import plain  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.words import plain  # noqa: PLC0415 - keeps --help quick
 
     about = f"{result.operations} operations"
     if result.model:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from harness import store
-from harness.cli.places import run_folder
-from harness.test import UsageError
+from quorate.harness.cli.places import run_folder
+from quorate.harness.core import store
+from quorate.harness.core.test import UsageError
 
 
 @click.command(
@@ -40,7 +40,7 @@ def command(
     """
     if where is not None:
         runs = tuple(_fetched(run, where) for run in runs)
-    from reports.html import write  # noqa: PLC0415 - keeps --help quick
+    from quorate.reports.html import write  # noqa: PLC0415 - keeps --help quick
 
     if len(runs) == 1 and _is_history(Path(runs[0])):
         _told(_of_history(Path(runs[0]), model, output), show=show)
@@ -70,9 +70,9 @@ def _is_history(path: Path) -> bool:
 
 
 def _of_history(path: Path, model: str | None, output: str | None) -> Path:
-    from checkers import check, history_of  # noqa: PLC0415 - keeps --help quick
-    from harness.history import HistoryError  # noqa: PLC0415
-    from reports.recorded import page  # noqa: PLC0415
+    from quorate.checkers import check, history_of  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.history import HistoryError  # noqa: PLC0415
+    from quorate.reports.recorded import page  # noqa: PLC0415
 
     try:
         history = history_of(path)
@@ -84,7 +84,7 @@ def _of_history(path: Path, model: str | None, output: str | None) -> Path:
 
 def _fetched(run: str, where: str) -> str:
     """Copy a run that stayed on a worker into ./store, where every other command finds it."""
-    from harness.campaign.dask import fetch  # noqa: PLC0415 - an optional extra
+    from quorate.harness.campaign.dask import fetch  # noqa: PLC0415 - an optional extra
 
     _, _, folder = run.partition(":")
     target = Path("store", *Path(folder).parts[-2:])

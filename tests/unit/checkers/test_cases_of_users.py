@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.cli.main import main
+from quorate.harness.cli.main import main
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
 KNOWN_FAILING: frozenset[str] = frozenset(

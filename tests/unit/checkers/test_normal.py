@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from checkers import check
-from checkers.initial import read_initial
-from harness.history import Event, History
+from quorate.checkers import check
+from quorate.checkers.initial import read_initial
+from quorate.harness.history import Event, History
 
 
 def made(*operations):

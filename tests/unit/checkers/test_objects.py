@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from checkers import check
-from checkers.objects import object_models
-from harness.counterexample import events as evidence_of
-from harness.history import Event, History
+from quorate.checkers import check
+from quorate.checkers.objects import object_models
+from quorate.harness.core.counterexample import events as evidence_of
+from quorate.harness.history import Event, History
 
 
 def made(*operations):

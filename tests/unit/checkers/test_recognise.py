@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from checkers import MODELS, ModelError, check, recognise
-from harness.history import Event, History
+from quorate.checkers import MODELS, ModelError, check, recognise
+from quorate.harness.history import Event, History
 
 
 def made(*operations):

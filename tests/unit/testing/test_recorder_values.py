@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.testing import HistoryRecorder, assert_linearizable, recordable
+from quorate.harness.testing import HistoryRecorder, assert_linearizable, recordable
 
 
 def done(recorder, client, f, asked=None, answer=None):
@@ -71,7 +71,7 @@ def test_what_no_history_can_hold_is_refused_where_it_is_recorded():
 def test_a_history_that_fails_is_kept_with_its_page_and_counterexample(pytester):
     pytester.makepyfile(
         """
-        from harness.testing import assert_linearizable
+        from quorate.harness.testing import assert_linearizable
 
         def test_it(history_recorder):
             for f, asked, answer in [("write", 1, None), ("write", 2, None), ("read", None, 1)]:
