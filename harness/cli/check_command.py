@@ -108,7 +108,9 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         )
     result, row = _check_file(path, {**options, "as_json": as_json})
     if as_json:
-        click.echo(json.dumps(row))
+        from quorate.checkers.words import bounded  # noqa: PLC0415 - keeps --help quick
+
+        click.echo(json.dumps(bounded(row)))
     else:
         _explain(result, row)
     if options["verify"] and result.verdict is Verdict.VALID and not row["verified"]:
