@@ -143,6 +143,11 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
         text = json.dumps({**results, "run": str(folder)}) if as_json else write(judged, colour=False)
         _copies(judged, options, results)
     click.echo(text)
+    if not as_json and "conducted" not in store.read_json(folder, store.TEST):
+        count = results["statistics"]["operations"]
+        click.echo(
+            f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"
+        )
     return int(results["exit_code"])
 
 
