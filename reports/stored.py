@@ -94,6 +94,7 @@ class Counts(msgspec.Struct, frozen=True):
     fail: int = 0
     info: int = 0
     latency_ms: Mapping[str, float] = {}
+    latency_due_ms: Mapping[str, float] = {}
 
     @property
     def total(self) -> int:

@@ -16,7 +16,7 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Checker, Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, outages, statistics, staying
+from quorate.harness.run import divergence, dues, objectives, outages, statistics, staying
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
 from quorate.harness.run.injections import faults as injections
@@ -55,6 +55,13 @@ def judge(
     if conducted.main_end_s is not None:
         results.append(staying.judge(folder, conducted.deaths, faults, conducted.history_started))
     gone = outages.summary(asked, end_s)
+    _add_due(numbers, conducted)
+    results += objectives.judge(
+        objectives.read(test.settings, has_faults=True),
+        faults=faults,
+        outages=gone,
+        latency_ms=conducted.latency_due_ms.get(dues.ALL) or numbers["latency_ms"],
+    )
     final = None if conducted.final is None else conducted.final.ok > 0
     passed = gates(
         numbers,
@@ -119,6 +126,15 @@ def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Condu
     names = [result.guarantee for result in results]
     held = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
     return "valid", VALID, f"{held} held in everything that clients saw"
+
+
+def _add_due(numbers: dict[str, Any], conducted: Conducted) -> None:
+    """Add latencies from the moment operations were due beside those from their call."""
+    for function, latency in conducted.latency_due_ms.items():
+        if function == dues.ALL:
+            numbers["latency_due_ms"] = latency
+        elif function in numbers["by_function"]:
+            numbers["by_function"][function]["latency_due_ms"] = latency
 
 
 def _lag(conducted: Conducted) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import msgspec
 
 from quorate.harness.core import registry
 from quorate.harness.core.test import Test, UsageError
+from quorate.harness.run import objectives
 from quorate.harness.run.gates import Thresholds
 from quorate.nemesis.exact import read_schedule
 
@@ -33,6 +34,7 @@ def check_settings(test: Test) -> None:
         known |= dict(registry.find("workloads", workload).settings)
     for fault in _families(test):
         known |= dict(getattr(registry.find("faults", fault), "settings", {}))
+    known |= objectives.KNOWN
     known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
     known |= {
         "pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"
@@ -48,6 +50,7 @@ def check_settings(test: Test) -> None:
         hint = registry.did_you_mean(pinning, list(PINNING))
         raise UsageError(f"--set pinning={pinning}: unknown{hint} (known: {', '.join(PINNING)})")
     thresholds(test.settings)
+    objectives.read(test.settings, has_faults=bool(test.faults or test.schedule or test.replay))
 
 
 def _families(test: Test) -> list[str]:

@@ -278,3 +278,51 @@ def test_stretches_are_found_in_columns():
     found = stretches(begin, end, np.array([True, False, True]), 10.0)
     assert found == [(0.0, 0.5), (1.0, 2.5), (2.5, 10.0)]
     assert longest_within(found, 0.6, 2.4) == 1.5
+
+
+SLOW = '[[fault]]\nat = "3s"\nfor = "3s"\nfault = "pause"\nnodes = ["n1", "n2"]\n'
+
+
+def test_latency_counts_from_when_an_operation_was_due(tmp_path):
+    """Two of three servers stand still for 3 s of 10: clients that wait ask little, users would have waited."""
+    done = run(simulated(tmp_path, schedule=schedule(tmp_path, SLOW)))
+    numbers = done.results["statistics"]
+    plain, due = numbers["latency_ms"], numbers["latency_due_ms"]
+    assert due["p99"] > 10 * plain["p99"]
+    assert due["left_out"] > 100
+    assert done.results["outages"]["longest_s"] > 2.5
+    assert done.results["faults"][0]["outage_s"] > 2.5
+    assert "latency_due_ms" in numbers["by_function"]["read"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "broken"),
+    [
+        ({"slo.outage": "10s", "slo.recovery": "9s", "slo.p99": "10s"}, set()),
+        ({"slo.outage": "1s", "slo.recovery": "9s"}, {"slo.outage"}),
+        ({"slo.p99": "100ms", "slo.p50": "100ms"}, {"slo.p99"}),
+        ({"slo.recovery": "1us"}, {"slo.recovery"}),
+    ],
+)
+def test_objectives_are_guarantees(tmp_path, settings, broken):
+    done = run(simulated(tmp_path, schedule=schedule(tmp_path, SLOW), settings=settings))
+    verdicts = {one["guarantee"]: one["verdict"] for one in done.results["guarantees"]}
+    assert {name for name, verdict in verdicts.items() if verdict == "invalid"} == broken
+    assert set(settings) <= set(verdicts)
+    assert done.exit_code == (1 if broken else 0)
+    if "slo.outage" in broken:
+        assert "nothing was served for" in done.results["reason"]
+        assert "and 1s is allowed" in done.results["reason"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"slo.outage": "3"}, "not a duration"),
+        ({"slo.outrage": "3s"}, 'did you mean "slo.outage"'),
+        ({"slo.recovery": "3s"}, "does nothing without faults"),
+    ],
+)
+def test_objectives_that_make_no_sense_are_refused(tmp_path, settings, words):
+    with pytest.raises(UsageError, match=words):
+        prepare(simulated(tmp_path, settings=settings))
