@@ -254,6 +254,8 @@ def _faults(writer: _Writer, run: StoredRun) -> None:
             indent=4,
             hang=2,
         )
+        for step in row.steps:
+            writer.line(stored.told(step), "dim", indent=4, hang=2)
     if len(run.faults) > most:
         writer.line(f"… and {words.plural(len(run.faults) - most, 'more fault')} in results.json")
 
