@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from checkers.names import CONSISTENCY_MODELS
-from checkers.transactions import Transactions
-from harness.verdict import Limits, Verdict
+from quorate.checkers.names import CONSISTENCY_MODELS
+from quorate.checkers.transactions import Transactions
+from quorate.harness.core.verdict import Limits, Verdict
 from tests.quality import adya
 from tests.unit.checkers_txn.making import history as make
 from tests.unit.checkers_txn.test_transactions import read
