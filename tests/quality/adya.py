@@ -130,10 +130,8 @@ class History:
         mine: dict[Any, Any] = {}
         for at, (name, key, value) in enumerate(txn.ops):
             if name == "append":
-                if key in mine:
-                    mine[key] = [*mine[key], value] if mine[key][:1] != ["?"] else [*mine[key], value]
-                else:
-                    mine[key] = ["?", value]
+                # What was there before is not known until the first read.
+                mine[key] = [*mine.get(key, ["?"]), value]
             elif name == "w":
                 mine[key] = value
             else:
@@ -177,16 +175,7 @@ class History:
         failed = {txn.place for txn in self.txns if txn.outcome == "fail"}
         for key, lists in self.lists.items():
             for one in lists:
-                if len(set(one)) < len(one):
-                    self.phenomena.add("impossible")
-                pairs = [self.writer[key, value] for value in one if (key, value) in self.writer]
-                if any(place in failed for place, _ in pairs):
-                    self.phenomena.add("G1")
-                for at, (place, mop) in enumerate(pairs):
-                    own = self._own(place, key)
-                    before = [mine for mine in own if mine < mop]
-                    if place not in failed and any((place, mine) not in pairs[:at] for mine in before):
-                        self.phenomena.add("impossible")
+                self._inside(key, one, failed)
             longest = max(lists, key=len)
             if any(one != longest[: len(one)] for one in lists):
                 self.phenomena.add("G1")
@@ -196,6 +185,18 @@ class History:
                     read.saw[0] in failed or self._own(read.saw[0], read.key)[-1] != read.saw[1]
                 ):
                     self.phenomena.add("G1")
+
+    def _inside(self, key: Any, one: list[Any], failed: set[int]) -> None:
+        """What no order of versions explains in a list that was read."""
+        if len(set(one)) < len(one):
+            self.phenomena.add("impossible")
+        pairs = [self.writer[key, value] for value in one if (key, value) in self.writer]
+        if any(place in failed for place, _ in pairs):
+            self.phenomena.add("G1")
+        for at, (place, mop) in enumerate(pairs):
+            before = [mine for mine in self._own(place, key) if mine < mop]
+            if place not in failed and any((place, mine) not in pairs[:at] for mine in before):
+                self.phenomena.add("impossible")
 
     def _own(self, place: int, key: Any) -> list[int]:
         ops = self.txns[place].ops
