@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from checkers.linearizable import MODELS as LINEARIZABLE_MODELS
 from checkers.linearizable import Linearizable
 from checkers.recognise import ModelError, recognise
+from checkers.second import confirmed
 from harness.history import Event, History, Operation
-from harness.verdict import Limits, Result
+from harness.verdict import Limits, Result, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ def check(
     """Judge a history: a `History`, a path, a list of events or operations, or a DataFrame of them.
 
     `model` is a row of CONTRACT's table; without it, the only one that fits (`ModelError` where none or several do).
-    `engine` is `auto`, `native` or `porcupine`. `expect` is the consistency that transactions must satisfy. Raises
+    `engine` is `auto`, `native` or `porcupine`; what one calls invalid, another has to confirm. `expect` is the consistency that transactions must satisfy. Raises
     `HistoryError` for unreadable input, `ValueError` for unknown names; a bad history is a `Result`, never an error.
     """
     history = history_of(source)
@@ -75,7 +76,10 @@ def check(
     if engine == "porcupine":
         from checkers.porcupine import check_history  # noqa: PLC0415 - the Go library is optional
 
-        return check_history(history, model, limits)
+        result = check_history(history, model, limits)
+        if result.verdict is not Verdict.INVALID:
+            return result
+        return confirmed(result, Linearizable(model).check(history, limits))
     if engine not in ("auto", "native", "search"):
         msg = f'there is no engine "{engine}" (known: auto, native, search, porcupine)'
         raise ValueError(msg)

@@ -11,11 +11,12 @@ import msgspec
 
 from harness import store
 from harness.cli.evidence import (
-    agreed,
     judge,
+    judge_by_both,
     notes,
     too_large,
     verified,
+    with_orders,
     write_counterexample,
     write_witness,
 )
@@ -44,7 +45,11 @@ Examples:
 @click.option("--engine", type=click.Choice(["auto", "native", "porcupine", "both"]), default="auto")
 @click.option("--check-time", type=DurationType(), default="60s", help="Limit. [60s]")
 @click.option("--check-memory", type=SizeType(), default="1GiB", help="Limit. [1GiB]")
-@click.option("--verify", is_flag=True, help="Replay the witness with the independent verifier.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Replay the evidence, a witness or a certificate, with the independent verifiers.",
+)
 @click.option("--format", "form", help="Format of the file. [recognised by content]")
 @click.option(
     "--witness", type=click.Path(dir_okay=False, path_type=Path), help="Write the order found here."
@@ -114,16 +119,24 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
         # Unreadable input is the caller's to mend (exit 4), not a failed harness.
         raise UsageError(str(error)) from error
     limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
-    engines = {"both": ("native", "porcupine")}.get(options["engine"], (options["engine"],))
-    found = [judge(history, model, engine, options["expect"], limits) for engine in engines]
-    chosen = agreed(found)
+    if options["engine"] == "both":
+        chosen = judge_by_both(history, model, options["expect"], limits)
+    else:
+        chosen = judge(history, model, options["engine"], options["expect"], limits)
+    if options["verify"] or options["witness"]:
+        chosen = with_orders(history, model, chosen, limits)
     row = _row(chosen.result) | {"notes": notes(history)}
     if options["verify"]:
-        refused = too_large(history, limits) if chosen.result.verdict is Verdict.VALID else None
+        refused = too_large(history, limits)
         row["verified"] = refused is None and verified(history, model, chosen)
         row["notes"] += [refused] if refused else []
+        if row["verified"] and chosen.result.verdict is Verdict.VALID:
+            row["confirmed_by"] = ", ".join(filter(None, (row["confirmed_by"], "witness replayed")))
     if options["witness"] and chosen.result.verdict is Verdict.VALID:
-        row["witness"] = str(write_witness(chosen, options["witness"]))
+        if chosen.orders:
+            row["witness"] = str(write_witness(chosen, options["witness"]))
+        else:
+            row["notes"].append("no witness was written: no engine kept an order within the limits")
     if options["counterexample"] and chosen.result.anomalies:
         row["counterexample"] = str(write_counterexample(history, chosen.result, options["counterexample"]))
     return chosen.result, row
@@ -147,6 +160,7 @@ def _row(result: Result) -> dict[str, Any]:
         "engine": result.engine,
         "operations": result.operations,
         "reason": result.reason,
+        "confirmed_by": result.confirmed_by,
         "time_s": result.time_s,
         "cpu_s": result.cpu_s,
         "memory_mb": result.memory_mb,
@@ -170,6 +184,6 @@ def _explain(result: Result, row: dict[str, Any]) -> None:
         click.echo(f"and {len(result.anomalies) - _SHOWN} more")
     for note in row["notes"]:
         click.echo(f"note: {note}")
-    for kind in ("verified", "witness", "counterexample"):
+    for kind in ("confirmed_by", "verified", "witness", "counterexample"):
         if row.get(kind) is not None:
-            click.echo(f"{kind}: {row[kind]}")
+            click.echo(f"{kind.replace('_', ' ')}: {row[kind]}")

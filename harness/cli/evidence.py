@@ -70,13 +70,47 @@ def judge(history: History, model: str, engine: str, expect: str | None, limits:
         raise Broken("no-porcupine", str(error)) from error
 
 
-def agreed(judged: Sequence[Judged]) -> Judged:
-    """Return one result for all engines; sound engines that disagree are a bug in one of them, told loudly."""
-    decided = {one.result.verdict for one in judged} - {Verdict.UNKNOWN}
-    if len(decided) > 1:
-        said = ", ".join(f"{one.result.engine} says {one.result.verdict}" for one in judged)
+def judge_by_both(history: History, model: str, expect: str | None, limits: Limits) -> Judged:
+    """Ask the native engine and Porcupine; sound engines that disagree are a bug in one of them, told loudly."""
+    from checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415
+    from checkers.second import confirmed  # noqa: PLC0415
+
+    native = judge(history, model, "native", expect, limits)
+    try:
+        other = check_history(history, model, limits)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except PorcupineMissingError as error:
+        raise Broken("no-porcupine", str(error)) from error
+    if {native.result.verdict, other.verdict} == {Verdict.VALID, Verdict.INVALID}:
+        said = ", ".join(f"{one.engine} says {one.verdict}" for one in (native.result, other))
         raise Broken("disagreement", f"the engines disagree: {said}; please report this history")
-    return next((one for one in judged if one.result.verdict is not Verdict.UNKNOWN), judged[0])
+    if native.result.verdict is Verdict.UNKNOWN:
+        return Judged(confirmed(other, native.result))
+    if other.verdict is Verdict.UNKNOWN:
+        reason = f"{native.result.engine} alone: {other.engine} gave no answer ({other.reason})"
+        reason = "; ".join(filter(None, (native.result.reason, reason)))
+        return Judged(msgspec.structs.replace(native.result, reason=reason), native.orders)
+    judges = [*filter(None, [native.result.confirmed_by]), other.engine]
+    result = msgspec.structs.replace(
+        native.result,
+        engine=f"{native.result.engine} + {other.engine}",
+        confirmed_by=", ".join(judges),
+        reason="; ".join(
+            filter(None, (native.result.reason, f"{native.result.engine} and {other.engine} agree"))
+        ),
+    )
+    return Judged(result, native.orders)
+
+
+def with_orders(history: History, model: str, judged: Judged, limits: Limits) -> Judged:
+    """Return the same with the orders that explain a valid history: Porcupine keeps none, the native engine does."""
+    from checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415 - keeps --help quick
+
+    if judged.result.verdict is not Verdict.VALID or judged.orders or model not in MODELS:
+        return judged
+    found = Linearizable(model).judge(history, limits)
+    return Judged(judged.result, [(one.key, one.order) for one in found.witnesses])
 
 
 def too_large(history: History, limits: Limits) -> str | None:
@@ -91,15 +125,17 @@ def too_large(history: History, limits: Limits) -> str | None:
 
 
 def verified(history: History, model: str, judged: Judged) -> bool:
-    """Replay the witness with the independent verifier; raise `Broken` where it does not hold.
+    """Replay the evidence, a witness or the certificates, with the independent verifiers.
 
-    Only a `valid` of the native engines has a witness; everything else is not verified, and returns False.
+    Raises `Broken` where it does not hold. False where there is none, or where it is too large to be replayed.
     """
-    from checkers.transactions_verify import replay  # noqa: PLC0415
+    if judged.result.verdict is Verdict.INVALID:
+        return _refuted(history, model, judged.result)
+    if judged.result.verdict is Verdict.UNKNOWN or not judged.orders:
+        return False
+    from checkers.transactions_verify import replay  # noqa: PLC0415 - keeps --help quick
     from checkers.verify import verify  # noqa: PLC0415
 
-    if judged.result.verdict is not Verdict.VALID or not judged.orders:
-        return False
     if model in TRANSACTIONS:
         real_time = judged.result.guarantee == "strict-serializable"
         wrong = replay(history, judged.orders[0][1], _transactions(model), real_time=real_time)
@@ -110,6 +146,25 @@ def verified(history: History, model: str, judged: Judged) -> bool:
             "witness", f"the witness does not hold: {wrong}; this is a bug in the engine, please report it"
         )
     return True
+
+
+def _refuted(history: History, model: str, result: Result) -> bool:
+    """Replay the certificate of every anomaly that has one; of those of one key the operations are the key's own."""
+    from checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
+
+    events = history.events()
+    certificates = [one.detail["certificate"] for one in result.anomalies if "certificate" in one.detail]
+    for certificate in certificates:
+        try:
+            wrong = refute(events, model, certificate)
+        except TooLargeError:
+            return False
+        if wrong is not None:
+            raise Broken(
+                "certificate",
+                f"the certificate does not hold: {wrong}; this is a bug in the engine, please report it",
+            )
+    return bool(certificates) and len(certificates) == len(result.anomalies)
 
 
 def write_witness(judged: Judged, path: Path) -> Path:
