@@ -206,7 +206,7 @@ class Linearizable:
             key=part["key"],
             events=sorted(int(columns.index[at]) for pair in near for at in pair if at is not None),
             culprit=int(columns.index[call]),
-            detail=_evidence(history, part) | {"left_out": rest + 1 - len(near)},
+            detail=_evidence(history, part) | {"minimal": False, "left_out": rest + 1 - len(near)},
         )
 
 
@@ -216,7 +216,7 @@ class _Key:
     def __init__(self, history: History, key: Any) -> None:
         self.history = history
         self.key = key
-        # Positions of the events that an answer rests on.
+        # Positions of the events that the anomaly's name rests on.
         self.used: set[int] = set()
 
     def moved(self, since_s: float, value: Any) -> bool:
@@ -238,7 +238,6 @@ class _Key:
         calls = np.flatnonzero((columns.kind == INVOKE) & (columns.process == process))
         for at in calls[columns.time[calls] >= since_s * _NS].tolist():
             if columns.text(columns.f[at]) == "release" and columns.text(columns.key[at]) == self.key:
-                self.used.add(at)
                 return float(columns.time[at] / _NS)
         return None
 

@@ -260,7 +260,9 @@ def _of_lock(gone: Sequence[Op], here: set[int], history: _History) -> Iterator[
             before = ops[start - 1] if start else None
             sure = not hold[0].open or before is None or (before.f == "release" and not before.open)
             apart = all(a.open or a.ret <= b.call for a, b in pairwise(hold))
-            whole = hold[0].f == "acquire" and not any(op.at in here for op in hold)
+            # A known release before any acquire: the whole has no correct order, so nothing is lost.
+            begins = hold[0].f == "acquire" or not any(op.open for op in hold)
+            whole = begins and not any(op.at in here for op in hold)
             if lost and not (whole and apart and (sure or len(hold) == 1)):
                 yield lost[0]
 

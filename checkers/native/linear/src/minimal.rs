@@ -350,6 +350,15 @@ impl Reducer<'_, '_> {
                 kept.iter().for_each(|&(id, op)| put(op.a, id, false));
             }
             Model::Lock | Model::FencedLock => {
+                // Where times tie, a process's own operations can overlap: then it is not clear what ends which hold.
+                let mut busy: Map<u32, u32> = Map::default();
+                for (_, op) in kept {
+                    let until = busy.entry(op.a).or_insert(0);
+                    if *until > op.call && *until != NEVER {
+                        return None;
+                    }
+                    *until = op.ret;
+                }
                 kept.iter().for_each(|&(id, op)| put(op.a, id, op.f == F::Acquire));
             }
             _ => return None,

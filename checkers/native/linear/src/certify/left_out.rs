@@ -188,7 +188,9 @@ fn lock(left: &[(u32, &Op)], claim: &Claim<'_>) -> Option<u32> {
             let end = more.map_or(ids.len(), |more| at + 1 + more);
             let hold = &ids[at..end];
             if let Some(&first) = hold.iter().find(|id| missing.contains(id)) {
-                let whole = op(ids[at]).f == F::Acquire && !hold.iter().any(|id| kept.contains(id));
+                // A known release before any acquire: the whole has no correct order, so nothing is lost.
+                let begins = op(ids[at]).f == F::Acquire || hold.iter().all(|&id| op(id).ret != NEVER);
+                let whole = begins && !hold.iter().any(|id| kept.contains(id));
                 let alone = hold.len() == 1;
                 let sure = op(ids[at]).ret != NEVER;
                 let free = at == 0 || (op(ids[at - 1]).f == F::Release && op(ids[at - 1]).ret != NEVER);

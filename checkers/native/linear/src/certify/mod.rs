@@ -52,13 +52,13 @@ pub fn confirm(object: &Object<'_>, ops: &[Op], engine: &str, sub: &Sub, limits:
     if let Some(reason) = left_out::unsound(object.model, object.values, &claim) {
         return Second::Refuses(reason);
     }
-    let Some(starts) = starts(object, ops, sub, since) else {
+    let kept: Vec<Op> = sub.kept.iter().map(|&(_, op)| op).collect();
+    let subject = Subject::of(object.model, object.values, sub.elements.as_deref(), &kept);
+    let Some(starts) = starts(object, &subject, ops, sub, since) else {
         return Second::Refuses(
             "what came before a moment was left out, and what it left cannot be told".into(),
         );
     };
-    let kept: Vec<Op> = sub.kept.iter().map(|&(_, op)| op).collect();
-    let subject = Subject { model: object.model, values: object.values, elements: sub.elements.as_deref() };
     let mut by = EXHAUSTIVE;
     for start in starts {
         match oracle::search(&subject, &kept, start.clone(), limits) {
@@ -90,9 +90,15 @@ fn exact(object: &Object<'_>, sub: &Sub, kept: &[Op], start: &State, limits: &Li
 }
 
 /// The states that the object can have had at the moment before which nothing is looked at.
-fn starts(object: &Object<'_>, ops: &[Op], sub: &Sub, since: Option<u32>) -> Option<Vec<State>> {
+fn starts(
+    object: &Object<'_>,
+    subject: &Subject<'_>,
+    ops: &[Op],
+    sub: &Sub,
+    since: Option<u32>,
+) -> Option<Vec<State>> {
     let appends = sub.kept.iter().any(|(_, op)| op.f == F::Append);
-    let first = oracle::start(object.model, object.values, object.initial, appends);
+    let first = oracle::start(subject, object.initial, appends);
     let Some(since) = since else { return Some(vec![first]) };
     match (object.model, sub.elements.as_deref()) {
         (Model::Register | Model::Kv, _) => {

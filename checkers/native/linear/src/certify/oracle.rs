@@ -2,8 +2,9 @@
 //!
 //! A plain memoised search (Wing and Gong 1993, with the memory of Lowe 2017). At each step every operation that could
 //! be the next is tried: those called before the earliest return of what is not done yet. What was seen before (the
-//! same operations done, the same state) is not tried again. There is no other rule, and nothing is shared with the
-//! engines but the decoded operations, so that a mistake in an engine is not made here a second time.
+//! same operations done, the same state) is not tried again. There is no other rule, but that all strings which begin
+//! none that is seen are one state: appending makes none of them one that does. Nothing is shared with the engines but
+//! the decoded operations, so that a mistake in an engine is not made here a second time.
 
 use crate::limits::Limits;
 use crate::ops::{Model, Op, Values, F, NEVER};
@@ -25,8 +26,8 @@ pub enum Word {
 pub enum State {
     /// A register's value.
     Value(u32),
-    /// A string that can be appended to; none is empty.
-    Text(Vec<u8>),
+    /// A string that can be appended to, if some string that is seen begins so.
+    Text(Option<Vec<u8>>),
     /// A set's elements or a bag's, sorted; a queue's, head first.
     Items(Vec<u32>),
     /// A counter's total.
@@ -43,6 +44,24 @@ pub struct Subject<'a> {
     pub values: &'a Values<'a>,
     /// Of a set: the elements that count; the others are not looked at.
     pub elements: Option<&'a [u32]>,
+    /// Of strings that are appended to: those that are seen.
+    pub seen: Vec<Vec<u8>>,
+}
+
+impl<'a> Subject<'a> {
+    /// The object of these operations.
+    #[must_use]
+    pub fn of(model: Model, values: &'a Values<'a>, elements: Option<&'a [u32]>, ops: &[Op]) -> Self {
+        let appends = ops.iter().any(|op| op.f == F::Append);
+        let sees = ops.iter().filter(|op| appends && matches!(op.f, F::Read | F::Cas));
+        Subject { model, values, elements, seen: sees.map(|op| text(values, op.a)).collect() }
+    }
+
+    /// The state with this string, if some string that is seen begins with it; else the state of all that do not.
+    fn string(&self, string: Vec<u8>) -> State {
+        let begins = self.seen.iter().any(|seen| seen.starts_with(&string));
+        State::Text(begins.then_some(string))
+    }
 }
 
 /// More operations than this are not tried: each step looks at all.
@@ -133,7 +152,7 @@ fn first_return(ops: &[Op], done: &[u64]) -> u32 {
 
 fn size(state: &State) -> usize {
     match state {
-        State::Text(text) => text.len(),
+        State::Text(text) => text.as_ref().map_or(0, Vec::len),
         State::Items(items) => items.len() * 4,
         State::Value(_) | State::Total(_) | State::Held(..) => 0,
     }
@@ -141,9 +160,10 @@ fn size(state: &State) -> usize {
 
 /// The state of an object that nothing has happened to.
 #[must_use]
-pub fn start(model: Model, values: &Values<'_>, initial: u32, appends: bool) -> State {
-    match model {
-        Model::Register | Model::Kv if appends => State::Text(text(values, initial)),
+pub fn start(subject: &Subject<'_>, initial: u32, appends: bool) -> State {
+    let values = subject.values;
+    match subject.model {
+        Model::Register | Model::Kv if appends => subject.string(text(values, initial)),
         Model::Register | Model::Kv | Model::Custom => State::Value(initial),
         Model::Set | Model::Queue | Model::UnorderedQueue => State::Items(Vec::new()),
         Model::Counter => State::Total(values.number(initial).unwrap_or(0)),
@@ -161,13 +181,20 @@ fn after(subject: &Subject<'_>, state: &State, op: &Op) -> Vec<State> {
             F::Cas if *value == op.a => vec![State::Value(op.b)],
             _ => Vec::new(),
         },
-        State::Text(string) => match op.f {
-            F::Read => same(*string == text(subject.values, op.a)),
-            F::Write => vec![State::Text(text(subject.values, op.a))],
-            F::Append => vec![State::Text([&string[..], &text(subject.values, op.a)].concat())],
-            F::Cas if *string == text(subject.values, op.a) => vec![State::Text(text(subject.values, op.b))],
-            _ => Vec::new(),
-        },
+        State::Text(string) => {
+            let is =
+                |value: u32| string.as_ref().is_some_and(|string| *string == text(subject.values, value));
+            match op.f {
+                F::Read => same(is(op.a)),
+                F::Write => vec![subject.string(text(subject.values, op.a))],
+                F::Append => match string {
+                    Some(string) => vec![subject.string([&string[..], &text(subject.values, op.a)].concat())],
+                    None => same(true),
+                },
+                F::Cas if is(op.a) => vec![subject.string(text(subject.values, op.b))],
+                _ => Vec::new(),
+            }
+        }
         State::Items(items) if subject.model == Model::Set => of_set(subject, items, op),
         State::Items(items) => of_queue(items, op, subject.model == Model::Queue),
         State::Total(total) => match op.f {
