@@ -23,8 +23,8 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.verify import ends_of, ranks_of
-from harness.history.event import NEMESIS, Event
+from quorate.checkers.verify import ends_of, ranks_of
+from quorate.harness.history.event import NEMESIS, Event
 
 _FAMILIES: Final = {"kv": "register", "fenced-lock": "lock"}
 _LOOKS: Final = {"read", "contains"}

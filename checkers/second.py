@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.history import Event, History
-from harness.verdict import Limits, Result, Verdict
+from quorate.harness.core.verdict import Limits, Result, Verdict
+from quorate.harness.history import Event, History
 
 # Porcupine has at most this long, and no more than a quarter of what the check has.
 _TIME_S: Final = 15.0
@@ -28,7 +28,7 @@ def by_porcupine(
 
     Sums, sets seen in part and pasts that were cut off are not put to it: it knows whole objects from their beginning.
     """
-    from checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415 - optional, and slow to load
+    from quorate.checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415 - optional, and slow to load
 
     whole = certificate["kind"] == "no-order" and certificate["since"] is None
     if not whole or ("elements" in certificate and model == "set"):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import numpy as np
 
-from harness import counterexample
-from harness.outcome import Broken
-from harness.test import UsageError
-from harness.verdict import Limits, Result, Verdict
+from quorate.harness.core import counterexample
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.verdict import Limits, Result, Verdict
 
 if TYPE_CHECKING:
-    from harness.history import History
+    from quorate.harness.history import History
 
 TRANSACTIONS: Final = ("append", "rw")
 # What the verifier needs for each event, which it holds as Python objects; measured, and rounded up.
@@ -50,10 +50,10 @@ def _transactions(model: str) -> Literal["append", "rw"]:
 
 def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
-    from checkers import check  # noqa: PLC0415 - keeps --help quick
-    from checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
-    from checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
-    from checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
+    from quorate.checkers import check  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
+    from quorate.checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
+    from quorate.checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
 
     try:
         if model in MODELS and engine in {"auto", "native"}:
@@ -72,8 +72,8 @@ def judge(history: History, model: str, engine: str, expect: str | None, limits:
 
 def judge_by_both(history: History, model: str, expect: str | None, limits: Limits) -> Judged:
     """Ask the native engine and Porcupine; sound engines that disagree are a bug in one of them, told loudly."""
-    from checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415
-    from checkers.second import confirmed  # noqa: PLC0415
+    from quorate.checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415
+    from quorate.checkers.second import confirmed  # noqa: PLC0415
 
     native = judge(history, model, "native", expect, limits)
     try:
@@ -105,7 +105,7 @@ def judge_by_both(history: History, model: str, expect: str | None, limits: Limi
 
 def with_orders(history: History, model: str, judged: Judged, limits: Limits) -> Judged:
     """Return the same with the orders that explain a valid history: Porcupine keeps none, the native engine does."""
-    from checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415 - keeps --help quick
 
     if judged.result.verdict is not Verdict.VALID or judged.orders or model not in MODELS:
         return judged
@@ -133,8 +133,8 @@ def verified(history: History, model: str, judged: Judged) -> bool:
         return _refuted(history, model, judged.result)
     if judged.result.verdict is Verdict.UNKNOWN or not judged.orders:
         return False
-    from checkers.transactions_verify import replay  # noqa: PLC0415 - keeps --help quick
-    from checkers.verify import verify  # noqa: PLC0415
+    from quorate.checkers.transactions_verify import replay  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.verify import verify  # noqa: PLC0415
 
     if model in TRANSACTIONS:
         real_time = judged.result.guarantee == "strict-serializable"
@@ -150,7 +150,7 @@ def verified(history: History, model: str, judged: Judged) -> bool:
 
 def _refuted(history: History, model: str, result: Result) -> bool:
     """Replay the certificate of every anomaly that has one; of those of one key the operations are the key's own."""
-    from checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
 
     events = history.events()
     certificates = [one.detail["certificate"] for one in result.anomalies if "certificate" in one.detail]

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers import check
-from checkers.linearizable import Linearizable
-from checkers.refute import refute
-from harness import counterexample
-from harness.history import Event, History
-from harness.verdict import Limits, Verdict
+from quorate.checkers import check
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.refute import refute
+from quorate.harness.core import counterexample
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 from tests.quality.histories import Maker
 
 MODELS = ("cas-register", "kv", "set", "queue", "unordered-queue", "counter", "lock", "fenced-lock")
@@ -182,7 +182,7 @@ def test_what_no_second_judge_confirms_is_unknown(second: str, monkeypatch: pyte
         "bytes": 0,
         "time_s": 0.0,
     }
-    monkeypatch.setattr("checkers.linearizable.ask", lambda *_: answer)
+    monkeypatch.setattr("quorate.checkers.linearizable.ask", lambda *_: answer)
     result = Linearizable("register").check(History.of(events), Limits(time_s=4))
     assert result.verdict is Verdict.UNKNOWN
     assert "no second judge" in result.reason
@@ -192,7 +192,7 @@ def test_porcupine_alone_calls_nothing_invalid(monkeypatch: pytest.MonkeyPatch) 
     events = told((1, "write", 1, None), (2, "read", None, 1))
     good = check(events, model="register")
     lie = msgspec.structs.replace(good, verdict=Verdict.INVALID, engine="porcupine 0")
-    monkeypatch.setattr("checkers.porcupine.check_history", lambda *_: lie)
+    monkeypatch.setattr("quorate.checkers.porcupine.check_history", lambda *_: lie)
     result = check(events, model="register", engine="porcupine")
     assert result.verdict is Verdict.UNKNOWN
     assert "found no order, but native" in result.reason

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from checkers import linearizable
-from harness.cli import evidence
-from harness.cli.main import main
+from quorate.checkers import linearizable
+from quorate.harness.cli import evidence
+from quorate.harness.cli.main import main
 
 WRITE = (
     '{"time":1,"process":0,"type":"invoke","f":"write","value":1}\n'
@@ -58,7 +58,9 @@ def test_what_cannot_be_verified_in_the_memory_given_is_no_pass(checked, monkeyp
     assert (code, row["verdict"], row["verified"]) == (2, "valid", False)
     assert "--check-memory 3GiB" in row["notes"][0]
     code, row = checked(STALE, "--verify")
-    assert (code, row["verified"]) == (1, False), "a second judge agreed, but its certificate was not replayed"
+    assert (code, row["verified"]) == (1, False), (
+        "a second judge agreed, but its certificate was not replayed"
+    )
     assert "not verified" in row["notes"][0]
 
 
