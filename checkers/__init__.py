@@ -57,8 +57,9 @@ def check(
     """Judge a history: a `History`, a path, a list of events or operations, or a DataFrame of them.
 
     `model` is a row of CONTRACT's table; without it, the only one that fits (`ModelError` where none or several do).
-    `engine` is `auto`, `native` or `porcupine`; what one calls invalid, another has to confirm. `expect` is the consistency that transactions must satisfy. Raises
-    `HistoryError` for unreadable input, `ValueError` for unknown names; a bad history is a `Result`, never an error.
+    `engine` is `auto`, `native` or `porcupine`; what one calls invalid, another has to confirm. `expect` is the
+    consistency that transactions must satisfy. Raises `HistoryError` for unreadable input, `ValueError` for unknown
+    names; a bad history is a `Result`, never an error.
     """
     history = history_of(source)
     model = model or recognise(history)

@@ -104,9 +104,14 @@ def counterexample(events: list[dict[str, Any]], model: str, part: dict[str, Any
     """What is wrong with the minimal counterexample, if anything."""
     certificate = certificate_of(part, offset)
     told = [Event(index=at, **event) for at, event in enumerate(events)]
-    wrong = refused(told, model, certificate)
-    if wrong:
-        return wrong
+    return refused(told, model, certificate) or not_minimal(events, told, model, part, offset)
+
+
+def not_minimal(
+    events: list[dict[str, Any]], told: list[Event], model: str, part: dict[str, Any], offset: int
+) -> str | None:
+    """What could have been left out of the counterexample, or what is missing in it, if anything."""
+    certificate = certificate_of(part, offset)
     kept = {call - offset: end is not None for call, end in part["events"]}
     scope = part.get("elements")
     if scope is not None:
@@ -114,10 +119,8 @@ def counterexample(events: list[dict[str, Any]], model: str, part: dict[str, Any
         wrong = too_wide(events, kept, model, scope)
         if wrong:
             return wrong
-    if oracle.explains(some(events, kept), model):
-        return f"what is left has an order: {kept}"
-    if not part["minimal"]:
-        return "it is not said to be minimal"
+    if oracle.explains(some(events, kept), model) or not part["minimal"]:
+        return f"what is left has an order, or is not said to be minimal: {kept}"
     if certificate["kind"] != "no-order" or certificate["since"] is not None:
         return smaller(told, model, certificate)
     for call, whole in kept.items():

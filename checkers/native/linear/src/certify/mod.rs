@@ -133,3 +133,6 @@ pub fn values_at(ops: &[Op], initial: u32, since: u32, kept: &[(u32, Op)]) -> Ve
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

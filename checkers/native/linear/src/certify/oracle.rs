@@ -3,8 +3,9 @@
 //! A plain memoised search (Wing and Gong 1993, with the memory of Lowe 2017). At each step every operation that could
 //! be the next is tried: those called before the earliest return of what is not done yet. What was seen before (the
 //! same operations done, the same state) is not tried again. There is no other rule, but that all strings which begin
-//! none that is seen are one state: appending makes none of them one that does. Nothing is shared with the engines but
-//! the decoded operations, so that a mistake in an engine is not made here a second time.
+//! none that is seen are one state, for appending makes none of them one that does, and that nothing is looked for behind
+//! it while something is still to be seen and nothing overwrites. Nothing is shared with the engines but the decoded
+//! operations, so that a mistake in an engine is not made here a second time.
 
 use crate::limits::Limits;
 use crate::ops::{Model, Op, Values, F, NEVER};
@@ -46,6 +47,8 @@ pub struct Subject<'a> {
     pub elements: Option<&'a [u32]>,
     /// Of strings that are appended to: those that are seen.
     pub seen: Vec<Vec<u8>>,
+    /// Whether some operation overwrites whatever there is.
+    pub overwritten: bool,
 }
 
 impl<'a> Subject<'a> {
@@ -54,7 +57,9 @@ impl<'a> Subject<'a> {
     pub fn of(model: Model, values: &'a Values<'a>, elements: Option<&'a [u32]>, ops: &[Op]) -> Self {
         let appends = ops.iter().any(|op| op.f == F::Append);
         let sees = ops.iter().filter(|op| appends && matches!(op.f, F::Read | F::Cas));
-        Subject { model, values, elements, seen: sees.map(|op| text(values, op.a)).collect() }
+        let seen = sees.map(|op| text(values, op.a)).collect();
+        let overwritten = ops.iter().any(|op| op.f == F::Write);
+        Subject { model, values, elements, seen, overwritten }
     }
 
     /// The state with this string, if some string that is seen begins with it; else the state of all that do not.
@@ -117,6 +122,9 @@ pub fn search(subject: &Subject<'_>, ops: &[Op], initial: State, limits: &Limits
             }
             continue;
         };
+        if lost(subject, &state, ops, &done) {
+            continue;
+        }
         let known = step.known - usize::from(ops[at].ret != NEVER);
         done[at / 64] |= 1 << (at % 64);
         bytes += done.len() * 8 + size(&state) + 64;
@@ -127,6 +135,12 @@ pub fn search(subject: &Subject<'_>, ops: &[Op], initial: State, limits: &Limits
         }
     }
     Word::NoOrder
+}
+
+/// Whether a string that begins nothing seen is still to be seen as something, and nothing ever overwrites it.
+fn lost(subject: &Subject<'_>, state: &State, ops: &[Op], done: &[u64]) -> bool {
+    let sees = |(at, op): (usize, &Op)| !has(done, at) && op.ret != NEVER && matches!(op.f, F::Read | F::Cas);
+    *state == State::Text(None) && !subject.overwritten && ops.iter().enumerate().any(sees)
 }
 
 /// An operation can lead to at most this many states: a dequeue of unknown outcome takes any element of a bag.
