@@ -42,14 +42,44 @@ class Judged(msgspec.Struct, frozen=True):
 
     result: Result
     orders: Sequence[tuple[Any, Sequence[int]]] = ()
+    initial: Any = None
 
 
 def _transactions(model: str) -> Literal["append", "rw"]:
     return "rw" if model == "rw" else "append"
 
 
-def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
+class Question(msgspec.Struct, frozen=True):
+    """What is asked of a history: the model, and what the caller states beside it."""
+
+    model: str
+    expect: str | None
+    limits: Limits
+    initial: Any
+    settings: dict[str, str]
+
+
+def judge(history: History, engine: str, question: Question) -> Judged:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
+    from quorate.checkers.initial import judged, refuse  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.objects import object_models  # noqa: PLC0415
+
+    model = question.model
+    refusal = None if model in object_models() else refuse(model, question.initial)
+    if refusal:
+        raise UsageError(refusal)
+    return judged(
+        history,
+        model,
+        question.initial,
+        lambda initial: _judge_from(history, engine, question, initial),
+        lambda one: one.result,
+        lambda one, result: msgspec.structs.replace(one, result=result),
+    )
+
+
+def _judge_from(history: History, engine: str, question: Question, initial: Any) -> Judged:
+    model, expect, limits = question.model, question.expect, question.limits
     from quorate.checkers import check  # noqa: PLC0415 - keeps --help quick
     from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
     from quorate.checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
@@ -57,27 +87,32 @@ def judge(history: History, model: str, engine: str, expect: str | None, limits:
 
     try:
         if model in MODELS and engine in {"auto", "native"}:
-            found = Linearizable(model).judge(history, limits)
-            return Judged(found.result, [(one.key, one.order) for one in found.witnesses])
+            if question.settings:
+                raise UsageError(f"{model} has no settings: leave out --set")
+            found = Linearizable(model, initial=initial).judge(history, limits)
+            return Judged(found.result, [(one.key, one.order) for one in found.witnesses], initial)
         if model in TRANSACTIONS and engine in {"auto", "native"}:
             checker = Transactions(_transactions(model), expect or STRICTEST)
             order = checker.order(history, limits)
             return Judged(checker.check(history, limits), [(None, order)] if order else ())
-        return Judged(check(history, model=model, engine=engine, expect=expect, limits=limits))
+        found_by = check(
+            history, model, engine, expect=expect, limits=limits, initial=initial, settings=question.settings
+        )
+        return Judged(found_by, initial=initial)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except PorcupineMissingError as error:
         raise Broken("no-porcupine", str(error)) from error
 
 
-def judge_by_both(history: History, model: str, expect: str | None, limits: Limits) -> Judged:
+def judge_by_both(history: History, question: Question) -> Judged:
     """Ask the native engine and Porcupine; sound engines that disagree are a bug in one of them, told loudly."""
     from quorate.checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415
     from quorate.checkers.second import confirmed  # noqa: PLC0415
 
-    native = judge(history, model, "native", expect, limits)
+    native = judge(history, "native", question)
     try:
-        other = check_history(history, model, limits)
+        other = check_history(history, question.model, question.limits, initial=native.initial)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except PorcupineMissingError as error:
@@ -86,11 +121,11 @@ def judge_by_both(history: History, model: str, expect: str | None, limits: Limi
         said = ", ".join(f"{one.engine} says {one.verdict}" for one in (native.result, other))
         raise Broken("disagreement", f"the engines disagree: {said}; please report this history")
     if native.result.verdict is Verdict.UNKNOWN:
-        return Judged(confirmed(other, native.result))
+        return Judged(confirmed(other, native.result), initial=native.initial)
     if other.verdict is Verdict.UNKNOWN:
         reason = f"{native.result.engine} alone: {other.engine} gave no answer ({other.reason})"
         reason = "; ".join(filter(None, (native.result.reason, reason)))
-        return Judged(msgspec.structs.replace(native.result, reason=reason), native.orders)
+        return msgspec.structs.replace(native, result=msgspec.structs.replace(native.result, reason=reason))
     judges = [*filter(None, [native.result.confirmed_by]), other.engine]
     result = msgspec.structs.replace(
         native.result,
@@ -100,7 +135,7 @@ def judge_by_both(history: History, model: str, expect: str | None, limits: Limi
             filter(None, (native.result.reason, f"{native.result.engine} and {other.engine} agree"))
         ),
     )
-    return Judged(result, native.orders)
+    return msgspec.structs.replace(native, result=result)
 
 
 def with_orders(history: History, model: str, judged: Judged, limits: Limits) -> Judged:
@@ -109,8 +144,8 @@ def with_orders(history: History, model: str, judged: Judged, limits: Limits) ->
 
     if judged.result.verdict is not Verdict.VALID or judged.orders or model not in MODELS:
         return judged
-    found = Linearizable(model).judge(history, limits)
-    return Judged(judged.result, [(one.key, one.order) for one in found.witnesses])
+    found = Linearizable(model, initial=judged.initial).judge(history, limits)
+    return msgspec.structs.replace(judged, orders=[(one.key, one.order) for one in found.witnesses])
 
 
 def too_large(history: History, limits: Limits) -> str | None:
@@ -130,7 +165,7 @@ def verified(history: History, model: str, judged: Judged) -> bool:
     Raises `Broken` where it does not hold. False where there is none, or where it is too large to be replayed.
     """
     if judged.result.verdict is Verdict.INVALID:
-        return _refuted(history, model, judged.result)
+        return _refuted(history, model, judged)
     if judged.result.verdict is Verdict.UNKNOWN or not judged.orders:
         return False
     from quorate.checkers.transactions_verify import replay  # noqa: PLC0415 - keeps --help quick
@@ -140,7 +175,7 @@ def verified(history: History, model: str, judged: Judged) -> bool:
         real_time = judged.result.guarantee == "strict-serializable"
         wrong = replay(history, judged.orders[0][1], _transactions(model), real_time=real_time)
     else:
-        wrong = verify(history.events(), model, judged.orders)
+        wrong = verify(history.events(), model, judged.orders, judged.initial)
     if wrong is not None:
         raise Broken(
             "witness", f"the witness does not hold: {wrong}; this is a bug in the engine, please report it"
@@ -148,15 +183,16 @@ def verified(history: History, model: str, judged: Judged) -> bool:
     return True
 
 
-def _refuted(history: History, model: str, result: Result) -> bool:
+def _refuted(history: History, model: str, judged: Judged) -> bool:
     """Replay the certificate of every anomaly that has one; of those of one key the operations are the key's own."""
     from quorate.checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
 
     events = history.events()
-    certificates = [one.detail["certificate"] for one in result.anomalies if "certificate" in one.detail]
+    anomalies = judged.result.anomalies
+    certificates = [one.detail["certificate"] for one in anomalies if "certificate" in one.detail]
     for certificate in certificates:
         try:
-            wrong = refute(events, model, certificate)
+            wrong = refute(events, model, certificate, initial=judged.initial)
         except TooLargeError:
             return False
         if wrong is not None:
@@ -164,7 +200,7 @@ def _refuted(history: History, model: str, result: Result) -> bool:
                 "certificate",
                 f"the certificate does not hold: {wrong}; this is a bug in the engine, please report it",
             )
-    return bool(certificates) and len(certificates) == len(result.anomalies)
+    return bool(certificates) and len(certificates) == len(anomalies)
 
 
 def write_witness(judged: Judged, path: Path) -> Path:

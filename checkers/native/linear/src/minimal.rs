@@ -61,26 +61,30 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
         }
     }
     let mut reducer = Reducer { object, limits, complete: true, starts: None };
-    let everything: Vec<(u32, Op)> = (0..).zip(ops.iter().copied()).collect();
+    let everything = || -> Kept { (0..).zip(ops.iter().copied()).collect() };
+    let of_register =
+        matches!(object.model, Model::Register | Model::Kv) && !ops.iter().any(|op| op.f == F::Append);
     let candidates = match blame {
         Blame::These(these) => {
             let these: std::collections::BTreeSet<u32> = these.iter().copied().collect();
-            match reducer.groups(&everything) {
-                Some(groups) => reducer.project(&everything, &groups, &these),
-                None => reducer.without(&everything, &|id, _| !these.contains(&id)),
+            match reducer.groups(&everything()) {
+                Some(groups) => reducer.project(&everything(), &groups, &these),
+                None => match of_register.then(|| sources_of(ops, &these)).flatten() {
+                    Some(few) => few,
+                    None => reducer.without(&everything(), &|id, _| !these.contains(&id)),
+                },
             }
         }
-        Blame::Until(last) => reducer.until(&everything, ops[*last as usize].ret),
+        Blame::Until(last) => reducer.until(&everything(), ops[*last as usize].ret),
     };
-    let register = matches!(object.model, Model::Register | Model::Kv);
-    if register && candidates.len() > FEW && !ops.iter().any(|op| op.f == F::Append) {
+    if of_register && candidates.len() > FEW {
         if let Some((since, kept)) = reducer.cut(ops, &candidates) {
             return reducer.finish(ops, kept, Some(since), None);
         }
     }
     // Where the time is up before it is looked at again, the few that were blamed say more than all there are.
     let mut kept =
-        if reducer.invalid(&candidates) || reducer.limits.over() { candidates } else { everything };
+        if reducer.invalid(&candidates) || reducer.limits.over() { candidates } else { everything() };
     if object.model == Model::Set {
         let elements = if kept.iter().any(|(_, op)| op.f == F::Members) {
             let elements = reducer.narrow_elements(&mut kept);
@@ -104,6 +108,34 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
     reducer.narrow(&mut kept);
     reducer.finish(ops, kept, None, None)
 }
+
+/// Of a register: these, and of the others what can leave a value that is seen, all of unknown outcome. Nothing where
+/// compare-and-sets chain for too long: then who can leave what is found out for all at once.
+fn sources_of(ops: &[Op], these: &std::collections::BTreeSet<u32>) -> Option<Kept> {
+    let left = |op: &Op| if op.f == F::Cas { op.b } else { op.a };
+    let seen = these.iter().map(|&id| &ops[id as usize]).filter(|op| op.f != F::Write);
+    let mut wanted: crate::hash::Set<u32> = seen.map(|op| op.a).collect();
+    for _ in 0..ROUNDS {
+        let before = wanted.len();
+        for op in ops.iter().filter(|op| op.f == F::Cas) {
+            if wanted.contains(&op.b) {
+                wanted.insert(op.a);
+            }
+        }
+        if wanted.len() == before {
+            let some = (0u32..).zip(ops).filter_map(|(id, op)| match these.contains(&id) {
+                true => Some((id, *op)),
+                false if op.f != F::Read && wanted.contains(&left(op)) => Some((id, weaker(*op))),
+                false => None,
+            });
+            return Some(prune_register(some.collect()));
+        }
+    }
+    None
+}
+
+/// Passes over all operations before that.
+const ROUNDS: usize = 4;
 
 /// The part that shows sums which do not fit.
 fn of_sums(ops: &[Op], bounds: Bounds) -> Sub {

@@ -57,9 +57,9 @@ pub fn unsound(model: Model, values: &Values<'_>, claim: &Claim<'_>) -> Option<S
     }
     let last = claim.kept.iter().map(|(_, op)| op.ret).filter(|&ret| ret != NEVER).max().unwrap_or(0);
     let gone = |id: u32, op: &Op| {
-        !kept.contains_key(&id)
-            && !looks(op)
+        !looks(op)
             && op.call < last
+            && !kept.contains_key(&id)
             && claim.since.is_none_or(|since| op.ret >= since)
     };
     let mut left: Vec<(u32, &Op)> = (0..).zip(claim.ops).filter(|(id, op)| gone(*id, op)).collect();
