@@ -192,7 +192,7 @@ def test_porcupine_alone_calls_nothing_invalid(monkeypatch: pytest.MonkeyPatch) 
     events = told((1, "write", 1, None), (2, "read", None, 1))
     good = check(events, model="register")
     lie = msgspec.structs.replace(good, verdict=Verdict.INVALID, engine="porcupine 0")
-    monkeypatch.setattr("quorate.checkers.porcupine.check_history", lambda *_: lie)
+    monkeypatch.setattr("quorate.checkers.porcupine.check_history", lambda *_, **__: lie)
     result = check(events, model="register", engine="porcupine")
     assert result.verdict is Verdict.UNKNOWN
     assert "found no order, but native" in result.reason
