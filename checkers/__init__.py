@@ -24,7 +24,8 @@ from quorate.checkers.normal import normal
 from quorate.checkers.objects import object_models
 from quorate.checkers.objects.model import Asked
 from quorate.checkers.recognise import ModelError, recognise
-from quorate.harness.core.verdict import Limits, Result
+from quorate.checkers.second import confirmed
+from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.history import Event, History, Operation
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ def check(
     """Judge a history: a `History`, a path, a list of events or operations, or a DataFrame of them.
 
     `model` is a row of `quorate list models` or another tool's name for one; without it, the only one that every
-    operation proves (`ModelError` where there is none). `engine` is `auto`, `native` or `porcupine`. `expect` is the
-    consistency that transactions must satisfy. `initial` is what the object holds before the first operation, nothing
-    unless stated; `settings` are the model's own. Raises `HistoryError` for unreadable input, `ValueError` for unknown
+    operation proves (`ModelError` where there is none). `engine` is `auto`, `native` or `porcupine`; what one calls
+    invalid, another has to confirm. `expect` is the consistency that transactions must satisfy. `initial` is what the
+    object holds before the first operation, nothing unless stated; `settings` are the model's own. Raises
+    `HistoryError` for unreadable input, `ValueError` for unknown
     names; a bad history is a `Result`, never an error.
     """
     history = history_of(source)
@@ -101,7 +103,10 @@ def _linearizable(history: History, model: str, engine: str, initial: Any, limit
     if engine == "porcupine":
         from quorate.checkers.porcupine import check_history  # noqa: PLC0415 - the Go library is optional
 
-        return check_history(history, model, limits, initial=initial)
+        result = check_history(history, model, limits, initial=initial)
+        if result.verdict is not Verdict.INVALID:
+            return result
+        return confirmed(result, Linearizable(model, initial=initial).check(history, limits))
     way = "search" if engine == "search" else "auto"
     return Linearizable(model, engine=way, initial=initial).check(history, limits)
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
+pub mod certify;
 mod check;
 pub mod counter;
 pub mod decide;
