@@ -1,7 +1,7 @@
 //! Engines, one by one, on histories whose verdict is known.
 
 use crate::object::replay;
-use crate::shape::Shape;
+use crate::shape::{Fixed, Shape};
 use crate::simulate::{simulate, History};
 use crate::spoil::spoil;
 use columns::Columns;
@@ -48,24 +48,39 @@ impl Tally {
 pub fn history(
     name: &'static str,
     largest: usize,
+    fixed: &Fixed,
     number: u64,
     values: &mut Values<'_>,
 ) -> (Shape, History, Option<&'static str>) {
     let mut random = Rng::with_seed(number);
-    let shape = Shape::random(name, largest, &mut random);
+    let shape = Shape::random(name, largest, fixed, &mut random);
     let mut history = simulate(&shape, values, &mut random);
     let spoiled = if random.bool() { spoil(shape.model, &mut history, &mut random) } else { None };
     (shape, history, spoiled)
 }
 
-/// Judge the history of this number in every way; `steps` bounds each search.
-pub fn judge(name: &'static str, largest: usize, number: u64, steps: u64, tally: &mut Tally) {
+/// What is asked of `judge`.
+#[derive(Clone)]
+pub struct Asked {
+    /// The most operations of a history.
+    pub largest: usize,
+    /// What is not random.
+    pub fixed: Fixed,
+    /// Bounds each search.
+    pub steps: u64,
+    /// Of `WAYS`.
+    pub ways: Vec<&'static str>,
+}
+
+/// Judge the history of this number in every way asked for.
+pub fn judge(name: &'static str, number: u64, asked: &Asked, tally: &mut Tally) {
+    let Asked { largest, ref fixed, steps, ref ways } = *asked;
     let columns = Columns::default();
     let mut values = Values::of(&columns);
-    let (shape, history, spoiled) = history(name, largest, number, &mut values);
+    let (shape, history, spoiled) = history(name, largest, fixed, number, &mut values);
     tally.histories += 1;
     tally.operations += history.ops.len() as u64;
-    for way in WAYS {
+    for &way in ways {
         let object = Object {
             model: shape.model,
             values: &values,

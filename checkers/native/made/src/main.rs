@@ -1,21 +1,21 @@
 //! Hold the engines to histories whose verdict is known; exits 1 if any is wrong.
 //!
-//! `made [--histories N] [--largest OPERATIONS] [--seed N] [--steps N] [--threads N] [--model NAME] [--number N]
-//! [--write]`: `--number` judges one history, `--write` prints it as JSON lines besides.
+//! `made [--histories N] [--largest OPERATIONS] [--seed N] [--steps N] [--threads N] [--model NAME] [--way NAME]`, and to
+//! fix what is random: `[--operations N] [--clients N] [--values N|unique] [--unknown SHARE] [--mix 0|1|2]`.
+//! `--number N` judges one history, with `--write` it is printed as JSON lines instead.
 
 use columns::json::Value;
 use columns::Columns;
 use linear::ops::{Op, Values, F};
-use made::judge::{history, judge, Tally};
-use made::shape::MODELS;
+use made::judge::{history, judge, Asked, Tally, WAYS};
+use made::shape::{Fixed, MODELS};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
-struct Asked {
+struct Given {
     histories: u64,
-    largest: usize,
     seed: u64,
-    steps: u64,
+    asked: Asked,
     threads: usize,
     models: Vec<&'static str>,
     number: Option<u64>,
@@ -23,81 +23,91 @@ struct Asked {
 }
 
 fn main() {
-    let asked = match read(std::env::args().skip(1)) {
-        Ok(asked) => asked,
+    let given = match read(std::env::args().skip(1)) {
+        Ok(given) => given,
         Err(error) => {
             eprintln!("made: {error}");
             std::process::exit(4);
         }
     };
-    if let (Some(number), true) = (asked.number, asked.write) {
-        return print(asked.models[0], asked.largest, number);
+    if let (Some(number), true) = (given.number, given.write) {
+        return print(given.models[0], &given.asked, number);
     }
     let mut clean = true;
-    for name in &asked.models {
-        let tally = run(name, &asked);
+    for name in &given.models {
+        let tally = run(name, &given);
         clean &= tally.wrong.is_empty();
         println!("{}", line(name, &tally));
     }
     std::process::exit(i32::from(!clean));
 }
 
-fn read(mut arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked {
-        histories: 1_000,
-        largest: 2_000,
-        seed: 0,
-        steps: 60_000,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
-        models: MODELS.to_vec(),
-        number: None,
-        write: false,
-    };
+fn read(mut arguments: impl Iterator<Item = String>) -> Result<Given, String> {
+    let asked = Asked { largest: 2_000, fixed: Fixed::default(), steps: 60_000, ways: WAYS.to_vec() };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let models = MODELS.to_vec();
+    let mut given = Given { histories: 1_000, seed: 0, asked, threads, models, number: None, write: false };
     while let Some(name) = arguments.next() {
         if name == "--write" {
-            asked.write = true;
+            given.write = true;
             continue;
         }
         let value = arguments.next().ok_or(format!("{name} needs a value"))?;
-        let number = || value.parse::<u64>().map_err(|_| format!("{name} needs a number, not {value}"));
-        match name.as_str() {
-            "--histories" => asked.histories = number()?,
-            "--largest" => asked.largest = number()? as usize,
-            "--seed" => asked.seed = number()?,
-            "--steps" => asked.steps = number()?,
-            "--threads" => asked.threads = number()? as usize,
-            "--number" => asked.number = Some(number()?),
-            "--model" => {
-                let known = MODELS.into_iter().find(|known| *known == value);
-                let known = known.ok_or(format!("no model {value}; there are {}", MODELS.join(", ")))?;
-                asked.models = vec![known];
-            }
-            _ => return Err(format!("there is no option {name}")),
-        }
+        set(&mut given, &name, &value)?;
     }
-    Ok(asked)
+    Ok(given)
+}
+
+fn set(given: &mut Given, name: &str, value: &str) -> Result<(), String> {
+    let number = || value.parse::<u64>().map_err(|_| format!("{name} needs a number, not {value}"));
+    let listed = |list: &[&'static str]| {
+        let known = list.iter().copied().find(|known| *known == value);
+        known.ok_or(format!("{name}: there is no {value}; there are {}", list.join(", ")))
+    };
+    let fixed = &mut given.asked.fixed;
+    match name {
+        "--histories" => given.histories = number()?,
+        "--largest" => given.asked.largest = number()? as usize,
+        "--seed" => given.seed = number()?,
+        "--steps" => given.asked.steps = number()?,
+        "--threads" => given.threads = number()? as usize,
+        "--number" => given.number = Some(number()?),
+        "--model" => given.models = vec![listed(&MODELS)?],
+        "--way" => given.asked.ways = vec![listed(&WAYS)?],
+        "--operations" => fixed.operations = Some(number()? as usize),
+        "--clients" => fixed.clients = Some(number()?.max(1) as usize),
+        "--values" if value == "unique" => fixed.values = Some(None),
+        "--values" => fixed.values = Some(Some(number()?.max(1) as u32)),
+        "--unknown" => {
+            let share = value.parse().map_err(|_| format!("{name} needs a share, not {value}"))?;
+            fixed.unknown = Some(share);
+        }
+        "--mix" => fixed.mix = Some(number()?.min(2) as u8),
+        _ => return Err(format!("there is no option {name}")),
+    }
+    Ok(())
 }
 
 /// Every thread takes the next number until all are judged.
-fn run(name: &'static str, asked: &Asked) -> Tally {
-    if let Some(number) = asked.number {
+fn run(name: &'static str, given: &Given) -> Tally {
+    if let Some(number) = given.number {
         let mut tally = Tally::default();
-        judge(name, asked.largest, number, asked.steps, &mut tally);
+        judge(name, number, &given.asked, &mut tally);
         return tally;
     }
-    let first = asked.seed << 32;
+    let first = given.seed << 32;
     let next = AtomicU64::new(0);
     let all = Mutex::new(Tally::default());
     std::thread::scope(|scope| {
-        for _ in 0..asked.threads.max(1) {
+        for _ in 0..given.threads.max(1) {
             scope.spawn(|| {
                 let mut tally = Tally::default();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= asked.histories {
+                    if number >= given.histories {
                         break;
                     }
-                    judge(name, asked.largest, first + number, asked.steps, &mut tally);
+                    judge(name, first + number, &given.asked, &mut tally);
                 }
                 all.lock().expect("no thread panicked").add(tally);
             });
@@ -120,10 +130,10 @@ fn line(name: &str, tally: &Tally) -> Value {
 }
 
 /// The history of this number as JSON lines.
-fn print(name: &'static str, largest: usize, number: u64) {
+fn print(name: &'static str, asked: &Asked, number: u64) {
     let columns = Columns::default();
     let mut values = Values::of(&columns);
-    let (_, history, _) = history(name, largest, number, &mut values);
+    let (_, history, _) = history(name, asked.largest, &asked.fixed, number, &mut values);
     let mut events: Vec<(u32, String)> = Vec::new();
     for (process, op) in history.ops.iter().enumerate() {
         let process = if matches!(op.f, F::Acquire | F::Release) { op.a as usize } else { process };

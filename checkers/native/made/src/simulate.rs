@@ -190,7 +190,8 @@ impl World<'_, '_, '_> {
 
     fn give_back(&mut self, now: u64, op: u32, random: &mut Rng) {
         let Running { request, client, call, answer, lost } = self.running[op as usize];
-        self.at(now + random.u64(..self.pace / 2 + 1), What::Call(client));
+        let idle = (self.pace as f64 * self.shape.idle) as u64;
+        self.at(now + random.u64(..=idle), What::Call(client));
         let client = &mut self.clients[client as usize];
         if lost {
             // One who does not know whether he has the lock gives it back, or is never seen again.

@@ -35,6 +35,14 @@ pub trait Machine {
     fn blind(&self, _op: &Op) -> bool {
         false
     }
+    /// Whether an operation that only looks, and does not fit this state, fits none that can follow either.
+    fn passed(&self, _state: u32, _waiting: &Op) -> bool {
+        false
+    }
+    /// Whether something that looks, and is called after this moment, fits no state that can follow this one.
+    fn over(&self, _state: u32, _now: u32) -> bool {
+        false
+    }
     /// Whether nothing but an operation that resets can lead from this state to one that some operation sees.
     fn unseen(&self, _state: u32) -> bool {
         false
@@ -153,10 +161,21 @@ impl<'a, M: Machine, const N: usize> General<'a, M, N> {
         }
     }
 
-    fn emit(&mut self, config: Config<N>, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+    /// R12: what has passed a state that something has yet to see leads nowhere.
+    fn emit(&mut self, config: Config<N>, now: u32, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+        if self.machine.over(config.state, now) {
+            return;
+        }
         let mut config = config;
         self.settle(&mut config, trail);
-        out.push(config);
+        let passed = self.open.iter().any(|&(id, _, slot)| {
+            has(&self.looks, slot)
+                && !has(&config.done, slot)
+                && self.machine.passed(config.state, &self.ops[id as usize])
+        });
+        if !passed {
+            out.push(config);
+        }
     }
 }
 
@@ -249,7 +268,7 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
                 config.hides = if resets { now } else { from.hides };
                 set(&mut config.done, slot);
                 config.node = trail.step(config.node, id);
-                self.emit(config, trail, out);
+                self.emit(config, now, trail, out);
             }
         }
         for at in 0..self.loose.len() {
@@ -282,7 +301,7 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
                 config.state = state;
                 config.hides = if resets { now } else { from.hides };
                 self.spend(&mut config, class, id, 0, trail);
-                self.emit(config, trail, out);
+                self.emit(config, now, trail, out);
             }
         }
     }
