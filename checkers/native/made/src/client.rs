@@ -146,7 +146,9 @@ impl Draw {
         let (cas, append) = [(20, 20), (30, 55), (30, 80)][usize::from(shape.mix)];
         let piece = self.piece(shape, random);
         match dice {
-            _ if dice < cas && dice % 2 == 0 => Request { f: F::Write, a: string(values, &piece), b: 0 },
+            _ if dice < cas && dice.is_multiple_of(2) => {
+                Request { f: F::Write, a: string(values, &piece), b: 0 }
+            }
             _ if dice < 4 => Request { f: F::Write, a: 0, b: 0 },
             _ if dice < cas => {
                 let from = string(values, &state.string);
