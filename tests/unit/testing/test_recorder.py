@@ -9,7 +9,7 @@ import pytest
 
 from quorate.harness.core.outcome import Refused, Unknown
 from quorate.harness.core.verdict import Result, Verdict
-from quorate.harness.testing import HistoryRecorder, assert_linearizable
+from quorate.testing import HistoryRecorder, assert_linearizable
 
 
 def record(recorder, client, f, value=None, **how):
@@ -135,5 +135,5 @@ def test_what_a_checker_leaves_undecided_fails(monkeypatch):
 
 def test_clients_are_numbered():
     recorder = HistoryRecorder()
-    with pytest.raises(ValueError, match="number clients from 0"), recorder.operation(-1, "read"):
+    with pytest.raises(ValueError, match="a number from 0"), recorder.operation(-1, "read"):
         pass
