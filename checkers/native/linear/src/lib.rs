@@ -13,6 +13,7 @@ pub mod lock;
 pub mod minimal;
 pub mod models;
 pub mod ops;
+pub mod pairs;
 pub mod portfolio;
 pub mod queue;
 pub mod scope;
