@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, Self
 
 import msgspec
 
+from quorate.checkers.words import say
 from quorate.harness.history import History
 
 _NS: Final = 1e9
@@ -118,11 +119,6 @@ def _of_the_set(read: Sequence[Any], scope: Sequence[Any]) -> str:
     if saw and missed:
         return f"saw {' and '.join(saw)} but not {' or '.join(missed)} in the set"
     return f"saw {' and '.join(saw)} in the set" if saw else f"did not see {' or '.join(missed)} in the set"
-
-
-def say(value: Any) -> str:
-    """A value as people write it; null is "nothing"."""
-    return "nothing" if value is None else msgspec.json.encode(value).decode()
 
 
 def explain(model: str, told: Sequence[Told], culprit: int, rest: Rest) -> Named:
