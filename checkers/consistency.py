@@ -89,7 +89,9 @@ class Consistency:
         strongest = strongest_of(proved)
         reason = mine.get("reason", "")
         if verdict is Verdict.INVALID:
-            reason = f"not {self.expect}; what still holds is {' and '.join(strongest) or 'none of the others'}"
+            reason = (
+                f"not {self.expect}; what still holds is {' and '.join(strongest) or 'none of the others'}"
+            )
         result = Result(
             guarantee=self.expect,
             verdict=verdict,
@@ -193,7 +195,8 @@ def _contradiction(history: History, level: str, mine: Mapping[str, Any]) -> Ano
     reader = mine.get("session")
     process = None if reader is None else history.event(reader).process
     culprit = next(
-        (call for call in reversed(calls) if process is None or history.event(call).process == process), calls[-1]
+        (call for call in reversed(calls) if process is None or history.event(call).process == process),
+        calls[-1],
     )
     return Anomaly(
         name=_NAMES[level],

@@ -165,7 +165,9 @@ def object_consistency_named(name: str, model: str) -> str:
     plain = _plain(name)
     plain = OBJECT_ALIASES.get(plain, plain)
     if plain not in OBJECT_CONSISTENCY:
-        raise UnknownNameError(unknown("consistency model of objects", name, OBJECT_CONSISTENCY, OBJECT_ALIASES))
+        raise UnknownNameError(
+            unknown("consistency model of objects", name, OBJECT_CONSISTENCY, OBJECT_ALIASES)
+        )
     if plain != "linearizable" and model not in _REGISTERS:
         msg = f"a {model} is judged as linearizable alone: {plain} is decided for {' and '.join(_REGISTERS)}"
         raise ValueError(msg)

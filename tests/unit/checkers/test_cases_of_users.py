@@ -21,7 +21,6 @@ KNOWN_FAILING: frozenset[str] = frozenset(
         "all-times-equal.jsonl",
         "etcd-robustness-operations.json",
         "etcd-robustness-watch.json",
-        "expect-sequential-is-ignored.edn",
         "float-time.jsonl",
         "fractured-read-append.edn",
         "independent-one-stray-operation.edn",
@@ -48,7 +47,6 @@ KNOWN_FAILING: frozenset[str] = frozenset(
         "txn-fuzzy-read.edn",
         "txn-second-read-aborted.edn",
         "txn-second-read-intermediate.edn",
-        "version-goes-back.jsonl",
         "write-value-only-in-completion.edn",
     }
 )

@@ -2,7 +2,7 @@
 
 use crate::graph::{Step, Why};
 use crate::levels::{contradicts, decide, smallest, Answer, Broken, Level, LEVELS};
-use crate::limits::{Halt, Limits};
+use crate::limits::Limits;
 use crate::nodes::{self, Nodes};
 use columns::json::{self, Value};
 use columns::Columns;
@@ -46,7 +46,10 @@ fn answer(columns: &Columns, request: &str, stop: &AtomicBool) -> Result<Value, 
             continue;
         }
         // What a sequential order explains, every weaker model allows.
-        let found = if sequential { Answer::Holds(None) } else { decide(&nodes, level, &limits) };
+        // The search for a sequential order leaves time for the others.
+        let share = if level == Level::Sequential { time.mul_f64(0.6) } else { time };
+        let found =
+            if sequential { Answer::Holds(None) } else { decide(&nodes, level, &limits.within(share)) };
         sequential |= level == Level::Sequential && matches!(found, Answer::Holds(_));
         answers.push((name, told(&nodes, level, found, &limits)));
     }
@@ -77,10 +80,7 @@ fn told(nodes: &Nodes, level: Level, answer: Answer, limits: &Limits<'_>) -> Val
             let limits = &limits.within(SMALL);
             let (kept, minimal) = smallest(nodes, level, candidates(nodes, broken), limits);
             let part = nodes.only(&kept);
-            let shown = match contradicts(&part, level, limits) {
-                Ok(found) => found,
-                Err(Halt(_)) => None,
-            };
+            let shown = contradicts(&part, level, limits).unwrap_or_default();
             let session = shown.as_ref().and_then(|shown| shown.session);
             let steps: Vec<Value> = shown
                 .iter()

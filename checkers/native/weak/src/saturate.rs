@@ -145,7 +145,7 @@ impl Saturation<'_> {
         let all = past == Past::Sequential;
         let readers = if all { self.readers() } else { Vec::new() };
         for at in 0..self.nodes.list.len() as u32 {
-            if at % 4096 == 0 {
+            if at.is_multiple_of(4096) {
                 limits.check()?;
             }
             let node = self.nodes.list[at as usize];

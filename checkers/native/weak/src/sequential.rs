@@ -44,7 +44,7 @@ pub fn search(nodes: &Nodes, graph: Option<&Graph>, limits: &Limits<'_>) -> Resu
             return Ok(Some(search.order));
         }
         steps += 1;
-        if steps % 256 == 0 {
+        if steps.is_multiple_of(256) {
             limits.check()?;
             limits.hold(search.entered.len() * 24 + nodes.list.len() * 100)?;
         }
