@@ -108,7 +108,9 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         )
     result, row = _check_file(path, {**options, "as_json": as_json})
     if as_json:
-        click.echo(json.dumps(row))
+        from quorate.checkers.words import bounded  # noqa: PLC0415 - keeps --help quick
+
+        click.echo(json.dumps(bounded(row)))
     else:
         _explain(result, row)
     if options["verify"] and result.verdict is Verdict.VALID and not row["verified"]:
@@ -141,6 +143,11 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
         text = json.dumps({**results, "run": str(folder)}) if as_json else write(judged, colour=False)
         _copies(judged, options, results)
     click.echo(text)
+    if not as_json and "conducted" not in store.read_json(folder, store.TEST):
+        count = results["statistics"]["operations"]
+        click.echo(
+            f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"
+        )
     return int(results["exit_code"])
 
 
