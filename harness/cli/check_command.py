@@ -240,6 +240,7 @@ def _asked_for(
 
 def _question(path: Path, history: History, options: dict[str, Any]) -> Question:
     from quorate.checkers import MODELS, recognise  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.expected import guarantee  # noqa: PLC0415
     from quorate.checkers.initial import UNSTATED, read_initial  # noqa: PLC0415
     from quorate.checkers.names import UnknownNameError, model_named  # noqa: PLC0415
 
@@ -252,7 +253,7 @@ def _question(path: Path, history: History, options: dict[str, Any]) -> Question
         if not equals:
             raise UsageError(f"--set {name}: write NAME=VALUE")
     return Question(
-        model=model or recognise(history),
+        model=model or ("" if guarantee(options["expect"]) else recognise(history)),
         expect=options["expect"],
         limits=Limits(time_s=options["check_time"], memory_bytes=options["check_memory"]),
         initial=UNSTATED if options["initial"] is None else read_initial(options["initial"]),

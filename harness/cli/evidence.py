@@ -81,16 +81,19 @@ def judge(history: History, engine: str, question: Question) -> Judged:
 def _judge_from(history: History, engine: str, question: Question, initial: Any) -> Judged:
     model, expect, limits = question.model, question.expect, question.limits
     from quorate.checkers import check  # noqa: PLC0415 - keeps --help quick
-    from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
+    from quorate.checkers.expected import by_guarantee, guarantee, judge_object  # noqa: PLC0415
+    from quorate.checkers.linearizable import MODELS  # noqa: PLC0415
     from quorate.checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
     from quorate.checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
 
     try:
+        if guarantee(expect):
+            return Judged(by_guarantee(history, expect or "", limits))
         if model in MODELS and engine in {"auto", "native"}:
             if question.settings:
                 raise UsageError(f"{model} has no settings: leave out --set")
-            found = Linearizable(model, initial=initial).judge(history, limits)
-            return Judged(found.result, [(one.key, one.order) for one in found.witnesses], initial)
+            found, orders = judge_object(history, model, expect, limits, initial)
+            return Judged(found, orders, initial)
         if model in TRANSACTIONS and engine in {"auto", "native"}:
             checker = Transactions(_transactions(model), expect or STRICTEST)
             order = checker.order(history, limits)
@@ -168,12 +171,15 @@ def verified(history: History, model: str, judged: Judged) -> bool:
         return _refuted(history, model, judged)
     if judged.result.verdict is Verdict.UNKNOWN or not judged.orders:
         return False
-    from quorate.checkers.transactions_verify import replay  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.sequential_verify import replay_sequential  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.transactions_verify import replay  # noqa: PLC0415
     from quorate.checkers.verify import verify  # noqa: PLC0415
 
     if model in TRANSACTIONS:
         real_time = judged.result.guarantee == "strict-serializable"
         wrong = replay(history, judged.orders[0][1], _transactions(model), real_time=real_time)
+    elif judged.result.guarantee == "sequential":
+        wrong = replay_sequential(history, judged.orders[0][1], judged.initial)
     else:
         wrong = verify(history.events(), model, judged.orders, judged.initial)
     if wrong is not None:

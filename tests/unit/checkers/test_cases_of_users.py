@@ -21,7 +21,6 @@ KNOWN_FAILING: frozenset[str] = frozenset(
         "all-times-equal.jsonl",
         "etcd-robustness-operations.json",
         "etcd-robustness-watch.json",
-        "expect-sequential-is-ignored.edn",
         "float-time.jsonl",
         "independent-one-stray-operation.edn",
         "jepsen-etcd-register-valid.edn",
@@ -38,7 +37,6 @@ KNOWN_FAILING: frozenset[str] = frozenset(
         "refused-cas-says-false.jsonl",
         "register-holding-a-set.edn",
         "register-of-pairs-key-null.jsonl",
-        "version-goes-back.jsonl",
         "write-value-only-in-completion.edn",
     }
 )
