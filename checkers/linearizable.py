@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from quorate.checkers.explain import Told, explain
+from quorate.checkers.explain import Told, explain, when
 from quorate.harness.core.counterexample import READ, trimmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
-from quorate.harness.history.columns import INVOKE, NONE, OK
+from quorate.harness.history.columns import FAIL, INVOKE, NONE, OK
 from quorate.harness.history.native import Stop
 from quorate.harness.history.native import check as ask
 
@@ -206,6 +206,18 @@ class _Key:
                 if seen is not None and seen != value:
                     return True
         return False
+
+    def failed(self, value: Any) -> tuple[str, str] | None:
+        """Who asked to write this value to the key and was refused, and when, if anybody."""
+        columns = self.history.columns
+        refused = np.flatnonzero((columns.kind == FAIL) & (columns.process >= 0) & (columns.pair != NONE))
+        for at in refused.tolist():
+            asked = int(columns.pair[at])
+            f, argument = columns.text(columns.f[asked]), columns.text(columns.value[asked])
+            left = argument[-1] if f == "cas" and isinstance(argument, list) and argument else argument
+            if f in ("write", "cas") and left == value and columns.text(columns.key[asked]) == self.key:
+                return f"p{int(columns.process[at])}", when(self.history, at)
+        return None
 
     def released(self, process: int | str, since_s: float) -> float | None:
         """When the process first asked to give the lock back after this moment, in seconds."""

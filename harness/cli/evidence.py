@@ -42,14 +42,44 @@ class Judged(msgspec.Struct, frozen=True):
 
     result: Result
     orders: Sequence[tuple[Any, Sequence[int]]] = ()
+    initial: Any = None
 
 
 def _transactions(model: str) -> Literal["append", "rw"]:
     return "rw" if model == "rw" else "append"
 
 
-def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
+class Question(msgspec.Struct, frozen=True):
+    """What is asked of a history: the model, and what the caller states beside it."""
+
+    model: str
+    expect: str | None
+    limits: Limits
+    initial: Any
+    settings: dict[str, str]
+
+
+def judge(history: History, engine: str, question: Question) -> Judged:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
+    from quorate.checkers.initial import judged, refuse  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.objects import object_models  # noqa: PLC0415
+
+    model = question.model
+    refusal = None if model in object_models() else refuse(model, question.initial)
+    if refusal:
+        raise UsageError(refusal)
+    return judged(
+        history,
+        model,
+        question.initial,
+        lambda initial: _judge_from(history, engine, question, initial),
+        lambda one: one.result,
+        lambda one, result: msgspec.structs.replace(one, result=result),
+    )
+
+
+def _judge_from(history: History, engine: str, question: Question, initial: Any) -> Judged:
+    model, expect, limits = question.model, question.expect, question.limits
     from quorate.checkers import check  # noqa: PLC0415 - keeps --help quick
     from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
     from quorate.checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
@@ -57,13 +87,18 @@ def judge(history: History, model: str, engine: str, expect: str | None, limits:
 
     try:
         if model in MODELS and engine in {"auto", "native"}:
-            found = Linearizable(model).judge(history, limits)
-            return Judged(found.result, [(one.key, one.order) for one in found.witnesses])
+            if question.settings:
+                raise UsageError(f"{model} has no settings: leave out --set")
+            found = Linearizable(model, initial=initial).judge(history, limits)
+            return Judged(found.result, [(one.key, one.order) for one in found.witnesses], initial)
         if model in TRANSACTIONS and engine in {"auto", "native"}:
             checker = Transactions(_transactions(model), expect or STRICTEST)
             order = checker.order(history, limits)
             return Judged(checker.check(history, limits), [(None, order)] if order else ())
-        return Judged(check(history, model=model, engine=engine, expect=expect, limits=limits))
+        found_by = check(
+            history, model, engine, expect=expect, limits=limits, initial=initial, settings=question.settings
+        )
+        return Judged(found_by, initial=initial)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except PorcupineMissingError as error:
@@ -104,7 +139,7 @@ def verified(history: History, model: str, judged: Judged) -> bool:
         real_time = judged.result.guarantee == "strict-serializable"
         wrong = replay(history, judged.orders[0][1], _transactions(model), real_time=real_time)
     else:
-        wrong = verify(history.events(), model, judged.orders)
+        wrong = verify(history.events(), model, judged.orders, judged.initial)
     if wrong is not None:
         raise Broken(
             "witness", f"the witness does not hold: {wrong}; this is a bug in the engine, please report it"

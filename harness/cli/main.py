@@ -125,7 +125,9 @@ def _command() -> Any:
 
 
 def _complain(sentence: str) -> None:
-    click.echo(click.style("error: ", fg="red", bold=True) + sentence, err=True)
+    from quorate.checkers.words import plain  # noqa: PLC0415 - only where something is wrong
+
+    click.echo(click.style("error: ", fg="red", bold=True) + plain(sentence), err=True)
 
 
 if __name__ == "__main__":
