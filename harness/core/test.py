@@ -9,12 +9,11 @@ import msgspec
 
 from quorate.harness.core import registry
 from quorate.harness.core.duration import format_duration
+from quorate.harness.core.outcome import UsageError
+
+__all__ = ["CLUSTERS", "Test", "UsageError"]
 
 CLUSTERS: Final = ("auto", "docker", "local", "ssh", "simulated")
-
-
-class UsageError(ValueError):
-    """The options make no sense together; the text says what to write instead (exit code 4)."""
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
