@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from quorate.harness.core.node import Node
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
-from quorate.harness.systems.releases import unknown_release
+from quorate.harness.systems.releases import unknown_release, unobtainable
 
 
 class Titled(Protocol):
@@ -60,6 +61,17 @@ class Servers(abc.ABC, Generic[Found, Server]):
             *(self._put(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes))
         )
         return dict(zip(names, placed, strict=True))
+
+    def unobtainable(self) -> str | None:
+        """Return why what was asked for cannot be had on this machine; None where it may. Fetches and builds nothing."""
+        if self._own_path is not None:
+            return None if Path(self._own_path).expanduser().exists() else f"there is no {self._own_path}"
+        if self._image is not None:
+            return None
+        for release in self.asked or (None,):
+            if (why := unobtainable(self.system, release)) is not None:
+                return why
+        return None
 
     async def install_release(self, node: Node, release: str) -> Server:
         """Put another release on one node, beside what runs there."""
