@@ -1,4 +1,4 @@
-"""What this machine can do for clusters and faults: tried, not guessed; each "no" with its reason and what would make it work.
+"""What this machine can do for clusters and faults: tried, not guessed; each "no" with its reason and remedy.
 
 Each probe is small, makes only what vanishes with it, and ends within a few seconds. Probes inside a network
 namespace run in a fresh one, as root or in a user namespace of this user's.
@@ -65,9 +65,14 @@ def namespaces() -> Finding:
 
 
 def wires() -> Finding:
-    """Whether a local cluster's network can be made by this user, or in the user namespace that this process is in."""
+    """Whether a local cluster's network can be made by this process, in a user namespace if need be."""
     reason = _trials()["wires"]
-    return Finding("local clusters", not reason, reason, "modprobe -a veth bridge" if os.geteuid() == 0 else rootless.MEND)
+    return Finding(
+        "local clusters",
+        not reason,
+        reason,
+        "modprobe -a veth bridge" if os.geteuid() == 0 else rootless.MEND,
+    )
 
 
 def user_namespaces() -> Finding:

@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -95,7 +95,7 @@ def attributes(body: bytes) -> dict[int, bytes]:
 class Netlink:
     """A socket to the kernel in the network namespace of the thread that makes it; usable from any thread after.
 
-    The kernel works while it is asked, so a call takes as long as the work does; the deadline is for what should not be.
+    The kernel works while it is asked, so a call takes as long as the work does; the deadline is a precaution.
     """
 
     def __init__(self, protocol: int) -> None:
@@ -112,7 +112,7 @@ class Netlink:
         """Close the socket; safe to call twice."""
         self._socket.close()
 
-    def __enter__(self) -> Netlink:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

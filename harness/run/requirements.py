@@ -63,4 +63,6 @@ def _image(test: Test, parts: Parts) -> Iterator[Finding]:
 
 def _probes(faults: Iterable[Fault]) -> list[Probe]:
     """Return the probes of these faults, each once."""
-    return list(dict.fromkeys(probe for fault in faults if isinstance(fault, Tries) for probe in fault.probes()))
+    return list(
+        dict.fromkeys(probe for fault in faults if isinstance(fault, Tries) for probe in fault.probes())
+    )

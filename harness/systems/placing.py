@@ -63,7 +63,7 @@ class Servers(abc.ABC, Generic[Found, Server]):
         return dict(zip(names, placed, strict=True))
 
     def unobtainable(self) -> str | None:
-        """Return why what was asked for cannot be had on this machine; None where it may. Fetches and builds nothing."""
+        """Return why what was asked for cannot be had here, None where it may be. Fetches and builds nothing."""
         if self._own_path is not None:
             return None if Path(self._own_path).expanduser().exists() else f"there is no {self._own_path}"
         if self._image is not None:

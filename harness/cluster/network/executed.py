@@ -48,12 +48,7 @@ class ExecutedNetwork:
             node for node in self._nodes if wanted[node.name] or node.name in self._deaf or self._unknown
         ]
         self._deaf |= {name for name, sources in wanted.items() if sources}
-        await asyncio.gather(
-            *(
-                _nft(node, _script(wanted[node.name]))
-                for node in touched
-            )
-        )
+        await asyncio.gather(*(_nft(node, _script(wanted[node.name])) for node in touched))
         self._deaf = {name for name, sources in wanted.items() if sources}
         self._unknown = False
 
@@ -78,11 +73,11 @@ class ExecutedNetwork:
                 )
             )
             await asyncio.gather(*(_send(nodes[name], addresses) for name, addresses in senders.items()))
-            told = await asyncio.gather(
-                *(_nft(nodes[name], script.list_probes()) for name in receivers)
-            )
+            told = await asyncio.gather(*(_nft(nodes[name], script.list_probes()) for name in receivers))
         finally:
-            await asyncio.gather(*(_nft(nodes[name], script.remove(script.PROBE_TABLE)) for name in receivers))
+            await asyncio.gather(
+                *(_nft(nodes[name], script.remove(script.PROBE_TABLE)) for name in receivers)
+            )
         counted = {
             (tag, name): int(packets)
             for name, text in zip(receivers, told, strict=True)

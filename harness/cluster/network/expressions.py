@@ -193,7 +193,9 @@ def drop() -> bytes:
 def to_queue(number: int) -> bytes:
     """Hand the packet to a queue; it passes where nobody listens. Kernels with nft_queue have it."""
     bypass = 1
-    body = b"".join(attribute(kind, struct.pack(">H", value)) for kind, value in ((1, number), (2, 1), (3, bypass)))
+    body = b"".join(
+        attribute(kind, struct.pack(">H", value)) for kind, value in ((1, number), (2, 1), (3, bypass))
+    )
     return _expression("queue", body)
 
 

@@ -127,9 +127,7 @@ class Firewall:
                 self._socket = in_netns(self.netns, lambda: Netlink(NETLINK_NETFILTER))
                 self._inode = inode
         except OSError as error:
-            raise Broken(
-                "firewall", f"cannot enter the network of {self.netns}: {error.strerror}"
-            ) from error
+            raise Broken("firewall", f"cannot enter the network of {self.netns}: {error.strerror}") from error
         return self._socket
 
 

@@ -65,6 +65,4 @@ def list_probes() -> str:
 
 
 # A healed cut leaves its empty table standing, for the next cut is faster so: at the end it may go.
-FORGET: Final = "; ".join(
-    f"nft delete table inet {table} 2>/dev/null" for table in (CUT_TABLE, PROBE_TABLE)
-)
+FORGET: Final = "; ".join(f"nft delete table inet {table} 2>/dev/null" for table in (CUT_TABLE, PROBE_TABLE))

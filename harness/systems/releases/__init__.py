@@ -12,8 +12,18 @@ from quorate.harness.systems.releases.resolve import (
     list_releases,
     resolve,
     resolve_async,
-    unknown_release, unobtainable,
+    unknown_release,
+    unobtainable,
 )
 from quorate.harness.systems.releases.server import Server
 
-__all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve", "resolve_async", "unknown_release", "unobtainable"]
+__all__ = [
+    "SYSTEMS",
+    "ReleaseRow",
+    "Server",
+    "list_releases",
+    "resolve",
+    "resolve_async",
+    "unknown_release",
+    "unobtainable",
+]
