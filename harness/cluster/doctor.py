@@ -127,8 +127,10 @@ def image(name: str) -> Finding:
     try:
         with docker_engine.translated(f"looking for the image {name}"):
             docker_engine.connect(timeout_s=5).inspect_image(name)  # type: ignore[no-untyped-call]
-    except Broken as broken:
-        return Finding(f"image {name}", ok=False, reason=broken.text, mend=f"docker pull {name}")
+    except Broken:
+        return Finding(
+            f"image {name}", ok=False, reason="the engine does not have it", mend=f"docker pull {name}"
+        )
     return Finding(f"image {name}", ok=True)
 
 

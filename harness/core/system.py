@@ -71,7 +71,10 @@ class Obtains(Protocol):
     """A system that knows beforehand whether its server can be had on this machine."""
 
     def unobtainable(self) -> str | None:
-        """Return why the server that was asked for cannot be had, with the other ways; None where it may be."""
+        """Return why the server that was asked for cannot be had, with the other ways; None where it may be.
+
+        Raises `UsageError` for a path that does not exist.
+        """
         ...
 
 

@@ -63,9 +63,14 @@ class Servers(abc.ABC, Generic[Found, Server]):
         return dict(zip(names, placed, strict=True))
 
     def unobtainable(self) -> str | None:
-        """Return why what was asked for cannot be had here, None where it may be. Fetches and builds nothing."""
+        """Return why what was asked for cannot be had here, None where it may be. Fetches and builds nothing.
+
+        Raises `UsageError` for a server of the user's own that is not there.
+        """
         if self._own_path is not None:
-            return None if Path(self._own_path).expanduser().exists() else f"there is no {self._own_path}"
+            if not Path(self._own_path).expanduser().exists():
+                raise UsageError(f"the server given as {self._own_path} is not there")
+            return None
         if self._image is not None:
             return None
         for release in self.asked or (None,):
