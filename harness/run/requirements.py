@@ -16,7 +16,7 @@ from quorate.harness.core.test import Test
 from quorate.harness.run.parts import Parts
 
 Probe = Callable[[], Finding]
-_OVER_SSH: Final = "ssh"
+CANNOT: Final = "this machine cannot do that run"
 
 
 def require(test: Test, parts: Parts) -> None:
@@ -28,7 +28,7 @@ def require(test: Test, parts: Parts) -> None:
         return
     lacking = [finding.in_words() for finding in _findings(test, parts) if not finding.ok]
     if lacking:
-        raise Broken("not-here", f"this machine cannot do that run: {'; '.join(lacking)}")
+        raise Broken("not-here", f"{CANNOT}: {'; '.join(lacking)}")
 
 
 def _findings(test: Test, parts: Parts) -> Iterator[Finding]:

@@ -15,15 +15,18 @@ from typing import Any
 
 import pytest
 
-from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster import doctor, make_cluster, new_run_id
 from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
 from quorate.harness.core.fault import Plan, Scene
 from quorate.harness.core.node import Cluster, Node
 from quorate.nemesis.packet import Packet
+from tests.cluster.needs import needs, program
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces"),
+    needs(doctor.losses),
+    needs(doctor.packet_queue),
 ]
 
 
@@ -104,6 +107,7 @@ def test_as_many_packets_are_lost_as_planned(share: float):
     asyncio.run(body())
 
 
+@program("nft", "nftables")
 def test_packets_are_lost_where_nodes_cannot_be_entered():
     async def body() -> None:
         async with scene_of(2) as scene:
