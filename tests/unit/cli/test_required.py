@@ -27,11 +27,24 @@ def able(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+def refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, system: str = "etcd"
+) -> tuple[int, str]:
     store = tmp_path / "store"
     (store / "old").mkdir(parents=True)
     (store / "latest").symlink_to("old")
-    command = ["quorate", "test", "etcd", "--cluster", "local", "--time", "30s", "--store", str(store), *words]
+    command = [
+        "quorate",
+        "test",
+        system,
+        "--cluster",
+        "local",
+        "--time",
+        "30s",
+        "--store",
+        str(store),
+        *words,
+    ]
     with mock.patch.object(sys, "argv", command), pytest.raises(SystemExit) as ended:
         main()
     code = int(ended.value.code or 0)
@@ -83,7 +96,7 @@ def test_a_release_without_its_tools_is_refused_with_the_other_ways(tmp_path, ca
     able.setattr(os, "geteuid", lambda: 0)
     able.setenv("PATH", str(tmp_path))
     able.setenv("XDG_CACHE_HOME", str(tmp_path))
-    code, said = refused(tmp_path, capsys)
+    code, said = refused(tmp_path, capsys, system="etcd@3.6.5")
     assert code == 3
     assert "go not found" in said
     assert "--set binary=PATH" in said
