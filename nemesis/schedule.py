@@ -105,6 +105,11 @@ class Nemesis:
                 fault.suits(system)
 
     @property
+    def faults(self) -> Sequence[Fault]:
+        """Return the faults that will be injected."""
+        return tuple(self._faults.values())
+
+    @property
     def generator(self) -> Generator:
         """The nemesis' own generator, to be run beside the clients'."""
         return Timetable(self.entries)

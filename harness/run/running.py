@@ -55,11 +55,11 @@ def draw_seed() -> int:
     return secrets.randbelow(1 << 31)
 
 
-def prepare(test: Test) -> None:
-    """Find usage errors before anything starts, by making every part once: it touches no host."""
+def prepare(test: Test) -> Parts:
+    """Find usage errors before anything starts, by making every part once, and return the parts: it touches no host."""
     check_settings(test)
     parse(",".join(test.faults), test.nodes if test.inventory is None else None)
-    run_virtual(_parts_only(msgspec.structs.replace(test, seed=test.seed or 0), "unused"))
+    return run_virtual(_parts_only(msgspec.structs.replace(test, seed=test.seed or 0), "unused"))
 
 
 async def _parts_only(test: Test, run_id: str) -> Parts:
