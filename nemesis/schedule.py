@@ -29,7 +29,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import System
 from quorate.harness.generators import Generator, Invocation
 from quorate.harness.history import History
-from quorate.nemesis.exact import read_schedule
+from quorate.nemesis.exact import check_apart, check_within, read_schedule
 from quorate.nemesis.settings import flag
 from quorate.nemesis.specs import FaultSpec, check_possible, make, parse
 from quorate.nemesis.timetable import HEAL, INJECT, Entry, Timetable, mixed, repeated
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _STEP_S: Final = 20.0  # deadline of one injection, healing or proof
 _CANCELLED_S: Final = 1.0  # for a cancelled step to end before it is left to itself
+_PATIENCE_S: Final = 1800.0
 
 
 class Nemesis:
@@ -85,9 +86,25 @@ class Nemesis:
         return cls(specs, entries, rng, settings)
 
     @classmethod
-    def from_schedule(cls, path: Path, *, rng: Random, settings: Mapping[str, str] | None = None) -> Self:
-        """Do what a schedule file says; raises `UsageError` for a wrong file."""
-        return cls(*read_schedule(path), rng, settings or {})
+    def from_schedule(
+        cls,
+        path: Path,
+        *,
+        rng: Random,
+        time_s: float | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Do what a schedule file says; raises `UsageError` for a wrong file, or one for a longer load than `time_s`.
+
+        Faults of a schedule may overlap as it says, unless `overlap=no` is set.
+        """
+        settings = settings or {}
+        specs, entries = read_schedule(path)
+        if not flag(settings, "overlap", default=True):
+            check_apart(path, entries)
+        if time_s is not None:
+            check_within(path, entries, time_s)
+        return cls(specs, entries, rng, settings)
 
     @classmethod
     def from_history(
@@ -140,6 +157,17 @@ class Nemesis:
         for fault in self._faults.values():
             if isinstance(fault, Begins) and self._scene is not None:
                 await fault.begin(self._scene)
+
+    @property
+    def longest_s(self) -> float:
+        """How long one injection or healing, with its proofs, may take at most."""
+        return max((2 * _step_s(fault) + 2 * _STEP_S for fault in self._faults.values()), default=_STEP_S)
+
+    @property
+    def patience_s(self) -> float:
+        """How much longer than planned all of it may take: for faults that go from node to node."""
+        slow = (_step_s(self._faults[entry.fault]) - _STEP_S for entry in self.entries)
+        return min(_PATIENCE_S, sum(slow))
 
     def in_force(self) -> list[str]:
         """Return what is broken right now, in words: `partition of leader (n2)`."""

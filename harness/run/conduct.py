@@ -17,10 +17,11 @@ from quorate.harness.core.clock import Clock
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.system import Closes, Dumps
+from quorate.harness.core.system import Closes, Dumps, Planted, Plants
 from quorate.harness.core.telling import heard
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.generators import Generator, stagger, time_limit
+from quorate.harness.generators import Generator, stagger
+from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.history import Event, Journal
 from quorate.harness.run import divergence
 from quorate.harness.run.parts import Parts, stream
@@ -57,6 +58,7 @@ class Conducted(msgspec.Struct):
     recovery_s: float | None = None
     leaders: list[dict[str, Any]] = []
     deaths: list[dict[str, Any]] = []
+    planted: Planted | None = None
     versions: dict[str, str] = {}
     # How far the run came; what is stored of a killed run says "prepare" or "load".
     reached: str = "prepare"
@@ -90,6 +92,10 @@ class Conductor:
         self._counter = Counter()
         self._scene = Scene(parts.cluster, parts.system)
         self._recorder: Recorder | None = None
+        self._watcher: Watcher | None = None
+        self._faults_over = asyncio.Event()
+        if parts.nemesis is None:
+            self._faults_over.set()
         self.stop = asyncio.Event()
         self.done = Conducted(run_id=parts.cluster.run_id)
 
@@ -196,10 +202,13 @@ class Conductor:
         self.done.history_started = datetime.now(UTC).isoformat()
         self._recorder = recorder
         watcher = Watcher(self._parts.system, self._parts.cluster, recorder.now_ns, self._held_down)
+        self._watcher = watcher
+        self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
         watcher.start()
         runner_nemesis = None
         if nemesis is not None:
-            runner_nemesis = RunnerNemesis(nemesis.generator, nemesis.act)
+            faults = Noted(self._faults_over.set, nemesis.generator)
+            runner_nemesis = RunnerNemesis(faults, nemesis.act, timeout_s=nemesis.longest_s)
         try:
             async with self._ticking():
                 self._tell("load", f"{test.clients} clients for {test.time:g} s")
@@ -209,21 +218,23 @@ class Conductor:
                     open_client=self._open_client,
                     recorder=recorder,
                     timeout_s=test.timeout,
-                    deadline_s=test.time + _LATE_S,
+                    deadline_s=test.time + _LATE_S + (nemesis.patience_s if nemesis is not None else 0),
+                    pinned=self._pinned,
                     nemesis=runner_nemesis,
                     stop=self.stop,
                 )
         finally:
             self.done.main_end_s = recorder.now_ns() / 1e9
-            self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
-            await watcher.stop()
+            if isinstance(self._parts.system, Plants):
+                self.done.planted = self._parts.system.planted(self._parts.cluster)
 
     def _paced(self, operations: Generator) -> Generator:
         test = self._test
         if test.rate > 0:
             assert test.seed is not None
             operations = stagger(test.rate, operations, stream(test.seed, "pace"))
-        return time_limit(test.time, operations)
+        # A fault that has begun must be seen to its end by clients: without them it would prove nothing.
+        return at_least(test.time, self._faults_over.is_set, operations)
 
     def _held_down(self) -> frozenset[str]:
         """Nodes that a fault holds dead right now."""
@@ -263,6 +274,7 @@ class Conductor:
                 recorder=self._recorder,
                 timeout_s=max(self._test.timeout, 5.0),
                 deadline_s=_FINAL_S,
+                pinned=self._pinned,
                 stop=self.stop,
             )
 
@@ -283,6 +295,8 @@ class Conductor:
     async def _end(self) -> None:
         """Leave nothing behind; what cannot be fetched or removed is logged, and the first reason kept."""
         begun = self._clock.now_ns()
+        if self._watcher is not None:
+            await self._watcher.stop()
         if self.done.reached not in {"prepare", "end"}:
             await self._droppable(self._heal_at_last())
         self._listener(Snapshot("logs"))
@@ -335,17 +349,22 @@ class Conductor:
 
     async def _open_client(self, thread: int, process: int) -> Connection:  # noqa: ARG002 - the runner's signature
         nodes = self._parts.cluster.nodes
+        if self._pinned(thread) is None:
+            first = thread % len(nodes)
+            client = await self._parts.system.client([*nodes[first:], *nodes[:first]], self._test.timeout)
+            return Connection(client)
+        (node,) = [node for node in nodes if node.name == self._pinned(thread)]
+        client = await self._parts.system.client([node], self._test.timeout)
+        return Connection(client, node.name)
+
+    def _pinned(self, thread: int) -> str | None:
+        """Return the node that the thread's clients know alone; None where they know all."""
+        nodes = self._parts.cluster.nodes
         pinning = self._test.settings.get("pinning", "mixed")
         knows_all = pinning == "none" or (
             pinning == "mixed" and thread % _KNOWS_ALL_EVERY == _KNOWS_ALL_EVERY - 1
         )
-        if knows_all and len(nodes) > 1:
-            first = thread % len(nodes)
-            client = await self._parts.system.client([*nodes[first:], *nodes[:first]], self._test.timeout)
-            return Connection(client)
-        node = nodes[thread % len(nodes)]
-        client = await self._parts.system.client([node], self._test.timeout)
-        return Connection(client, node.name)
+        return None if knows_all and len(nodes) > 1 else nodes[thread % len(nodes)].name
 
     @contextlib.asynccontextmanager
     async def _ticking(self) -> Any:

@@ -15,17 +15,18 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, statistics
+from quorate.harness.run import divergence, outages, statistics, staying
 from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
+from quorate.harness.run.injections import faults as injections
+from quorate.harness.run.operations import Operations
 
 log = logging.getLogger(__name__)
 
 VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
 # Phases after which nothing of a run is missing that its verdict needs.
 COMPLETE = ("end",)
-_LOG_LINES = 8
 
 
 def judge(
@@ -49,11 +50,15 @@ def judge(
     agreement = divergence.judge(divergence.kept(folder))
     if agreement is not None:
         results.append(agreement)
-    operations = statistics.Operations(history.columns)
+    operations = Operations(history.columns)
+    asked = operations.asked()
     times = history.columns.time
     end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
     numbers = statistics.summarise(operations, end_s)
-    faults = statistics.faults(history, operations, end_s)
+    faults = injections(history, asked, end_s)
+    if conducted.main_end_s is not None:
+        results.append(staying.judge(folder, conducted.deaths, faults, conducted.history_started))
+    gone = outages.summary(asked, end_s)
     final = None if conducted.final is None else conducted.final.ok > 0
     passed = gates(
         numbers,
@@ -62,8 +67,9 @@ def judge(
         faults_asked=faults_asked,
         thresholds=thresholds,
         final_reads=final if conducted.recovered or conducted.final else False if faults else final,
+        planted=conducted.planted,
     )
-    verdict, code, reason = conclude(results, passed, conducted, died(folder, conducted.deaths))
+    verdict, code, reason = conclude(results, passed, conducted)
     _write_counterexample(folder, history, results)
     return {
         "verdict": verdict,
@@ -73,8 +79,9 @@ def judge(
         "guarantees": [msgspec.to_builtins(result) for result in results],
         "statistics": numbers,
         "faults": faults,
-        "availability": statistics.availability(operations, 0.0, end_s),
-        "unavailable": statistics.unavailable(operations, end_s),
+        "availability": statistics.availability(asked, 0.0, end_s),
+        "outages": gone,
+        "unavailable": outages.by_node(gone),
         "recovery_s": conducted.recovery_s,
         "gates": [msgspec.to_builtins(gate) for gate in passed],
         "loop_lag_ms": _lag(conducted),
@@ -86,30 +93,13 @@ def judge(
     }
 
 
-def died(folder: Path, deaths: Sequence[Mapping[str, Any]]) -> str | None:
-    """Say which server ended by itself, with the last lines of its log; None where none did."""
-    if not deaths:
-        return None
-    first = deaths[0]
-    logs = sorted((folder / "nodes" / first["node"]).glob("*.log"))
-    lines = (
-        logs[0].read_text(errors="replace").splitlines()[-_LOG_LINES:] if logs else ["(no log was fetched)"]
-    )
-    told = "\n".join(lines)
-    return (
-        f"the server on {first['node']} ended by itself at {first['time_s']:.1f} s, no fault did it:\n{told}"
-    )
-
-
-def conclude(
-    results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted, death: str | None = None
-) -> tuple[str, int, str]:
+def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted) -> tuple[str, int, str]:
     """Return verdict, exit code and one sentence: the worst news wins (anomaly, broken, inconclusive, valid)."""
     for result in results:
         if result.verdict is Verdict.INVALID:
             sentence = result.anomalies[0].sentence if result.anomalies else result.reason
             return "invalid", ANOMALY, f"{result.guarantee} is violated: {sentence}"
-    cut = _cut_short(conducted, death)
+    cut = _cut_short(conducted)
     if cut is not None:
         return ("unknown", *cut)
     missed = [gate for gate in passed if not gate.holds]
@@ -123,12 +113,12 @@ def conclude(
     return "valid", VALID, f"{held} held in everything that clients saw"
 
 
-def _cut_short(conducted: Conducted, death: str | None) -> tuple[int, str] | None:
+def _cut_short(conducted: Conducted) -> tuple[int, str] | None:
     """Return the exit code and the reason of a run that did not come to its end, None where it did."""
     if conducted.interrupted:
         return INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
-    if conducted.error is not None or death is not None:
-        return BROKEN, conducted.error or death or ""
+    if conducted.error is not None:
+        return BROKEN, conducted.error
     if conducted.reached not in COMPLETE:
         phase = conducted.reached
         return UNKNOWN, f"the run was ended in its phase {phase}: no anomaly in what it recorded until then"

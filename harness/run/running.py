@@ -26,8 +26,9 @@ from quorate.harness.history import HistoryError, Journal
 from quorate.harness.run.conduct import Conducted, Conductor
 from quorate.harness.run.interruption import Interruption
 from quorate.harness.run.judging import ANOMALY, BROKEN, INTERRUPTED, judge
-from quorate.harness.run.parts import Parts, assemble, check_settings, is_simulated
+from quorate.harness.run.parts import Parts, assemble, is_simulated
 from quorate.harness.run.progress import Listener, Snapshot
+from quorate.harness.run.settings import check_settings, faults_of
 from quorate.nemesis.schedule import parse
 
 log = logging.getLogger("quorate")
@@ -58,7 +59,7 @@ def draw_seed() -> int:
 def prepare(test: Test) -> Parts:
     """Find usage errors before anything starts, by making every part once, and return the parts: it touches no host."""
     check_settings(test)
-    parse(",".join(test.faults), test.nodes if test.inventory is None else None)
+    parse(",".join(faults_of(test)), test.nodes if test.inventory is None else None)
     return run_virtual(_parts_only(msgspec.structs.replace(test, seed=test.seed or 0), "unused"))
 
 
@@ -78,7 +79,7 @@ def run(test: Test, *, progress: Listener | None = None) -> Run:
     assert test.seed is not None
     listener = progress or (lambda _: None)
     started = datetime.now(UTC)
-    folder = store.create(Path(test.store), test.title, test.seed, started)
+    folder = store.create(Path(test.store), test.titled(faults_of(test)), test.seed, started)
     interruption = Interruption()
     with _logging_to(folder / store.LOG), interruption.handling():
         run_id = new_run_id()
@@ -184,12 +185,13 @@ def judge_again(
 def _write_test(
     folder: Path, test: Test, started: datetime, run_id: str, conducted: Conducted | None = None
 ) -> None:
+    faults = faults_of(test)
     content = {
-        "name": test.title,
+        "name": test.titled(faults),
         "system": test.system_name,
         "release": conducted.release if conducted else test.release,
         "workload": list(test.workload),
-        "faults": list(test.faults),
+        "faults": list(faults),
         "cluster": test.cluster,
         "nodes": test.nodes,
         "clients": test.clients,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from quorate.harness.core.outcome import Broken, OutcomeError, Reply
@@ -26,6 +27,7 @@ class Drive(Protocol):
     recorder: Recorder
     counts: Counter[str]
     latest: Worker | None  # who performed the last operation
+    pinned: Callable[[int], str | None]
 
     def track_of(self, thread: int) -> Track:
         """Return the track that decides for the thread."""
@@ -215,7 +217,8 @@ class ClientWorker(Worker):
         """Record a definite failure, and let some time pass before the next attempt: a dead node is no hot loop."""
         engine, cause = self.engine, self.no_client or ["", ""]
         self.no_client = None
-        begun = engine.recorder.invoke(engine.recorder.processes[self.thread], invocation, None)
+        node = engine.pinned(self.thread)
+        begun = engine.recorder.invoke(engine.recorder.processes[self.thread], invocation, node)
         text = ": ".join(part for part in cause if part)
         event = engine.recorder.complete(begun, Type.FAIL, None, error=["no-client", text])
         engine.counts["no_client"] += 1
