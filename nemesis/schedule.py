@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _STEP_S: Final = 20.0  # deadline of one injection, healing or proof
+_CANCELLED_S: Final = 1.0  # for a cancelled step to end before it is left to itself
 _PATIENCE_S: Final = 1800.0
 
 
@@ -119,6 +120,11 @@ class Nemesis:
         for fault in self._faults.values():
             if isinstance(fault, Suits):
                 fault.suits(system)
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Return the faults that will be injected."""
+        return tuple(self._faults.values())
 
     @property
     def generator(self) -> Generator:
@@ -221,14 +227,14 @@ class Nemesis:
             )
         try:
             plan = await self._plan(scene, fault, value)
-        except Exception as error:  # noqa: BLE001 - every failure is told
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
             return _failed(told, name, error)
         told["plan"] = msgspec.to_builtins(plan)
         self._in_force[name] = plan  # before it is done: half done must be healed as well
         try:
             took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", _step_s(fault))
             proof = await _within(fault.prove(scene, plan), f"proving {name}")
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             failed = _failed(told, name, error)
             await self._heal(scene, name)
             return failed
@@ -278,7 +284,7 @@ class Nemesis:
             )
         except Broken:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("healing %s", name)
             raise Broken("not-healed", f"{name}: {type(error).__name__}: {error}") from error
         if proof.holds:
@@ -286,7 +292,7 @@ class Nemesis:
         return _with(proof, heal_ms=took_ms)
 
 
-def _failed(told: Mapping[str, Any], name: str, error: Exception) -> NemesisOutcome:
+def _failed(told: Mapping[str, Any], name: str, error: BaseException) -> NemesisOutcome:
     if isinstance(error, Broken):
         log.warning("%s could not be injected: %s", name, error)
         return NemesisOutcome("fail", told, [error.code, error.text])
@@ -317,8 +323,16 @@ async def _timed(step: Awaitable[None], what: str, deadline_s: float = _STEP_S) 
 
 
 async def _within(step: Awaitable[T], what: str, deadline_s: float = _STEP_S) -> T:
+    """Await a step of a fault under a deadline that holds even where the step swallows its cancellation."""
+    task = asyncio.ensure_future(step)
     try:
-        async with asyncio.timeout(deadline_s):
-            return await step
-    except TimeoutError:
-        raise Broken("timeout", f"{what} did not end within {deadline_s:g} s") from None
+        await asyncio.wait({task}, timeout=deadline_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCELLED_S)
+        raise
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCELLED_S)
+        raise Broken("timeout", f"{what} did not end within {deadline_s:g} s")
+    return await task

@@ -79,3 +79,7 @@ class Unknown(OutcomeError):  # noqa: N818
 
 class Broken(OutcomeError):  # noqa: N818
     """The harness or its environment failed; the run cannot go on. `text` says what to do about it."""
+
+
+class UsageError(ValueError):
+    """The options make no sense together; the text says what to write instead (exit code 4)."""

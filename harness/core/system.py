@@ -70,6 +70,18 @@ class Confirms(Protocol):
 
 
 @runtime_checkable
+class Obtains(Protocol):
+    """A system that knows beforehand whether its server can be had on this machine."""
+
+    def unobtainable(self) -> str | None:
+        """Return why the server that was asked for cannot be had, with the other ways; None where it may be.
+
+        Raises `UsageError` for a path that does not exist.
+        """
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A system that holds connections of the harness's own."""
 

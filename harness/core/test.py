@@ -10,12 +10,11 @@ import msgspec
 
 from quorate.harness.core import registry
 from quorate.harness.core.duration import format_duration
+from quorate.harness.core.outcome import UsageError
+
+__all__ = ["CLUSTERS", "Test", "UsageError"]
 
 CLUSTERS: Final = ("auto", "docker", "local", "ssh", "simulated")
-
-
-class UsageError(ValueError):
-    """The options make no sense together; the text says what to write instead (exit code 4)."""
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +89,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def _validate_numbers(self) -> None:
         most_nodes, most_clients, least_memory = 63, 100_000, 16 << 20
+        durations = (self.time, self.timeout, self.fault_interval, self.check_time)
         rules = (
             (1 <= self.nodes <= most_nodes, f"--nodes {self.nodes}: give 1 to {most_nodes} nodes"),
             (
@@ -101,10 +101,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
             ),
             (self.time > 0, "--time must be longer than nothing"),
-            (
-                all(map(math.isfinite, (self.time, self.timeout, self.fault_interval, self.check_time))),
-                "a duration must be a finite number of seconds",
-            ),
+            (all(map(math.isfinite, durations)), "a duration must be a finite number of seconds"),
             (
                 "none" not in self.faults or len(self.faults) == 1,
                 f"-f {','.join(self.faults)}: none cannot be combined with other faults",

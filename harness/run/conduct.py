@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,8 @@ _TICK_S: Final = 0.05
 _LATE_S: Final = 30.0
 _LOGS_S: Final = 20.0
 _DUMP_S: Final = 5.0
+_HEAL_S: Final = 60.0  # for faults that are in force when a run breaks or is given up
+_DROPPED_S: Final = 5.0
 # One client in four knows all nodes, as users' clients do; the others show what each node by itself answers.
 _KNOWS_ALL_EVERY: Final = 4
 
@@ -60,6 +63,8 @@ class Conducted(msgspec.Struct):
     planted: Planted | None = None
     latency_due_ms: dict[str, dict[str, float]] = {}
     versions: dict[str, str] = {}
+    # How far the run came; what is stored of a killed run says "prepare" or "load".
+    reached: str = "prepare"
     interrupted: bool = False
     stopped_on_anomaly: bool = False
     error: str | None = None
@@ -70,8 +75,17 @@ class Conductor:
     """Leads one run through its phases; `stop` (Ctrl-C) ends the load early, never the healing or the writing."""
 
     def __init__(
-        self, test: Test, parts: Parts, folder: Path, journal: Journal, clock: Clock, listener: Listener
+        self,
+        test: Test,
+        parts: Parts,
+        folder: Path,
+        journal: Journal,
+        clock: Clock,
+        listener: Listener,
+        save: Callable[[Conducted], None] = lambda _: None,
     ) -> None:
+        self._save = save
+        self._under_way: asyncio.Task[None] | None = None
         self._test = test
         self._parts = parts
         self._folder = folder
@@ -94,15 +108,49 @@ class Conductor:
         self._journal.subscribe(self._counter)
         self._watch_for_anomalies()
         try:
-            await self._start()
-            await self._load()
-            await self._settle()
-        except (Broken, UsageError) as error:
-            log.error("the run broke: %s", error)
-            self.done.error = str(error)
+            await self._droppable(self._phases())
         finally:
             await self._end()
         return self.done
+
+    def interrupt(self, *, give_up: bool) -> None:
+        """End early. Before the load there is nothing to judge, so the first wish already drops what is under way."""
+        self.stop.set()
+        if (give_up or self.done.reached == "prepare") and self._under_way is not None:
+            self._under_way.cancel()
+
+    async def _phases(self) -> None:
+        try:
+            await self._start()
+            self._reach("load")
+            await self._load()
+            self._reach("heal")
+            await self._settle()
+            self._reach("end")
+        except (Broken, UsageError) as error:
+            log.error("the run broke: %s", error)
+            self.done.error = str(error)
+
+    def _reach(self, phase: str) -> None:
+        """Note how far the run came, on disk too: a run that is killed later is judged by what is known by then."""
+        self.done.reached = phase
+        self._save(self.done)
+
+    async def _droppable(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await work that `interrupt` may drop; what swallows its cancellation is left to itself after a while."""
+        self._under_way = task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task})
+            if task.cancelled():
+                log.warning("interrupted: what was under way was dropped")
+            else:
+                await task
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_DROPPED_S)
+            raise
+        finally:
+            self._under_way = None
 
     def _watch_for_anomalies(self) -> None:
         """With --stop-on-anomaly, judge while the run goes on; the finished history is judged in any case."""
@@ -161,10 +209,11 @@ class Conductor:
         self._watcher = watcher
         self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
         watcher.start()
-        runner_nemesis = None
+        runner_nemesis, patience_s = None, _LATE_S
         if nemesis is not None:
             faults = Noted(self._faults_over.set, nemesis.generator)
             runner_nemesis = RunnerNemesis(faults, nemesis.act, timeout_s=nemesis.longest_s)
+            patience_s += nemesis.patience_s
         try:
             async with self._ticking():
                 self._tell("load", f"{test.clients} clients for {test.time:g} s")
@@ -174,7 +223,7 @@ class Conductor:
                     open_client=self._open_client,
                     recorder=recorder,
                     timeout_s=test.timeout,
-                    deadline_s=test.time + _LATE_S + (nemesis.patience_s if nemesis is not None else 0),
+                    deadline_s=test.time + patience_s,
                     pinned=self._pinned,
                     nemesis=runner_nemesis,
                     stop=self.stop,
@@ -216,6 +265,7 @@ class Conductor:
         self.done.recovery_s = round((self._recorder.now_ns() - healed_ns) / 1e9, 3)
         final = self._parts.workload.final
         if final is not None and not self.stop.is_set():
+            self._reach("final")
             await self._read_what_is_left(final)
         if self.done.recovered:
             await self._dump()
@@ -261,13 +311,10 @@ class Conductor:
         begun = self._clock.now_ns()
         if self._watcher is not None:
             await self._watcher.stop()
-        with contextlib.suppress(Broken):
-            if self.done.error is not None:
-                await self._heal()
+        if self.done.reached not in {"prepare", "end"}:
+            await self._droppable(self._heal_at_last())
         self._listener(Snapshot("logs"))
-        if isinstance(self._parts.system, Closes):
-            await self._parts.system.close()
-        await self._collect()
+        await self._droppable(self._bring_home())
         try:
             if self._test.keep_cluster and hasattr(self._parts.cluster, "keep"):
                 self._tell_kept(self._parts.cluster.keep())
@@ -277,6 +324,16 @@ class Conductor:
             self.done.error = self.done.error or str(error)
         self._mark("end", begun)
         self.done.interrupted = self.stop.is_set() and not self.done.stopped_on_anomaly
+
+    async def _heal_at_last(self) -> None:
+        with contextlib.suppress(Broken, TimeoutError):
+            async with asyncio.timeout(_HEAL_S):
+                await self._heal()
+
+    async def _bring_home(self) -> None:
+        if isinstance(self._parts.system, Closes):
+            await self._parts.system.close()
+        await self._collect()
 
     def _tell_kept(self, ways: list[str]) -> None:
         for way in ways:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from quorate.harness.core import counterexample, store
 from quorate.harness.core.test import Test
-from quorate.harness.core.verdict import Checker, Limits, Result, Verdict
+from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
 from quorate.harness.run import divergence, dues, objectives, outages, statistics, staying
+from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
 from quorate.harness.run.injections import faults as injections
@@ -25,6 +25,18 @@ from quorate.harness.run.operations import Operations
 log = logging.getLogger(__name__)
 
 VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+# Phases after which nothing of a run is missing that its verdict needs.
+COMPLETE = ("end",)
+
+
+class _Figures(NamedTuple):
+    """What a history says in numbers: `asked` is what the service had a part in, `gone` the outages."""
+
+    numbers: dict[str, Any]
+    faults: list[dict[str, Any]]
+    asked: Operations
+    gone: dict[str, Any]
+    end_s: float
 
 
 def judge(
@@ -35,6 +47,8 @@ def judge(
     faults_asked: Sequence[str],
     conducted: Conducted,
     news: Callable[[str], None] = lambda _: None,
+    *,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Check the history of the folder and return what `results.json` holds; also writes the counterexample."""
     history = History.read(folder)
@@ -42,26 +56,10 @@ def judge(
     results = []
     for checker in workload.must_hold:
         news(checker.name)
-        results.append(_checked(checker, history, limits))
-    agreement = divergence.judge(divergence.kept(folder))
-    if agreement is not None:
-        results.append(agreement)
-    operations = Operations(history.columns)
-    asked = operations.asked()
-    times = history.columns.time
-    end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
-    numbers = statistics.summarise(operations, end_s)
-    faults = injections(history, asked, end_s)
-    if conducted.main_end_s is not None:
-        results.append(staying.judge(folder, conducted.deaths, faults, conducted.history_started))
-    gone = outages.summary(asked, end_s)
-    _add_due(numbers, conducted)
-    results += objectives.judge(
-        objectives.read(test.settings, has_faults=True),
-        faults=faults,
-        outages=gone,
-        latency_ms=conducted.latency_due_ms.get(dues.ALL) or numbers["latency_ms"],
-    )
+        results.append(check_within(checker, history, limits, interrupted))
+    figures = _figures(history, conducted)
+    numbers, faults, end_s = figures.numbers, figures.faults, figures.end_s
+    results += _beside_the_checkers(test, folder, figures, conducted)
     final = None if conducted.final is None else conducted.final.ok > 0
     passed = gates(
         numbers,
@@ -82,9 +80,9 @@ def judge(
         "guarantees": [msgspec.to_builtins(result) for result in results],
         "statistics": numbers,
         "faults": faults,
-        "availability": statistics.availability(asked, 0.0, end_s),
-        "outages": gone,
-        "unavailable": outages.by_node(gone),
+        "availability": statistics.availability(figures.asked, 0.0, end_s),
+        "outages": figures.gone,
+        "unavailable": outages.by_node(figures.gone),
         "recovery_s": conducted.recovery_s,
         "gates": [msgspec.to_builtins(gate) for gate in passed],
         "loop_lag_ms": _lag(conducted),
@@ -96,14 +94,31 @@ def judge(
     }
 
 
-def _checked(checker: Checker, history: History, limits: Limits) -> Result:
-    begun, cpu = time.monotonic(), time.process_time()
-    result = checker.check(history, limits)
-    log.info("%s: %s %s", checker.name, result.verdict, result.reason)
-    if result.time_s:
-        return result
-    return msgspec.structs.replace(
-        result, time_s=round(time.monotonic() - begun, 4), cpu_s=round(time.process_time() - cpu, 4)
+def _figures(history: History, conducted: Conducted) -> _Figures:
+    operations = Operations(history.columns)
+    asked = operations.asked()
+    times = history.columns.time
+    end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
+    numbers = statistics.summarise(operations, end_s)
+    _add_due(numbers, conducted)
+    faults, gone = injections(history, asked, end_s), outages.summary(asked, end_s)
+    return _Figures(numbers, faults, asked, gone, end_s)
+
+
+def _beside_the_checkers(test: Test, folder: Path, figures: _Figures, conducted: Conducted) -> list[Result]:
+    """Judge what is not in the history alone: replicas, servers, objectives."""
+    results = []
+    agreement = divergence.judge(divergence.kept(folder))
+    if agreement is not None:
+        results.append(agreement)
+    if conducted.main_end_s is not None:
+        started = conducted.history_started
+        results.append(staying.judge(folder, conducted.deaths, figures.faults, started))
+    return results + objectives.judge(
+        objectives.read(test.settings, has_faults=True),
+        faults=figures.faults,
+        outages=figures.gone,
+        latency_ms=conducted.latency_due_ms.get(dues.ALL) or figures.numbers["latency_ms"],
     )
 
 
@@ -113,10 +128,9 @@ def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Condu
         if result.verdict is Verdict.INVALID:
             sentence = result.anomalies[0].sentence if result.anomalies else result.reason
             return "invalid", ANOMALY, f"{result.guarantee} is violated: {sentence}"
-    if conducted.interrupted:
-        return "unknown", INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
-    if conducted.error is not None:
-        return "unknown", BROKEN, conducted.error
+    cut = _cut_short(conducted)
+    if cut is not None:
+        return ("unknown", *cut)
     missed = [gate for gate in passed if not gate.holds]
     if missed:
         return "unknown", UNKNOWN, "inconclusive: " + "; ".join(gate.text for gate in missed)
@@ -135,6 +149,18 @@ def _add_due(numbers: dict[str, Any], conducted: Conducted) -> None:
             numbers["latency_due_ms"] = latency
         elif function in numbers["by_function"]:
             numbers["by_function"][function]["latency_due_ms"] = latency
+
+
+def _cut_short(conducted: Conducted) -> tuple[int, str] | None:
+    """Return the exit code and the reason of a run that did not come to its end, None where it did."""
+    if conducted.interrupted:
+        return INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
+    if conducted.error is not None:
+        return BROKEN, conducted.error
+    if conducted.reached not in COMPLETE:
+        phase = conducted.reached
+        return UNKNOWN, f"the run was ended in its phase {phase}: no anomaly in what it recorded until then"
+    return None
 
 
 def _lag(conducted: Conducted) -> Mapping[str, Any]:
@@ -156,5 +182,8 @@ def _write_counterexample(folder: Path, history: History, results: Sequence[Resu
     for result in results:
         for anomaly in result.anomalies:
             if anomaly.events:
-                path.write_bytes(counterexample.encoded(history, anomaly))
+                try:
+                    path.write_bytes(counterexample.encoded(history, anomaly))
+                except OSError as error:
+                    log.error("cannot write %s: %s", path, error)
                 return

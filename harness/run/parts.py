@@ -49,8 +49,8 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     assert test.seed is not None
     check_settings(test)
     settings = dict(test.settings)
-    system: System = registry.find("systems", test.system_name)(
-        SystemOptions(release=test.release, image=test.image, settings=settings)
+    system: System = registry.make(
+        "systems", test.system_name, SystemOptions(release=test.release, image=test.image, settings=settings)
     )
     workload = _workload(test, settings, system.client_type)
     _must_offer(system, workload)
@@ -110,7 +110,7 @@ def _workload(test: Test, settings: Mapping[str, str], client: type | None = Non
             strict=test.strict,
             client=client,
         )
-        made.append((registry.find("workloads", name)(options), share + extra))
+        made.append((registry.make("workloads", name, options), share + extra))
     return side_by_side(made)
 
 

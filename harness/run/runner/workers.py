@@ -156,7 +156,7 @@ class ClientWorker(Worker):
         self.busy_since_ns = begun.time
         try:
             reply = await self._perform(connection.client, invocation)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every end of an operation is an event
+        except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001 - every end of an operation is an event
             if not self.abandoned:
                 self._ended_badly(error, invocation, begun)
             return
@@ -204,7 +204,7 @@ class ClientWorker(Worker):
             engine.broke(error)
         except OutcomeError as error:
             self.no_client = [error.code, error.text]
-        except Exception as error:  # noqa: BLE001 - a client library may raise anything; named in the history
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a client library may raise anything; named in the history
             self.no_client = [type(error).__name__, str(error)]
         else:
             if self.abandoned:
@@ -244,7 +244,7 @@ class NemesisWorker(Worker):
             stops = None
             try:
                 outcome = await self._act(invocation)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every end is an event
+            except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001 - every end is an event
                 if self.abandoned:
                     return
                 ending = ending_of(error, invocation, "the nemesis")
