@@ -9,7 +9,7 @@ from quorate import Test, run
 from quorate.harness.core.test import UsageError
 from quorate.harness.history import History
 from quorate.harness.history.event import Event
-from quorate.harness.run import prepare
+from quorate.harness.run import load_test, prepare
 from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults
 from quorate.harness.run.operations import Operations
@@ -369,3 +369,13 @@ def test_an_outage_is_split_where_nobody_asks():
     )
     found = summary(Operations(history.columns), 20.0)["stretches"]
     assert found == [{"from_s": 1.0, "to_s": 3.1}, {"from_s": 7.0, "to_s": 8.2}]
+
+
+def test_a_replay_names_the_faults_of_a_schedule_that_is_gone(tmp_path):
+    path = tmp_path / "schedule.toml"
+    path.write_text(KILL.format(at="2s", length="2s"))
+    first = run(simulated(tmp_path, schedule=str(path), time=6.0))
+    path.unlink()
+    again = run(load_test(first.folder))
+    assert (again.verdict, again.folder.parent.name) == ("valid", "simulated-register-kill_n1")
+    assert [row["nodes"] for row in again.results["faults"]] == [["n1"]]
