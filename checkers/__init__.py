@@ -16,15 +16,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quorate.checkers.expected import by_guarantee, guarantee, judge_object
 from quorate.checkers.initial import UNSTATED, judged, refuse
 from quorate.checkers.linearizable import MODELS as LINEARIZABLE_MODELS
 from quorate.checkers.linearizable import Linearizable
-from quorate.checkers.names import model_named
+from quorate.checkers.names import model_named, object_consistency_named
 from quorate.checkers.normal import normal
 from quorate.checkers.objects import object_models
 from quorate.checkers.objects.model import Asked
 from quorate.checkers.recognise import ModelError, recognise
-from quorate.harness.core.verdict import Limits, Result
+from quorate.checkers.second import confirmed
+from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.history import Event, History, Operation
 
 if TYPE_CHECKING:
@@ -64,12 +66,15 @@ def check(
     """Judge a history: a `History`, a path, a list of events or operations, or a DataFrame of them.
 
     `model` is a row of `quorate list models` or another tool's name for one; without it, the only one that every
-    operation proves (`ModelError` where there is none). `engine` is `auto`, `native` or `porcupine`. `expect` is the
-    consistency that transactions must satisfy. `initial` is what the object holds before the first operation, nothing
-    unless stated; `settings` are the model's own. Raises `HistoryError` for unreadable input, `ValueError` for unknown
-    names; a bad history is a `Result`, never an error.
+    operation proves (`ModelError` where there is none). `engine` is `auto`, `native` or `porcupine`; what one calls
+    invalid, another has to confirm. `expect` is the consistency that must hold, of transactions or of objects, or a
+    guarantee of `quorate list checkers`. `initial` is what the object holds before the first operation, nothing unless
+    stated; `settings` are the model's own. Raises `HistoryError` for unreadable input, `ValueError` for unknown names;
+    a bad history is a `Result`, never an error.
     """
     history = history_of(source)
+    if expect is not None and guarantee(expect):
+        return by_guarantee(history, expect, limits or Limits())
     model = model_named(model, MODELS) if model else recognise(history)
     limits = limits or Limits()
     plain = normal(history, model)
@@ -91,17 +96,27 @@ def check(
         raise ValueError(msg)
 
     def judge(start: Any) -> Result:
-        return _linearizable(plain.history, model, engine, start, limits)
+        return _object(plain.history, model, engine, expect, start, limits)
 
     found = judged(plain.history, model, initial, judge, lambda one: one, lambda _, result: result)
     return plain.restored(found)
 
 
-def _linearizable(history: History, model: str, engine: str, initial: Any, limits: Limits) -> Result:
+def _object(
+    history: History, model: str, engine: str, expect: str | None, initial: Any, limits: Limits
+) -> Result:
+    if engine in ("auto", "native"):
+        return judge_object(history, model, expect, limits, initial)[0]
+    if expect is not None and object_consistency_named(expect, model) != "linearizable":
+        msg = f"{expect} is judged by the native engine alone: leave out the engine {engine}"
+        raise ValueError(msg)
     if engine == "porcupine":
         from quorate.checkers.porcupine import check_history  # noqa: PLC0415 - the Go library is optional
 
-        return check_history(history, model, limits, initial=initial)
+        result = check_history(history, model, limits, initial=initial)
+        if result.verdict is not Verdict.INVALID:
+            return result
+        return confirmed(result, Linearizable(model, initial=initial).check(history, limits))
     way = "search" if engine == "search" else "auto"
     return Linearizable(model, engine=way, initial=initial).check(history, limits)
 

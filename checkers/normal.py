@@ -13,7 +13,7 @@ import numpy as np
 
 from quorate.harness.core.verdict import Result
 from quorate.harness.history import Event, History
-from quorate.harness.history.columns import INVOKE
+from quorate.harness.history.columns import INVOKE, Handles
 
 _REGISTER: Final = {
     "put": "write",
@@ -41,6 +41,7 @@ _MICRO: Final = {"read": "r", "write": "w"}
 _DECREMENTS: Final = frozenset({"decrement", "dec", "subtract"})
 _DRAINED: Final = frozenset({"queue", "unordered-queue"})
 _LOOKED_AT: Final = 200
+_COUNTED_MAX: Final = 1 << 22
 
 
 class Normal(msgspec.Struct, frozen=True):
@@ -69,7 +70,14 @@ def functions_of(history: History) -> set[str]:
     """The distinct functions that clients called."""
     columns = history.columns
     asked = (columns.process >= 0) & (columns.kind == INVOKE)
-    return {str(columns.text(handle)) for handle in np.unique(columns.f[asked]).tolist()}
+    return {str(columns.text(handle)) for handle in distinct(columns.f[asked])}
+
+
+def distinct(handles: Handles) -> list[int]:
+    """The distinct handles, without sorting where they are small numbers, as those of functions are."""
+    if len(handles) and int(handles.max()) < _COUNTED_MAX:
+        return [int(handle) for handle in np.flatnonzero(np.bincount(handles))]
+    return [int(handle) for handle in np.unique(handles)]
 
 
 def normal(history: History, model: str) -> Normal:

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from quorate.checkers.normal import functions_of
+from quorate.checkers.normal import distinct, functions_of
 from quorate.harness.history import History
-from quorate.harness.history.columns import INVOKE, OK
+from quorate.harness.history.columns import INVOKE, NONE, OK
 
 # Models by their functions; of several that know all of a history's, the first.
 _FUNCTIONS: Final[dict[str, frozenset[str]]] = {
@@ -26,6 +26,8 @@ _ADDING: Final = frozenset({"add", "remove", "contains", "read", "increment", "i
 _TRANSACTIONAL: Final = frozenset({"txn", "read", "write"})
 _QUEUES: Final = frozenset({"enqueue", "dequeue", "drain"})
 _MICRO: Final = frozenset({"r", "w", "read", "write", "append"})
+# Handles from here on are integers themselves (see `Columns`): one of them shows the shape of all.
+_INTEGERS: Final = np.uint32(1 << 31)
 # Distinct values of a function whose shape is looked at, spread over the history.
 _LOOKED_AT: Final = 20_000
 
@@ -157,6 +159,7 @@ class _Shapes:
 
     def __init__(self, history: History) -> None:
         self._columns = history.columns
+        self._functions = distinct(history.columns.f)
         self._kinds: dict[tuple[str, int | None], list[Any]] = {}
 
     def of(self, *functions: str, kind: int | None = None) -> set[str]:
@@ -177,14 +180,17 @@ class _Shapes:
     def _values(self, f: str, kind: int | None) -> list[Any]:
         if (f, kind) not in self._kinds:
             columns = self._columns
-            handles = np.unique(columns.f)
-            named = [handle for handle in handles.tolist() if columns.text(handle) == f]
-            chosen = (columns.process >= 0) & np.isin(columns.f, named)
+            # Equal texts have equal handles, so there is at most one.
+            named = [handle for handle in self._functions if columns.text(handle) == f]
+            chosen = (columns.process >= 0) & (columns.f == np.uint32(named[0] if named else NONE))
             if kind is not None:
                 chosen &= columns.kind == kind
-            values = np.unique(columns.value[chosen])
-            step = max(1, len(values) // _LOOKED_AT)
-            self._kinds[f, kind] = columns.texts(values[::step]).tolist() if len(values) else []
+            values = columns.value[chosen]
+            integers = values >= _INTEGERS
+            texts = np.unique(values[~integers])
+            step = max(1, len(texts) // _LOOKED_AT)
+            found = columns.texts(texts[::step]).tolist() if len(texts) else []
+            self._kinds[f, kind] = [*found, 0] if integers.any() else found
         return self._kinds[f, kind]
 
 

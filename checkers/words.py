@@ -24,6 +24,17 @@ def say(value: Any, most: int = VALUE_MAX) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
+def bounded(value: Any, most: int = 2_000) -> Any:
+    """The same value with long texts cut at `most` characters, and their size said, wherever they stand in it."""
+    if isinstance(value, str):
+        return value if len(value) <= most else f"{value[:most]}… ({len(value):,} characters)"
+    if isinstance(value, list | tuple):
+        return [bounded(one, most) for one in value]
+    if isinstance(value, dict):
+        return {bounded(name, most): bounded(one, most) for name, one in value.items()}
+    return value
+
+
 def moment(time_ns: int, index: int, *, timed: bool) -> str:
     """`at 1.234 s`, or `in event 3` where the history has no times."""
     return f"at {time_ns / _NS:.3f} s" if timed else f"in event {index}"

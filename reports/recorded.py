@@ -50,8 +50,9 @@ def page(history: History, result: Result, target: Path, name: str) -> Path:
 def lanes(history: History, result: Result, width: int) -> Iterator[str]:
     """Draw the operations of the first anomaly as lanes of text, one for each process, at most `width` wide."""
     anomaly = result.anomalies[0]
-    # The anomaly's own events are few; the rest of the history is not needed for its picture.
-    few = History.of(counterexample.events(history, anomaly))
+    # The anomaly's own events are few, and those of the history may be millions: only they are decoded.
+    own = History.of(history.event(history.position(index)) for index in sorted(set(anomaly.events)))
+    few = History.of(counterexample.events(own, anomaly))
     with tempfile.TemporaryDirectory(prefix="quorate-lanes-") as folder:
         run = stored.read(keep(Path(folder) / "run", few, result, "run"))
         rows, _ = evidence.drawn(anomaly, run.operations, result.model, _SHOWN)

@@ -16,11 +16,12 @@ import msgspec
 from quorate.harness.cli.evidence import (
     Judged,
     Question,
-    agreed,
     judge,
+    judge_by_both,
     notes,
     too_large,
     verified,
+    with_orders,
     write_counterexample,
     write_witness,
 )
@@ -66,7 +67,11 @@ Examples:
 @click.option("--engine", type=click.Choice(["auto", "native", "porcupine", "both"]), default="auto")
 @click.option("--check-time", type=DurationType(), default="60s", help="Limit. [60s]")
 @click.option("--check-memory", type=SizeType(), default="1GiB", help="Limit. [1GiB]")
-@click.option("--verify", is_flag=True, help="Replay the witness with the independent verifier.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Replay the evidence, a witness or a certificate, with the independent verifiers.",
+)
 @click.option("--format", "form", help="Format of the file. [recognised by content]")
 @click.option(
     "--witness", type=click.Path(dir_okay=False, path_type=Path), help="Write the order found here."
@@ -108,7 +113,9 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         )
     result, row = _check_file(path, {**options, "as_json": as_json})
     if as_json:
-        click.echo(json.dumps(row))
+        from quorate.checkers.words import bounded  # noqa: PLC0415 - keeps --help quick
+
+        click.echo(json.dumps(bounded(row)))
     else:
         _explain(result, row)
     if options["verify"] and result.verdict is Verdict.VALID and not row["verified"]:
@@ -141,6 +148,11 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
         text = json.dumps({**results, "run": str(folder)}) if as_json else write(judged, colour=False)
         _copies(judged, options, results)
     click.echo(text)
+    if not as_json and "conducted" not in store.read_json(folder, store.TEST):
+        count = results["statistics"]["operations"]
+        click.echo(
+            f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"
+        )
     return int(results["exit_code"])
 
 
@@ -184,8 +196,12 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
     except (HistoryError, OSError) as error:
         # Unreadable input is the caller's to mend (exit 4), not a failed harness.
         raise UsageError(str(error)) from error
-    engines = {"both": ("native", "porcupine")}.get(options["engine"], (options["engine"],))
-    chosen = agreed([judge(plain.history, engine, question) for engine in engines])
+    if options["engine"] == "both":
+        chosen = judge_by_both(plain.history, question)
+    else:
+        chosen = judge(plain.history, options["engine"], question)
+    if options["verify"] or options["witness"]:
+        chosen = with_orders(plain.history, question.model, chosen, question.limits)
     result = plain.restored(chosen.result)
     row = _row(result) | {"notes": notes(original)}
     return result, row | _asked_for(original, plain.history, chosen, result, options)
@@ -198,11 +214,17 @@ def _asked_for(
     row: dict[str, Any] = {}
     limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
     if options["verify"]:
-        refused = too_large(history, limits) if result.verdict is Verdict.VALID else None
+        refused = too_large(history, limits)
         row["verified"] = refused is None and verified(history, result.model or "", chosen)
         row["notes"] = notes(original) + ([refused] if refused else [])
+        if row["verified"] and result.verdict is Verdict.VALID:
+            row["confirmed_by"] = ", ".join(filter(None, (result.confirmed_by, "witness replayed")))
     if options["witness"] and result.verdict is Verdict.VALID:
-        row["witness"] = str(write_witness(chosen, options["witness"]))
+        if chosen.orders:
+            row["witness"] = str(write_witness(chosen, options["witness"]))
+        else:
+            why = "no witness was written: no engine kept an order within the limits"
+            row["notes"] = [*row.get("notes", notes(original)), why]
     if options["counterexample"] and result.anomalies:
         row["counterexample"] = str(write_counterexample(original, result, options["counterexample"]))
     if options["html"]:
@@ -218,6 +240,7 @@ def _asked_for(
 
 def _question(path: Path, history: History, options: dict[str, Any]) -> Question:
     from quorate.checkers import MODELS, recognise  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.expected import guarantee  # noqa: PLC0415
     from quorate.checkers.initial import UNSTATED, read_initial  # noqa: PLC0415
     from quorate.checkers.names import UnknownNameError, model_named  # noqa: PLC0415
 
@@ -230,7 +253,7 @@ def _question(path: Path, history: History, options: dict[str, Any]) -> Question
         if not equals:
             raise UsageError(f"--set {name}: write NAME=VALUE")
     return Question(
-        model=model or recognise(history),
+        model=model or ("" if guarantee(options["expect"]) else recognise(history)),
         expect=options["expect"],
         limits=Limits(time_s=options["check_time"], memory_bytes=options["check_memory"]),
         initial=UNSTATED if options["initial"] is None else read_initial(options["initial"]),
@@ -262,6 +285,7 @@ def _row(result: Result) -> dict[str, Any]:
         "engine": result.engine,
         "operations": result.operations,
         "reason": result.reason,
+        "confirmed_by": result.confirmed_by,
         "time_s": result.time_s,
         "cpu_s": result.cpu_s,
         "memory_mb": result.memory_mb,
@@ -299,6 +323,6 @@ def _explain(result: Result, row: dict[str, Any]) -> None:
         click.echo("  " + line)
     for note in row["notes"]:
         click.echo(plain(f"note: {note}"))
-    for kind in ("verified", "witness", "counterexample", "html"):
+    for kind in ("confirmed_by", "verified", "witness", "counterexample", "html"):
         if row.get(kind) is not None:
-            click.echo(f"{kind}: {row[kind]}")
+            click.echo(f"{kind.replace('_', ' ')}: {row[kind]}")

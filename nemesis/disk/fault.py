@@ -56,6 +56,7 @@ class Disk:
 
     name = "disk"
     targets = NODE_TARGETS
+    crashes = "own"  # most servers rightly stop at an error of their disk
     settings: ClassVar[Mapping[str, str]] = {
         **COMMON,
         "disk.mode": "; ".join(f"{name} - {mode.about}" for name, mode in MODES.items()) + " (default: slow)",

@@ -48,6 +48,10 @@ T = TypeVar("T")
 _outside: ThreadPoolExecutor | None = None
 
 
+class Delegated(SystemExit):
+    """The command ran in another process, inside the namespace; `code` is that one's exit code."""
+
+
 def reexec_if_needed(*, wanted: bool = True, argv: Sequence[str] | None = None) -> None:
     """Start this command again inside a user namespace, unless it is root, inside already, or not `wanted`.
 
@@ -72,7 +76,9 @@ def reexec_if_needed(*, wanted: bool = True, argv: Sequence[str] | None = None) 
     }
     sys.stdout.flush()
     sys.stderr.flush()
-    sys.exit(_run_below([*_UNSHARE, "--", *(argv or [sys.executable, *_own_arguments()])], environment))
+    raise Delegated(
+        _run_below([*_UNSHARE, "--", *(argv or [sys.executable, *_own_arguments()])], environment)
+    )
 
 
 def enter() -> None:
