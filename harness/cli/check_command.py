@@ -34,6 +34,7 @@ _SHOWN: Final = 5
 Examples:
   quorate check store/latest
   quorate check history.edn --as cas-register --engine both --json
+  zcat history.edn.gz | quorate check - --keys yes
 """,
 )
 @click.argument("source")
@@ -45,6 +46,12 @@ Examples:
 @click.option("--check-time", type=DurationType(), default="60s", help="Limit. [60s]")
 @click.option("--check-memory", type=SizeType(), default="1GiB", help="Limit. [1GiB]")
 @click.option("--verify", is_flag=True, help="Replay the witness with the independent verifier.")
+@click.option(
+    "--keys",
+    type=click.Choice(["auto", "yes", "no"]),
+    default=None,
+    help="Whether values are [key value]. [auto: where it is proved]",
+)
 @click.option("--format", "form", help="Format of the file. [recognised by content]")
 @click.option(
     "--witness", type=click.Path(dir_okay=False, path_type=Path), help="Write the order found here."
@@ -61,10 +68,11 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     path = Path(source)
     if options["check_time"] <= 0:
         raise UsageError("--check-time must be longer than nothing")
-    if not path.exists():
+    if not path.exists() and source != "-":
         raise UsageError(f"there is no file or run at {source}")
     if (
         path.is_dir()
+        and not _is_foreign(path)
         and options["model"] is None
         and options["engine"] in {"auto", "native"}
         and not options["verify"]
@@ -83,9 +91,17 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     ]
 
 
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder holds a history that no run of ours wrote: a folder of Jepsen's store."""
+    from harness.history.source import FILE_NAME, history_in  # noqa: PLC0415 - keeps --help quick
+
+    found = history_in(folder)
+    return found is not None and found.name != FILE_NAME
+
+
 def _only_of_models(options: dict[str, Any]) -> None:
     """Refuse what says nothing where a run is judged by all that its workload promises."""
-    for name, option in (("expect", "--expect"), ("form", "--format"), ("witness", "--witness")):
+    for name, option in (("expect", "--expect"), ("form", "--format"), ("keys", "--keys"), ("witness", "--witness")):
         if options[name] is not None:
             raise UsageError(
                 f"{option} goes with one model, and a run is judged by all that its workload promises: add --as MODEL"
@@ -106,7 +122,12 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
     from harness.history import History, HistoryError  # noqa: PLC0415
 
     try:
-        history = History.read(path, format=options["form"])
+        history = History.read(
+            path,
+            format=options["form"],
+            keys=options["keys"] or "auto",
+            memory_bytes=options["check_memory"],
+        )
         model = options["model"] or _recorded_model(path) or recognise(history)
     except ModelError as error:
         raise UsageError("; ".join([f"{path}: {error}", *notes(history)])) from error
@@ -131,7 +152,7 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
 
 def _recorded_model(path: Path) -> str | None:
     """The model that the run's workload names, where the path is a run."""
-    if not path.is_dir():
+    if not path.is_dir() or _is_foreign(path):
         return None
     from harness.lifecycle.parts import recorded_model  # noqa: PLC0415 - keeps --help quick
     from harness.lifecycle.replaying import read_test  # noqa: PLC0415

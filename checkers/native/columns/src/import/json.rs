@@ -1,7 +1,7 @@
 //! JSON: one object per line (the exchange format), or an array of objects (elle-cli).
 
 use super::Found;
-use crate::builder::Draft;
+use crate::draft::Draft;
 use crate::scan::{shown, Cursor, Trouble};
 use crate::Texts;
 
@@ -26,12 +26,11 @@ pub(crate) fn import(
     let mut name_scratch = Vec::new();
     while cursor.next_item(b'}', first)? {
         first = false;
-        let start = cursor.at;
         let name = cursor.canonical(&mut name_scratch)?;
         let name = &name[1..name.len() - 1];
         cursor.colon()?;
         let json = cursor.canonical(scratch)?;
-        draft.set(name, json, texts).map_err(|text| Trouble::Bad { at: start, text })?;
+        draft.set(name, json, texts);
     }
     Ok((Found::Event, cursor.at))
 }
