@@ -93,7 +93,8 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
 
 def _is_foreign(folder: Path) -> bool:
     """Whether a folder holds a history that no run of ours wrote: a folder of Jepsen's store."""
-    from harness.history.source import FILE_NAME, history_in  # noqa: PLC0415 - keeps --help quick
+    from harness.history.journal import FILE_NAME  # noqa: PLC0415 - keeps --help quick
+    from harness.history.source import history_in  # noqa: PLC0415
 
     found = history_in(folder)
     return found is not None and found.name != FILE_NAME
@@ -101,7 +102,12 @@ def _is_foreign(folder: Path) -> bool:
 
 def _only_of_models(options: dict[str, Any]) -> None:
     """Refuse what says nothing where a run is judged by all that its workload promises."""
-    for name, option in (("expect", "--expect"), ("form", "--format"), ("keys", "--keys"), ("witness", "--witness")):
+    for name, option in (
+        ("expect", "--expect"),
+        ("form", "--format"),
+        ("keys", "--keys"),
+        ("witness", "--witness"),
+    ):
         if options[name] is not None:
             raise UsageError(
                 f"{option} goes with one model, and a run is judged by all that its workload promises: add --as MODEL"

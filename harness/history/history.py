@@ -65,8 +65,8 @@ class History:
             handle = Handle(format, keys=keys, own=source.is_journal)
             for chunk in source.chunks():
                 handle.feed(chunk)
-                if memory_bytes is not None and handle.bytes() > memory_bytes:
-                    raise HistoryError(_too_large(source.fraction, handle.bytes(), memory_bytes))
+                if memory_bytes is not None:
+                    _bound(handle.memory(), memory_bytes, source.fraction)
             about = handle.finish()
         except HistoryError as error:
             raise HistoryError(error.text, error.line, source.name) from None
@@ -188,16 +188,21 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
-    msg = f"a value of type {type(value).__name__} cannot stand in a history: record numbers, strings, lists, sets or dicts"
+    kind = type(value).__name__
+    msg = f"a value of type {kind} cannot stand in a history: record numbers, strings, lists, sets or dicts"
     raise HistoryError(msg)
 
 
-def _too_large(fraction: float | None, taken: int, allowed: int) -> str:
+def _bound(taken: int, allowed: int, fraction: float | None) -> None:
+    """Refuse a history that takes more memory than allowed; `fraction` of its file was read so far."""
+    if taken <= allowed:
+        return
     needed = "more than that" if not fraction else f"about {_MARGIN * taken / fraction / 2**30:.1f} GiB"
-    return (
+    msg = (
         f"the history does not fit into the {allowed / 2**30:.2g} GiB that are allowed, it needs {needed}: allow more "
         "memory (--check-memory), or judge a part of it"
     )
+    raise HistoryError(msg)
 
 
 def _unfold(operations: Iterable[Any]) -> list[Event]:

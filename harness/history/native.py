@@ -141,8 +141,8 @@ class Handle:
             reason = msgspec.json.decode(error.text)
             raise HistoryError(reason["text"], reason["line"]) from None
 
-    def bytes(self) -> int:
-        """Return how much memory the history takes so far."""
+    def memory(self) -> int:
+        """Return how many bytes the history takes so far."""
         _, lib = _core()
         return int(lib.quorate_history_bytes(self.pointer))
 

@@ -35,7 +35,14 @@ _WINDOW_MAX: Final = 128 << 20
 
 
 # What a folder of Jepsen's store holds, the most telling first.
-_JEPSEN: Final = ("history.edn", "history.edn.gz", "history.jsonl", "history.json", "history.txt", "jepsen.log")
+_JEPSEN: Final = (
+    "history.edn",
+    "history.edn.gz",
+    "history.jsonl",
+    "history.json",
+    "history.txt",
+    "jepsen.log",
+)
 STANDARD_INPUT: Final = "-"
 
 
