@@ -122,6 +122,11 @@ impl Builder {
         Ok(Taken::Event)
     }
 
+    /// What comes from now on may have been cut: in doubt it is refused.
+    pub fn strict(&mut self) {
+        self.pairing.strict = true;
+    }
+
     /// Whether a draft is a record of something else.
     pub fn is_odd(&mut self, draft: &Draft) -> bool {
         matches!(self.function(draft), Err(Ok(_)))

@@ -20,6 +20,8 @@ pub(crate) struct Pairing {
     unanswered: HashMap<i64, u32>,
     /// What is wrong if no completion says which invocation it belongs to.
     pub doubt: Option<String>,
+    /// Refuse at once a process that asks again: what comes may have been cut.
+    pub strict: bool,
     /// Operations that began while their process had others under way.
     pub crowded: Vec<u32>,
 }
@@ -44,6 +46,9 @@ impl Pairing {
                 *open = position;
             } else {
                 let text = again(columns, process, *open);
+                if self.strict {
+                    return Err(text);
+                }
                 self.doubt.get_or_insert(text);
                 self.crowded.push(position);
                 self.more.entry(process).or_default().push(position);

@@ -225,7 +225,7 @@ impl Reader {
             self.draft.clear();
             let rest = &bytes[used..];
             let found = import(rest, &mut self.draft, &mut self.builder.columns.texts, &mut self.scratch);
-            used += match found {
+            let done = match found {
                 Ok((Found::End, length)) => {
                     self.line += lines(&rest[..length]);
                     length
@@ -235,11 +235,13 @@ impl Reader {
                     self.odd_line(rest, 0, "brackets that nothing closes".into())?
                 }
                 Err(Trouble::Incomplete) => break,
-                Err(Trouble::Bad { at, text }) => match self.odd_line(rest, at, text)? {
-                    0 => break,
-                    length => length,
-                },
+                Err(Trouble::Bad { at, text }) => self.odd_line(rest, at, text)?,
             };
+            if done == 0 {
+                // More is needed to tell.
+                break;
+            }
+            used += done;
         }
         Ok(used)
     }
@@ -347,7 +349,8 @@ impl Reader {
         }
         let text = self.format == Some(Format::Text) || self.format.is_none();
         if self.format.is_none() && sniff::format(&all).is_none() && !all.starts_with(b"{") {
-            self.format = Some(Format::Text);
+            let comment = all.trim_ascii_start().starts_with(b";");
+            self.format = Some(if comment { Format::Edn } else { Format::Text });
         }
         self.ended = !text;
         let mut used = self.events(&all)?;
@@ -357,6 +360,9 @@ impl Reader {
         let last = all[used..].rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
         if (text && import::text::is_whole(last)) || last.trim_ascii_start().starts_with(b";") {
             all.push(b'\n');
+            if text {
+                self.builder.strict();
+            }
             used += match self.events(&all[used..]) {
                 // A text line that was cut cannot be told from a bad one by its syntax.
                 Err(_) if text && !self.is_empty() => 0,

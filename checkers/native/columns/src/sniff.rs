@@ -40,10 +40,19 @@ fn of_start(bytes: &[u8]) -> Option<Option<Format>> {
         (b'[', Some(b']')) => Some(Format::Json),
         (b'[', Some(b'{')) => rest.next().map(|third| if third == b'"' { Format::Json } else { Format::Edn }),
         // `[INFO] …` and `(main) …` begin lines of logs, not vectors of events.
-        (b'[' | b'(', Some(second)) if second.is_ascii_alphabetic() => return None,
+        (b'[' | b'(', Some(second)) if second.is_ascii_alphabetic() && !first_line_has_type(bytes) => {
+            return None
+        }
         (b'[' | b'(' | b'#' | b'^', _) => Some(Format::Edn),
         _ => return None,
     })
+}
+
+fn first_line_has_type(bytes: &[u8]) -> bool {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    [&b" :invoke "[..], b" :ok ", b" :fail ", b" :info "]
+        .iter()
+        .any(|word| line.windows(word.len()).any(|window| window == *word))
 }
 
 /// Whether a text that cannot be read was meant to be an event: then it must not be passed over.
@@ -68,7 +77,10 @@ pub(crate) fn goes_on(format: Option<Format>, text: &[u8]) -> bool {
             line.starts_with(b"{:") || (line.starts_with(b"[") && line.get(1).is_some_and(u8::is_ascii_digit))
         }
     };
-    text.split(|&byte| byte == b'\n').skip(1).any(|line| starts(line) && is_like_event(format, line))
+    text.trim_ascii_start()
+        .split(|&byte| byte == b'\n')
+        .skip(1)
+        .any(|line| starts(line) && is_like_event(format, line))
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ pub(crate) fn import(
     cursor.space();
     match bytes.get(cursor.at) {
         None => return Ok((Found::End, cursor.at)),
+        Some(b'[') if !opens(&bytes[cursor.at + 1..])? => {
+            return Err(cursor.bad(format!("an event must be an object, not {}", shown(&bytes[cursor.at..]))))
+        }
         // The reader has checked that these stand where an array has them.
         Some(b'[' | b']' | b',') => return Ok((Found::Nothing, cursor.at + 1)),
         Some(b'{') => cursor.at += 1,
@@ -33,4 +36,10 @@ pub(crate) fn import(
         draft.set(name, json, texts);
     }
     Ok((Found::Event, cursor.at))
+}
+
+/// Whether a bracket opens an array of events: `[INFO] …` is a line of a log.
+fn opens(rest: &[u8]) -> Result<bool, Trouble> {
+    let next = rest.iter().find(|byte| !byte.is_ascii_whitespace()).ok_or(Trouble::Incomplete)?;
+    Ok(matches!(next, b'{' | b']'))
 }
