@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from checkers.forgetting.cells import Cells
 from checkers.forgetting.lists import Lists
 from checkers.forgetting.transactions import DIRTY, ForeignError, Txn, Window
+from checkers.names import UnknownNameError, consistency_named, unknown
 from checkers.transactions import MODELS, STRICTEST, Transactions
 from harness.history.event import NEMESIS, Event
 from harness.history.history import History
@@ -40,8 +41,8 @@ class OnlineTransactions:
         most: int = _MANY,
     ) -> None:
         if model not in MODELS:
-            msg = f'no transactions are called "{model}" (known: {", ".join(MODELS)})'
-            raise ValueError(msg)
+            raise UnknownNameError(unknown("model of transactions", model, MODELS))
+        expect = consistency_named(expect)
         self.batch = batch
         self.limits = limits or Limits(time_s=1.0, memory_bytes=256 << 20)
         self.most = most

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from checkers.names import UnknownNameError, consistency_named, unknown
 from harness.history import History, native
 from harness.verdict import Anomaly, Limits, Result, Verdict, proven
 
@@ -28,17 +29,17 @@ class Transactions:
 
     `expect` is a consistency model from `read-uncommitted` to `strict-serializable`, session variants included; a
     violation of a stronger one alone does not make the verdict invalid but is told in `stats["tolerated"]`.
-    `stats["strongest"]` lists the strongest models that the history still satisfies. Never raises for a bad history.
+    `stats["strongest"]` lists the strongest models that the history was proved to satisfy. Raises `ValueError` for an
+    unknown name (any of Elle's will do), never for a bad history.
     """
 
     name = "transactions"
 
     def __init__(self, model: Literal["append", "rw"] = "append", expect: str = STRICTEST) -> None:
         if model not in MODELS:
-            msg = f'no transactions are called "{model}" (known: {", ".join(MODELS)})'
-            raise ValueError(msg)
+            raise UnknownNameError(unknown("model of transactions", model, MODELS))
         self.model: Literal["append", "rw"] = model
-        self.expect = expect
+        self.expect = consistency_named(expect)
         self.name = f"{model}-transactions"
 
     def check(self, history: History, limits: Limits) -> Result:

@@ -247,9 +247,9 @@ def test_a_value_appended_twice_gives_no_verdict_but_hides_no_anomaly():
 def test_unknown_names_are_refused_with_what_there_is():
     with pytest.raises(ValueError, match="append, rw"):
         Transactions("list")
-    result = append("really-good").check(read([txn(0, 0, "invoke", [])]), Limits())
-    assert result.verdict == Verdict.UNKNOWN
-    assert "snapshot-isolation" in result.reason
+    with pytest.raises(ValueError, match="snapshot-isolation"):
+        append("really-good")
+    assert append("PL-3").expect == "serializable"
 
 
 def test_unknown_outcomes_count_only_if_seen():

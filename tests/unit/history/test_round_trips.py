@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -64,12 +65,12 @@ def histories(draw, value=values, others=("nemesis",)):
 
 
 def whole(value):
-    """1.0 and 1 are one number, and come back as the integer."""
+    """1.0 and 1 are one number, and come back as the integer that a float's decimal text shows."""
     if isinstance(value, dict):
         return {name: whole(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [whole(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(Decimal(repr(value))) if isinstance(value, float) and value.is_integer() else value
 
 
 def exact(value):

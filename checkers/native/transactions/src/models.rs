@@ -11,18 +11,22 @@ const fn model(name: &'static str, implies: &'static [&'static str]) -> Model {
     Model { name, implies }
 }
 
-/// Weaker ones first.
-const MODELS: [Model; 18] = [
+/// Weaker ones first. The last seven are decided through the others alone: what implies them proves them, what they
+/// imply rules them out.
+const MODELS: [Model; 25] = [
     model("read-uncommitted", &[]),
     model("read-committed", &["read-uncommitted"]),
     model("cursor-stability", &["read-committed"]),
     model("monotonic-atomic-view", &["read-committed"]),
     model("read-atomic", &["monotonic-atomic-view"]),
-    model("consistent-view", &["cursor-stability"]),
+    model("consistent-view", &["cursor-stability", "monotonic-view"]),
     model("repeatable-read", &["cursor-stability", "monotonic-atomic-view"]),
-    model("parallel-snapshot-isolation", &["read-atomic", "consistent-view"]),
-    model("snapshot-isolation", &["parallel-snapshot-isolation"]),
-    model("serializable", &["repeatable-read", "snapshot-isolation"]),
+    model("parallel-snapshot-isolation", &["consistent-view", "causal-cerone", "rola"]),
+    model(
+        "snapshot-isolation",
+        &["parallel-snapshot-isolation", "forward-consistent-view", "monotonic-snapshot-read", "prefix"],
+    ),
+    model("serializable", &["repeatable-read", "snapshot-isolation", "update-serializable"]),
     model("strong-session-read-uncommitted", &["read-uncommitted"]),
     model("strong-session-read-committed", &["strong-session-read-uncommitted", "read-committed"]),
     model("strong-session-snapshot-isolation", &["strong-session-read-committed", "snapshot-isolation"]),
@@ -31,7 +35,16 @@ const MODELS: [Model; 18] = [
     model("strong-read-committed", &["strong-session-read-committed", "strong-read-uncommitted"]),
     model("strong-snapshot-isolation", &["strong-session-snapshot-isolation", "strong-read-committed"]),
     model("strict-serializable", &["strong-session-serializable", "strong-snapshot-isolation"]),
+    model("monotonic-view", &["read-committed"]),
+    model("monotonic-snapshot-read", &["read-committed"]),
+    model("forward-consistent-view", &["consistent-view"]),
+    model("update-serializable", &["forward-consistent-view"]),
+    model("causal-cerone", &["read-atomic"]),
+    model("prefix", &["causal-cerone"]),
+    model("rola", &["read-atomic"]),
 ];
+/// The models that are named in "what still holds".
+const SHOWN: Set = (1 << 18) - 1;
 
 /// A set of models, one bit each.
 pub(crate) type Set = u32;
@@ -98,13 +111,14 @@ pub(crate) fn names() -> Vec<&'static str> {
 
 /// The strongest of the models that are not ruled out.
 pub(crate) fn strongest(ruled_out: Set) -> Vec<&'static str> {
-    let left: Vec<usize> = (0..MODELS.len()).filter(|at| ruled_out >> at & 1 == 0).collect();
+    let left: Vec<usize> = (0..MODELS.len()).filter(|at| (SHOWN & !ruled_out) >> at & 1 == 1).collect();
     let covered = |at: usize| left.iter().any(|&other| other != at && implied(other) >> at & 1 == 1);
     left.iter().filter(|&&at| !covered(at)).map(|&at| MODELS[at].name).collect()
 }
 
 /// The weakest of the models in a set.
 pub(crate) fn weakest(set: Set) -> Vec<&'static str> {
+    let set = set & SHOWN;
     let inside = (0..MODELS.len()).filter(|at| set >> at & 1 == 1);
     inside.filter(|&at| implied(at) & set == 1 << at).map(|at| MODELS[at].name).collect()
 }

@@ -246,12 +246,19 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
             let (class, Class { sample, .. }) = &self.loose[at];
             let (class, sample) = (*class, *sample);
             let resets = self.machine.resets(&sample);
-            let known = self.class_of.get(&(sample.f, sample.a, sample.b, false));
-            let known = known.is_some_and(|&known| tried.iter().any(|&(class, _)| class == known));
-            if known || (resets && (from.hides == now || overwrites)) {
+            if resets && (from.hides == now || overwrites) {
                 continue;
             }
             let Some(id) = self.left(at, from, u32::MAX) else { continue };
+            // An open operation with the same effect goes first, and this one may take its place later; but not where
+            // that place is before the last overwriting operation and this one was called after it.
+            let known = self.class_of.get(&(sample.f, sample.a, sample.b, false));
+            let replaces = |keeps: bool| !keeps || self.ops[id as usize].call < from.hides;
+            if known
+                .is_some_and(|&known| tried.iter().any(|&(class, keeps)| class == known && replaces(keeps)))
+            {
+                continue;
+            }
             let (first, last) = self.successors(from.state, class);
             for next in first..last {
                 let state = self.states[next];

@@ -271,21 +271,25 @@ impl<'a, const N: usize> Register<'a, N> {
     }
 
     /// The values from which compare-and-sets lead to `value`, itself included.
+    ///
+    /// Relaxed, nothing is sought behind a value that can be had for nothing: a write and compare-and-sets that lead to
+    /// it can be hidden right before it is had. The values beside it stay, a write of `value` itself among them.
     fn leading_to(&self, value: u32, config: &Config<N>) -> Vec<u32> {
         let mut reach = vec![value];
         let (mut next, mut swaps) = (0, Vec::new());
         while next < reach.len() {
-            swaps.clear();
-            if self.free(reach[next], u32::MAX) {
-                return vec![reach[next]];
+            let to = reach[next];
+            next += 1;
+            if self.free(to, u32::MAX) {
+                continue;
             }
-            self.swaps(reach[next], false, config, u32::MAX, &mut swaps);
+            swaps.clear();
+            self.swaps(to, false, config, u32::MAX, &mut swaps);
             for &(from, _) in &swaps {
                 if !reach.contains(&from) {
                     reach.push(from);
                 }
             }
-            next += 1;
         }
         reach
     }
