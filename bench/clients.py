@@ -21,10 +21,10 @@ from typing import Any
 import aiohttp
 from kazoo.protocol.serialization import Connect, GetData, ReplyHeader, SetData
 
-from harness.cluster import make_cluster, new_run_id
-from harness.systems.consul import Consul
-from harness.systems.system import SystemOptions
-from harness.systems.zookeeper import ZooKeeper
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.consul import Consul
+from quorate.harness.systems.zookeeper import ZooKeeper
 
 KEYS = 16
 DEADLINE_S = 5.0

@@ -21,9 +21,9 @@ from collections import defaultdict
 from collections.abc import Awaitable
 from pathlib import Path
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.factory import engine_answers
-from harness.cluster.node import Daemon
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.core.node import Daemon
 
 _UPLOAD_BYTES = 24 << 20  # about an etcd server
 

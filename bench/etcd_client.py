@@ -15,11 +15,11 @@ import statistics
 import grpc.aio
 from clients import DEADLINE_S, KEYS, Loop, ours, rate  # a neighbour
 
-from harness.cluster import make_cluster, new_run_id
-from harness.systems.etcd import Etcd
-from harness.systems.etcd.connection import CHANNEL_OPTIONS, CLIENT_PORT
-from harness.systems.etcd.protocol import Stubs, pb
-from harness.systems.system import SystemOptions
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.client.connection import CHANNEL_OPTIONS, CLIENT_PORT
+from quorate.harness.systems.etcd.protocol import Stubs, pb
 
 
 def bare(target: str) -> Loop:

@@ -11,12 +11,12 @@ import sys
 import time
 from random import Random
 
-from harness.cluster import make_cluster, new_run_id
-from harness.fault import Scene
-from harness.outcome import Broken, OutcomeError
-from harness.systems.etcd import Etcd
-from harness.systems.system import SystemOptions
-from nemesis.failpoint import Failpoint
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.outcome import Broken, OutcomeError
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
+from quorate.nemesis.failpoint import Failpoint
 
 SETTINGS = {"snapshot_count": "50", "catchup_entries": "50", "compaction_batch": "10"}
 WRITERS = 4

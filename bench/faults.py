@@ -17,10 +17,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.network import ExecutedNetwork
-from harness.cluster.node import Daemon, Network, Node
-from nemesis.clock.tool import ClockTool
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.network import ExecutedNetwork
+from quorate.harness.core.node import Daemon, Network, Node
+from quorate.nemesis.clock.tool import ClockTool
 
 ROUNDS = 100
 SPINNER = r"""

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.history import HistoryError
-from harness.history.columns import NONE, Columns
-from harness.history.native import About, Handle
+from quorate.harness.history import HistoryError
+from quorate.harness.history.columns import NONE, Columns
+from quorate.harness.history.native import About, Handle
 
 _DATA = Path(__file__).parent.parent / "tests" / "data" / "histories"
 _LONGEST = 1500

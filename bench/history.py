@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.history import Event, History, Journal
+from quorate.harness.history import Event, History, Journal
 
 _LOAD = """
 import resource, sys, time
-from harness.history import History
+from quorate.harness.history import History
 base = resource.getrusage(resource.RUSAGE_SELF)
 start = time.perf_counter()
 history = History.read(sys.argv[1])

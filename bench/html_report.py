@@ -13,7 +13,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit" / "reports")]
 
 import synthetic  # noqa: E402 - found through the line above
 
-from reports import html, stored, terminal  # noqa: E402
+from quorate.reports import html, stored, terminal  # noqa: E402
 
 
 def main() -> None:

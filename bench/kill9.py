@@ -15,13 +15,13 @@ import subprocess
 import sys
 import time
 
-from harness.cluster import new_run_id, sweep
-from harness.cluster.traces import traces_of
+from quorate.harness.cluster import new_run_id, sweep
+from quorate.harness.cluster.traces import traces_of
 
 _LIFE = """
 import asyncio, sys
-from harness.cluster import make_cluster
-from harness.cluster.node import Daemon
+from quorate.harness.cluster import make_cluster
+from quorate.harness.core.node import Daemon
 
 async def live(kind: str, run_id: str, count: int) -> None:
     for _ in range(1000):

@@ -20,11 +20,11 @@ sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 import made  # noqa: E402 - a neighbour
 from linearizability import peak, resident  # noqa: E402 - a neighbour
 
-from checkers import check  # noqa: E402
-from checkers.custom import Model, check_custom  # noqa: E402
-from checkers.porcupine import check_history  # noqa: E402
-from harness.history import Event, History  # noqa: E402
-from harness.verdict import Limits, Result  # noqa: E402
+from quorate.checkers import check  # noqa: E402
+from quorate.checkers.custom import Model, check_custom  # noqa: E402
+from quorate.checkers.porcupine import check_history  # noqa: E402
+from quorate.harness.core.verdict import Limits, Result  # noqa: E402
+from quorate.harness.history import Event, History  # noqa: E402
 
 ENGINES: Final = ("native", "custom", "porcupine", "transactions")
 CAPS: Final = ((1.0, 1 << 30), (3.0, 1 << 30), (60.0, 64 << 20), (60.0, 256 << 20))
@@ -72,7 +72,7 @@ def transactions() -> History:
         for kind, value in (("invoke", asked), ("ok", told)):
             event = {"time": len(events), "process": number % 20, "type": kind, "f": "txn", "value": value}
             events.append(event)
-    from harness.history.native import Handle  # noqa: PLC0415 - only here
+    from quorate.harness.history.native import Handle  # noqa: PLC0415 - only here
 
     handle = Handle("jsonl")
     handle.feed(made.lines(events))

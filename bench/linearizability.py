@@ -87,8 +87,8 @@ def cells(*, quick: bool) -> list[tuple[str, str, Any, Any]]:
 
 def row(number: int, *, quick: bool) -> dict[str, Any]:
     """Make and judge one cell, in this process."""
-    from harness.history import History  # noqa: PLC0415 - only in the row's process
-    from harness.history.native import check  # noqa: PLC0415
+    from quorate.harness.history import History  # noqa: PLC0415 - only in the row's process
+    from quorate.harness.history.native import check  # noqa: PLC0415
 
     name, model, (maker, *arguments), bad = cells(quick=quick)[number]
     events = getattr(made, maker)(1, *arguments)

@@ -16,11 +16,11 @@ import random
 import tempfile
 import time
 
-from harness import Test, run
-from harness.clock import clock_of, run_real
-from harness.cluster import new_run_id
-from harness.lifecycle.parts import Parts, assemble
-from harness.outcome import OutcomeError
+from quorate import Test, run
+from quorate.harness.cluster import new_run_id
+from quorate.harness.core.clock import clock_of, run_real
+from quorate.harness.core.outcome import OutcomeError
+from quorate.harness.run.parts import Parts, assemble
 
 
 async def bare(test: Test, seconds: float) -> float:

@@ -24,12 +24,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests" / "quality")]
 import planted  # noqa: E402
 from transactions import OPS_EACH, events  # noqa: E402
 
-from checkers.online_transactions import OnlineTransactions  # noqa: E402
-from checkers.transactions import Transactions  # noqa: E402
-from harness.history.event import Event  # noqa: E402
-from harness.history.history import History  # noqa: E402
-from harness.history.native import Handle  # noqa: E402
-from harness.verdict import Limits  # noqa: E402
+from quorate.checkers.online_transactions import OnlineTransactions  # noqa: E402
+from quorate.checkers.transactions import Transactions  # noqa: E402
+from quorate.harness.core.verdict import Limits  # noqa: E402
+from quorate.harness.history.event import Event  # noqa: E402
+from quorate.harness.history.history import History  # noqa: E402
+from quorate.harness.history.native import Handle  # noqa: E402
 
 SEED: Final = 7
 CHUNK: Final = 20_000

@@ -23,12 +23,12 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from made import counter, lines, members, queue, register, spoil  # noqa: E402
 
-from checkers.porcupine import check_history, version  # noqa: E402
-from checkers.porcupine.build import module_directory  # noqa: E402
-from harness.history.history import History  # noqa: E402
-from harness.history.native import Handle  # noqa: E402
-from harness.history.native import check as ask  # noqa: E402
-from harness.verdict import Limits  # noqa: E402
+from quorate.checkers.porcupine import check_history, version  # noqa: E402
+from quorate.checkers.porcupine.build import module_directory  # noqa: E402
+from quorate.harness.core.verdict import Limits  # noqa: E402
+from quorate.harness.history.history import History  # noqa: E402
+from quorate.harness.history.native import Handle  # noqa: E402
+from quorate.harness.history.native import check as ask  # noqa: E402
 
 Case = tuple[str, str, History, str | None]
 SMALL: Final = Limits(time_s=2.0, memory_bytes=2 << 30)

@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit" / "reports")]
 import synthetic  # noqa: E402 - found through the line above
 from damage import damage  # noqa: E402
 
-from reports import compare, html, junit, markdown, terminal  # noqa: E402
+from quorate.reports import compare, html, junit, markdown, terminal  # noqa: E402
 
 
 def main() -> None:

@@ -17,12 +17,12 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-from harness.clock import RealClock
-from harness.generators import Generator, Invocation, by_key, each, limit, mix, repeat
-from harness.history import Journal
-from harness.history.event import Event
-from harness.outcome import Reply
-from harness.runner import Connection, Recorder, drive
+from quorate.harness.core.clock import RealClock
+from quorate.harness.core.outcome import Reply
+from quorate.harness.generators import Generator, Invocation, by_key, each, limit, mix, repeat
+from quorate.harness.history import Journal
+from quorate.harness.history.event import Event
+from quorate.harness.run.runner import Connection, Recorder, drive
 
 _REPLY = Reply()
 

@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit" / "reports")]
 
 import synthetic  # noqa: E402 - found through the line above
 
-from reports.serve import serve  # noqa: E402
+from quorate.reports.serve import serve  # noqa: E402
 
 
 def main() -> None:

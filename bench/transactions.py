@@ -23,10 +23,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "quality")]
 
 import planted  # noqa: E402
 
-from checkers.transactions import Transactions  # noqa: E402
-from harness.history.history import History  # noqa: E402
-from harness.history.native import Handle  # noqa: E402
-from harness.verdict import Limits  # noqa: E402
+from quorate.checkers.transactions import Transactions  # noqa: E402
+from quorate.harness.core.verdict import Limits  # noqa: E402
+from quorate.harness.history.history import History  # noqa: E402
+from quorate.harness.history.native import Handle  # noqa: E402
 
 CLIENTS: Final = 20
 OPS_EACH: Final = 4

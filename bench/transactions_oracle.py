@@ -20,12 +20,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit" / "checkers_txn")]
 import making  # noqa: E402
 import serial  # noqa: E402
 
-from checkers.online_transactions import OnlineTransactions  # noqa: E402
-from checkers.transactions import Transactions  # noqa: E402
-from harness.history.event import Event  # noqa: E402
-from harness.history.history import History  # noqa: E402
-from harness.history.native import Handle  # noqa: E402
-from harness.verdict import Limits  # noqa: E402
+from quorate.checkers.online_transactions import OnlineTransactions  # noqa: E402
+from quorate.checkers.transactions import Transactions  # noqa: E402
+from quorate.harness.core.verdict import Limits  # noqa: E402
+from quorate.harness.history.event import Event  # noqa: E402
+from quorate.harness.history.history import History  # noqa: E402
+from quorate.harness.history.native import Handle  # noqa: E402
 
 # Looking after every event costs more than all the rest.
 ONLINE_EVERY = 10

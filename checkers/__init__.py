@@ -1,7 +1,7 @@
 """Checkers: one module per guarantee. `check` judges any history as any model.
 
->>> from harness.history import Event
->>> from checkers import check
+>>> from quorate.harness.history import Event
+>>> from quorate.checkers import check
 >>> events = [
 ...     Event(0, 0, 1, "invoke", "write", None, 1), Event(1, 5, 1, "ok", "write", None, 1),
 ...     Event(2, 6, 2, "invoke", "read"), Event(3, 9, 2, "ok", "read", None, None),
@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checkers.linearizable import MODELS as LINEARIZABLE_MODELS
-from checkers.linearizable import Linearizable
-from checkers.recognise import ModelError, recognise
-from harness.history import Event, History, Operation
-from harness.verdict import Limits, Result
+from quorate.checkers.linearizable import MODELS as LINEARIZABLE_MODELS
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.recognise import ModelError, recognise
+from quorate.harness.core.verdict import Limits, Result
+from quorate.harness.history import Event, History, Operation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,11 +69,11 @@ def check(
         if engine not in ("auto", "native"):
             msg = f"transactions are judged by the native engine alone: leave out the engine {engine}"
             raise ValueError(msg)
-        from checkers.transactions import check_transactions  # noqa: PLC0415 - only where asked for
+        from quorate.checkers.transactions import check_transactions  # noqa: PLC0415 - only where asked for
 
         return check_transactions(history, model, expect, limits)
     if engine == "porcupine":
-        from checkers.porcupine import check_history  # noqa: PLC0415 - the Go library is optional
+        from quorate.checkers.porcupine import check_history  # noqa: PLC0415 - the Go library is optional
 
         return check_history(history, model, limits)
     if engine not in ("auto", "native", "search"):

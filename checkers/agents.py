@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from checkers.derived import Derived, decided
-from checkers.tell import told
-from harness.history import Event, History, Operation
-from harness.verdict import Anomaly, Limits, Result
+from quorate.checkers.derived import Derived, decided
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly, Limits, Result
+from quorate.harness.history import Event, History, Operation
 
 
 class AgentsAreAuthoritative:

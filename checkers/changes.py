@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from checkers.tell import told
-from harness.history import Event
-from harness.verdict import Anomaly
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history import Event
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.facts import Facts, say
-from checkers.tell import told
-from harness.history import Event
-from harness.verdict import Anomaly
+from quorate.checkers.facts import Facts, say
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history import Event
 
 _NEXT: Final = {"created": {"changed", "deleted"}, "changed": {"changed", "deleted"}, "deleted": {"created"}}
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from checkers.changes import Change, Reached, is_conflict
-from checkers.tell import told
-from harness.history import Event
-from harness.verdict import Anomaly
+from quorate.checkers.changes import Change, Reached, is_conflict
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history import Event
 
 
 class Need(msgspec.Struct, frozen=True):

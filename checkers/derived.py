@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.linearizable import Linearizable
-from checkers.tell import replayed
-from harness.history import Event, History
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.tell import replayed
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.history import Event, History
 
 _FROM: Final = 10**12  # their process numbers
 _NUMBER: Final = re.compile(r"\bp(1\d{12})\b")

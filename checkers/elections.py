@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from harness.history import Event, History, Operation
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.history import Event, History, Operation
 
 _TOLD_MAX: Final = 20
 _NS: Final = 1e9

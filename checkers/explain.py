@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, Self
 
 import msgspec
 
-from harness.history import History
+from quorate.harness.history import History
 
 _NS: Final = 1e9
 _INFINITE: Final = float("inf")

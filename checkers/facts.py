@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.tell import told
-from harness.history import Event
-from harness.verdict import Anomaly
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history import Event
 
 UNREAD: Final = object()  # a value that nobody was told
 _GONE, _SET = "deleted", "set"  # what a change did; `set` is created or changed

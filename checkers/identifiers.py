@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from harness.history import History
-from harness.history.columns import NONE, OK
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.columns import NONE, OK
 
 _TOLD_MAX: Final = 20
 _NS: Final = 1e9

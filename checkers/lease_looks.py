@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.history import History
-from harness.history.columns import NEMESIS_PROCESS, NO_VERSION, NONE, OK, Columns
+from quorate.harness.history import History
+from quorate.harness.history.columns import NEMESIS_PROCESS, NO_VERSION, NONE, OK, Columns
 
 NEVER: Final = 1 << 62
 FUNCTIONS: Final = ("look", "rest")

@@ -4,7 +4,7 @@ All times are the clients' own, on one monotonic clock; what lies between asking
 allowed. A lease is *certainly alive* from its grant's answer until its time to live has passed since the last renewal
 that was acknowledged was asked for. It is *certainly dead* once, under one leader without faults, its time to live has
 passed since the last renewal that may have happened, with what the service documents on top. Grants tell both
-precisions (see `harness.capabilities.Leases`).
+precisions (see `quorate.harness.core.capabilities.Leases`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
-from checkers.lease_looks import FUNCTIONS, NEVER, Call, Look, Looks, called
-from checkers.tell import varied
-from harness.history import History
-from harness.history.columns import INVOKE, KINDS, NEMESIS_PROCESS, NONE, Columns
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from quorate.checkers.lease_looks import FUNCTIONS, NEVER, Call, Look, Looks, called
+from quorate.checkers.tell import varied
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.columns import INVOKE, KINDS, NEMESIS_PROCESS, NONE, Columns
 
 SLACK_MS: Final = 5_000  # for a service on a busy machine to get round to ending what is over
 _NS_PER_MS: Final = 1_000_000

@@ -9,13 +9,13 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from checkers.explain import Told, explain
-from harness.counterexample import READ, trimmed
-from harness.history import History
-from harness.history.columns import INVOKE, NONE, OK
-from harness.history.native import Stop
-from harness.history.native import check as ask
-from harness.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.checkers.explain import Told, explain
+from quorate.harness.core.counterexample import READ, trimmed
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.harness.history import History
+from quorate.harness.history.columns import INVOKE, NONE, OK
+from quorate.harness.history.native import Stop
+from quorate.harness.history.native import check as ask
 
 MODELS: Final[Mapping[str, str]] = {
     "register": "a register: read, write",

@@ -11,18 +11,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from checkers.connections import Once, Standing, Stream
-from checkers.facts import Facts
-from checkers.tell import replayed
-from harness.history import Event, History
-from harness.verdict import Limits, Result
+from quorate.checkers.connections import Once, Standing, Stream
+from quorate.checkers.facts import Facts
+from quorate.checkers.tell import replayed
+from quorate.harness.core.verdict import Limits, Result
+from quorate.harness.history import Event, History
 
 
 class NoticesAreReliable:
     """Every watcher is told of each change once, in order, and before an answer shows a state that holds it.
 
     Functions: `set` (key: the name, value or None; completion: what happened) and `heed`, as
-    `harness.capabilities.Notices` has it. Consecutive `heed` operations with one number continue one watch. What had
+    `capabilities.Notices` has it. Consecutive `heed` operations with one number continue one watch. What had
     not come when a watch was last read is no loss: delivery is eventual. O(n log n) in changes, times the names for
     one-shot watches.
     """

@@ -13,15 +13,15 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.forgetting import RULES, Key, Pair, drop_looks, pairs_of
-from checkers.forgetting.key import name, since
-from checkers.forgetting.queues import ignore_oldest, ignored
-from checkers.linearizable import MODELS, Linearizable
-from checkers.online_transactions import OnlineTransactions
-from checkers.transactions import Transactions
-from harness.history.event import NEMESIS, Event
-from harness.history.history import History
-from harness.verdict import Anomaly, Checker, Limits, Verdict
+from quorate.checkers.forgetting import RULES, Key, Pair, drop_looks, pairs_of
+from quorate.checkers.forgetting.key import name, since
+from quorate.checkers.forgetting.queues import ignore_oldest, ignored
+from quorate.checkers.linearizable import MODELS, Linearizable
+from quorate.checkers.online_transactions import OnlineTransactions
+from quorate.checkers.transactions import Transactions
+from quorate.harness.core.verdict import Anomaly, Checker, Limits, Verdict
+from quorate.harness.history.event import NEMESIS, Event
+from quorate.harness.history.history import History
 
 # Events of one key that are held before anything is given up for the sake of memory.
 _MANY: Final = 10_000

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from checkers.forgetting.cells import Cells
-from checkers.forgetting.lists import Lists
-from checkers.forgetting.transactions import DIRTY, ForeignError, Txn, Window
-from checkers.names import UnknownNameError, consistency_named, unknown
-from checkers.transactions import MODELS, STRICTEST, Transactions
-from harness.history.event import NEMESIS, Event
-from harness.history.history import History
-from harness.verdict import Anomaly, Limits, Verdict
+from quorate.checkers.forgetting.cells import Cells
+from quorate.checkers.forgetting.lists import Lists
+from quorate.checkers.forgetting.transactions import DIRTY, ForeignError, Txn, Window
+from quorate.checkers.names import UnknownNameError, consistency_named, unknown
+from quorate.checkers.transactions import MODELS, STRICTEST, Transactions
+from quorate.harness.core.verdict import Anomaly, Limits, Verdict
+from quorate.harness.history.event import NEMESIS, Event
+from quorate.harness.history.history import History
 
 # Transactions held before keys are given up, those first that were not touched for longest.
 _MANY: Final = 2_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from harness.history import History
-from harness.verdict import Checker, Limits, Result
+from quorate.harness.core.verdict import Checker, Limits, Result
+from quorate.harness.history import History
 
 
 class Only:

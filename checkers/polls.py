@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.derived import Derived, decided
-from checkers.tell import told
-from harness.history import Event, History
-from harness.history.event import NEMESIS
-from harness.verdict import Anomaly, Limits, Result
+from quorate.checkers.derived import Derived, decided
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly, Limits, Result
+from quorate.harness.history import Event, History
+from quorate.harness.history.event import NEMESIS
 
 SLACK_S: Final = 5  # for a service on a busy machine to wake who waits
 _NS: Final = 1_000_000_000
@@ -46,7 +46,7 @@ class PollsTellTheState:
     """Every answer of a poll is a state between asking and answer, and a poll that waits is told of changes.
 
     Functions: `set` (key: the name, value or None) and `poll` (key: the name, None for all), as
-    `harness.capabilities.Polls` has them. Answers of stale reads are not held to their time, silences are.
+    `quorate.harness.core.capabilities.Polls` has them. Answers of stale reads are not held to their time, silences are.
     """
 
     name = "polls-tell-the-state"

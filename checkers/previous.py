@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checkers.tell import told
-from harness.history import Event
-from harness.verdict import Anomaly
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history import Event
 
 
 def wrong_previous(events: Sequence[Event], truth: Mapping[int, Mapping[str, Any]]) -> list[Anomaly]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from harness.history import History
-from harness.history.columns import INVOKE, OK
+from quorate.harness.history import History
+from quorate.harness.history.columns import INVOKE, OK
 
 _FUNCTIONS: Final[dict[str, frozenset[str]]] = {
     "register": frozenset({"read", "write"}),

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from checkers.changes import Change, Known, Reached, is_conflict, what
-from checkers.deletions import Deletions
-from checkers.tell import told
-from harness.history import Event, History
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from quorate.checkers.changes import Change, Known, Reached, is_conflict, what
+from quorate.checkers.deletions import Deletions
+from quorate.checkers.tell import told
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.history import Event, History
 
 _TOLD_MAX: Final = 20
 

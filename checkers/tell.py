@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from harness.history import Event
-from harness.verdict import Anomaly, Result, Verdict
+from quorate.harness.core.verdict import Anomaly, Result, Verdict
+from quorate.harness.history import Event
 
 _NS: Final = 1e9
 _TOLD_MAX: Final = 20

@@ -15,9 +15,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from checkers.names import UnknownNameError, consistency_named, unknown
-from harness.history import History, native
-from harness.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.checkers.names import UnknownNameError, consistency_named, unknown
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.harness.history import History, native
 
 MODELS: Final = ("append", "rw")
 ENGINE: Final = "native:transactions"
@@ -76,7 +76,7 @@ class Transactions:
     def order(self, history: History, limits: Limits | None = None) -> list[int] | None:
         """Return the transactions' invocations (event indexes) in an order that explains every read.
 
-        None if the verdict is not a proven `valid`. `checkers.transactions_verify.replay` checks such an order.
+        None if the verdict is not a proven `valid`. `quorate.checkers.transactions_verify.replay` checks such an order.
         """
         answer, _, _ = self._ask(history, limits or Limits(), witness=True)
         order: list[int] | None = answer.get("witness")

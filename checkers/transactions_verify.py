@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from harness.history import History
-from harness.history.event import Operation, Type
+from quorate.harness.history import History
+from quorate.harness.history.event import Operation, Type
 
 
 def replay(

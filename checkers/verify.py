@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from harness.history.event import NEMESIS, Event
+from quorate.harness.history.event import NEMESIS, Event
 
 _Steps = Sequence[tuple[Event, Event | None]]
 _FAMILIES = {"cas-register": "register", "kv": "register", "fenced-lock": "lock"}

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from harness.history import History
-from harness.history.columns import NO_VERSION, NONE, OK
-from harness.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.columns import NO_VERSION, NONE, OK
 
 _TOLD_MAX: Final = 20
 _NS: Final = 1e9

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.history import Event
-from harness.verdict import Anomaly, Result
+from quorate.harness.core.verdict import Anomaly, Result
+from quorate.harness.history import Event
 
 _BEFORE: Final = 8
 _AFTER: Final = 2

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.changes import acknowledged
-from checkers.previous import wrong_previous
-from checkers.tell import replayed, told
-from checkers.watch_story import with_stories
-from harness.history import Event, History
-from harness.verdict import Anomaly, Limits, Result
+from quorate.checkers.changes import acknowledged
+from quorate.checkers.previous import wrong_previous
+from quorate.checkers.tell import replayed, told
+from quorate.checkers.watch_story import with_stories
+from quorate.harness.core.verdict import Anomaly, Limits, Result
+from quorate.harness.history import Event, History
 
 _ASKED_MIN: Final = 10
 
@@ -39,7 +39,7 @@ Truth = Mapping[int, Mapping[str, Any]]
 class WatchesAreReliable:
     """Every watch shows each change from its start on once, in order, and tells its progress truthfully.
 
-    Functions: `change`, `put` and `delete` as `checkers.changes` reads them; `watch` and `follow` (completion
+    Functions: `change`, `put` and `delete` as `quorate.checkers.changes` reads them; `watch` and `follow` (completion
     `{"from": revision, "messages": […]}`). Consecutive `follow` operations
     of a process continue one watch; one that failed ends it. What a watch had not reached yet when it was last read is
     no loss: delivery is eventual. O(n log n).

@@ -1,6 +1,6 @@
 """quorate's core and what drives it.
 
-from harness import Test, run
+from quorate import Test, run
 
 done = run(Test(system="simulated", faults=("partition",), time=20.0, seed=7))
 print(done.verdict, done.folder)
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.test import Test
+from quorate.harness.core.test import Test
 
 if TYPE_CHECKING:
-    from harness.lifecycle import Run, run
-    from harness.loading import load
+    from quorate.harness.loading import load
+    from quorate.harness.run import Run, run
 
 __all__ = ["Run", "Test", "load", "run"]
 
-_LATE = {"run": "harness.lifecycle", "Run": "harness.lifecycle", "load": "harness.loading"}
+_LATE = {"run": "quorate.harness.run", "Run": "quorate.harness.run", "load": "quorate.harness.loading"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.cluster import Finding, probe
-from harness.history.native import NativeMissingError
-from harness.history.native import check as _native_check
-from harness.outcome import Broken
+from quorate.harness.cluster import Finding, probe
+from quorate.harness.core.outcome import Broken
+from quorate.harness.history.native import NativeMissingError
+from quorate.harness.history.native import check as _native_check
 
 # Any of these makes a real cluster possible.
 _WAYS: Final = ("network namespaces as root", "local clusters without root", "Docker engine")
@@ -30,8 +30,8 @@ def examine() -> list[Finding]:
 
 def examine_inventory(inventory: Path) -> tuple[list[Finding], bool]:
     """Probe the hosts of an inventory; also whether all can serve. Raises `Broken` for a file that is none."""
-    from harness.cluster.ssh.doctor import examine_hosts  # noqa: PLC0415 - loads paramiko
-    from harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
+    from quorate.harness.cluster.ssh.doctor import examine_hosts  # noqa: PLC0415 - loads paramiko
+    from quorate.harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
 
     return examine_hosts(read_inventory(inventory))
 
@@ -43,7 +43,7 @@ def able(findings: Sequence[Finding]) -> bool:
 
 
 def _native() -> Finding:
-    from harness.history import Event, History  # noqa: PLC0415 - needs the native core itself
+    from quorate.harness.history import Event, History  # noqa: PLC0415 - needs the native core itself
 
     mend = "run `maturin develop --release` in a checkout, or `pip install .`"
     try:
@@ -61,7 +61,7 @@ def _tool(command: str, purpose: str, mend: str) -> Finding:
 
 
 def _servers() -> list[Finding]:
-    from harness.systems.releases import list_releases  # noqa: PLC0415 - reads the cache
+    from quorate.harness.systems.releases import list_releases  # noqa: PLC0415 - reads the cache
 
     findings = []
     for system in ("etcd", "consul", "zookeeper"):

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness import store
-from harness.history import History
+from quorate.harness.core import store
+from quorate.harness.history import History
 
 
 class Loaded:

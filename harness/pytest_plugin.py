@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.testing import ClusterFactory, HistoryRecorder, RunFactory
+    from quorate.harness.testing import ClusterFactory, HistoryRecorder, RunFactory
 
 _FAILURES = pytest.StashKey[list[str]]()
 
@@ -42,8 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def history_recorder(request: pytest.FixtureRequest) -> HistoryRecorder:
-    """Record what a test's own clients do, from any thread; see `harness.testing.HistoryRecorder`."""
-    from harness.testing import HistoryRecorder  # noqa: PLC0415 - keeps pytest's start quick
+    """Record what a test's own clients do, from any thread; see `quorate.harness.testing.HistoryRecorder`."""
+    from quorate.harness.testing import HistoryRecorder  # noqa: PLC0415 - keeps pytest's start quick
 
     return HistoryRecorder(name=request.node.name)
 
@@ -51,7 +51,7 @@ def history_recorder(request: pytest.FixtureRequest) -> HistoryRecorder:
 @pytest.fixture
 def quorate_cluster(request: pytest.FixtureRequest) -> Iterator[ClusterFactory]:
     """Bring up clusters of any system, removed after the test; call it with a system and `nodes`."""
-    from harness.testing import ClusterFactory  # noqa: PLC0415
+    from quorate.harness.testing import ClusterFactory  # noqa: PLC0415
 
     factory = ClusterFactory(kind=request.config.getoption("--quorate-cluster"))
     yield factory
@@ -61,7 +61,7 @@ def quorate_cluster(request: pytest.FixtureRequest) -> Iterator[ClusterFactory]:
 @pytest.fixture
 def quorate_run(request: pytest.FixtureRequest, tmp_path: Any) -> RunFactory:
     """Run a whole test with the options of the marker and of the call; asserts the verdict."""
-    from harness.testing import RunFactory  # noqa: PLC0415
+    from quorate.harness.testing import RunFactory  # noqa: PLC0415
 
     marker = request.node.get_closest_marker("quorate")
     config = request.config

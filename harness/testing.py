@@ -13,13 +13,13 @@ from typing import Any, Self
 
 import msgspec
 
-from harness.duration import parse_duration
-from harness.history import Event, History
-from harness.lifecycle import Run, draw_seed, run
-from harness.outcome import Refused, Unknown
-from harness.systems.system import Closes
-from harness.test import Test
-from harness.verdict import Limits, Result, Verdict
+from quorate.harness.core.duration import parse_duration
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.system import Closes
+from quorate.harness.core.test import Test
+from quorate.harness.core.verdict import Limits, Result, Verdict
+from quorate.harness.history import Event, History
+from quorate.harness.run import Run, draw_seed, run
 
 
 class Pending:
@@ -129,7 +129,7 @@ def assert_linearizable(
 
     An empty history, or one without a single success, proves nothing and fails too.
     """
-    from checkers import check  # noqa: PLC0415 - checkers stand beside, not below
+    from quorate.checkers import check  # noqa: PLC0415 - checkers stand beside, not below
 
     judged = history.history() if isinstance(history, HistoryRecorder) else history
     succeeded = sum(operation.outcome == "ok" for operation in judged.operations())
@@ -166,9 +166,9 @@ class RunningCluster:
     """A started cluster: `addresses` of its nodes by name, and `call` to await its parts (nodes, network, status)."""
 
     def __init__(self, test: Test) -> None:
-        from harness.clock import clock_of  # noqa: PLC0415
-        from harness.cluster import new_run_id  # noqa: PLC0415
-        from harness.lifecycle.parts import assemble  # noqa: PLC0415
+        from quorate.harness.cluster import new_run_id  # noqa: PLC0415
+        from quorate.harness.core.clock import clock_of  # noqa: PLC0415
+        from quorate.harness.run.parts import assemble  # noqa: PLC0415
 
         self._loop = asyncio.new_event_loop()
         parts = assemble(test, new_run_id(), clock_of(self._loop))

@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, ClassVar, Final
 
-from harness.cluster.node import Node, ProcessState
-from harness.fault import Plan, Proof, Scene, named
-from harness.outcome import Broken
-from harness.systems.damage import DAMAGE, Wound
-from harness.systems.system import System
-from nemesis import processes, rebuild, settings
-from nemesis.member import Member
-from nemesis.settings import COMMON
-from nemesis.targets import ANY
+from quorate.harness.core.damage import DAMAGE, Wound
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.node import Node, ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import System
+from quorate.nemesis import processes, rebuild, settings
+from quorate.nemesis.member import Member
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY
 
 _SIZE_MOST: Final = 200
 _VERDICT_S: Final = 8.0  # a JVM on a busy machine needs some seconds for either

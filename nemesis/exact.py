@@ -16,12 +16,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from harness.duration import parse_duration
-from harness.fault import Plan
-from harness.registry import UnknownNameError, did_you_mean
-from harness.test import UsageError
-from nemesis.specs import FaultSpec, parse
-from nemesis.timetable import HEAL, INJECT, Entry, in_order
+from quorate.harness.core.duration import parse_duration
+from quorate.harness.core.fault import Plan
+from quorate.harness.core.registry import UnknownNameError, did_you_mean
+from quorate.harness.core.test import UsageError
+from quorate.nemesis.specs import FaultSpec, parse
+from quorate.nemesis.timetable import HEAL, INJECT, Entry, in_order
 
 _KEYS: Final = ("at", "for", "fault", "target", "nodes", "detail")
 _NS: Final = 1_000_000_000

@@ -14,18 +14,18 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import ClassVar, Final
 
-from harness.cluster.node import Node, ProcessState
-from harness.duration import parse_duration
-from harness.fault import Plan, Proof, Scene, named
-from harness.outcome import Broken
-from harness.registry import did_you_mean
-from harness.systems.failpoints import FAILPOINTS, Point
-from harness.systems.system import System
-from harness.test import UsageError
-from nemesis import processes, settings
-from nemesis.restarts import Restarts
-from nemesis.settings import COMMON
-from nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
+from quorate.harness.core.duration import parse_duration
+from quorate.harness.core.failpoints import FAILPOINTS, Point
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.node import Node, ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.registry import did_you_mean
+from quorate.harness.core.system import System
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import processes, settings
+from quorate.nemesis.restarts import Restarts
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
 
 PANIC, SLEEP, RETURN = "panic", "sleep", "return"
 # Points that are passed only by a server that has just started, or that comes back to others far ahead of it.

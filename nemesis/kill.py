@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from random import Random
 from typing import ClassVar, Final
 
-from harness.fault import Plan, Proof, Scene, named
-from harness.test import UsageError
-from nemesis import processes, settings
-from nemesis.logs import wait_for_text
-from nemesis.restarts import Restarts
-from nemesis.settings import COMMON
-from nemesis.targets import NODE_TARGETS, choose, obstacle
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import processes, settings
+from quorate.nemesis.logs import wait_for_text
+from quorate.nemesis.restarts import Restarts
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import NODE_TARGETS, choose, obstacle
 
 _WITHIN_S: Final = 10.0
 _WITHIN_MAX_S: Final = 18.0

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.cluster.node import Node
-from harness.outcome import Broken
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
 
 _POLL_S: Final = 0.001
 _SLACK_S: Final = 2.0

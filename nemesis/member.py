@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import ClassVar, Final
 
-from harness.cluster.node import ProcessState
-from harness.fault import Plan, Proof, Scene, named
-from harness.outcome import Broken
-from harness.systems.membership import MEMBERSHIP, VOTER, Listing
-from harness.systems.system import System
-from harness.test import UsageError
-from nemesis import processes, progress, settings
-from nemesis.settings import COMMON
-from nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.membership import MEMBERSHIP, VOTER, Listing
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import System
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import processes, progress, settings
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
 
 _VARIED: Final = ("leader", FOLLOWER, "one", "minority")
 _LEAST: Final = 3  # below that no member can go without the others losing their majority

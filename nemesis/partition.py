@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, ClassVar, Final
 
-from harness.fault import Plan, Proof, Scene
-from harness.outcome import Broken
-from nemesis.grudges import ALIASES, SHAPES, split
-from nemesis.settings import COMMON
-from nemesis.targets import ANY, check_names, leader_of, names_of, present
+from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.outcome import Broken
+from quorate.nemesis.grudges import ALIASES, SHAPES, split
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY, check_names, leader_of, names_of, present
 
 _VARIED: Final = (
     "leader",

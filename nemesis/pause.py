@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from random import Random
 from typing import ClassVar, Final
 
-from harness.cluster.node import ProcessState
-from harness.fault import Plan, Proof, Scene, named
-from nemesis import processes
-from nemesis.settings import COMMON
-from nemesis.targets import NODE_TARGETS, choose, obstacle
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.node import ProcessState
+from quorate.nemesis import processes
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import NODE_TARGETS, choose, obstacle
 
 _STOPPED: Final = frozenset({ProcessState.STOPPED})
 _AWAKE: Final = frozenset({ProcessState.RUNNING, ProcessState.DEAD})

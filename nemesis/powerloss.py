@@ -12,17 +12,17 @@ from collections.abc import Mapping
 from random import Random
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
-from harness.cluster import volumes
-from harness.cluster.node import Node
-from harness.cluster.volumes import Volume
-from harness.fault import Plan, Proof, Scene, named
-from harness.outcome import Broken
-from harness.systems.system import System
-from harness.test import UsageError
-from nemesis import processes, settings
-from nemesis.restarts import Restarts
-from nemesis.settings import COMMON
-from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.harness.cluster import volumes
+from quorate.harness.cluster.volumes import Volume
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import System
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import processes, settings
+from quorate.nemesis.restarts import Restarts
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
 
 _VARIED: Final = ("all", "majority", "leader", "one", "minority")
 _WINDOW_MOST_S: Final = 20.0

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.cluster.node import Node, ProcessState
-from harness.fault import Scene
-from harness.outcome import Broken
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.node import Node, ProcessState
+from quorate.harness.core.outcome import Broken
 
 DEAD: Final = frozenset({ProcessState.DEAD})
 DEATH_S: Final = 5.0

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from harness.cluster.node import Node
-from harness.fault import Scene
-from harness.outcome import Broken
-from harness.systems.system import Confirms
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import Confirms
 
 _EVEN_S: Final = 10.0
 _CAUGHT_UP_S: Final = 15.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from harness.cluster.shell import empty_command
-from harness.fault import Plan, Proof, Scene
-from harness.outcome import Broken
-from harness.systems.damage import DAMAGE
-from nemesis import processes, progress
+from quorate.harness.cluster.shell import empty_command
+from quorate.harness.core.damage import DAMAGE
+from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.outcome import Broken
+from quorate.nemesis import processes, progress
 
 _WIPE_S: Final = 30.0
 

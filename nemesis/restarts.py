@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from harness.cluster.node import ProcessState
-from harness.fault import Proof, Scene
-from harness.outcome import Broken
-from nemesis import processes
+from quorate.harness.core.fault import Proof, Scene
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.nemesis import processes
 
 # A server that cannot use what is on its disk says so within its first moments.
 _STEADY_S: Final = 0.3

@@ -12,16 +12,27 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from harness.fault import Begins, Checks, Expects, Fault, Plan, Prepares, Proof, Renews, Scene, Suits
-from harness.generators import Generator, Invocation
-from harness.history import History
-from harness.outcome import Broken
-from harness.runner.records import NemesisOutcome
-from harness.systems.system import System
-from nemesis.exact import read_schedule
-from nemesis.settings import flag
-from nemesis.specs import FaultSpec, check_possible, make, parse
-from nemesis.timetable import HEAL, INJECT, Entry, Timetable, mixed, repeated
+from quorate.harness.core.fault import (
+    Begins,
+    Checks,
+    Expects,
+    Fault,
+    Plan,
+    Prepares,
+    Proof,
+    Renews,
+    Scene,
+    Suits,
+)
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import System
+from quorate.harness.generators import Generator, Invocation
+from quorate.harness.history import History
+from quorate.harness.run.runner.records import NemesisOutcome
+from quorate.nemesis.exact import read_schedule
+from quorate.nemesis.settings import flag
+from quorate.nemesis.specs import FaultSpec, check_possible, make, parse
+from quorate.nemesis.timetable import HEAL, INJECT, Entry, Timetable, mixed, repeated
 
 __all__ = ["FaultSpec", "Nemesis", "parse"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from harness.duration import parse_duration
-from harness.registry import did_you_mean
-from harness.test import UsageError
+from quorate.harness.core.duration import parse_duration
+from quorate.harness.core.registry import did_you_mean
+from quorate.harness.core.test import UsageError
 
 COMMON: Final[Mapping[str, str]] = {
     "overlap": "yes: different faults may be in force at the same time; no (the default): one at a time"

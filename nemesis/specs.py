@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from harness import registry
-from harness.outcome import Broken
-from harness.test import UsageError
-from nemesis.targets import check_names, names_of
+from quorate.harness.core import registry
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
+from quorate.nemesis.targets import check_names, names_of
 
 NONE: Final = "none"
 _SPEC: Final = re.compile(r"([\w-]+)(?::(.+))?")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-from harness.fault import Scene
-from harness.outcome import Broken
-from harness.systems.membership import MEMBERSHIP
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.membership import MEMBERSHIP
+from quorate.harness.core.outcome import Broken
 
 ANY: Final = "any"
 # What `any` draws from. `all` and `random` are asked for by name: they are rarely what finds a bug.

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.fault import Plan
-from harness.generators import Context, Generator, Invocation, Offer, Pending, Step
-from harness.history import History
-from harness.history.event import NEMESIS, Event
-from nemesis.specs import FaultSpec
+from quorate.harness.core.fault import Plan
+from quorate.harness.generators import Context, Generator, Invocation, Offer, Pending, Step
+from quorate.harness.history import History
+from quorate.harness.history.event import NEMESIS, Event
+from quorate.nemesis.specs import FaultSpec
 
 INJECT: Final = "inject"
 HEAL: Final = "heal"

@@ -21,15 +21,15 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
-from harness.cluster.node import Cluster, Node, ProcessState
-from harness.fault import Plan, Proof, Scene, named
-from harness.outcome import Broken
-from harness.systems.releases import resolve_async
-from harness.systems.system import NodeStatus
-from harness.test import UsageError
-from nemesis import processes
-from nemesis.settings import COMMON
-from nemesis.targets import NODE_TARGETS, choose, obstacle
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.node import Cluster, Node, ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import NodeStatus
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.releases import resolve_async
+from quorate.nemesis import processes
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import NODE_TARGETS, choose, obstacle
 
 _RELEASE: Final = "upgrade.release"
 _READY_S: Final = 30.0

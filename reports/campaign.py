@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.store import REPORT
-from reports import matrix, output, rates, words
-from reports.html import page
-from reports.matrix import CAMPAIGN, Cell, Matrix, State
-from reports.terminal import clean
+from quorate.harness.core.store import REPORT
+from quorate.reports import matrix, output, rates, words
+from quorate.reports.html import page
+from quorate.reports.matrix import CAMPAIGN, Cell, Matrix, State
+from quorate.reports.terminal import clean
 
 SIGNS: Final[dict[State, str]] = {"passed": "✓", "failed": "✗", "error": "!", "inconclusive": "?"}
 TONES: Final[dict[State, str]] = {

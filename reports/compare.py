@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 from markupsafe import Markup
 
-from harness.outcome import Broken
-from reports import matrix, output, rates, stored, words
-from reports.html import page, svg
-from reports.matrix import CAMPAIGN, Cell
-from reports.operations import OK, Operations
-from reports.stored import FaultRow, StoredRun
-from reports.terminal import clean
+from quorate.harness.core.outcome import Broken
+from quorate.reports import matrix, output, rates, stored, words
+from quorate.reports.html import page, svg
+from quorate.reports.matrix import CAMPAIGN, Cell
+from quorate.reports.operations import OK, Operations
+from quorate.reports.stored import FaultRow, StoredRun
+from quorate.reports.terminal import clean
 
 Tone = Literal["better", "worse", ""]
 # Latencies differ a little from run to run; what changes less than this is no news.

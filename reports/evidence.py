@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.verdict import Anomaly, Result
-from reports import legal
-from reports.operations import FAIL, INFO, OUTCOMES, Operations
-from reports.words import EDGES, cut, error_words, operation, seconds, transaction
+from quorate.harness.core.verdict import Anomaly, Result
+from quorate.reports import legal
+from quorate.reports.operations import FAIL, INFO, OUTCOMES, Operations
+from quorate.reports.words import EDGES, cut, error_words, operation, seconds, transaction
 
 SHOWN_MAX: Final = 60
 NODES_MAX: Final = 24

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
-from reports import markdown, matrix, terminal, words
+from quorate.reports import markdown, matrix, terminal, words
 
 # GitHub shows ten annotations of each kind a step, and drops a summary beyond one MiB.
 _ANNOTATIONS_MAX: Final = 10

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from harness.verdict import Anomaly
-from reports.evidence import Drawn, Interval, intervals_of
-from reports.operations import INFO, NEVER, OK, Operations
+from quorate.harness.core.verdict import Anomaly
+from quorate.reports.evidence import Drawn, Interval, intervals_of
+from quorate.reports.operations import INFO, NEVER, OK, Operations
 
 MODELS: Final = frozenset({"lock", "fenced-lock"})
 _HOLDS_MAX: Final = 12

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.history import History, HistoryError, NativeMissingError
-from harness.history.event import Event
-from harness.store import HISTORY
-from reports import operations, salvage
-from reports.operations import Operations
+from quorate.harness.core.store import HISTORY
+from quorate.harness.history import History, HistoryError, NativeMissingError
+from quorate.harness.history.event import Event
+from quorate.reports import operations, salvage
+from quorate.reports.operations import Operations
 
 
 def read(folder: Path, problems: list[str]) -> tuple[Operations, list[dict[str, Any]]]:

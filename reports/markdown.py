@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from reports import matrix, output, stored, terminal, words
-from reports.matrix import Matrix
+from quorate.reports import matrix, output, stored, terminal, words
+from quorate.reports.matrix import Matrix
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~&$])")
 # Somebody's name in a value must not call them; a release such as etcd@3.5.30 calls nobody.

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from harness.outcome import Broken
-from harness.store import RESULTS, TEST
-from harness.verdict import Verdict
-from reports import stored, words
-from reports.stored import read_object
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.store import RESULTS, TEST
+from quorate.harness.core.verdict import Verdict
+from quorate.reports import stored, words
+from quorate.reports.stored import read_object
 
 CAMPAIGN: Final = "campaign.json"
 State = Literal["passed", "failed", "error", "inconclusive"]

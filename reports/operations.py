@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.history import Columns, History
+from quorate.harness.history import Columns, History
 
 Ints = npt.NDArray[np.int64]
 

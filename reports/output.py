@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
 
 
 def octets(content: str) -> bytes:

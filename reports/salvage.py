@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import zstandard
 
-from harness.history.event import Event
-from reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations, in_order
+from quorate.harness.history.event import Event
+from quorate.reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations, in_order
 
 _PROBLEMS_MAX: Final = 3
 # A year of nanoseconds: beyond it, the number itself is damaged.

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from harness.store import TEST
-from reports import campaign, matrix, output
-from reports.matrix import Cell, Matrix
+from quorate.harness.core.store import TEST
+from quorate.reports import campaign, matrix, output
+from quorate.reports.matrix import Cell, Matrix
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _RULES: Final = {

@@ -15,13 +15,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from harness.store import RESULTS, TEST
-from harness.verdict import Result, Verdict
-from reports import journal
-from reports import operations as columns
-from reports.logs import Lines, read_logs, started_at
-from reports.operations import Operations
-from reports.words import brief, seconds
+from quorate.harness.core.store import RESULTS, TEST
+from quorate.harness.core.verdict import Result, Verdict
+from quorate.reports import journal
+from quorate.reports import operations as columns
+from quorate.reports.logs import Lines, read_logs, started_at
+from quorate.reports.operations import Operations
+from quorate.reports.words import brief, seconds
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ _JSON_BYTES_MAX: Final = 256 << 20
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What was measured where a fault acted: the stored form of `harness.fault.Proof`."""
+    """What was measured where a fault acted: the stored form of `quorate.harness.core.fault.Proof`."""
 
     holds: bool = False
     text: str = ""

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from harness.outcome import Broken
-from harness.verdict import Anomaly, Result, Verdict
-from reports import evidence, holds, stored, words
-from reports.evidence import Drawn
-from reports.operations import NEVER
-from reports.stored import StoredRun
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.verdict import Anomaly, Result, Verdict
+from quorate.reports import evidence, holds, stored, words
+from quorate.reports.evidence import Drawn
+from quorate.reports.operations import NEVER
+from quorate.reports.stored import StoredRun
 
 WIDTH_LEAST: Final = 40
 _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}

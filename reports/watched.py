@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.verdict import Anomaly
-from reports.evidence import json_text
-from reports.words import cut
+from quorate.harness.core.verdict import Anomaly
+from quorate.reports.evidence import json_text
+from quorate.reports.words import cut
 
 _ITEMS_MAX: Final = 40
 _NAME_MAX: Final = 24

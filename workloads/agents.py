@@ -13,12 +13,12 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from checkers.agents import AgentsAreAuthoritative
-from harness.capabilities import Agents
-from harness.generators import Draws, Invocation, each, mix, per_thread, repeat, retrying
-from harness.outcome import Refused, Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, weights, workload
+from quorate.checkers.agents import AgentsAreAuthoritative
+from quorate.harness.core.capabilities import Agents
+from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Draws, Invocation, each, mix, per_thread, repeat, retrying
+from quorate.workloads.part import Count, Share, weights, workload
 
 _SPACE: Final = "agents"
 _SETTLE_TRIES: Final = 100

@@ -7,9 +7,9 @@ Cannot see: anomalies of predicates (ranges), and what no transaction read.
 
 from __future__ import annotations
 
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import workload
-from workloads.transactions import Settings, transactions
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.workloads.part import workload
+from quorate.workloads.transactions import Settings, transactions
 
 
 @workload("append", Settings)

@@ -11,13 +11,13 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from checkers.linearizable import Linearizable
-from harness.capabilities import Catalogs
-from harness.generators import Draws, Generator, Invocation, each, mix, repeat
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.keyed import ReadingSettings, on_keys
-from workloads.part import Share, Used, weights, workload
+from quorate.checkers.linearizable import Linearizable
+from quorate.harness.core.capabilities import Catalogs
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Draws, Generator, Invocation, each, mix, repeat
+from quorate.workloads.keyed import ReadingSettings, on_keys
+from quorate.workloads.part import Share, Used, weights, workload
 
 _SPACE: Final = "discovery"
 

@@ -12,9 +12,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from checkers.elections import OneLeaderAtATime
-from harness.capabilities import Elections
-from harness.generators import (
+from quorate.checkers.elections import OneLeaderAtATime
+from quorate.harness.core.capabilities import Elections
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import (
     Context,
     Draws,
     Generator,
@@ -26,11 +29,8 @@ from harness.generators import (
     reserve,
     retrying,
 )
-from harness.history.event import Event, Type
-from harness.outcome import Reply
-from harness.test import UsageError
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, not_due, workload
+from quorate.harness.history.event import Event, Type
+from quorate.workloads.part import Count, not_due, workload
 
 _TRIES: Final = 40  # a candidate that was cut off is in the way until its session has ended
 _PAUSE_NS: Final = 20_000_000

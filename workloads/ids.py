@@ -11,12 +11,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from checkers.identifiers import NumbersGrow
-from harness.capabilities import Sequences
-from harness.generators import Draws, Invocation, each, retrying
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, workload
+from quorate.checkers.identifiers import NumbersGrow
+from quorate.harness.core.capabilities import Sequences
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Draws, Invocation, each, retrying
+from quorate.workloads.part import Count, workload
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

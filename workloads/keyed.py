@@ -15,10 +15,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from harness.generators import Context, Generator, Invocation, Offer, Step, by_key
-from harness.history.event import Event, Type
-from harness.workload import WorkloadOptions
-from workloads.part import Count, Share, threads_for
+from quorate.harness.core.workload import WorkloadOptions
+from quorate.harness.generators import Context, Generator, Invocation, Offer, Step, by_key
+from quorate.harness.history.event import Event, Type
+from quorate.workloads.part import Count, Share, threads_for
 
 # Refusals that answer: the service looked, and the value was another.
 _ANSWERS: Final = frozenset({"mismatch", "conflict"})

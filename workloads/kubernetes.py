@@ -12,17 +12,17 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from checkers.only import Only
-from checkers.snapshots import ListsAreSnapshots
-from checkers.versions import VersionsNeverRegress
-from checkers.watches import WatchesAreReliable
-from harness.capabilities import Objects, Revisions, Watches
-from harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
-from harness.outcome import Refused, Reply
-from harness.test import UsageError
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, weights, workload
-from workloads.revised import Compacts, Horizon, RevisedSettings, enough_clients
+from quorate.checkers.only import Only
+from quorate.checkers.snapshots import ListsAreSnapshots
+from quorate.checkers.versions import VersionsNeverRegress
+from quorate.checkers.watches import WatchesAreReliable
+from quorate.harness.core.capabilities import Objects, Revisions, Watches
+from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
+from quorate.workloads.part import Count, Share, weights, workload
+from quorate.workloads.revised import Compacts, Horizon, RevisedSettings, enough_clients
 
 _SPACE = "kubernetes"
 

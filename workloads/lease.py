@@ -12,9 +12,12 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from checkers.leases import SLACK_MS, LeasesKeepTime
-from harness.capabilities import Leases
-from harness.generators import (
+from quorate.checkers.leases import SLACK_MS, LeasesKeepTime
+from quorate.harness.core.capabilities import Leases
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import (
     Context,
     Draws,
     Generator,
@@ -31,12 +34,9 @@ from harness.generators import (
     retrying,
     sleep,
 )
-from harness.generators.draws import seed_of, spread
-from harness.history.event import Event, Type
-from harness.outcome import Reply
-from harness.test import UsageError
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, not_due, workload
+from quorate.harness.generators.draws import seed_of, spread
+from quorate.harness.history.event import Event, Type
+from quorate.workloads.part import Count, Share, not_due, workload
 
 _SPACE: Final = "lease"
 _LOOK: Final = Invocation("look")

@@ -13,14 +13,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from checkers.linearizable import Linearizable
-from harness.capabilities import Locks
-from harness.generators import PENDING, Context, Generator, Invocation, Offer, Pending, Step, by_key
-from harness.generators.core import soonest
-from harness.history.event import Event, Type
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, threads_for, workload
+from quorate.checkers.linearizable import Linearizable
+from quorate.harness.core.capabilities import Locks
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import PENDING, Context, Generator, Invocation, Offer, Pending, Step, by_key
+from quorate.harness.generators.core import soonest
+from quorate.harness.history.event import Event, Type
+from quorate.workloads.part import Count, threads_for, workload
 
 _ACQUIRE = Invocation("acquire")
 _RELEASE = Invocation("release")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.generators import Draws, Generator, Invocation, each
-from harness.test import UsageError
-from harness.workload import WorkloadOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.workload import WorkloadOptions
+from quorate.harness.generators import Draws, Generator, Invocation, each
 
 
 def names_of(count: int) -> list[str]:

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from checkers.notices import NoticesAreReliable
-from harness.capabilities import Names, Notices
-from harness.generators import Invocation, per_thread, repeat, reserve, retrying
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.names import changes, names_of, watching
-from workloads.part import Count, Share, workload
+from quorate.checkers.notices import NoticesAreReliable
+from quorate.harness.core.capabilities import Names, Notices
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Invocation, per_thread, repeat, reserve, retrying
+from quorate.workloads.names import changes, names_of, watching
+from quorate.workloads.part import Count, Share, workload
 
 _SPACE: Final = "notices"
 _TRIES: Final = 10

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from harness.generators import (
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import (
     PENDING,
     Context,
     Generator,
@@ -22,8 +24,6 @@ from harness.generators import (
     deferred,
     retrying,
 )
-from harness.test import UsageError
-from harness.workload import Workload, WorkloadOptions
 
 Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from checkers.polls import SLACK_S, PollsTellTheState
-from harness.capabilities import Names, Polls
-from harness.generators import Invocation, per_thread, phases, repeat, reserve, retrying, sleep
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.names import changes, names_of, watching
-from workloads.part import Count, Share, workload
+from quorate.checkers.polls import SLACK_S, PollsTellTheState
+from quorate.harness.core.capabilities import Names, Polls
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Invocation, per_thread, phases, repeat, reserve, retrying, sleep
+from quorate.workloads.names import changes, names_of, watching
+from quorate.workloads.part import Count, Share, workload
 
 _SPACE: Final = "polls"
 _TRIES: Final = 10

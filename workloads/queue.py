@@ -11,9 +11,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from checkers.linearizable import Linearizable
-from harness.capabilities import Queues
-from harness.generators import (
+from quorate.checkers.linearizable import Linearizable
+from quorate.harness.core.capabilities import Queues
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import (
     PENDING,
     Context,
     Generator,
@@ -25,11 +27,9 @@ from harness.generators import (
     mix,
     repeat,
 )
-from harness.history.event import Event, Type
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.keyed import KeyedSettings, on_keys
-from workloads.part import Share, Used, weights, workload
+from quorate.harness.history.event import Event, Type
+from quorate.workloads.keyed import KeyedSettings, on_keys
+from quorate.workloads.part import Share, Used, weights, workload
 
 _TRIES = 10
 

@@ -11,15 +11,15 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from checkers.linearizable import Linearizable
-from checkers.versions import VersionsNeverRegress
-from harness.capabilities import Registers
-from harness.generators import Context, Draws, Generator, Invocation, Offer, Step
-from harness.generators.draws import seed_of
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.keyed import ReadingSettings, on_keys
-from workloads.part import Share, Used, workload
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.versions import VersionsNeverRegress
+from quorate.harness.core.capabilities import Registers
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Context, Draws, Generator, Invocation, Offer, Step
+from quorate.harness.generators.draws import seed_of
+from quorate.workloads.keyed import ReadingSettings, on_keys
+from quorate.workloads.part import Share, Used, workload
 
 _RECENT = 3
 _VALUES = 5

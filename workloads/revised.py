@@ -7,11 +7,11 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from harness.capabilities import Revisions
-from harness.outcome import Reply
-from harness.test import UsageError
-from harness.workload import WorkloadOptions
-from workloads.part import Count, Share
+from quorate.harness.core.capabilities import Revisions
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.workload import WorkloadOptions
+from quorate.workloads.part import Count, Share
 
 Compacts: TypeAlias = Annotated[
     Share, Meta(description="share of what is done beside watching that compacts")

@@ -14,15 +14,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from checkers.linearizable import Linearizable
-from checkers.only import Only
-from checkers.versions import VersionsNeverRegress
-from harness.capabilities import Revisions
-from harness.generators import Draws, Generator, Invocation, by_key, each, limit, mix, phases, repeat
-from harness.generators.draws import seed_of
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, Used, threads_for, weights, workload
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.only import Only
+from quorate.checkers.versions import VersionsNeverRegress
+from quorate.harness.core.capabilities import Revisions
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Draws, Generator, Invocation, by_key, each, limit, mix, phases, repeat
+from quorate.harness.generators.draws import seed_of
+from quorate.workloads.part import Count, Share, Used, threads_for, weights, workload
 
 _SPACE = "revisions"
 _BULK = 100

@@ -11,9 +11,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Share, workload
-from workloads.transactions import Settings, transactions
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.workloads.part import Share, workload
+from quorate.workloads.transactions import Settings, transactions
 
 
 class ReadFirst(Settings, frozen=True, forbid_unknown_fields=True):

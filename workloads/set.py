@@ -11,13 +11,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from checkers.linearizable import Linearizable
-from harness.capabilities import Sets
-from harness.generators import Generator, Invocation, each, mix, repeat
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.keyed import ReadingSettings, on_keys
-from workloads.part import Share, Used, weights, workload
+from quorate.checkers.linearizable import Linearizable
+from quorate.harness.core.capabilities import Sets
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Generator, Invocation, each, mix, repeat
+from quorate.workloads.keyed import ReadingSettings, on_keys
+from quorate.workloads.part import Share, Used, weights, workload
 
 
 class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from checkers.transactions import Transactions as TransactionChecker
-from harness.capabilities import Transactions
-from harness.generators import Context, Draws, Generator, Invocation, Offer, Step, deferred, retrying
-from harness.generators.draws import seed_of
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.part import Count, Share, Used
+from quorate.checkers.transactions import Transactions as TransactionChecker
+from quorate.harness.core.capabilities import Transactions
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Context, Draws, Generator, Invocation, Offer, Step, deferred, retrying
+from quorate.harness.generators.draws import seed_of
+from quorate.workloads.part import Count, Share, Used
 
 _FINAL_KEYS = 8
 _FINAL_TRIES = 10

@@ -13,15 +13,15 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from checkers.watches import WatchesAreReliable
-from harness.capabilities import Names, Notices, Polls, Revisions, Watches
-from harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
-from harness.outcome import Reply
-from harness.workload import Workload, WorkloadOptions
-from workloads.notices import notices
-from workloads.part import Choice, Share, weights, workload
-from workloads.polls import polls
-from workloads.revised import Horizon, RevisedSettings, enough_clients
+from quorate.checkers.watches import WatchesAreReliable
+from quorate.harness.core.capabilities import Names, Notices, Polls, Revisions, Watches
+from quorate.harness.core.outcome import Reply
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
+from quorate.workloads.notices import notices
+from quorate.workloads.part import Choice, Share, weights, workload
+from quorate.workloads.polls import polls
+from quorate.workloads.revised import Horizon, RevisedSettings, enough_clients
 
 _SPACE = "watch"
 _WATCHING = 2

@@ -1,7 +1,7 @@
 """A user's own model in Python, judged by the same just-in-time search as the built-in ones.
 
->>> from checkers.custom import Model, check_custom
->>> from harness.history import Event
+>>> from quorate.checkers.custom import Model, check_custom
+>>> from quorate.harness.history import Event
 >>> def step(state, f, argument, result, known):
 ...     if f == "set":
 ...         return [argument]
@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from checkers.custom.check import check_custom
-from checkers.custom.model import Model
+from quorate.checkers.custom.check import check_custom
+from quorate.checkers.custom.model import Model
 
 __all__ = ["Model", "check_custom"]

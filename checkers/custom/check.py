@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
-from checkers.custom.minimal import Sub, reduce
-from checkers.custom.model import Model
-from checkers.custom.search import Budget, Operation, Search
-from harness.history import Event, History
-from harness.history.columns import FAIL, INFO, NONE
-from harness.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.checkers.custom.minimal import Sub, reduce
+from quorate.checkers.custom.model import Model
+from quorate.checkers.custom.search import Budget, Operation, Search
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.harness.history import Event, History
+from quorate.harness.history.columns import FAIL, INFO, NONE
 
 # Operations of a contradiction told in its sentence.
 _TOLD_MAX: Final = 5

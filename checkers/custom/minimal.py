@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from checkers.custom.model import Model
-from checkers.custom.search import Budget, Operation, Search
-from harness.verdict import Verdict
+from quorate.checkers.custom.model import Model
+from quorate.checkers.custom.search import Budget, Operation, Search
+from quorate.harness.core.verdict import Verdict
 
 # No single decision on the way takes longer.
 _ONE_S: Final = 1.0

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.custom.model import Model
-from harness.history import Event
-from harness.verdict import Limits, Verdict
+from quorate.checkers.custom.model import Model
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event
 
 # A configuration: state, what took effect (open operations whose outcome is known; counts by class of the others).
 _Used = frozenset[tuple[int, int]]

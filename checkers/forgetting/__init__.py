@@ -5,7 +5,7 @@ only what cannot make a correct history look wrong, whatever comes later; each m
 the moment `since`: every operation that is still open was called at it or later, and so will be all that come.
 """
 
-from checkers.forgetting.key import Key, Pair, pairs_of
-from checkers.forgetting.rules import RULES, Rule, drop_looks
+from quorate.checkers.forgetting.key import Key, Pair, pairs_of
+from quorate.checkers.forgetting.rules import RULES, Rule, drop_looks
 
 __all__ = ["RULES", "Key", "Pair", "Rule", "drop_looks", "pairs_of"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from checkers.forgetting.transactions import Key, Txn, Window, name, told
-from harness.verdict import Anomaly
+from quorate.checkers.forgetting.transactions import Key, Txn, Window, name, told
+from quorate.harness.core.verdict import Anomaly
 
 _NEVER: Final = float("inf")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.history.event import Event
+from quorate.harness.history.event import Event
 
 Pair = tuple[Event, Event | None]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from checkers.forgetting.transactions import ForeignError, Key, Txn, Window, name, told
-from harness.verdict import Anomaly
+from quorate.checkers.forgetting.transactions import ForeignError, Key, Txn, Window, name, told
+from quorate.harness.core.verdict import Anomaly
 
 
 class ListKey(Key):

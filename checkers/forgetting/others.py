@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from checkers.forgetting.key import Key, Pair, name, ok, over
-from checkers.forgetting.registers import forget_overwritten
+from quorate.checkers.forgetting.key import Key, Pair, name, ok, over
+from quorate.checkers.forgetting.registers import forget_overwritten
 
 
 def forget_counter(key: Key, pairs: list[Pair], since: int) -> list[Pair]:

@@ -5,7 +5,7 @@ Left out are all operations on one value together: what is left of a correct ord
 
 from __future__ import annotations
 
-from checkers.forgetting.key import Key, Pair, name, ok, over
+from quorate.checkers.forgetting.key import Key, Pair, name, ok, over
 
 
 def forget_queue(_key: Key, pairs: list[Pair], since: int) -> list[Pair]:

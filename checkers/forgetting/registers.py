@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from checkers.forgetting.key import Key, Pair, name, ok, over
+from quorate.checkers.forgetting.key import Key, Pair, name, ok, over
 
 _LOOKS = ("read", "contains")
 _OVERWRITES = ("write", "delete", "add", "remove")

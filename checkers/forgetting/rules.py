@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from checkers.forgetting.key import Key, Pair, over
-from checkers.forgetting.others import forget_counter, forget_lock, forget_set
-from checkers.forgetting.queues import forget_bag, forget_queue
-from checkers.forgetting.registers import forget_register
+from quorate.checkers.forgetting.key import Key, Pair, over
+from quorate.checkers.forgetting.others import forget_counter, forget_lock, forget_set
+from quorate.checkers.forgetting.queues import forget_bag, forget_queue
+from quorate.checkers.forgetting.registers import forget_register
 
 Rule = Callable[[Key, list[Pair], int], list[Pair]]
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.history.event import Event
-from harness.verdict import Anomaly
+from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history.event import Event
 
 STRICT: Final = frozenset({"strict-serializable", "linearizable", "strong-serializable", "strict-1sr"})
 # Models under which nothing can be read that is written only later.

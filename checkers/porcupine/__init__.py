@@ -4,7 +4,7 @@
 The rest mirrors Porcupine's API for models written in Python; names and meanings are Porcupine's. A shared library is
 built from Porcupine's module (pinned, with its checksum) at the first use; `PorcupineMissingError` says why it cannot.
 
->>> from checkers.porcupine import Model, Operation, check_operations
+>>> from quorate.checkers.porcupine import Model, Operation, check_operations
 >>> def step(state, request, response):
 ...     if request[0] == "put":
 ...         return True, request[1]
@@ -17,7 +17,7 @@ False
 
 from __future__ import annotations
 
-from checkers.porcupine.api import (
+from quorate.checkers.porcupine.api import (
     LinearizationInfo,
     check_events,
     check_events_timeout,
@@ -27,9 +27,9 @@ from checkers.porcupine.api import (
     check_operations_verbose,
     visualize,
 )
-from checkers.porcupine.build import PorcupineMissingError, version
-from checkers.porcupine.engine import MODELS, check_history
-from checkers.porcupine.records import (
+from quorate.checkers.porcupine.build import PorcupineMissingError, version
+from quorate.checkers.porcupine.engine import MODELS, check_history
+from quorate.checkers.porcupine.records import (
     Annotation,
     CheckResult,
     Event,

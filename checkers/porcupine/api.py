@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from checkers.porcupine import library
-from checkers.porcupine.calls import Calls
-from checkers.porcupine.records import Annotation, CheckResult, Event, Model, Operation
+from quorate.checkers.porcupine import library
+from quorate.checkers.porcupine.calls import Calls
+from quorate.checkers.porcupine.records import Annotation, CheckResult, Event, Model, Operation
 
 
 class LinearizationInfo:

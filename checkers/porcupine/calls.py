@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Self
 
-from checkers.porcupine import library
-from checkers.porcupine.records import Event, Model, Operation
+from quorate.checkers.porcupine import library
+from quorate.checkers.porcupine.records import Event, Model, Operation
 
 _FAILED: Final = -2
 _REFUSED: Final = -1

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.porcupine.build import library, version
-from checkers.porcupine.library import PorcupineError, call
-from harness.history import History
-from harness.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.checkers.porcupine.build import library, version
+from quorate.checkers.porcupine.library import PorcupineError, call
+from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
+from quorate.harness.history import History
 
 MODELS: Final = (
     "register",
@@ -108,7 +108,7 @@ class _Process:
             [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
         )
         worker = subprocess.Popen(
-            [sys.executable, "-m", "checkers.porcupine.worker"],
+            [sys.executable, "-m", "quorate.checkers.porcupine.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

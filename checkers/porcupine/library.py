@@ -12,7 +12,7 @@ from typing import Any, Final
 import cffi
 import msgspec
 
-from checkers.porcupine.build import library
+from quorate.checkers.porcupine.build import library
 
 _DECLARATIONS: Final = """
 typedef struct {

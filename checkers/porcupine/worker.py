@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from checkers.porcupine import library
+from quorate.checkers.porcupine import library
 
 # Stacks of Go's threads: reserved as a whole, used by a few pages.
 _STACKS_BYTES: Final = 96 << 20

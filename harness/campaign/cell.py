@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from harness.test import Test
+from quorate.harness.core.test import Test
 
 Expectation = Literal["valid", "invalid", "any"]
 Status = Literal["done", "error", "skipped"]

@@ -16,10 +16,10 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from harness.campaign.jobs import Job
-from harness.campaign.process import Finished, limit_s, run_process
-from harness.outcome import Broken
-from harness.test import UsageError
+from quorate.harness.campaign.jobs import Job
+from quorate.harness.campaign.process import Finished, limit_s, run_process
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
 
 _SCHEME: Final = "dask://"
 _RESOURCE: Final = {"cluster": 1}

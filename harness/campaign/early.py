@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.rates import interval
+from quorate.reports.rates import interval
 
 
 def is_clear(hits: int, tries: int, *, width: float = 0.25, tries_min: int = 5) -> bool:

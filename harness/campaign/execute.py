@@ -10,14 +10,14 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from harness import store
-from harness.campaign.cell import VERDICT_OF_EXIT, Record, Status, record_of
-from harness.campaign.early import is_clear
-from harness.campaign.file import Campaign
-from harness.campaign.jobs import Job, jobs
-from harness.campaign.ledger import Ledger
-from harness.campaign.process import Finished, run_process
-from harness.outcome import Broken
+from quorate.harness.campaign.cell import VERDICT_OF_EXIT, Record, Status, record_of
+from quorate.harness.campaign.early import is_clear
+from quorate.harness.campaign.file import Campaign
+from quorate.harness.campaign.jobs import Job, jobs
+from quorate.harness.campaign.ledger import Ledger
+from quorate.harness.campaign.process import Finished, run_process
+from quorate.harness.core import store
+from quorate.harness.core.outcome import Broken
 
 _USAGE: Final = 4
 

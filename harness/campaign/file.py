@@ -30,14 +30,14 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.campaign.cell import Cell
-from harness.campaign.location import line_of, place_of
-from harness.campaign.values import CELL_KEYS, TEST_KEYS, convert
-from harness.duration import parse_duration
-from harness.lifecycle import prepare
-from harness.outcome import Broken
-from harness.registry import UnknownNameError, did_you_mean
-from harness.test import Test, UsageError
+from quorate.harness.campaign.cell import Cell
+from quorate.harness.campaign.location import line_of, place_of
+from quorate.harness.campaign.values import CELL_KEYS, TEST_KEYS, convert
+from quorate.harness.core.duration import parse_duration
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.registry import UnknownNameError, did_you_mean
+from quorate.harness.core.test import Test, UsageError
+from quorate.harness.run import prepare
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.campaign.cell import Cell
+from quorate.harness.campaign.cell import Cell
 
 
 class Job(msgspec.Struct, frozen=True):

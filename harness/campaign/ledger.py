@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from harness.campaign.cell import Record
-from harness.outcome import Broken
+from quorate.harness.campaign.cell import Record
+from quorate.harness.core.outcome import Broken
 
 RECORDS: Final = "cells.jsonl"
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.campaign.jobs import Job
-from harness.cluster import slots
+from quorate.harness.campaign.jobs import Job
+from quorate.harness.cluster import slots
 
 _CHILD: Final = str(Path(__file__).with_name("child.py"))
 _ERROR_LINES: Final = 5
@@ -40,7 +40,7 @@ def arguments(job: Job, store: str) -> list[str]:
     """The command line of the job, as this interpreter runs it."""
     test = msgspec.structs.replace(job.cell.test, seed=job.seed, store=store)
     words = shlex.split(test.command())
-    return [sys.executable, "-m", "harness.cli.main", *words[1:], "--json"]
+    return [sys.executable, "-m", "quorate", *words[1:], "--json"]
 
 
 def limit_s(job: Job) -> float:

@@ -10,13 +10,21 @@ from typing import Any
 
 import msgspec
 
-from harness import store
-from harness.campaign.cell import Record
-from harness.campaign.execute import Execution, Executor, Listener, Local, Options, never_run, write_summary
-from harness.campaign.file import Campaign
-from harness.campaign.ledger import Ledger, read
-from harness.cluster import slots
-from harness.test import UsageError
+from quorate.harness.campaign.cell import Record
+from quorate.harness.campaign.execute import (
+    Execution,
+    Executor,
+    Listener,
+    Local,
+    Options,
+    never_run,
+    write_summary,
+)
+from quorate.harness.campaign.file import Campaign
+from quorate.harness.campaign.ledger import Ledger, read
+from quorate.harness.cluster import slots
+from quorate.harness.core import store
+from quorate.harness.core.test import UsageError
 
 PLAN = "plan.json"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from harness.duration import parse_duration, parse_size
-from harness.registry import did_you_mean
+from quorate.harness.core.duration import parse_duration, parse_size
+from quorate.harness.core.registry import did_you_mean
 
 
 def _text(value: Any) -> str:

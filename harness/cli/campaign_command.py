@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from harness.cli.exits import Exit, worst
-from harness.cli.options import DurationType, given, test_options
+from quorate.harness.cli.exits import Exit, worst
+from quorate.harness.cli.options import DurationType, given, test_options
 
 
 @click.command(
@@ -48,18 +48,18 @@ def command(file: Path, **options: Any) -> int:
 
     Options of `test` override the file. The exit code is the worst of the unexpected verdicts.
     """
-    from harness.campaign.execute import Options  # noqa: PLC0415 - keeps --help quick
-    from harness.campaign.file import load  # noqa: PLC0415
-    from harness.campaign.ledger import read  # noqa: PLC0415
-    from harness.campaign.run import baseline, exit_code, open_folder, run_campaign  # noqa: PLC0415
-    from harness.cli.table import Table  # noqa: PLC0415
+    from quorate.harness.campaign.execute import Options  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.campaign.file import load  # noqa: PLC0415
+    from quorate.harness.campaign.ledger import read  # noqa: PLC0415
+    from quorate.harness.campaign.run import baseline, exit_code, open_folder, run_campaign  # noqa: PLC0415
+    from quorate.harness.cli.table import Table  # noqa: PLC0415
 
     own = {key: options.pop(key) for key in _OWN}
     overrides = given(options)
     root = Path(overrides.pop("store", "store"))
     campaign = load(file, overrides)
     if own["where"]:
-        from harness.campaign.dask import check_address  # noqa: PLC0415 - an optional extra
+        from quorate.harness.campaign.dask import check_address  # noqa: PLC0415 - an optional extra
 
         check_address(own["where"])
     known = baseline(own["baseline"]) if own["baseline"] else None
@@ -73,7 +73,7 @@ def command(file: Path, **options: Any) -> int:
     )
     executor = None
     if own["where"]:
-        from harness.campaign.dask import DaskExecutor  # noqa: PLC0415 - an optional extra
+        from quorate.harness.campaign.dask import DaskExecutor  # noqa: PLC0415 - an optional extra
 
         executor = DaskExecutor.connect(own["where"], store=str(folder / "runs"))
     table = Table(campaign, silent=own["as_json"] or own["quiet"])
@@ -105,8 +105,8 @@ _OWN = (
 
 def _write(folder: Path, file: Path, own: dict[str, Any], records: Sequence[Any]) -> None:
     """Write the reports that were asked for and print the summary."""
-    from reports import campaign as campaign_report  # noqa: PLC0415
-    from reports import github, junit, sarif  # noqa: PLC0415
+    from quorate.reports import campaign as campaign_report  # noqa: PLC0415
+    from quorate.reports import github, junit, sarif  # noqa: PLC0415
 
     html = campaign_report.write(folder)
     if own["junit"]:

@@ -9,8 +9,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from harness import store
-from harness.cli.evidence import (
+from quorate.harness.cli.evidence import (
     agreed,
     judge,
     notes,
@@ -19,11 +18,12 @@ from harness.cli.evidence import (
     write_counterexample,
     write_witness,
 )
-from harness.cli.exits import Exit
-from harness.cli.options import DurationType, SizeType
-from harness.cli.places import run_folder
-from harness.test import UsageError
-from harness.verdict import Limits, Result, Verdict
+from quorate.harness.cli.exits import Exit
+from quorate.harness.cli.options import DurationType, SizeType
+from quorate.harness.cli.places import run_folder
+from quorate.harness.core import store
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.verdict import Limits, Result, Verdict
 
 _SHOWN: Final = 5
 
@@ -93,8 +93,8 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
 
 def _is_foreign(folder: Path) -> bool:
     """Whether a folder holds a history that no run of ours wrote: a folder of Jepsen's store."""
-    from harness.history.journal import FILE_NAME  # noqa: PLC0415 - keeps --help quick
-    from harness.history.source import history_in  # noqa: PLC0415
+    from quorate.harness.history.journal import FILE_NAME  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.history.source import history_in  # noqa: PLC0415
 
     found = history_in(folder)
     return found is not None and found.name != FILE_NAME
@@ -115,8 +115,8 @@ def _only_of_models(options: dict[str, Any]) -> None:
 
 
 def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
-    from harness.lifecycle import judge_again  # noqa: PLC0415 - keeps --help quick
-    from reports.terminal import write  # noqa: PLC0415
+    from quorate.harness.run import judge_again  # noqa: PLC0415 - keeps --help quick
+    from quorate.reports.terminal import write  # noqa: PLC0415
 
     results = judge_again(folder, check_time=options["check_time"], check_memory=options["check_memory"])
     click.echo(json.dumps({**results, "run": str(folder)}) if as_json else write(folder, colour=False))
@@ -124,8 +124,8 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
 
 
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
-    from checkers import ModelError, recognise  # noqa: PLC0415 - keeps --help quick
-    from harness.history import History, HistoryError  # noqa: PLC0415
+    from quorate.checkers import ModelError, recognise  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.history import History, HistoryError  # noqa: PLC0415
 
     try:
         history = History.read(
@@ -160,8 +160,8 @@ def _recorded_model(path: Path) -> str | None:
     """The model that the run's workload names, where the path is a run."""
     if not path.is_dir() or _is_foreign(path):
         return None
-    from harness.lifecycle.parts import recorded_model  # noqa: PLC0415 - keeps --help quick
-    from harness.lifecycle.replaying import read_test  # noqa: PLC0415
+    from quorate.harness.run.parts import recorded_model  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.run.replaying import read_test  # noqa: PLC0415
 
     return recorded_model(read_test(store.resolve(path)))
 

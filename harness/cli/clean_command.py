@@ -19,8 +19,8 @@ def command(everything: bool) -> None:  # noqa: FBT001
 
     Runs still going on are never touched.
     """
-    from harness.cluster import sweep  # noqa: PLC0415 - keeps --help quick
-    from harness.cluster.ledger import kept_runs  # noqa: PLC0415
+    from quorate.harness.cluster import sweep  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.cluster.ledger import kept_runs  # noqa: PLC0415
 
     told = sweep(kept_too=everything, engine=True)
     for sentence in told:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.places import is_campaign, run_folder
-from harness.test import UsageError
+from quorate.harness.cli.places import is_campaign, run_folder
+from quorate.harness.core.test import UsageError
 
 
 @click.command(
@@ -24,7 +24,7 @@ Examples:
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page.")
 def command(before: Path, after: Path, html: Path | None) -> None:
     """Compare AFTER with BEFORE: verdicts, latency, availability, recovery."""
-    from reports import compare  # noqa: PLC0415 - keeps --help quick
+    from quorate.reports import compare  # noqa: PLC0415 - keeps --help quick
 
     campaigns = [is_campaign(before), is_campaign(after)]
     if any(campaigns) and not all(campaigns):

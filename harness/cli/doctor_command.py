@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.exits import Exit
+from quorate.harness.cli.exits import Exit
 
 
 @click.command(
@@ -26,7 +26,7 @@ def command(as_json: bool, inventory: str | None) -> int:  # noqa: FBT001
 
     Exits 0 when a real cluster can be run here in some way, or on all of these hosts, else 3.
     """
-    from harness import doctor  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness import doctor  # noqa: PLC0415 - keeps --help quick
 
     if inventory is None:
         findings = doctor.examine()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import numpy as np
 
-from harness import counterexample
-from harness.outcome import Broken
-from harness.test import UsageError
-from harness.verdict import Limits, Result, Verdict
+from quorate.harness.core import counterexample
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.verdict import Limits, Result, Verdict
 
 if TYPE_CHECKING:
-    from harness.history import History
+    from quorate.harness.history import History
 
 TRANSACTIONS: Final = ("append", "rw")
 # What the verifier needs for each event, which it holds as Python objects; measured, and rounded up.
@@ -50,10 +50,10 @@ def _transactions(model: str) -> Literal["append", "rw"]:
 
 def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
-    from checkers import check  # noqa: PLC0415 - keeps --help quick
-    from checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
-    from checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
-    from checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
+    from quorate.checkers import check  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
+    from quorate.checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
+    from quorate.checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
 
     try:
         if model in MODELS and engine in {"auto", "native"}:
@@ -95,8 +95,8 @@ def verified(history: History, model: str, judged: Judged) -> bool:
 
     Only a `valid` of the native engines has a witness; everything else is not verified, and returns False.
     """
-    from checkers.transactions_verify import replay  # noqa: PLC0415
-    from checkers.verify import verify  # noqa: PLC0415
+    from quorate.checkers.transactions_verify import replay  # noqa: PLC0415
+    from quorate.checkers.verify import verify  # noqa: PLC0415
 
     if judged.result.verdict is not Verdict.VALID or not judged.orders:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness import registry
+from quorate.harness.core import registry
 
 
 @click.command(
@@ -18,7 +18,7 @@ Examples:
 @click.argument("servers", nargs=-1, required=True)
 def command(servers: tuple[str, ...]) -> None:
     """Get or build each SYSTEM@RELEASE (or the newest) and say where it came from."""
-    from harness.systems.releases import resolve  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.systems.releases import resolve  # noqa: PLC0415 - keeps --help quick
 
     for server in servers:
         registry.check("systems", server.partition("@")[0])

@@ -20,7 +20,7 @@ def command() -> None:
 @command.command("list", epilog="\b\nExamples:\n  quorate images list\n  quorate images list | grep built\n")
 def show() -> None:
     """List every kind of image and whether the engine has it."""
-    from harness.cluster.docker.images import list_images  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.cluster.docker.images import list_images  # noqa: PLC0415 - keeps --help quick
 
     for image in list_images():
         state = f"built, {image.bytes / 1e6:.0f} MB" if image.built else "not built"
@@ -31,7 +31,7 @@ def show() -> None:
 @click.argument("kinds", nargs=-1)
 def build(kinds: tuple[str, ...]) -> None:
     """Build the images of these KINDS, or all; those that are there already cost nothing."""
-    from harness.cluster.docker.images import ensure_image, recipes  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.cluster.docker.images import ensure_image, recipes  # noqa: PLC0415 - keeps --help quick
 
     for kind in kinds or tuple(recipes().kinds):
         tag = ensure_image(kind, progress=lambda line: click.echo(line, err=True))

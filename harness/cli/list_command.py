@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import click
 
-from harness import registry
-from harness.test import UsageError
+from quorate.harness.core import registry
+from quorate.harness.core.test import UsageError
 
 Row = tuple[str, str]
 _TOLD: Final[dict[str, registry.Group]] = {"systems": "systems", "workloads": "workloads", "faults": "faults"}
@@ -39,13 +39,13 @@ def _parts(group: registry.Group) -> list[Row]:
 
 
 def _models() -> list[Row]:
-    from checkers import MODELS  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers import MODELS  # noqa: PLC0415 - keeps --help quick
 
     return sorted(MODELS.items())
 
 
 def _releases(system: str | None) -> list[Row]:
-    from harness.systems.releases import list_releases  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.systems.releases import list_releases  # noqa: PLC0415 - keeps --help quick
 
     if system is not None:
         registry.check("systems", system)

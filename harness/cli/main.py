@@ -12,10 +12,10 @@ from typing import Final
 
 import click
 
-from harness.cli.exits import Exit
-from harness.outcome import Broken
-from harness.registry import UnknownNameError, did_you_mean
-from harness.test import UsageError
+from quorate.harness.cli.exits import Exit
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.registry import UnknownNameError, did_you_mean
+from quorate.harness.core.test import UsageError
 
 COMMANDS: Final = {
     "test": "one run against a cluster",
@@ -35,7 +35,7 @@ COMMANDS: Final = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in `harness.cli.<name>` and are imported on use."""
+    """A group whose commands live in `quorate.harness.cli.<name>` and are imported on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """All commands, in the order a newcomer meets them."""
@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
         """Import the module of the command; a function named like it is the command."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"harness.cli.{cmd_name}_command")
+        module = importlib.import_module(f"quorate.harness.cli.{cmd_name}_command")
         command = module.command
         if not isinstance(command, click.Command):
             raise TypeError(module.__name__)

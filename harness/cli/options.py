@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from harness.duration import format_duration, parse_duration, parse_size
-from harness.test import Test
+from quorate.harness.core.duration import format_duration, parse_duration, parse_size
+from quorate.harness.core.test import Test
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DEFAULT = Test()

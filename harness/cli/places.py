@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import store
-from harness.outcome import Broken
-from harness.test import UsageError
+from quorate.harness.core import store
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
 
 CAMPAIGN = "campaign.json"
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Final
 
-from harness.lifecycle.progress import Snapshot
+from quorate.harness.run.progress import Snapshot
 
 _TERMINAL_EVERY_S: Final = 0.2
 _LOG_EVERY_S: Final = 5.0

@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from harness.campaign.values import CELL_KEYS, TEST_KEYS
-from harness.cli.main import COMMANDS, LazyGroup, quorate
+from quorate.harness.campaign.values import CELL_KEYS, TEST_KEYS
+from quorate.harness.cli.main import COMMANDS, LazyGroup, quorate
 
 _WIDTH: Final = 100
 _OF_CELLS: Final = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from harness.cli.exits import worst
-from harness.cli.places import run_folder
-from harness.cli.test_command import run_tests
+from quorate.harness.cli.exits import worst
+from quorate.harness.cli.places import run_folder
+from quorate.harness.cli.test_command import run_tests
 
 
 @click.command(
@@ -29,7 +29,7 @@ def command(run: str, repeat: int, store: str | None, as_json: bool, quiet: bool
 
     Faults come at the same times with the same plans, on the same nodes, whoever leads this time.
     """
-    from harness.lifecycle import load_test  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.run import load_test  # noqa: PLC0415 - keeps --help quick
 
     folder = run_folder(run)
     test = load_test(folder, keep_in=store)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.places import run_folder
-from harness.test import UsageError
+from quorate.harness.cli.places import run_folder
+from quorate.harness.core.test import UsageError
 
 
 @click.command(
@@ -32,7 +32,7 @@ def command(runs: tuple[str, ...], show: bool, output: str | None, where: str | 
     """Write the report of each RUN as one HTML file that needs no network, and print its path."""
     if where is not None:
         runs = tuple(_fetched(run, where) for run in runs)
-    from reports.html import write  # noqa: PLC0415 - keeps --help quick
+    from quorate.reports.html import write  # noqa: PLC0415 - keeps --help quick
 
     folders = [run_folder(run) for run in runs]
     for folder in folders:
@@ -52,7 +52,7 @@ def command(runs: tuple[str, ...], show: bool, output: str | None, where: str | 
 
 def _fetched(run: str, where: str) -> str:
     """Copy a run that stayed on a worker into ./store, where every other command finds it."""
-    from harness.campaign.dask import fetch  # noqa: PLC0415 - an optional extra
+    from quorate.harness.campaign.dask import fetch  # noqa: PLC0415 - an optional extra
 
     _, _, folder = run.partition(":")
     target = Path("store", *Path(folder).parts[-2:])

@@ -27,7 +27,7 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), default=8077, help="0: any free one. [8077]")
 def command(store: Path, host: str, port: int) -> None:
     """Browse, search and compare the runs of STORE, read-only, until Ctrl-C."""
-    from reports.serve import serve  # noqa: PLC0415 - keeps --help quick
+    from quorate.reports.serve import serve  # noqa: PLC0415 - keeps --help quick
 
     server = serve(store.resolve(), host, port)
     if host != _LOOPBACK:

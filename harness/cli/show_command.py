@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from harness import store
-from harness.cli import places
-from harness.cli.exits import Exit
+from quorate.harness.cli import places
+from quorate.harness.cli.exits import Exit
+from quorate.harness.core import store
 
 
 @click.command(
@@ -37,7 +37,7 @@ def command(run: str, as_json: bool) -> int:  # noqa: FBT001
     if as_json:
         click.echo(json.dumps({**results, "run": str(folder)}))
     else:
-        from reports.terminal import write  # noqa: PLC0415 - keeps --help quick
+        from quorate.reports.terminal import write  # noqa: PLC0415 - keeps --help quick
 
         click.echo(write(folder, colour=sys.stdout.isatty()))
     code = results.get("exit_code", Exit.BROKEN)
@@ -45,9 +45,9 @@ def command(run: str, as_json: bool) -> int:  # noqa: FBT001
 
 
 def _campaign(folder: Path, *, as_json: bool) -> int:
-    from harness.campaign.ledger import read  # noqa: PLC0415 - keeps --help quick
-    from harness.campaign.run import exit_code  # noqa: PLC0415
-    from reports.campaign import text  # noqa: PLC0415
+    from quorate.harness.campaign.ledger import read  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.campaign.run import exit_code  # noqa: PLC0415
+    from quorate.reports.campaign import text  # noqa: PLC0415
 
     if as_json:
         click.echo(json.dumps({**store.read_json(folder, places.CAMPAIGN), "folder": str(folder)}))

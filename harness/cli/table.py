@@ -13,10 +13,10 @@ from rich.live import Live
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.campaign.cell import Cell, Record
-from harness.campaign.file import Campaign
-from harness.campaign.jobs import Job
-from reports import rates
+from quorate.harness.campaign.cell import Cell, Record
+from quorate.harness.campaign.file import Campaign
+from quorate.harness.campaign.jobs import Job
+from quorate.reports import rates
 
 _MARKS: Final = {
     "valid": ("✓", "green"),

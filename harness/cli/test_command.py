@@ -10,9 +10,9 @@ from typing import Any
 import click
 import msgspec
 
-from harness.cli.exits import worst
-from harness.cli.options import given, test_options
-from harness.test import Test
+from quorate.harness.cli.exits import worst
+from quorate.harness.cli.options import given, test_options
+from quorate.harness.core.test import Test
 
 
 @click.command(
@@ -43,9 +43,9 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     test.validate()
     _enter_namespaces(test)
     # Imported late: a usage error must not wait for pandas and gRPC, and no thread may run before the line above.
-    from harness.cli.progress import Progress  # noqa: PLC0415
-    from harness.lifecycle import draw_seed, prepare, run  # noqa: PLC0415
-    from reports.terminal import write  # noqa: PLC0415
+    from quorate.harness.cli.progress import Progress  # noqa: PLC0415
+    from quorate.harness.run import draw_seed, prepare, run  # noqa: PLC0415
+    from quorate.reports.terminal import write  # noqa: PLC0415
 
     prepare(test)
     first = test.seed if test.seed is not None else draw_seed()
@@ -72,8 +72,8 @@ def _enter_namespaces(test: Test) -> None:
     """
     if test.system_name == "simulated":
         return
-    from harness.cluster.factory import engine_answers  # noqa: PLC0415 - keeps --help quick
-    from harness.cluster.local.rootless import reexec_if_needed  # noqa: PLC0415
+    from quorate.harness.cluster.factory import engine_answers  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.cluster.local.rootless import reexec_if_needed  # noqa: PLC0415
 
     docker = test.cluster == "docker" or test.image is not None
     local = test.cluster == "local" or (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.cluster.doctor import Finding, probe
-from harness.cluster.factory import make_cluster
-from harness.cluster.identity import new_run_id
-from harness.cluster.sweep import sweep
+from quorate.harness.cluster.doctor import Finding, probe
+from quorate.harness.cluster.factory import make_cluster
+from quorate.harness.cluster.identity import new_run_id
+from quorate.harness.cluster.sweep import sweep
 
 __all__ = ["Finding", "make_cluster", "new_run_id", "probe", "sweep"]

@@ -9,8 +9,8 @@ import shlex
 import signal
 from collections.abc import Mapping, Sequence
 
-from harness.cluster.node import Completed
-from harness.outcome import Broken
+from quorate.harness.core.node import Completed
+from quorate.harness.core.outcome import Broken
 
 OUTPUT_LIMIT = 64 << 20  # bytes of stdout or stderr; more is a mistake, not an answer
 _KILL_WAIT_S = 2.0

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cluster import mounting
-from harness.cluster.identity import new_run_id
-from harness.cluster.local import rootless
-from harness.cluster.node import Cluster
-from harness.cluster.volumes import OPTIONS
-from harness.outcome import Broken
+from quorate.harness.cluster import mounting
+from quorate.harness.cluster.identity import new_run_id
+from quorate.harness.cluster.local import rootless
+from quorate.harness.cluster.volumes import OPTIONS
+from quorate.harness.core.node import Cluster
+from quorate.harness.core.outcome import Broken
 
 _TIMEOUT_S = 10.0
 _DISK_BYTES = 16 << 20
@@ -88,7 +88,7 @@ def user_namespaces() -> Finding:
 
 def engine() -> Finding:
     """Whether a Docker engine answers."""
-    from harness.cluster.docker import engine as docker_engine  # noqa: PLC0415 - loads the SDK
+    from quorate.harness.cluster.docker import engine as docker_engine  # noqa: PLC0415 - loads the SDK
 
     try:
         version = docker_engine.connect(timeout_s=5).version(api_version=False)["Version"]
@@ -104,8 +104,8 @@ def enterable_containers() -> Finding:
     mend = "run as root on the engine's own machine; until then commands go through the engine: slower, same results"
     if os.geteuid() != 0:
         return Finding(name, ok=False, reason="not root", mend=mend)
-    from harness.cluster.docker import images  # noqa: PLC0415 - loads the SDK
-    from harness.cluster.docker.cluster import DockerCluster  # noqa: PLC0415
+    from quorate.harness.cluster.docker import images  # noqa: PLC0415 - loads the SDK
+    from quorate.harness.cluster.docker.cluster import DockerCluster  # noqa: PLC0415
 
     try:
         image = next((image.tag for image in images.list_images() if image.built), None)

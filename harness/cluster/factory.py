@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from harness.cluster.local import LocalCluster
-from harness.cluster.node import Cluster
-from harness.outcome import Broken
-from harness.test import UsageError
+from quorate.harness.cluster.local import LocalCluster
+from quorate.harness.core.node import Cluster
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
 
 KINDS = ("auto", "docker", "local", "ssh")
 MOST_NODES = 99
@@ -53,7 +53,7 @@ def make_cluster(
     if kind == "auto":
         kind = "docker" if image is not None or engine_answers() else "local"
     if kind == "docker":
-        from harness.cluster.docker.cluster import DockerCluster  # noqa: PLC0415 - loads the SDK
+        from quorate.harness.cluster.docker.cluster import DockerCluster  # noqa: PLC0415 - loads the SDK
 
         return DockerCluster(
             run_id, count, image=image, image_kind=image_kind, force_exec=force_exec, progress=progress
@@ -66,8 +66,8 @@ def make_cluster(
 
 
 def _over_ssh(run_id: str, count: int, inventory: Path | None) -> KeepableCluster:
-    from harness.cluster.ssh.cluster import SshCluster  # noqa: PLC0415 - loads paramiko
-    from harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
+    from quorate.harness.cluster.ssh.cluster import SshCluster  # noqa: PLC0415 - loads paramiko
+    from quorate.harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
 
     if inventory is None:
         raise UsageError("a cluster over SSH needs --inventory FILE.toml with its hosts")
@@ -79,7 +79,7 @@ def _over_ssh(run_id: str, count: int, inventory: Path | None) -> KeepableCluste
 
 def engine_answers() -> bool:
     """Tell whether a Docker engine answers this process."""
-    from harness.cluster.docker import engine  # noqa: PLC0415
+    from quorate.harness.cluster.docker import engine  # noqa: PLC0415
 
     try:
         engine.connect(timeout_s=_ENGINE_TIMEOUT_S).close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cluster import processes
+from quorate.harness.cluster import processes
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32: sorts as the numbers do, no i, l, o, u
 _EPOCH_S = 1_704_067_200  # 2024-01-01 UTC: six digits of seconds last until 2058

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cluster import identity
-from harness.cluster.state import state_directory
-from harness.outcome import Broken
+from quorate.harness.cluster import identity
+from quorate.harness.cluster.state import state_directory
+from quorate.harness.core.outcome import Broken
 
 OWNER, KEPT = "owner", "kept"
 NETNS, LINK, DIRECTORY, PROCESS, SUBNET = "netns", "link", "directory", "process", "subnet"

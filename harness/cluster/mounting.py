@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from harness.cluster import kernel
+from quorate.harness.cluster import kernel
 
 _CONTROL: Final = "/dev/loop-control"
 _GET_FREE: Final = 0x4C82

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.cluster.node import Network, Node
+from quorate.harness.core.node import Network, Node
 
 
 def network_of(nodes: Sequence[Node], run_id: str) -> Network:
     """Return the network between these nodes."""
-    from harness.cluster.network import network_for  # noqa: PLC0415 - loads a C library
+    from quorate.harness.cluster.network import network_for  # noqa: PLC0415 - loads a C library
 
     return network_for(nodes, run_id)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cluster.node import ProcessState
+from quorate.harness.core.node import ProcessState
 
 RUN_MARK = "QUORATE_RUN"  # in the environment of everything started on nodes: how a sweep knows its own
 DAEMON_MARK = "QUORATE_DAEMON"

@@ -13,9 +13,9 @@ import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from harness.cluster import kernel, ledger, processes, subnets
-from harness.cluster.ledger import Record
-from harness.cluster.processes import RUN_MARK, Handle
+from quorate.harness.cluster import kernel, ledger, processes, subnets
+from quorate.harness.cluster.ledger import Record
+from quorate.harness.cluster.processes import RUN_MARK, Handle
 
 _TIMEOUT_S = 10.0
 

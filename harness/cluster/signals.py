@@ -7,10 +7,10 @@ import signal
 import time
 from collections.abc import Collection
 
-from harness.cluster import processes
-from harness.cluster.node import ProcessState
-from harness.cluster.processes import Handle
-from harness.outcome import Broken
+from quorate.harness.cluster import processes
+from quorate.harness.cluster.processes import Handle
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken
 
 _DEATH_S = 10.0
 _STOP_S = 2.0  # longer only for a process that hangs in the kernel: then the fault's own proof says so

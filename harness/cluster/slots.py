@@ -16,10 +16,10 @@ from typing import Final
 
 import msgspec
 
-from harness.cluster import identity, ledger
-from harness.cluster.ledger import Ledger, Record
-from harness.cluster.sweep import remove, sweep
-from harness.outcome import Broken
+from quorate.harness.cluster import identity, ledger
+from quorate.harness.cluster.ledger import Ledger, Record
+from quorate.harness.cluster.sweep import remove, sweep
+from quorate.harness.core.outcome import Broken
 
 SLOT_VARIABLE: Final = "QUORATE_CLUSTER_SLOT"
 CAMPAIGN_VARIABLE: Final = "QUORATE_CAMPAIGN"

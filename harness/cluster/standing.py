@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
-from harness.cluster.networking import network_of
-from harness.cluster.node import Network, Node
+from quorate.harness.cluster.networking import network_of
+from quorate.harness.core.node import Network, Node
 
 
 class Wipeable(Node, Protocol):

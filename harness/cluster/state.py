@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
 
 STATE_VARIABLE = "QUORATE_STATE_DIR"
 DATA_VARIABLE = "QUORATE_DATA_DIR"

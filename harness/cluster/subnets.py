@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.cluster import ledger
-from harness.cluster.ledger import Ledger
-from harness.cluster.state import state_directory
-from harness.outcome import Broken
+from quorate.harness.cluster import ledger
+from quorate.harness.cluster.ledger import Ledger
+from quorate.harness.cluster.state import state_directory
+from quorate.harness.core.outcome import Broken
 
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")
 HOST_OCTET = 254  # the host's own end; nodes count from 1, so a subnet holds 253

@@ -7,10 +7,10 @@ from collections.abc import Collection
 
 import msgspec
 
-from harness.cluster import ledger
-from harness.cluster.ledger import DeadRun
-from harness.cluster.removal import remove_local
-from harness.outcome import Broken
+from quorate.harness.cluster import ledger
+from quorate.harness.cluster.ledger import DeadRun
+from quorate.harness.cluster.removal import remove_local
+from quorate.harness.core.outcome import Broken
 
 _WORDS = {
     ledger.CONTAINER: ("container", "containers"),
@@ -54,7 +54,7 @@ def _is_awaited(dead: DeadRun) -> bool:
 
 
 def _orphans(*, kept_too: bool) -> list[str]:
-    from harness.cluster.docker import leftovers  # noqa: PLC0415 - the SDK takes long to load and may not be needed
+    from quorate.harness.cluster.docker import leftovers  # noqa: PLC0415 - the SDK takes long to load and may not be needed
 
     try:
         return leftovers.remove_orphans(kept_too=kept_too)
@@ -68,7 +68,7 @@ def _remove_containers(dead: DeadRun) -> list[str]:
     ]
     if not names:
         return []
-    from harness.cluster.docker import leftovers  # noqa: PLC0415
+    from quorate.harness.cluster.docker import leftovers  # noqa: PLC0415
 
     return leftovers.remove_run(dead.run_id, names, dead.path.stat().st_mtime)
 
@@ -77,8 +77,8 @@ def _leave_hosts(dead: DeadRun) -> list[str]:
     hosts = [record.name for record in dead.records if record.kind == ledger.HOST]
     if not hosts:
         return []
-    from harness.cluster.ssh import leftovers  # noqa: PLC0415 - loads paramiko
-    from harness.cluster.ssh.hosts import Host  # noqa: PLC0415
+    from quorate.harness.cluster.ssh import leftovers  # noqa: PLC0415 - loads paramiko
+    from quorate.harness.cluster.ssh.hosts import Host  # noqa: PLC0415
 
     return leftovers.remove_run(dead.run_id, [msgspec.json.decode(host, type=Host) for host in hosts])
 

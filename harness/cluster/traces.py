@@ -6,11 +6,11 @@ import contextlib
 import socket
 from pathlib import Path
 
-from harness.cluster import ledger, processes
-from harness.cluster.processes import RUN_MARK
-from harness.cluster.removal import mounts_below
-from harness.cluster.state import data_directory, state_directory
-from harness.outcome import Broken
+from quorate.harness.cluster import ledger, processes
+from quorate.harness.cluster.processes import RUN_MARK
+from quorate.harness.cluster.removal import mounts_below
+from quorate.harness.cluster.state import data_directory, state_directory
+from quorate.harness.core.outcome import Broken
 
 
 def traces_of(run_id: str, *, engine: bool = True) -> list[str]:
@@ -32,7 +32,7 @@ def traces_of(run_id: str, *, engine: bool = True) -> list[str]:
 
 
 def _of_engine(run_id: str) -> list[str]:
-    from harness.cluster.docker import engine  # noqa: PLC0415 - loads the SDK
+    from quorate.harness.cluster.docker import engine  # noqa: PLC0415 - loads the SDK
 
     try:
         api = engine.connect()

@@ -13,8 +13,8 @@ import struct
 from collections.abc import Sequence
 from typing import Final, Protocol, runtime_checkable
 
-from harness.cluster.node import Completed, Node
-from harness.outcome import Broken
+from quorate.harness.core.node import Completed, Node
+from quorate.harness.core.outcome import Broken
 
 SIZE: Final = "1G"  # sparse: takes what is written to it
 # The journal is committed by nobody's timer, only by those who sync.

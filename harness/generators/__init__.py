@@ -9,8 +9,18 @@ per second for a minute, three reads to one write, every value written once:
     time_limit(60, stagger(10, mix((3, reads), (1, writes), rng=rng), rng))
 """
 
-from harness.generators.basic import cycle, each, filtered, flip_flop, limit, mapped, mix, once, repeat
-from harness.generators.core import (
+from quorate.harness.generators.basic import (
+    cycle,
+    each,
+    filtered,
+    flip_flop,
+    limit,
+    mapped,
+    mix,
+    once,
+    repeat,
+)
+from quorate.harness.generators.core import (
     EXHAUSTED,
     PENDING,
     Context,
@@ -24,11 +34,11 @@ from harness.generators.core import (
     generator,
     sequence,
 )
-from harness.generators.draws import Draws
-from harness.generators.keys import by_key
-from harness.generators.reactive import deferred, on_update, reactive, retrying, until_ok
-from harness.generators.simulate import imperfect, perfect, simulate
-from harness.generators.threads import (
+from quorate.harness.generators.draws import Draws
+from quorate.harness.generators.keys import by_key
+from quorate.harness.generators.reactive import deferred, on_update, reactive, retrying, until_ok
+from quorate.harness.generators.simulate import imperfect, perfect, simulate
+from quorate.harness.generators.threads import (
     any_of,
     on_clients,
     on_nemesis,
@@ -39,7 +49,7 @@ from harness.generators.threads import (
     reserve,
     synchronize,
 )
-from harness.generators.timing import delay, sleep, stagger, time_limit
+from quorate.harness.generators.timing import delay, sleep, stagger, time_limit
 
 __all__ = [
     "EXHAUSTED",

@@ -8,7 +8,7 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from harness.generators.core import (
+from quorate.harness.generators.core import (
     EXHAUSTED,
     PENDING,
     Context,
@@ -23,8 +23,8 @@ from harness.generators.core import (
     generator,
     soonest,
 )
-from harness.generators.draws import Draws, advance, output, seed_of
-from harness.history.event import Event
+from quorate.harness.generators.draws import Draws, advance, output, seed_of
+from quorate.harness.history.event import Event
 
 _TRIES_MAX: Final = 10_000
 

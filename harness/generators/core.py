@@ -17,8 +17,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from harness.history.event import NEMESIS, Event
-from harness.outcome import Broken, OutcomeError
+from quorate.harness.core.outcome import Broken, OutcomeError
+from quorate.harness.history.event import NEMESIS, Event
 
 
 class Invocation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

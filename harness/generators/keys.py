@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.generators import slots
-from harness.generators.core import (
+from quorate.harness.generators import slots
+from quorate.harness.generators.core import (
     EXHAUSTED,
     PENDING,
     Context,
@@ -28,8 +28,8 @@ from harness.generators.core import (
     generator,
     soonest,
 )
-from harness.generators.draws import seed_of
-from harness.history.event import Event
+from quorate.harness.generators.draws import seed_of
+from quorate.harness.history.event import Event
 
 Factory: TypeAlias = Callable[[str, Random], Source]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from harness.generators.core import (
+from quorate.harness.generators.core import (
     PENDING,
     Context,
     Generator,
@@ -17,7 +17,7 @@ from harness.generators.core import (
     blame,
     generator,
 )
-from harness.history.event import Event, Type
+from quorate.harness.history.event import Event, Type
 
 
 class UntilOk(Generator, frozen=True, gc=False):

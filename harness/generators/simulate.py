@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Callable
 from typing import TypeAlias
 
-from harness.generators.core import Context, Invocation, Pending, Source, blame, generator
-from harness.generators.draws import Draws
-from harness.history.event import NEMESIS, Event, Type
+from quorate.harness.generators.core import Context, Invocation, Pending, Source, blame, generator
+from quorate.harness.generators.draws import Draws
+from quorate.harness.history.event import NEMESIS, Event, Type
 
 Perform: TypeAlias = Callable[[Invocation, Draws], tuple[int, str]]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from harness.generators import slots
-from harness.generators.core import (
+from quorate.harness.generators import slots
+from quorate.harness.generators.core import (
     PENDING,
     Context,
     Generator,
@@ -20,7 +20,7 @@ from harness.generators.core import (
     generator,
     soonest,
 )
-from harness.history.event import Event
+from quorate.harness.history.event import Event
 
 
 def _clients(ctx: Context) -> int:

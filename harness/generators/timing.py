@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from harness.generators.core import (
+from quorate.harness.generators.core import (
     Context,
     Generator,
     GeneratorError,
@@ -16,8 +16,8 @@ from harness.generators.core import (
     generator,
     soonest,
 )
-from harness.generators.draws import advance, output, seed_of
-from harness.history.event import Event
+from quorate.harness.generators.draws import advance, output, seed_of
+from quorate.harness.history.event import Event
 
 _SECOND_NS: Final = 1_000_000_000
 _LAG_FORGIVEN_NS: Final = _SECOND_NS

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from harness.history.native import Handle
+from quorate.harness.history.native import Handle
 
 INVOKE: Final = 0
 OK: Final = 1

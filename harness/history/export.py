@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import zstandard
 
-from harness.history.columns import Columns
-from harness.history.native import Handle, HistoryError
+from quorate.harness.history.columns import Columns
+from quorate.harness.history.native import Handle, HistoryError
 
 _EVENTS_PER_CHUNK: Final = 50_000
 FORMATS: Final = ("jsonl", "edn", "parquet")
@@ -51,7 +51,7 @@ def _parquet(handle: Handle, path: Path) -> None:
     except ImportError as error:
         msg = "writing Parquet needs pyarrow: pip install 'quorate[arrow]'"
         raise HistoryError(msg) from error
-    from harness.history import frame  # noqa: PLC0415 - pandas is loaded only where a frame is asked for
+    from quorate.harness.history import frame  # noqa: PLC0415 - pandas is loaded only where a frame is asked for
 
     table = pa.Table.from_pandas(frame.events(Columns(handle), as_json=True), preserve_index=False)
     parquet.write_table(table, path, compression="zstd")

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from harness.history.columns import INFO, INVOKE, KINDS, NEMESIS_PROCESS, NO_VERSION, NONE, Columns, Handles
-from harness.history.event import NEMESIS, Event
-from harness.history.native import HistoryError
+from quorate.harness.history.columns import (
+    INFO,
+    INVOKE,
+    KINDS,
+    NEMESIS_PROCESS,
+    NO_VERSION,
+    NONE,
+    Columns,
+    Handles,
+)
+from quorate.harness.history.event import NEMESIS, Event
+from quorate.harness.history.native import HistoryError
 
 if TYPE_CHECKING:
     import pandas as pd

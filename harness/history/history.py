@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import msgspec
 import numpy as np
 
-from harness.history import frame as frames
-from harness.history.columns import INFO, INVOKE, NEMESIS_PROCESS, NONE, Columns
-from harness.history.event import Event, Operation
-from harness.history.export import write as export
-from harness.history.native import About, Handle, HistoryError
-from harness.history.source import Source
+from quorate.harness.history import frame as frames
+from quorate.harness.history.columns import INFO, INVOKE, NEMESIS_PROCESS, NONE, Columns
+from quorate.harness.history.event import Event, Operation
+from quorate.harness.history.export import write as export
+from quorate.harness.history.native import About, Handle, HistoryError
+from quorate.harness.history.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +163,7 @@ class History:
         ]
 
     def frame(self) -> pd.DataFrame:
-        """Return the clients' operations as a DataFrame, one row each (see `harness.history.frame.operations`)."""
+        """Return the clients' operations as a DataFrame, one row each (see `frame.operations`)."""
         return frames.operations(self.columns)
 
     def event_frame(self) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from typing import Final, Self
 import msgspec
 import zstandard
 
-from harness.history.event import Event
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
+from quorate.harness.history.event import Event
 
 FILE_NAME: Final = "history.jsonl.zst"
 _LEVEL: Final = 3

@@ -1,4 +1,4 @@
-"""The only door to the native core (`harness._native`): histories as handles, checks as JSON in and out.
+"""The only door to the native core (`quorate._native`): histories as handles, checks as JSON in and out.
 
 Everything here is thin: memory that the core hands out is copied or viewed, then given back. The interpreter lock is
 released during every call, so a check can run beside a progress display.
@@ -73,7 +73,7 @@ class About(msgspec.Struct, frozen=True):
 @cache
 def _core() -> tuple[Any, Any]:
     try:
-        from harness import _native  # noqa: PLC0415 - absent in a checkout that was not built
+        from quorate import _native  # noqa: PLC0415 - absent in a checkout that was not built
     except ImportError as error:
         raise NativeMissingError(_MISSING) from error
     return _native.ffi, _native.lib

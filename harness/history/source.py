@@ -13,8 +13,8 @@ from typing import BinaryIO, Final
 
 import zstandard
 
-from harness.history.journal import FILE_NAME
-from harness.history.native import HistoryError
+from quorate.harness.history.journal import FILE_NAME
+from quorate.harness.history.native import HistoryError
 
 _CHUNK: Final = 1 << 20
 _BITE: Final = 4 << 10

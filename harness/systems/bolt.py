@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
 
 _HEADER: Final = struct.Struct("<QHHI")  # id, flags, count, overflow
 # magic, version, page size, flags, root, sequence, freelist, high water, transaction, checksum

@@ -8,10 +8,10 @@ import signal
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Generic
 
-from harness.cluster.node import Cluster, Node, ProcessState
-from harness.outcome import Broken
-from harness.systems.placing import Server, Servers
-from harness.systems.system import NodeStatus, SystemOptions
+from quorate.harness.core.node import Cluster, Node, ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import NodeStatus, SystemOptions
+from quorate.harness.systems.placing import Server, Servers
 
 _STOP_S: Final = 10.0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.systems.system import NodeDump
+from quorate.harness.core.system import NodeDump
 
 _MOST = 20
 

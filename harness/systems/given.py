@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.duration import parse_duration
-from harness.test import UsageError
+from quorate.harness.core.duration import parse_duration
+from quorate.harness.core.test import UsageError
 
 Given = Mapping[str, str]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from harness.cluster.node import Cluster, Node
-from harness.outcome import Broken
+from quorate.harness.core.node import Cluster, Node
+from quorate.harness.core.outcome import Broken
 
 _LINES: Final = 8
 _DEADLINE_S: Final = 5.0

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from harness.cluster.node import Node
-from harness.systems.releases import unknown_release
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
+from quorate.harness.core.node import Node
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.releases import unknown_release
 
 
 class Titled(Protocol):

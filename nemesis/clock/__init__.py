@@ -1,5 +1,5 @@
 """Skewed clocks, one process at a time: no host clock is ever touched (see docs/faults.md)."""
 
-from nemesis.clock.fault import Clock
+from quorate.nemesis.clock.fault import Clock
 
 __all__ = ["Clock"]

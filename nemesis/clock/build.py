@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
 
 SOURCES: Final = Path(__file__).parent / "native"
 NAME: Final = "quorate-clock"

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
-from harness.cluster.node import ProcessState
-from harness.fault import Plan, Proof, Scene
-from harness.outcome import Broken
-from harness.test import UsageError
-from nemesis import processes, settings
-from nemesis.clock.build import helper
-from nemesis.clock.modes import EXACT_NS, MODES, VARIED, S, in_words, mismatch, options
-from nemesis.clock.tool import Change, ClockTool, Reading
-from nemesis.settings import COMMON
-from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import processes, settings
+from quorate.nemesis.clock.build import helper
+from quorate.nemesis.clock.modes import EXACT_NS, MODES, VARIED, S, in_words, mismatch, options
+from quorate.nemesis.clock.tool import Change, ClockTool, Reading
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
 
 _SPAN_S: Final = 0.25
 _READINGS_MAX: Final = 12

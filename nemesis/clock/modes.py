@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nemesis.clock.tool import Reading, Seen
+from quorate.nemesis.clock.tool import Reading, Seen
 
 MS: Final = 1_000_000
 S: Final = 1_000_000_000

@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from harness.cluster import commands
-from harness.cluster.node import Completed, Node
-from harness.cluster.processes import DAEMON_MARK
-from harness.outcome import Broken
-from nemesis.clock.build import NAME, helper
+from quorate.harness.cluster import commands
+from quorate.harness.cluster.processes import DAEMON_MARK
+from quorate.harness.core.node import Completed, Node
+from quorate.harness.core.outcome import Broken
+from quorate.nemesis.clock.build import NAME, helper
 
 _TIMEOUT_S: Final = 10.0
 

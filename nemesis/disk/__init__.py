@@ -1,5 +1,5 @@
 """Bad disks: slow, failing, or full, as one server sees them (see docs/faults.md)."""
 
-from nemesis.disk.fault import Disk
+from quorate.nemesis.disk.fault import Disk
 
 __all__ = ["Disk"]

@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from harness.fault import Plan, Proof, Scene
-from harness.outcome import Broken
-from harness.test import UsageError
-from nemesis import processes, settings
-from nemesis.disk.tracer import Tracer, is_traced, open_data_files
-from nemesis.restarts import Restarts
-from nemesis.settings import COMMON
-from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import processes, settings
+from quorate.nemesis.disk.tracer import Tracer, is_traced, open_data_files
+from quorate.nemesis.restarts import Restarts
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
 
 _SYNC: Final = ("fsync", "fdatasync")
 _WRITE: Final = ("write", "writev", "pwrite64", "pwritev", "fallocate", "ftruncate")

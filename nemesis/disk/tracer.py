@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.cluster.processes import RUN_MARK
-from harness.outcome import Broken
+from quorate.harness.cluster.processes import RUN_MARK
+from quorate.harness.core.outcome import Broken
 
 _ATTACH_S: Final = 10.0
 _END_S: Final = 5.0

@@ -1,5 +1,5 @@
 """Bad networks: slow, lossy, or flaky packets between servers, without netem in the kernel (see docs/faults.md)."""
 
-from nemesis.packet.fault import Packet
+from quorate.nemesis.packet.fault import Packet
 
 __all__ = ["Packet"]

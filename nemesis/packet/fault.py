@@ -15,18 +15,18 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from harness.cluster.network import EnteredNetwork, ExecutedNetwork
-from harness.fault import Plan, Proof, Scene
-from harness.outcome import Broken
-from harness.test import UsageError
-from nemesis import processes, settings
-from nemesis.packet import behaviour as behaviours
-from nemesis.packet import loss
-from nemesis.packet.behaviour import Behaviour
-from nemesis.packet.listener import Counts
-from nemesis.packet.queueing import Queueing, is_hooked
-from nemesis.settings import COMMON
-from nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
+from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import processes, settings
+from quorate.nemesis.packet import behaviour as behaviours
+from quorate.nemesis.packet import loss
+from quorate.nemesis.packet.behaviour import Behaviour
+from quorate.nemesis.packet.listener import Counts
+from quorate.nemesis.packet.queueing import Queueing, is_hooked
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
 
 MODES: Final[Mapping[str, str]] = {
     "slow": "packets are delayed, with jitter",

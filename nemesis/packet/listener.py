@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from harness.cluster.kernel import in_netns
-from nemesis.packet.behaviour import Behaviour, decide, flip_bit
-from nemesis.packet.netlink import Queue
+from quorate.harness.cluster.kernel import in_netns
+from quorate.nemesis.packet.behaviour import Behaviour, decide, flip_bit
+from quorate.nemesis.packet.netlink import Queue
 
 QUEUE: Final = 20811
 MARK: Final = 0x51

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from harness.cluster.network import EnteredNetwork, ExecutedNetwork
-from harness.fault import Proof
+from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
+from quorate.harness.core.fault import Proof
 
 TABLE: Final = "inet quorate_packet"
 STOP: Final = f"add table {TABLE}\ndelete table {TABLE}\n"

@@ -15,11 +15,11 @@ from typing import Final
 
 import msgspec
 
-from harness.cluster import commands
-from harness.cluster.node import Completed
-from harness.outcome import Broken
-from nemesis.packet.behaviour import Behaviour
-from nemesis.packet.listener import MARK, QUEUE, Counts, Orders
+from quorate.harness.cluster import commands
+from quorate.harness.core.node import Completed
+from quorate.harness.core.outcome import Broken
+from quorate.nemesis.packet.behaviour import Behaviour
+from quorate.nemesis.packet.listener import MARK, QUEUE, Counts, Orders
 
 CHAIN: Final = "QUORATE_PACKET"
 _TIMEOUT_S: Final = 10.0
@@ -45,7 +45,7 @@ class Queueing:
         """Start the listener, then queue: `peers` are the senders' addresses by the receiver's namespace."""
         orders = Orders(tuple(peers), behaviour, seed)
         self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "nemesis.packet.listener",
+            sys.executable, "-m", "quorate.nemesis.packet.listener",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             cwd=_ROOT, start_new_session=True,
         )  # fmt: skip

@@ -1,5 +1,5 @@
 """The report of a run: one HTML file that needs no network and explains what went wrong."""
 
-from reports.html.page import write
+from quorate.reports.html.page import write
 
 __all__ = ["write"]

@@ -12,10 +12,10 @@ from typing import Final
 
 from markupsafe import Markup
 
-from reports.evidence import Drawn, Interval
-from reports.html import svg
-from reports.operations import NEVER
-from reports.words import cut, seconds
+from quorate.reports.evidence import Drawn, Interval
+from quorate.reports.html import svg
+from quorate.reports.operations import NEVER
+from quorate.reports.words import cut, seconds
 
 _LANE: Final = 36
 _LEFT: Final = 96

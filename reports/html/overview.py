@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from reports.html import svg
-from reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
-from reports.stored import FaultRow, StoredRun, span, when
-from reports.words import cut, duration, seconds, share
+from quorate.reports.html import svg
+from quorate.reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
+from quorate.reports.stored import FaultRow, StoredRun, span, when
+from quorate.reports.words import cut, duration, seconds, share
 
 BUCKETS: Final = 200
 _WIDTH: Final = 1060.0
 _LEFT: Final = 92.0
 _RIGHT: Final = 10.0
-# A refusal because of the state that the service holds is an answer; `harness.statistics` counts the same way.
+# A refusal because of the state that the service holds is an answer; `statistics` counts the same way.
 ANSWERS: Final = frozenset({"mismatch", "held", "empty", "conflict", "not-held", "not-found", "exists"})
 
 

@@ -14,13 +14,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from harness.outcome import Broken
-from harness.store import REPORT, TEST
-from harness.verdict import Anomaly, Result, Verdict
-from reports import evidence, holds, logs, output, stored, watched, words
-from reports.html import drawings, overview, planes
-from reports.html import watched as watch
-from reports.stored import StoredRun
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.store import REPORT, TEST
+from quorate.harness.core.verdict import Anomaly, Result, Verdict
+from quorate.reports import evidence, holds, logs, output, stored, watched, words
+from quorate.reports.html import drawings, overview, planes
+from quorate.reports.html import watched as watch
+from quorate.reports.stored import StoredRun
 
 _HERE: Final = Path(__file__).parent
 SCRIPTS: Final = ("data.js", "view.js", "timeline.js", "browser.js", "main.js")

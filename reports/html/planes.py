@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.operations import FAIL, INFO, NEVER, Operations
+from quorate.reports.operations import FAIL, INFO, NEVER, Operations
 
 Ints = npt.NDArray[np.int64]
 

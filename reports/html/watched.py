@@ -11,9 +11,9 @@ from typing import Final
 
 from markupsafe import Markup
 
-from reports.html import svg
-from reports.watched import Happened, Shown, Watched
-from reports.words import cut, seconds
+from quorate.reports.html import svg
+from quorate.reports.watched import Happened, Shown, Watched
+from quorate.reports.words import cut, seconds
 
 _LEFT: Final = 96.0
 _TOP: Final = 38

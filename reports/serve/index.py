@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.store import RESULTS, TEST
-from reports.matrix import CAMPAIGN
+from quorate.harness.core.store import RESULTS, TEST
+from quorate.reports.matrix import CAMPAIGN
 
 DEPTH_MAX: Final = 6
 RUNS_MAX: Final = 200_000

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from harness.store import HISTORY, RESULTS, TEST
-from reports.html import page
-from reports.serve.index import Entry, Index
+from quorate.harness.core.store import HISTORY, RESULTS, TEST
+from quorate.reports.html import page
+from quorate.reports.serve.index import Entry, Index
 
 PAGE: Final = 100
 _LISTED_MAX: Final = 2000

@@ -16,14 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from harness.outcome import Broken
-from harness.store import REPORT
-from reports import campaign, compare, matrix, stored
-from reports.html import page
-from reports.matrix import CAMPAIGN
-from reports.output import octets
-from reports.serve import pages
-from reports.serve.index import Index
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.store import REPORT
+from quorate.reports import campaign, compare, matrix, stored
+from quorate.reports.html import page
+from quorate.reports.matrix import CAMPAIGN
+from quorate.reports.output import octets
+from quorate.reports.serve import pages
+from quorate.reports.serve.index import Index
 
 PORT: Final = 8077
 _FILE_BYTES_CHUNK: Final = 1 << 20

@@ -21,14 +21,14 @@ import docker
 import paramiko
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.docker import images
-from harness.cluster.factory import engine_answers
-from harness.cluster.node import Daemon, Node
-from harness.fault import Scene
-from harness.outcome import OutcomeError
-from harness.systems.etcd import Etcd
-from harness.systems.system import SystemOptions
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.docker import images
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.node import Daemon, Node
+from quorate.harness.core.outcome import OutcomeError
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
 from tests.cluster.servers import Run, outcome
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def user() -> list[str]:
             break
     else:
         pytest.skip("no Python that an ordinary user can run quorate with")
-    probe = "from harness.cluster.local.rootless import obstacle; print(obstacle() or '')"
+    probe = "from quorate.harness.cluster.local.rootless import obstacle; print(obstacle() or '')"
     problem = subprocess.run(
         [*command, "-c", probe], capture_output=True, text=True, check=True, cwd="/"
     ).stdout
@@ -276,7 +276,7 @@ def quorate_test(tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
         command = [
             sys.executable,
             "-m",
-            "harness.cli.main",
+            "quorate.harness.cli.main",
             "test",
             *words,
             "--json",

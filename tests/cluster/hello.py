@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from harness.cluster.node import Daemon, Node
+from quorate.harness.core.node import Daemon, Node
 
 SERVER = (
     "use IO::Socket::INET; $| = 1;"

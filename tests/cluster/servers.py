@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.node import Cluster, Node
-from harness.outcome import OutcomeError
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.node import Cluster, Node
+from quorate.harness.core.outcome import OutcomeError
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 READY_S = 30

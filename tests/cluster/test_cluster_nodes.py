@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.docker import engine, images
-from harness.cluster.factory import engine_answers
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
-from harness.cluster.traces import traces_of
-from harness.outcome import Broken
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.docker import engine, images
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.cluster.traces import traces_of
+from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
+from quorate.harness.core.outcome import Broken
 from tests.cluster.hello import answer, eventually, hello, serves
 
 pytestmark = pytest.mark.cluster

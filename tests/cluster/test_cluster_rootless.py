@@ -18,15 +18,15 @@ NOBODY = 65534
 # Started in the background of a shell, a process ignores SIGINT from birth, and Python then leaves it so.
 START = (
     "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from harness.cluster.local import rootless\nrootless.reexec_if_needed()\n"
+    "from quorate.harness.cluster.local import rootless\nrootless.reexec_if_needed()\n"
 )
 LIFE = (
     START
     + """
 import asyncio, os, signal, sys
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.node import Daemon
-from harness.cluster.traces import traces_of
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.node import Daemon
+from quorate.harness.cluster.traces import traces_of
 
 async def live() -> None:
     cluster = make_cluster("local", run_id=new_run_id(), count=3)
@@ -112,7 +112,7 @@ def test_after_kill_9_the_kernel_ends_everything(user: list[str]) -> None:
     while mentions(run_id) and time.monotonic() < end:
         time.sleep(0.02)
     assert mentions(run_id) == []
-    sweeping = "from harness.cluster import sweep; print(sweep())"
+    sweeping = "from quorate.harness.cluster import sweep; print(sweep())"
     swept = subprocess.run(
         [*user, "-c", sweeping], capture_output=True, text=True, check=True, cwd="/"
     ).stdout
@@ -123,7 +123,7 @@ def test_after_kill_9_the_kernel_ends_everything(user: list[str]) -> None:
 
 
 def test_a_machine_without_namespaces_is_told_the_mend() -> None:
-    script = "from harness.cluster.local import rootless\nrootless.obstacle = lambda: 'forbidden'\n"
+    script = "from quorate.harness.cluster.local import rootless\nrootless.obstacle = lambda: 'forbidden'\n"
     script += "import os\nos.geteuid = lambda: 1000\nrootless.reexec_if_needed()"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT

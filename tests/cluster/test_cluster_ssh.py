@@ -16,9 +16,9 @@ from typing import Any
 import paramiko
 import pytest
 
-from harness.cluster import make_cluster, new_run_id, sweep
-from harness.cluster.node import Cluster, Daemon, ProcessState
-from harness.outcome import Broken
+from quorate.harness.cluster import make_cluster, new_run_id, sweep
+from quorate.harness.core.node import Cluster, Daemon, ProcessState
+from quorate.harness.core.outcome import Broken
 from tests.cluster.hello import answer, hello, serves
 
 pytestmark = pytest.mark.cluster
@@ -156,8 +156,8 @@ def test_after_kill_9_the_next_start_leaves_the_hosts_clean(
     script = f"""
 import asyncio, os
 from pathlib import Path
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.node import Daemon
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.node import Daemon
 async def live():
     cluster = make_cluster("ssh", run_id=new_run_id(), count=2, inventory=Path({str(inventory)!r}))
     await cluster.up()

@@ -14,9 +14,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.cluster import make_cluster, new_run_id, sweep
-from harness.cluster.factory import engine_answers
-from harness.cluster.traces import traces_of
+from quorate.harness.cluster import make_cluster, new_run_id, sweep
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.cluster.traces import traces_of
 
 pytestmark = [
     pytest.mark.cluster,
@@ -28,7 +28,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 KEPT = """
 import asyncio, os, signal, sys
-from harness.cluster import make_cluster
+from quorate.harness.cluster import make_cluster
 
 async def live() -> None:
     cluster = make_cluster(sys.argv[1], run_id=sys.argv[2], count=1)
@@ -62,7 +62,7 @@ def live_and_die(kind: str, run_id: str, keep: str) -> None:
 
 def sweep_elsewhere() -> str:
     """Sweep in another process, for this one holds its own ledgers."""
-    command = [sys.executable, "-c", "from harness.cluster import sweep; print(sweep(engine=True))"]
+    command = [sys.executable, "-c", "from quorate.harness.cluster import sweep; print(sweep(engine=True))"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
@@ -128,7 +128,10 @@ def test_a_failed_start_leaves_nothing(kind: str, monkeypatch: pytest.MonkeyPatc
 
     async def go() -> None:
         cluster = make_cluster(kind, run_id=run_id, count=2)
-        for node_class in ("harness.cluster.local.node.LocalNode", "harness.cluster.docker.node.DockerNode"):
+        for node_class in (
+            "quorate.harness.cluster.local.node.LocalNode",
+            "quorate.harness.cluster.docker.node.DockerNode",
+        ):
             monkeypatch.setattr(f"{node_class}.prepare", _fail)
         with pytest.raises(OSError, match="disk full"):
             await cluster.up()

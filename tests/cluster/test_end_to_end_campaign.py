@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id, slots, sweep
-from harness.cluster.docker import engine
-from harness.cluster.factory import engine_answers
-from harness.cluster.traces import traces_of
+from quorate.harness.cluster import make_cluster, new_run_id, slots, sweep
+from quorate.harness.cluster.docker import engine
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.cluster.traces import traces_of
 
 pytestmark = pytest.mark.cluster
 
@@ -33,7 +33,7 @@ faults = ["partition", "kill"]
 """
 DIES = """
 import asyncio, os, sys
-from harness.cluster import make_cluster, new_run_id, slots
+from quorate.harness.cluster import make_cluster, new_run_id, slots
 async def live():
     cluster = make_cluster("docker", run_id=new_run_id(), count=1)
     await cluster.up()
@@ -72,7 +72,7 @@ def containers() -> dict[str, str]:
 
 def test_the_second_run_of_a_campaign_starts_on_the_containers_of_the_first(tmp_path: Path) -> None:
     (tmp_path / "pair.toml").write_text(FILE)
-    command = [sys.executable, "-m", "harness.cli.main", "campaign", str(tmp_path / "pair.toml")]
+    command = [sys.executable, "-m", "quorate", "campaign", str(tmp_path / "pair.toml")]
     done = subprocess.run(
         [*command, "--store", str(tmp_path / "store")],
         capture_output=True,

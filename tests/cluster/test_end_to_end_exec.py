@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.factory import engine_answers
-from harness.cluster.traces import traces_of
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.cluster.traces import traces_of
 
 pytestmark = pytest.mark.cluster
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.traces import traces_of
+from quorate.harness.cluster.traces import traces_of
 
 pytestmark = [
     pytest.mark.cluster,
@@ -23,7 +23,7 @@ pytestmark = [
 
 def quorate(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", *words],
+        [sys.executable, "-m", "quorate", *words],
         capture_output=True,
         text=True,
         timeout=120,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.systems.releases import cache
+from quorate.harness.systems.releases import cache
 
 pytestmark = pytest.mark.cluster
 
@@ -51,7 +51,7 @@ def quorate(user: list[str], home: Path, *words: str) -> subprocess.CompletedPro
         f"QUORATE_STATE_DIR={home}/state",
         f"QUORATE_DATA_DIR={home}/data",
     ]
-    command = [*start, *settings, python, "-m", "harness.cli.main", *words, "--store", f"{home}/store"]
+    command = [*start, *settings, python, "-m", "quorate", *words, "--store", f"{home}/store"]
     return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, cwd=home)
 
 

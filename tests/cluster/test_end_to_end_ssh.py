@@ -65,7 +65,7 @@ def test_power_cuts_on_hosts_that_let_root_mount(
 def test_doctor_tries_the_hosts_and_says_what_they_cannot_and_why(site: Any, mounting_site: Any) -> None:
     def doctor(inventory: Path) -> tuple[int, dict[str, dict[str, Any]]]:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.cli.main", "doctor", "--json", "--inventory", str(inventory)],
+            [sys.executable, "-m", "quorate", "doctor", "--json", "--inventory", str(inventory)],
             capture_output=True,
             text=True,
             timeout=120,

@@ -45,7 +45,7 @@ def test_etcd_goes_from_release_to_release_under_load_and_stays_valid(
 
 def test_an_upgrade_to_nobody_knows_what_is_wrong_usage(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", "test", "etcd", "-f", "upgrade", "--store", str(tmp_path)],
+        [sys.executable, "-m", "quorate", "test", "etcd", "-f", "upgrade", "--store", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=60,

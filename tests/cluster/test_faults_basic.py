@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.network import EnteredNetwork, ExecutedNetwork, network_for
-from harness.cluster.node import Cluster, Daemon, Network, Node, ProcessState
-from harness.fault import Scene
-from harness.outcome import Broken
-from harness.systems.system import NodeStatus
-from nemesis import Nemesis, parse
-from nemesis.logs import wait_for_text
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork, network_for
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.node import Cluster, Daemon, Network, Node, ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import NodeStatus
+from quorate.nemesis import Nemesis, parse
+from quorate.nemesis.logs import wait_for_text
 
 pytestmark = [
     pytest.mark.cluster,

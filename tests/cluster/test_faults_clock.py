@@ -22,16 +22,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cluster import make_cluster, new_run_id, processes
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
-from harness.fault import Plan, Scene
-from harness.generators import Invocation
-from harness.systems.system import NodeStatus
-from harness.test import UsageError
-from nemesis import FaultSpec, Nemesis
-from nemesis.clock import Clock
-from nemesis.clock.build import helper
-from nemesis.clock.tool import ClockTool
+from quorate.harness.cluster import make_cluster, new_run_id, processes
+from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
+from quorate.harness.core.system import NodeStatus
+from quorate.harness.core.test import UsageError
+from quorate.harness.generators import Invocation
+from quorate.nemesis import FaultSpec, Nemesis
+from quorate.nemesis.clock import Clock
+from quorate.nemesis.clock.build import helper
+from quorate.nemesis.clock.tool import ClockTool
 
 pytestmark = [
     pytest.mark.cluster,
@@ -337,11 +337,11 @@ def test_threads_that_never_stop_asking_for_the_time_survive(tmp_path: Path):
 HARNESS = """
 import asyncio, sys
 from random import Random
-from harness.cluster import make_cluster, new_run_id, processes
-from harness.cluster.node import Daemon
-from harness.fault import Scene
-from nemesis.clock import Clock
-from nemesis.packet import Packet
+from quorate.harness.cluster import make_cluster, new_run_id, processes
+from quorate.harness.core.node import Daemon
+from quorate.harness.core.fault import Scene
+from quorate.nemesis.clock import Clock
+from quorate.nemesis.packet import Packet
 
 class Teller:
     name = daemon = "teller"

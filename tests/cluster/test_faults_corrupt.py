@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.fault import Plan, Scene
-from harness.outcome import Broken
-from harness.systems.consul import Consul
-from harness.systems.system import SystemOptions
-from harness.systems.zookeeper import ZooKeeper
-from nemesis.corrupt import Corrupt
-from nemesis.progress import others_know_all
+from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.consul import Consul
+from quorate.harness.systems.zookeeper import ZooKeeper
+from quorate.nemesis.corrupt import Corrupt
+from quorate.nemesis.progress import others_know_all
 
 pytestmark = pytest.mark.cluster
 
@@ -54,10 +54,10 @@ def test_nothing_is_hurt_before_the_others_agree_without_it(etcd, monkeypatch: p
             target, frozen, _ = scene.cluster.nodes
             plan = Plan("corrupt", target.name, (target.name,), {"kind": "wal-tail", "at": 0.5, "size": 100})
             await frozen.signal("etcd", signal.SIGSTOP)
-            monkeypatch.setattr("nemesis.progress._EVEN_S", 1.0)
+            monkeypatch.setattr("quorate.nemesis.progress._EVEN_S", 1.0)
             with pytest.raises(Broken, match="did not agree without the targets"):
                 await Corrupt({"corrupt.kind": "wal-tail"}).inject(scene, plan)
-            monkeypatch.setattr("nemesis.progress._EVEN_S", 20.0)
+            monkeypatch.setattr("quorate.nemesis.progress._EVEN_S", 20.0)
             await frozen.signal("etcd", signal.SIGCONT)
             await others_know_all(scene, [target.name])
             others = [one for one in await scene.system.status(scene.cluster) if one.node != target.name]

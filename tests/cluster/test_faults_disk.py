@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
-from harness.fault import Scene
-from harness.outcome import Broken
-from harness.test import UsageError
-from nemesis.disk import Disk
-from nemesis.disk.tracer import is_traced, open_data_files
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
+from quorate.nemesis.disk import Disk
+from quorate.nemesis.disk.tracer import is_traced, open_data_files
 
 pytestmark = [
     pytest.mark.cluster,

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.factory import engine_answers
-from harness.cluster.network import ExecutedNetwork
-from harness.cluster.node import Cluster, Daemon, Node, ProcessState
-from harness.fault import Scene
-from harness.generators import Invocation
-from nemesis import Nemesis, parse
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.cluster.network import ExecutedNetwork
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
+from quorate.harness.generators import Invocation
+from quorate.nemesis import Nemesis, parse
 
 pytestmark = [
     pytest.mark.cluster,

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from harness.outcome import Broken
-from nemesis.failpoint import Failpoint
+from quorate.harness.core.outcome import Broken
+from quorate.nemesis.failpoint import Failpoint
 
 RELEASE = "3.6.5+failpoints"
 # One of each trigger: the load itself, a compaction, a defragmentation, a watch, a changed member, a start, a snapshot.
@@ -73,7 +73,7 @@ def test_what_is_out_of_reach_or_unknown_is_told(etcd) -> None:
 
 
 def test_without_such_a_build_it_is_wrong_usage(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness.cli.main", "test", "etcd@3.7.3", "-f", "failpoint"]
+    command = [sys.executable, "-m", "quorate", "test", "etcd@3.7.3", "-f", "failpoint"]
     done = subprocess.run(
         [*command, "--store", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
     )

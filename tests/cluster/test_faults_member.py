@@ -9,15 +9,15 @@ from random import Random
 
 import pytest
 
-from harness.cluster.node import ProcessState
-from harness.fault import Scene
-from harness.outcome import Broken, OutcomeError
-from harness.systems.consul import Consul
-from harness.systems.system import SystemOptions
-from harness.systems.zookeeper import ZooKeeper
-from nemesis.kill import Kill
-from nemesis.member import Member
-from nemesis.targets import present
+from quorate.harness.core.fault import Scene
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken, OutcomeError
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.consul import Consul
+from quorate.harness.systems.zookeeper import ZooKeeper
+from quorate.nemesis.kill import Kill
+from quorate.nemesis.member import Member
+from quorate.nemesis.targets import present
 
 pytestmark = [
     pytest.mark.cluster,

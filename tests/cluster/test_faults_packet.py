@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.network import EnteredNetwork, ExecutedNetwork
-from harness.cluster.node import Cluster, Node
-from harness.fault import Plan, Scene
-from nemesis.packet import Packet
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
+from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.node import Cluster, Node
+from quorate.nemesis.packet import Packet
 
 pytestmark = [
     pytest.mark.cluster,

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.ledger import runs_directory
-from harness.cluster.sweep import sweep
-from harness.cluster.traces import traces_of
-from harness.cluster.volumes import Volume, obstacle
-from harness.outcome import Broken
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster.ledger import runs_directory
+from quorate.harness.cluster.sweep import sweep
+from quorate.harness.cluster.traces import traces_of
+from quorate.harness.cluster.volumes import Volume, obstacle
+from quorate.harness.core.outcome import Broken
 
 pytestmark = [
     pytest.mark.cluster,
@@ -105,7 +105,7 @@ def test_mounts_of_a_killed_run_are_swept(tmp_path: Path) -> None:
         "--store",
         str(tmp_path),
     ]
-    process = subprocess.Popen([sys.executable, "-m", "harness.cli.main", *words], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "quorate", *words], stderr=subprocess.DEVNULL)
     try:
         mounted: list[str] = []
         end = time.monotonic() + 60
@@ -127,7 +127,9 @@ def test_mounts_of_a_killed_run_are_swept(tmp_path: Path) -> None:
 
 def test_without_root_it_says_what_is_missing(user: list[str]) -> None:
     words = ["test", "etcd@3.4.23", "-f", "powerloss", "--cluster", "local", "--time", "10s"]
-    script = "from harness.cli.main import main; import sys; sys.argv = ['quorate', *sys.argv[1:]]; main()"
+    script = (
+        "from quorate.harness.cli.main import main; import sys; sys.argv = ['quorate', *sys.argv[1:]]; main()"
+    )
     store = Path(f"/tmp/quorate-test-{os.getpid()}")
     try:
         done = subprocess.run(

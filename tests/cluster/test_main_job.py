@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from harness.cluster.factory import engine_answers
-from harness.cluster.traces import traces_of
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.cluster.traces import traces_of
 
 pytestmark = pytest.mark.cluster
 
@@ -32,7 +32,7 @@ def local():
 
 
 def command(*words):
-    return [sys.executable, "-m", "harness.cli.main", *words]
+    return [sys.executable, "-m", "quorate", *words]
 
 
 def quorate(*words, timeout=240, **options):

@@ -7,10 +7,10 @@ import os
 
 import pytest
 
-from harness.capabilities import Elections, Leases, Sequences
-from harness.outcome import OutcomeError, Refused
-from harness.test import Test
-from harness.testing import RunningCluster
+from quorate.harness.core.capabilities import Elections, Leases, Sequences
+from quorate.harness.core.outcome import OutcomeError, Refused
+from quorate.harness.core.test import Test
+from quorate.harness.testing import RunningCluster
 
 pytestmark = pytest.mark.cluster
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from checkers.verify import verify
-from harness.history import Event
-from harness.history.native import Handle, check
+from quorate.checkers.verify import verify
+from quorate.harness.history import Event
+from quorate.harness.history.native import Handle, check
 from tests.quality import oracle
 from tests.quality.histories import Maker, join
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.agents import AgentsAreAuthoritative
-from harness.history import History
-from harness.history.event import Event
-from harness.verdict import Limits, Verdict
+from quorate.checkers.agents import AgentsAreAuthoritative
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.event import Event
 from tests.quality.test_workloads_simulated import ALL, explain, run
 
 

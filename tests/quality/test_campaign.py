@@ -47,7 +47,7 @@ seed = 5
 
 
 def arguments(*words):
-    return [sys.executable, "-m", "harness.cli.main", "campaign", *map(str, words)]
+    return [sys.executable, "-m", "quorate", "campaign", *map(str, words)]
 
 
 def campaign(folder, *words, **environment):

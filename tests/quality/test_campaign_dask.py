@@ -92,7 +92,7 @@ def alive(pid):
 
 def quorate(folder, *words):
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", *map(str, words)],
+        [sys.executable, "-m", "quorate", *map(str, words)],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_a_lost_workers_cell_is_run_elsewhere_and_histories_come_when_asked_for(
     home.mkdir()
     (home / "c.toml").write_text(CAMPAIGN)
     with subprocess.Popen(
-        [sys.executable, "-m", "harness.cli.main", "campaign", "c.toml", "--on", address, "--json"],
+        [sys.executable, "-m", "quorate", "campaign", "c.toml", "--on", address, "--json"],
         cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         lost = wait_for(lambda: cells(first.pid) if cells(second.pid) else [], "a cell on both workers")

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.online import Online
-from harness.history import Event
-from harness.history.native import Handle, check
+from quorate.checkers.online import Online
+from quorate.harness.history import Event
+from quorate.harness.history.native import Handle, check
 from tests.quality import oracle
 from tests.quality.histories import FUNCTIONS, Maker, join
 

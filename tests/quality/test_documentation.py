@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 import pytest
 
-from harness.campaign.file import load
-from harness.cli import reference
-from harness.cli.main import COMMANDS, quorate
+from quorate.harness.campaign.file import load
+from quorate.harness.cli import reference
+from quorate.harness.cli.main import COMMANDS, quorate
 
 ROOT = Path(__file__).parents[2]
 NOTE = re.compile(r"#\s*(?P<note>(needs: \w+|exits [\d or]+)(; exits [\d or]+)?)\s*$")
@@ -51,7 +51,7 @@ def walk(page, folder, **environment):
             continue
         assert words[0] == "quorate", words
         done = subprocess.run(
-            [sys.executable, "-m", "harness.cli.main", *words[1:]],
+            [sys.executable, "-m", "quorate", *words[1:]],
             capture_output=True, text=True, timeout=200, cwd=folder, check=False, env={**os.environ, **environment},
         )  # fmt: skip
         assert done.returncode in allowed, (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.watches import WatchesAreReliable
-from harness.history import Event, History
-from harness.verdict import Limits, Verdict
+from quorate.checkers.watches import WatchesAreReliable
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 from tests.quality.test_workloads_simulated import ALL, explain, run
 
 A, B, C = ["a", 1, 2], ["b", 2, 3], ["a", None, 4]

@@ -14,8 +14,8 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "uni
 import browser as headless  # noqa: E402 - found through the line above
 import synthetic  # noqa: E402
 
-from reports import campaign, compare, html, stored  # noqa: E402
-from reports.serve import serve  # noqa: E402
+from quorate.reports import campaign, compare, html, stored  # noqa: E402
+from quorate.reports.serve import serve  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     headless.missing() is not None, reason=f"no browser test: {headless.missing()}"

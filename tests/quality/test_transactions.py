@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from checkers.transactions import Transactions, append
-from harness.history import History
-from harness.history.native import Handle
-from harness.verdict import Limits, Verdict
+from quorate.checkers.transactions import Transactions, append
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.native import Handle
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent / "data" / "histories"

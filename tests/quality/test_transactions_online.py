@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from checkers.forgetting.transactions import ATOMIC, DIRTY, REAL_TIME, STRICT
-from checkers.online import Online, judge_of
-from checkers.online_transactions import OnlineTransactions
-from checkers.transactions import Transactions
-from harness.history import Event, History
-from harness.verdict import Limits, Verdict
+from quorate.checkers.forgetting.transactions import ATOMIC, DIRTY, REAL_TIME, STRICT
+from quorate.checkers.online import Online, judge_of
+from quorate.checkers.online_transactions import OnlineTransactions
+from quorate.checkers.transactions import Transactions
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 from tests.quality import planted
 from tests.unit.checkers_txn import making
 

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from checkers.notices import NoticesAreReliable
-from checkers.polls import SLACK_S, PollsTellTheState
-from harness.history import History
-from harness.history.event import Event
-from harness.verdict import Limits, Verdict
+from quorate.checkers.notices import NoticesAreReliable
+from quorate.checkers.polls import SLACK_S, PollsTellTheState
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.event import Event
 from tests.quality.test_workloads_simulated import ALL, explain, run
 
 NAMES = ("a", "b")

@@ -8,15 +8,15 @@ from random import Random
 
 import pytest
 
-from harness import registry
-from harness.generators import Context, imperfect, limit, simulate
-from harness.history.event import Event, Type
-from harness.lifecycle.side_by_side import side_by_side
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
-from harness.workload import WorkloadOptions
-from workloads.keyed import patient
-from workloads.part import Part
+from quorate.harness.core import registry
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.core.workload import WorkloadOptions
+from quorate.harness.generators import Context, imperfect, limit, simulate
+from quorate.harness.history.event import Event, Type
+from quorate.harness.run.side_by_side import side_by_side
+from quorate.workloads.keyed import patient
+from quorate.workloads.part import Part
 
 NAMES = (
     "agents", "append", "counter", "discovery", "lock", "notices", "polls", "queue", "register", "rw", "set",

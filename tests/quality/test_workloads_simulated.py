@@ -10,16 +10,16 @@ from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
 
-from checkers.online import judge_of
-from harness.clock import clock_of, run_virtual
-from harness.generators import Invocation, cycle, sleep, stagger, time_limit
-from harness.history import History
-from harness.history.event import Event
-from harness.runner import Connection, Nemesis, NemesisOutcome, Recorder, drive
-from harness.systems.simulated import BUGS, Simulated, SimulatedCluster
-from harness.systems.system import SystemOptions
-from harness.verdict import Limits, Result, Verdict
-from harness.workload import Workload, WorkloadOptions
+from quorate.checkers.online import judge_of
+from quorate.harness.core.clock import clock_of, run_virtual
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.verdict import Limits, Result, Verdict
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.generators import Invocation, cycle, sleep, stagger, time_limit
+from quorate.harness.history import History
+from quorate.harness.history.event import Event
+from quorate.harness.run.runner import Connection, Nemesis, NemesisOutcome, Recorder, drive
+from quorate.harness.systems.simulated import BUGS, Simulated, SimulatedCluster
 
 LIMITS = Limits(time_s=1.5)
 HUNT = Limits(time_s=1)  # an anomaly is found at once; what takes long is making it small

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.verdict import Verdict
+from quorate.harness.core.verdict import Verdict
 from tests.quality.test_workloads_simulated import ALL, explain, run
 
 WANTED = {

@@ -17,19 +17,19 @@ import docker.errors
 import docker.types
 import msgspec
 
-from harness.cluster import identity, ledger, shell, slots, subnets
-from harness.cluster.docker import images, leftovers, lent
-from harness.cluster.docker.engine import NODE_LABEL, OWNER_LABEL, RUN_LABEL, STATE_LABEL, Engine
-from harness.cluster.docker.entered import Entered, enter
-from harness.cluster.docker.executed import Executed
-from harness.cluster.docker.node import DockerNode
-from harness.cluster.ledger import Ledger
-from harness.cluster.processes import RUN_MARK
-from harness.cluster.standing import Standing
-from harness.cluster.state import state_directory
-from harness.cluster.sweep import sweep_async
-from harness.cluster.together import together
-from harness.outcome import Broken
+from quorate.harness.cluster import identity, ledger, shell, slots, subnets
+from quorate.harness.cluster.docker import images, leftovers, lent
+from quorate.harness.cluster.docker.engine import NODE_LABEL, OWNER_LABEL, RUN_LABEL, STATE_LABEL, Engine
+from quorate.harness.cluster.docker.entered import Entered, enter
+from quorate.harness.cluster.docker.executed import Executed
+from quorate.harness.cluster.docker.node import DockerNode
+from quorate.harness.cluster.ledger import Ledger
+from quorate.harness.cluster.processes import RUN_MARK
+from quorate.harness.cluster.standing import Standing
+from quorate.harness.cluster.state import state_directory
+from quorate.harness.cluster.sweep import sweep_async
+from quorate.harness.cluster.together import together
+from quorate.harness.core.outcome import Broken
 
 log = logging.getLogger(__name__)
 

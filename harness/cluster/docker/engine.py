@@ -14,7 +14,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
 
 RUN_LABEL = "quorate.run"
 OWNER_LABEL = "quorate.owner"

@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.cluster import commands, processes, shell, signals
-from harness.cluster.node import Completed, ProcessState
-from harness.cluster.processes import RUN_MARK, Handle
-from harness.outcome import Broken
+from quorate.harness.cluster import commands, processes, shell, signals
+from quorate.harness.cluster.processes import RUN_MARK, Handle
+from quorate.harness.core.node import Completed, ProcessState
+from quorate.harness.core.outcome import Broken
 
 _KILL_WAIT_S = 10.0
 _IDLE_WAIT_S = 10.0

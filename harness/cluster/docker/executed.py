@@ -14,11 +14,11 @@ from typing import Any
 import docker
 from docker.utils.socket import consume_socket_output, demux_adaptor, frames_iter
 
-from harness.cluster import shell
-from harness.cluster.docker.engine import Engine
-from harness.cluster.node import Completed, ProcessState
-from harness.cluster.processes import RUN_MARK
-from harness.outcome import Broken
+from quorate.harness.cluster import shell
+from quorate.harness.cluster.docker.engine import Engine
+from quorate.harness.cluster.processes import RUN_MARK
+from quorate.harness.core.node import Completed, ProcessState
+from quorate.harness.core.outcome import Broken
 
 _SCRIPT_TIMEOUT_S = 15.0
 _GRACE_S = 5.0  # for the engine, after the node's own `timeout` has killed the command

@@ -24,12 +24,12 @@ from typing import IO, Any
 import docker
 import msgspec
 
-from harness.cluster.docker import engine
-from harness.cluster.state import state_directory
-from harness.outcome import Broken
-from harness.registry import did_you_mean
-from harness.telling import tell
-from harness.test import UsageError
+from quorate.harness.cluster.docker import engine
+from quorate.harness.cluster.state import state_directory
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.registry import did_you_mean
+from quorate.harness.core.telling import tell
+from quorate.harness.core.test import UsageError
 
 REPOSITORY = "quorate-node"
 BUILD_DEADLINE_S = 600.0

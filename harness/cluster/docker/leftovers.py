@@ -11,11 +11,11 @@ import docker
 import docker.errors
 import msgspec
 
-from harness.cluster import identity, ledger
-from harness.cluster.docker import engine
-from harness.cluster.docker.engine import OWNER_LABEL, RUN_LABEL, STATE_LABEL
-from harness.cluster.state import state_directory
-from harness.outcome import Broken
+from quorate.harness.cluster import identity, ledger
+from quorate.harness.cluster.docker import engine
+from quorate.harness.cluster.docker.engine import OWNER_LABEL, RUN_LABEL, STATE_LABEL
+from quorate.harness.cluster.state import state_directory
+from quorate.harness.core.outcome import Broken
 
 _THREADS = 8
 _APPEAR_S = 3.0  # a request sent just before its sender was killed may still be carried out

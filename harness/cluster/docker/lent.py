@@ -9,8 +9,8 @@ from functools import cache
 import docker
 import docker.errors
 
-from harness.cluster.docker import engine, images
-from harness.outcome import Broken
+from quorate.harness.cluster.docker import engine, images
+from quorate.harness.core.outcome import Broken
 
 FOLDER = "/opt/quorate/bin"
 # What nodes are asked for by name: see harness.cluster.shell, and node.run of the systems.

@@ -14,14 +14,14 @@ from typing import IO, NoReturn, Protocol
 
 import docker
 
-from harness.cluster import commands, mounting, shell, uploads, volumes
-from harness.cluster.docker.engine import Engine
-from harness.cluster.docker.entered import Entered
-from harness.cluster.docker.executed import Executed
-from harness.cluster.network.rules import PROBE_TABLE, TABLE
-from harness.cluster.node import Completed, Daemon, ProcessState
-from harness.cluster.processes import DAEMON_MARK
-from harness.outcome import Broken
+from quorate.harness.cluster import commands, mounting, shell, uploads, volumes
+from quorate.harness.cluster.docker.engine import Engine
+from quorate.harness.cluster.docker.entered import Entered
+from quorate.harness.cluster.docker.executed import Executed
+from quorate.harness.cluster.network.rules import PROBE_TABLE, TABLE
+from quorate.harness.cluster.processes import DAEMON_MARK
+from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.outcome import Broken
 
 DIRECTORY = "/var/lib/quorate"
 STORE = "/opt/quorate/store"  # executables by checksum: they survive a wipe

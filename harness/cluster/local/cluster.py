@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from harness.cluster import ledger, subnets
-from harness.cluster.ledger import Ledger
-from harness.cluster.local import plumbing, rootless
-from harness.cluster.local.node import LocalNode
-from harness.cluster.removal import remove_local
-from harness.cluster.standing import Standing
-from harness.cluster.state import data_directory, state_directory
-from harness.cluster.sweep import sweep_async
-from harness.cluster.together import together
-from harness.outcome import Broken
+from quorate.harness.cluster import ledger, subnets
+from quorate.harness.cluster.ledger import Ledger
+from quorate.harness.cluster.local import plumbing, rootless
+from quorate.harness.cluster.local.node import LocalNode
+from quorate.harness.cluster.removal import remove_local
+from quorate.harness.cluster.standing import Standing
+from quorate.harness.cluster.state import data_directory, state_directory
+from quorate.harness.cluster.sweep import sweep_async
+from quorate.harness.cluster.together import together
+from quorate.harness.core.outcome import Broken
 
 
 class LocalCluster(Standing[LocalNode]):

@@ -11,14 +11,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cluster import commands, kernel, ledger, mounting, processes, signals, uploads
-from harness.cluster.ledger import Ledger
-from harness.cluster.local import rootless
-from harness.cluster.node import Completed, Daemon, ProcessState
-from harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
-from harness.cluster.removal import mounts_below
-from harness.cluster.volumes import OPTIONS
-from harness.outcome import Broken
+from quorate.harness.cluster import commands, kernel, ledger, mounting, processes, signals, uploads
+from quorate.harness.cluster.ledger import Ledger
+from quorate.harness.cluster.local import rootless
+from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
+from quorate.harness.cluster.removal import mounts_below
+from quorate.harness.cluster.volumes import OPTIONS
+from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.outcome import Broken
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EXEC_WAIT_S = 5.0

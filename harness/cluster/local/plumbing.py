@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cluster import kernel
-from harness.cluster.subnets import HOST_OCTET
-from harness.outcome import Broken
+from quorate.harness.cluster import kernel
+from quorate.harness.cluster.subnets import HOST_OCTET
+from quorate.harness.core.outcome import Broken
 
 _TIMEOUT_S = 10.0
 _NODE_INTERFACE = "eth0"

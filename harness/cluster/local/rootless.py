@@ -21,9 +21,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from harness.cluster import kernel, processes
-from harness.cluster.state import DATA_VARIABLE, STATE_VARIABLE, data_directory, state_directory
-from harness.outcome import Broken
+from quorate.harness.cluster import kernel, processes
+from quorate.harness.cluster.state import DATA_VARIABLE, STATE_VARIABLE, data_directory, state_directory
+from quorate.harness.core.outcome import Broken
 
 GUARD = "QUORATE_INSIDE"  # set inside, so that nothing re-executes itself for ever
 MEND = (

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.cluster.network import nftables
-from harness.cluster.network.entered import EnteredNetwork
-from harness.cluster.network.executed import ExecutedNetwork
-from harness.cluster.node import Network, Node
+from quorate.harness.cluster.network import nftables
+from quorate.harness.cluster.network.entered import EnteredNetwork
+from quorate.harness.cluster.network.executed import ExecutedNetwork
+from quorate.harness.core.node import Network, Node
 
 __all__ = ["EnteredNetwork", "ExecutedNetwork", "network_for"]
 

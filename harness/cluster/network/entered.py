@@ -9,11 +9,11 @@ import contextlib
 import re
 from collections.abc import Sequence
 
-from harness.cluster.network import rules
-from harness.cluster.network.nftables import Firewall
-from harness.cluster.network.probes import ATTEMPTS, LOSSY_ATTEMPTS, PATIENCE_S, Flight, Probes
-from harness.cluster.node import Node
-from harness.outcome import Broken
+from quorate.harness.cluster.network import rules
+from quorate.harness.cluster.network.nftables import Firewall
+from quorate.harness.cluster.network.probes import ATTEMPTS, LOSSY_ATTEMPTS, PATIENCE_S, Flight, Probes
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
 
 _COUNTED = re.compile(r"packets (\d+)")
 

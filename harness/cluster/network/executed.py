@@ -10,9 +10,9 @@ import asyncio
 import re
 from collections.abc import Sequence
 
-from harness.cluster.network import rules
-from harness.cluster.node import Node
-from harness.outcome import Broken
+from quorate.harness.cluster.network import rules
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
 
 _PROBE_PORT = 47009
 _PROBES_EACH = 3

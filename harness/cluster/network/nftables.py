@@ -13,8 +13,8 @@ import os
 from functools import cache
 from typing import Any
 
-from harness.cluster.kernel import in_netns
-from harness.outcome import Broken
+from quorate.harness.cluster.kernel import in_netns
+from quorate.harness.core.outcome import Broken
 
 _SONAME = "libnftables.so.1"
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.cluster.kernel import in_netns
-from harness.cluster.node import Node
-from harness.outcome import Broken
+from quorate.harness.cluster.kernel import in_netns
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
 
 _POLL_S = 0.002
 PATIENCE_S = 0.03

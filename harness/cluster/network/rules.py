@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from harness.cluster.node import Node
-from harness.outcome import Broken
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
 
 TABLE: Final = "inet quorate"
 PROBE_TABLE: Final = "inet quorate_probe"

@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from harness.cluster import ledger, shell
-from harness.cluster.ledger import Ledger
-from harness.cluster.ssh.connection import Connection
-from harness.cluster.ssh.hosts import Host, address_of
-from harness.cluster.ssh.leftovers import end_run
-from harness.cluster.ssh.node import SshNode
-from harness.cluster.standing import Standing
-from harness.cluster.sweep import sweep_async
-from harness.cluster.together import together
-from harness.outcome import Broken
+from quorate.harness.cluster import ledger, shell
+from quorate.harness.cluster.ledger import Ledger
+from quorate.harness.cluster.ssh.connection import Connection
+from quorate.harness.cluster.ssh.hosts import Host, address_of
+from quorate.harness.cluster.ssh.leftovers import end_run
+from quorate.harness.cluster.ssh.node import SshNode
+from quorate.harness.cluster.standing import Standing
+from quorate.harness.cluster.sweep import sweep_async
+from quorate.harness.cluster.together import together
+from quorate.harness.core.outcome import Broken
 
 _THREADS_EACH = 8
 _CLAIM_S = 10.0

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import paramiko
 
-from harness.cluster.node import Completed
-from harness.cluster.ssh.framing import Frame, line_of
-from harness.cluster.ssh.hosts import Host
-from harness.outcome import Broken
+from quorate.harness.cluster.ssh.framing import Frame, line_of
+from quorate.harness.cluster.ssh.hosts import Host
+from quorate.harness.core.node import Completed
+from quorate.harness.core.outcome import Broken
 
 _CONNECT_S = 10.0
 _KEEPALIVE_S = 15

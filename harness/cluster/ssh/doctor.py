@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
-from harness.cluster import shell
-from harness.cluster.doctor import Finding
-from harness.cluster.ssh.connection import Connection
-from harness.cluster.ssh.hosts import Host
-from harness.cluster.volumes import mount_command
-from harness.outcome import Broken
+from quorate.harness.cluster import shell
+from quorate.harness.cluster.doctor import Finding
+from quorate.harness.cluster.ssh.connection import Connection
+from quorate.harness.cluster.ssh.hosts import Host
+from quorate.harness.cluster.volumes import mount_command
+from quorate.harness.core.outcome import Broken
 
 _TIMEOUT_S: Final = 20.0
 _HOSTS_AT_ONCE: Final = 16

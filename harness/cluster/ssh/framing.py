@@ -10,8 +10,8 @@ import base64
 import shlex
 from collections.abc import Mapping, Sequence
 
-from harness.cluster.node import Completed
-from harness.outcome import Broken
+from quorate.harness.core.node import Completed
+from quorate.harness.core.outcome import Broken
 
 OUTPUT_LIMIT = 64 << 20  # bytes of a stream
 

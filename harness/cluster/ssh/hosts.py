@@ -22,8 +22,8 @@ from typing import Any
 
 import msgspec
 
-from harness.outcome import Broken
-from harness.test import UsageError
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
 
 
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

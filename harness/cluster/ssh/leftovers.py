@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.cluster import identity, shell
-from harness.cluster.processes import RUN_MARK
-from harness.cluster.ssh.connection import Connection
-from harness.cluster.ssh.hosts import Host
-from harness.outcome import Broken
+from quorate.harness.cluster import identity, shell
+from quorate.harness.cluster.processes import RUN_MARK
+from quorate.harness.cluster.ssh.connection import Connection
+from quorate.harness.cluster.ssh.hosts import Host
+from quorate.harness.core.outcome import Broken
 
 _TIMEOUT_S = 30.0
 # Firewall tables bear no run's name: they are this run's only while it has the host.

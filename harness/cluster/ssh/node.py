@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from harness.cluster import commands, shell, uploads
-from harness.cluster.node import Completed, Daemon, ProcessState
-from harness.cluster.processes import DAEMON_MARK, RUN_MARK
-from harness.cluster.ssh.connection import Connection
-from harness.cluster.volumes import mount_command
-from harness.outcome import Broken
+from quorate.harness.cluster import commands, shell, uploads
+from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK
+from quorate.harness.cluster.ssh.connection import Connection
+from quorate.harness.cluster.volumes import mount_command
+from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.outcome import Broken
 
 T = TypeVar("T")
 

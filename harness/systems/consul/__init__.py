@@ -1,5 +1,5 @@
 """Consul: key-value store, sessions and locks over HTTP."""
 
-from harness.systems.consul.system import Consul
+from quorate.harness.systems.consul.server.system import Consul
 
 __all__ = ["Consul"]

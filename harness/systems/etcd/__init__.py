@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from harness.systems.etcd.system import Etcd
+from quorate.harness.systems.etcd.server.system import Etcd
 
 __all__ = ["Etcd"]

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from harness.systems.releases.catalogue import SYSTEMS
-from harness.systems.releases.resolve import (
+from quorate.harness.systems.releases.catalogue import SYSTEMS
+from quorate.harness.systems.releases.resolve import (
     ReleaseRow,
     list_releases,
     resolve,
     resolve_async,
     unknown_release,
 )
-from harness.systems.releases.server import Server
+from quorate.harness.systems.releases.server import Server
 
 __all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve", "resolve_async", "unknown_release"]

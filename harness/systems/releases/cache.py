@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from harness.outcome import Broken
-from harness.systems.releases import tools
-from harness.systems.releases.server import Manifest, Server
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases.server import Manifest, Server
 
 MANIFEST: Final = "manifest.json"
 _POLL_S: Final = 0.2

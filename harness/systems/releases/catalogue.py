@@ -6,12 +6,12 @@ from typing import Final
 
 import msgspec
 
-from harness.systems.releases.debian import Debian, Package
-from harness.systems.releases.failpoints import Failpoints
-from harness.systems.releases.golang import CONSUL_MAIN, ETCD_MAIN, GoModule, Module
-from harness.systems.releases.maven import Artifact, Extra, Maven
-from harness.systems.releases.way import Way
-from harness.systems.releases.wheel import Wheel
+from quorate.harness.systems.releases.debian import Debian, Package
+from quorate.harness.systems.releases.failpoints import Failpoints
+from quorate.harness.systems.releases.golang import CONSUL_MAIN, ETCD_MAIN, GoModule, Module
+from quorate.harness.systems.releases.maven import Artifact, Extra, Maven
+from quorate.harness.systems.releases.way import Way
+from quorate.harness.systems.releases.wheel import Wheel
 
 
 class Catalogue(msgspec.Struct, frozen=True):

@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from harness.outcome import Broken
-from harness.systems.releases import tools
-from harness.systems.releases.way import Progress, numbers
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases.way import Progress, numbers
 
 MIRROR: Final = "http://deb.debian.org/debian"
 _KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

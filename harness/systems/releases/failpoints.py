@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from harness.outcome import Broken
-from harness.systems.releases import golang, tools
-from harness.systems.releases.golang import Module
-from harness.systems.releases.way import Progress
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems.releases import golang, tools
+from quorate.harness.systems.releases.golang import Module
+from quorate.harness.systems.releases.way import Progress
 
 SUFFIX: Final = "+failpoints"
 _GOFAIL: Final = "go.etcd.io/gofail"

@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from harness.outcome import Broken
-from harness.systems.releases import tools
-from harness.systems.releases.way import Progress, numbers
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases.way import Progress, numbers
 
 _FETCH_S: Final = 600.0
 _BUILD_S: Final = 1800.0  # Consul takes four minutes on two idle cores

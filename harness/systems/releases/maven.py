@@ -10,9 +10,9 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from harness.outcome import Broken
-from harness.systems.releases import tools
-from harness.systems.releases.way import Progress, numbers
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases.way import Progress, numbers
 
 _DEADLINE_S: Final = 300.0
 _FOREIGN: Final = ("-osx-", "-windows-")

@@ -9,14 +9,14 @@ from typing import Final
 
 import msgspec
 
-from harness.cluster.local.rootless import outside
-from harness.outcome import Broken
-from harness.registry import did_you_mean
-from harness.systems.releases import cache, tools
-from harness.systems.releases.catalogue import SYSTEMS, Catalogue
-from harness.systems.releases.server import Server
-from harness.systems.releases.way import Progress, Way, numbers
-from harness.telling import tell
+from quorate.harness.cluster.local.rootless import outside
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.registry import did_you_mean
+from quorate.harness.core.telling import tell
+from quorate.harness.systems.releases import cache, tools
+from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
+from quorate.harness.systems.releases.server import Server
+from quorate.harness.systems.releases.way import Progress, Way, numbers
 
 _LOCK_S: Final = 2700.0
 

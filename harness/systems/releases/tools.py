@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
 
 _LAST_LINES: Final = 8
 _LOOK_S: Final = 0.2

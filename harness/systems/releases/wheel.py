@@ -8,9 +8,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from harness.outcome import Broken
-from harness.systems.releases import tools
-from harness.systems.releases.way import Progress
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases.way import Progress
 
 _DEADLINE_S = 120.0
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
-from harness.outcome import OutcomeError, Refused, Reply, Unknown
-from harness.systems.simulated.caller import Caller
-from harness.systems.simulated.cluster import SimulatedNode
+from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
+from quorate.harness.systems.simulated.caller import Caller
+from quorate.harness.systems.simulated.cluster import SimulatedNode
 
 _FORGOTTEN_SHARE: Final = 0.04
 

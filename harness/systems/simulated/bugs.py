@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from harness.outcome import Refused, Reply
-from harness.systems.simulated.commands import Command
-from harness.systems.simulated.store import Effect, Store
+from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.systems.simulated.commands import Command
+from quorate.harness.systems.simulated.store import Effect, Store
 
 BUGS: Final = {
     "stale-read": "any replica answers reads from what it has applied so far (register, set, counter)",

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from harness.outcome import OutcomeError, Refused, Reply, Unknown
-from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
-from harness.systems.simulated.commands import Command, Outcome
+from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
+from quorate.harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
+from quorate.harness.systems.simulated.commands import Command, Outcome
 
 
 class Caller:

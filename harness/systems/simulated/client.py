@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.outcome import Refused, Reply, Unknown
-from harness.systems.simulated.agents import AgentCalls
-from harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
-from harness.systems.simulated.watchers import WatcherCalls
+from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.systems.simulated.agents import AgentCalls
+from quorate.harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
+from quorate.harness.systems.simulated.watchers import WatcherCalls
 
 _POLL_S: Final = 0.02
 

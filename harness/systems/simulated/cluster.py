@@ -9,13 +9,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from harness.clock import Clock
-from harness.cluster.node import Completed, Daemon, ProcessState
-from harness.outcome import Broken, Unknown
-from harness.systems.simulated.bugs import Bugs
-from harness.systems.simulated.commands import Answer, Command, Outcome
-from harness.systems.simulated.messages import Message
-from harness.systems.simulated.replica import Disk, Replica
+from quorate.harness.core.clock import Clock
+from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.outcome import Broken, Unknown
+from quorate.harness.systems.simulated.bugs import Bugs
+from quorate.harness.systems.simulated.commands import Answer, Command, Outcome
+from quorate.harness.systems.simulated.messages import Message
+from quorate.harness.systems.simulated.replica import Disk, Replica
 
 DAEMON: Final = "simulated"
 _KILLS: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT})

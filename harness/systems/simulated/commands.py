@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from harness.outcome import OutcomeError, Reply
+from quorate.harness.core.outcome import OutcomeError, Reply
 
 READS: Final = frozenset(
     {"read", "members", "value", "current", "listing", "granted", "renew", "leader", "names"}

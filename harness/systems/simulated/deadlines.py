@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.outcome import Refused, Reply
-from harness.systems.simulated.bugs import Bugs
-from harness.systems.simulated.commands import Command, Outcome
-from harness.systems.simulated.store import Store
+from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.systems.simulated.bugs import Bugs
+from quorate.harness.systems.simulated.commands import Command, Outcome
+from quorate.harness.systems.simulated.store import Store
 
 _SHARE = 0.25
 _RENEWED_SHARE = 0.5

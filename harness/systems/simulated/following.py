@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from harness.outcome import Refused, Unknown
-from harness.systems.simulated.cluster import SimulatedNode
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.systems.simulated.cluster import SimulatedNode
 
 _POLL_S: Final = 0.005
 _WRONG_SHARE: Final = 0.04

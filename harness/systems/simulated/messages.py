@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.systems.simulated.commands import Command, Entry, Outcome
+from quorate.harness.systems.simulated.commands import Command, Entry, Outcome
 
 
 class Vote(msgspec.Struct, frozen=True, gc=False):

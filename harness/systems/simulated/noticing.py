@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from harness.outcome import Refused
-from harness.systems.simulated.cluster import SimulatedNode
+from quorate.harness.core.outcome import Refused
+from quorate.harness.systems.simulated.cluster import SimulatedNode
 
 _POLL_S: Final = 0.005
 _SHARES: Final = {"notice-lost": 0.04, "notice-twice": 0.04, "notice-late": 0.1, "notices-swapped": 0.5}

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from harness.outcome import Reply
-from harness.systems.polls import Answered
-from harness.systems.simulated.cluster import SimulatedCluster
+from quorate.harness.core.outcome import Reply
+from quorate.harness.systems.polls import Answered
+from quorate.harness.systems.simulated.cluster import SimulatedCluster
 
 _POLL_S: Final = 0.02
 _ASLEEP_SHARE: Final = 0.25

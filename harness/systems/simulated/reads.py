@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.systems.simulated.commands import Answer, Command
+from quorate.harness.systems.simulated.commands import Answer, Command
 
 
 class PendingReads:

@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
-from harness.outcome import Refused, Reply, Unknown
-from harness.systems.simulated.bugs import Bugs
-from harness.systems.simulated.commands import NOTHING, READS, Answer, Command, Entry, Outcome
-from harness.systems.simulated.deadlines import Deadlines
-from harness.systems.simulated.messages import (
+from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.systems.simulated.bugs import Bugs
+from quorate.harness.systems.simulated.commands import NOTHING, READS, Answer, Command, Entry, Outcome
+from quorate.harness.systems.simulated.deadlines import Deadlines
+from quorate.harness.systems.simulated.messages import (
     Append,
     AppendAnswer,
     Forward,
@@ -27,8 +27,8 @@ from harness.systems.simulated.messages import (
     Vote,
     VoteAnswer,
 )
-from harness.systems.simulated.reads import PendingReads
-from harness.systems.simulated.store import Store
+from quorate.harness.systems.simulated.reads import PendingReads
+from quorate.harness.systems.simulated.store import Store
 
 HEARTBEAT_S: Final = 0.05
 ELECTION_S: Final = (0.15, 0.30)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.outcome import Refused, Reply
-from harness.systems.simulated.commands import NOTHING, Command, Outcome
+from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.systems.simulated.commands import NOTHING, Command, Outcome
 
 _SPACES: Final = {
     "read": "register", "write": "register", "cas": "register",

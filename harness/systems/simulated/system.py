@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from harness.cluster.node import Cluster, Daemon, Node
-from harness.outcome import Broken
-from harness.registry import did_you_mean
-from harness.systems.simulated.bugs import BUGS
-from harness.systems.simulated.client import SimulatedClient
-from harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
-from harness.systems.system import NodeStatus, SystemOptions
-from harness.test import UsageError
+from quorate.harness.core.node import Cluster, Daemon, Node
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.registry import did_you_mean
+from quorate.harness.core.system import NodeStatus, SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.simulated.bugs import BUGS
+from quorate.harness.systems.simulated.client import SimulatedClient
+from quorate.harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
 
 _POLL_S: Final = 0.02
 

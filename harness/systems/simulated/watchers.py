@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from harness.outcome import OutcomeError, Refused, Reply
-from harness.systems.polls import Answered, Polls
-from harness.systems.simulated import polling
-from harness.systems.simulated.caller import Caller
-from harness.systems.simulated.following import Following
-from harness.systems.simulated.noticing import Noticing
+from quorate.harness.core.outcome import OutcomeError, Refused, Reply
+from quorate.harness.systems.polls import Answered, Polls
+from quorate.harness.systems.simulated import polling
+from quorate.harness.systems.simulated.caller import Caller
+from quorate.harness.systems.simulated.following import Following
+from quorate.harness.systems.simulated.noticing import Noticing
 
 
 class WatcherCalls(Caller):

@@ -1,5 +1,5 @@
 """ZooKeeper: znodes, sessions and ephemerals over its own protocol."""
 
-from harness.systems.zookeeper.system import ZooKeeper
+from quorate.harness.systems.zookeeper.server.system import ZooKeeper
 
 __all__ = ["ZooKeeper"]

@@ -8,11 +8,11 @@ import asyncio
 
 import pytest
 
-from harness.capabilities import Counters, Locks, Registers, Sets, Transactions
-from harness.outcome import Refused
-from harness.systems.consul.caller import ClientOptions
-from harness.systems.consul.client import ConsulClient
-from harness.systems.divergence import compare
+from quorate.harness.core.capabilities import Counters, Locks, Registers, Sets, Transactions
+from quorate.harness.core.outcome import Refused
+from quorate.harness.systems.consul.client.caller import ClientOptions
+from quorate.harness.systems.consul.client.client import ConsulClient
+from quorate.harness.systems.divergence import compare
 
 
 def client_of(node, **options) -> ConsulClient:

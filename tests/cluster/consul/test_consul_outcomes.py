@@ -9,9 +9,9 @@ import signal
 
 import pytest
 
-from harness.outcome import Refused, Unknown
-from harness.systems.consul.caller import encode, path
-from harness.systems.consul.outcomes import TABLE
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.systems.consul.client.caller import encode, path
+from quorate.harness.systems.consul.client.outcomes import TABLE
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 MEGABYTE = 1_000_000

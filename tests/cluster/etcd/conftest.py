@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.systems.etcd import Etcd
-from harness.systems.system import SystemOptions
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
 from tests.cluster.servers import Run, Servers, running
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from harness.cluster import make_cluster, new_run_id
-from harness.outcome import Refused, Unknown
-from harness.systems.etcd import Etcd
-from harness.systems.etcd.protocol import pb
-from harness.systems.system import SystemOptions
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.protocol import pb
 
 WAVES = 4
 BEHIND = 5000  # etcd's maxGapBetweenApplyAndCommitIndex

@@ -8,12 +8,12 @@ import signal
 
 import pytest
 
-from harness import capabilities
-from harness.outcome import Refused, Unknown
-from harness.systems.etcd import Etcd
-from harness.systems.etcd.client import EtcdClient
-from harness.systems.etcd.protocol import pb
-from harness.systems.system import SystemOptions
+from quorate.harness.core import capabilities
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.client.client import EtcdClient
+from quorate.harness.systems.etcd.protocol import pb
 
 
 @pytest.fixture

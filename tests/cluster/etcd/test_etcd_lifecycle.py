@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.cluster.node import Daemon, ProcessState
-from harness.outcome import Broken, Unknown
-from harness.systems.etcd import Etcd
-from harness.systems.system import SystemOptions
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.node import Daemon, ProcessState
+from quorate.harness.core.outcome import Broken, Unknown
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
 
 
 def test_all_members_are_healthy_with_one_leader_in_one_term(run, servers):

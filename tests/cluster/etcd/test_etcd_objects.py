@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.outcome import Refused
+from quorate.harness.core.outcome import Refused
 
 SPACE = "test-objects"
 

@@ -9,12 +9,12 @@ import signal
 
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.outcome import Refused, Unknown
-from harness.systems.divergence import compare
-from harness.systems.etcd import Etcd
-from harness.systems.etcd.protocol import pb
-from harness.systems.system import Dumps, SystemOptions
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.system import Dumps, SystemOptions
+from quorate.harness.systems.divergence import compare
+from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.protocol import pb
 
 
 class Part:

@@ -13,14 +13,14 @@ from typing import Any
 import grpc
 import pytest
 
-from harness.cluster import make_cluster, new_run_id
-from harness.outcome import OutcomeError, Refused, Unknown
-from harness.systems.etcd import Etcd
-from harness.systems.etcd.client import EtcdClient
-from harness.systems.etcd.connection import Connection
-from harness.systems.etcd.outcomes import TABLE, outcome_of
-from harness.systems.etcd.protocol import pb
-from harness.systems.system import SystemOptions
+from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.client.client import EtcdClient
+from quorate.harness.systems.etcd.client.connection import Connection
+from quorate.harness.systems.etcd.client.outcomes import TABLE, outcome_of
+from quorate.harness.systems.etcd.protocol import pb
 from tests.cluster.servers import outcome
 
 KEY = b"/outcomes"

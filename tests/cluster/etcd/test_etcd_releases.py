@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness.systems.releases.catalogue import SYSTEMS
+from quorate.harness.systems.releases.catalogue import SYSTEMS
 
 
 def test_the_wheel_holds_the_release_that_it_says(tmp_path):

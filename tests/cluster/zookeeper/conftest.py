@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.systems.system import SystemOptions
-from harness.systems.zookeeper import ZooKeeper
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.systems.zookeeper import ZooKeeper
 from tests.cluster.servers import Run, Servers, running
 
 

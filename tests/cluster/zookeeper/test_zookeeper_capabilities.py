@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from harness.capabilities import Counters, Locks, Queues, Registers, Sets, Transactions
-from harness.outcome import Refused, Reply, Unknown
-from harness.systems.divergence import compare
-from harness.systems.zookeeper.caller import ROOT, ClientOptions
-from harness.systems.zookeeper.client import ZooKeeperClient
-from harness.systems.zookeeper.connection import Notice
+from quorate.harness.core.capabilities import Counters, Locks, Queues, Registers, Sets, Transactions
+from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.systems.divergence import compare
+from quorate.harness.systems.zookeeper.client.caller import ROOT, ClientOptions
+from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
+from quorate.harness.systems.zookeeper.client.connection import Notice
 
 CREATED, DELETED, CHANGED, CHILDREN = 1, 2, 3, 4
 

@@ -10,12 +10,12 @@ import threading
 import pytest
 from kazoo.protocol.states import KazooState
 
-from harness import Test
-from harness import run as run_test
-from harness.capabilities import Client, Counters, Locks, Queues
-from harness.outcome import OutcomeError, Refused, Unknown
-from harness.systems.zookeeper.caller import ClientOptions
-from harness.systems.zookeeper.kazoo_client import KazooRecipes
+from quorate import Test
+from quorate import run as run_test
+from quorate.harness.core.capabilities import Client, Counters, Locks, Queues
+from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
+from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
 
 SESSION_S = 2
 

@@ -11,11 +11,11 @@ import pytest
 from kazoo.protocol.serialization import Create, Delete, SetData
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, READ_ACL_UNSAFE, Id
 
-from harness.outcome import OutcomeError, Refused, Unknown
-from harness.systems.zookeeper.caller import ROOT, ClientOptions
-from harness.systems.zookeeper.client import ZooKeeperClient
-from harness.systems.zookeeper.outcomes import TABLE
-from harness.systems.zookeeper.records import RemoveWatches
+from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.systems.zookeeper.client.caller import ROOT, ClientOptions
+from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
+from quorate.harness.systems.zookeeper.client.outcomes import TABLE
+from quorate.harness.systems.zookeeper.client.records import RemoveWatches
 
 ROW = f"{ROOT}/outcomes"
 BELOW = f"{ROW}/below"

@@ -6,17 +6,17 @@ import asyncio
 
 import pytest
 
-from harness.campaign.cell import Cell
-from harness.campaign.early import is_clear
-from harness.campaign.execute import Execution, Options, never_run
-from harness.campaign.file import Campaign
-from harness.campaign.jobs import jobs
-from harness.campaign.ledger import RECORDS, Ledger, read
-from harness.campaign.process import Finished
-from harness.campaign.run import baseline, exit_code
-from harness.outcome import Broken
-from harness.test import Test
-from reports.rates import interval
+from quorate.harness.campaign.cell import Cell
+from quorate.harness.campaign.early import is_clear
+from quorate.harness.campaign.execute import Execution, Options, never_run
+from quorate.harness.campaign.file import Campaign
+from quorate.harness.campaign.jobs import jobs
+from quorate.harness.campaign.ledger import RECORDS, Ledger, read
+from quorate.harness.campaign.process import Finished
+from quorate.harness.campaign.run import baseline, exit_code
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import Test
+from quorate.reports.rates import interval
 
 
 class Scripted:

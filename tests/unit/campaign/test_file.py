@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.campaign.file import CampaignError, load
+from quorate.harness.campaign.file import CampaignError, load
 
 
 def write(tmp_path, text):

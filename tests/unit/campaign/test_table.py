@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 
-from harness.campaign.cell import Cell, record_of
-from harness.campaign.file import Campaign
-from harness.campaign.jobs import Job
-from harness.cli.table import Table
-from harness.test import Test
+from quorate.harness.campaign.cell import Cell, record_of
+from quorate.harness.campaign.file import Campaign
+from quorate.harness.campaign.jobs import Job
+from quorate.harness.cli.table import Table
+from quorate.harness.core.test import Test
 
 
 class Terminal(io.StringIO):

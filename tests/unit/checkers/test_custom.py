@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers import check
-from checkers.custom import Model, check_custom, minimal
-from harness.history import Event
-from harness.verdict import Limits, Verdict
+from quorate.checkers import check
+from quorate.checkers.custom import Model, check_custom, minimal
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event
 from tests.quality import oracle
 from tests.quality.histories import Maker
 

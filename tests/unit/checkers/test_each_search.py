@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.history.native import Handle, check
+from quorate.harness.history.native import Handle, check
 
 DATA = Path("tests/data/histories")
 FORMS = ("exact", "relaxed", "beam-1", "beam-32", "search", "auto")

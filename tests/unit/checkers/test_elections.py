@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from checkers.elections import OneLeaderAtATime
-from checkers.identifiers import NumbersGrow
-from harness.history import Event, History
-from harness.verdict import Limits, Verdict
+from quorate.checkers.elections import OneLeaderAtATime
+from quorate.checkers.identifiers import NumbersGrow
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 
 SECOND = 10**9
 

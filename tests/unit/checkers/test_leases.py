@@ -8,9 +8,9 @@ from random import Random
 import msgspec
 import pytest
 
-from checkers.leases import LeasesKeepTime
-from harness.history import Event, History
-from harness.verdict import Limits, Verdict
+from quorate.checkers.leases import LeasesKeepTime
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 
 SECOND = 10**9
 TTL = 4

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from checkers import MODELS, Linearizable, ModelError, check, recognise
-from checkers.online import Online
-from checkers.verify import verify
-from checkers.versions import VersionsNeverRegress
-from harness import counterexample
-from harness.history import Event, History
-from harness.verdict import Limits, Verdict
+from quorate.checkers import MODELS, Linearizable, ModelError, check, recognise
+from quorate.checkers.online import Online
+from quorate.checkers.verify import verify
+from quorate.checkers.versions import VersionsNeverRegress
+from quorate.harness.core import counterexample
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 
 SECOND = 10**9
 

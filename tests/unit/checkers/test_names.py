@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.names import (
+from quorate.checkers.names import (
     CONSISTENCY_ALIASES,
     CONSISTENCY_MODELS,
     MODEL_ALIASES,

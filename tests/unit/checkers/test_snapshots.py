@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from checkers.changes import acknowledged, listed
-from checkers.snapshots import ListsAreSnapshots
-from harness.history import History
-from harness.history.event import Event
-from harness.verdict import Limits, Verdict
+from quorate.checkers.changes import acknowledged, listed
+from quorate.checkers.snapshots import ListsAreSnapshots
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.event import Event
 
 
 class Script:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.watches import WatchesAreReliable
-from harness.history import Event, History
-from harness.verdict import Limits
-from reports.html.watched import drawing
-from reports.watched import watched_of
+from quorate.checkers.watches import WatchesAreReliable
+from quorate.harness.core.verdict import Limits
+from quorate.harness.history import Event, History
+from quorate.reports.html.watched import drawing
+from quorate.reports.watched import watched_of
 
 SECOND = 10**9
 CHANGES = [(2, "a", 1), (3, "b", 2), (4, "a", 3), (5, "b", None), (6, "c", 4)]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from checkers.porcupine import build
-from checkers.porcupine.build import PorcupineMissingError
+from quorate.checkers.porcupine import build
+from quorate.checkers.porcupine.build import PorcupineMissingError
 
 if shutil.which("go") is None:
     pytest.skip("Porcupine cannot be built: there is no `go` on this machine", allow_module_level=True)
 
-from checkers import check
-from checkers.porcupine import (
+from quorate.checkers import check
+from quorate.checkers.porcupine import (
     Annotation,
     CheckResult,
     Event,
@@ -34,9 +34,9 @@ from checkers.porcupine import (
     version,
     visualize,
 )
-from harness.history import Event as HistoryEvent
-from harness.history import History
-from harness.verdict import Limits, Verdict
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event as HistoryEvent
+from quorate.harness.history import History
 
 
 def step(state, request, response):
@@ -178,7 +178,7 @@ def test_time_and_memory_end_a_search():
 
 
 ABANDONED = """
-from checkers.porcupine import CheckResult, Model, Operation, check_operations_timeout
+from quorate.checkers.porcupine import CheckResult, Model, Operation, check_operations_timeout
 
 def step(state, request, response):
     return (True, request[1]) if request[0] == "put" else (response == state, state)
@@ -484,7 +484,7 @@ def test_the_worker_can_be_run_by_hand():
     request = b'{"what":"judge","model":"register","timeout_s":5}'
     line = b'{"index":0,"time":0,"process":0,"type":"invoke","f":"write","value":1}\n'
     done = subprocess.run(
-        [sys.executable, "-m", "checkers.porcupine.worker"],
+        [sys.executable, "-m", "quorate.checkers.porcupine.worker"],
         input=b"%d\n%s%s" % (len(request), request, line),
         capture_output=True,
         check=True,

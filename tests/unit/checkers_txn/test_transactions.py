@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from checkers.transactions import Transactions, append, rw
-from checkers.transactions_verify import replay
-from harness.history import History
-from harness.history.native import Handle
-from harness.verdict import Limits, Verdict
+from quorate.checkers.transactions import Transactions, append, rw
+from quorate.checkers.transactions_verify import replay
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import History
+from quorate.harness.history.native import Handle
 
 HERE = Path(__file__).parent
 SEEDS = 1_000

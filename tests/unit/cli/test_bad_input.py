@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
+from quorate.harness.cli.main import main
 
 FILES = {
     "cut.toml": 'name = "x\n',

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from checkers import linearizable
-from harness.cli import evidence
-from harness.cli.main import main
+from quorate.checkers import linearizable
+from quorate.harness.cli import evidence
+from quorate.harness.cli.main import main
 
 WRITE = (
     '{"time":1,"process":0,"type":"invoke","f":"write","value":1}\n'

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import identity, ledger, processes, state, subnets, sweep
-from harness.cluster.ledger import Ledger
-from harness.outcome import Broken
+from quorate.harness.cluster import identity, ledger, processes, state, subnets, sweep
+from quorate.harness.cluster.ledger import Ledger
+from quorate.harness.core.outcome import Broken
 
 ROOT = Path(__file__).parents[3]
 HOLD = """
 import os, sys
-from harness.cluster import ledger
+from quorate.harness.cluster import ledger
 book = ledger.Ledger.open(sys.argv[1])
 book.record(ledger.DIRECTORY, sys.argv[2])
 print("held", flush=True)
@@ -65,7 +65,7 @@ def test_a_run_of_this_process_is_never_swept_and_reading_does_not_lose_its_lock
     book = Ledger.open(run_id)
     book.record(ledger.DIRECTORY, str(tmp_path / "data" / run_id))
     assert sweep(kept_too=True) == []  # would close a second file on it, and with that drop the lock
-    script = "from harness.cluster import sweep; print(sweep(kept_too=True))"
+    script = "from quorate.harness.cluster import sweep; print(sweep(kept_too=True))"
     swept = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import commands, processes, shell, uploads
-from harness.cluster.node import ProcessState
-from harness.cluster.processes import Handle
-from harness.outcome import Broken
+from quorate.harness.cluster import commands, processes, shell, uploads
+from quorate.harness.cluster.processes import Handle
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken
 
 
 @pytest.fixture

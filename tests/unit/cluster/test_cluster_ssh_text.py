@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cluster import factory, make_cluster
-from harness.cluster.docker import images
-from harness.cluster.node import Completed
-from harness.cluster.ssh import framing, leftovers
-from harness.cluster.ssh.connection import Connection
-from harness.cluster.ssh.hosts import Host, address_of, parse_inventory, read_inventory
-from harness.outcome import Broken
-from harness.test import UsageError
+from quorate.harness.cluster import factory, make_cluster
+from quorate.harness.cluster.docker import images
+from quorate.harness.cluster.ssh import framing, leftovers
+from quorate.harness.cluster.ssh.connection import Connection
+from quorate.harness.cluster.ssh.hosts import Host, address_of, parse_inventory, read_inventory
+from quorate.harness.core.node import Completed
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.test import UsageError
 
 M = "quorate-0123"
 

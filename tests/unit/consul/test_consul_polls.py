@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from harness.clock import run_virtual
-from harness.outcome import Refused
-from harness.systems.polls import Answered, StandingPoll
+from quorate.harness.core.clock import run_virtual
+from quorate.harness.core.outcome import Refused
+from quorate.harness.systems.polls import Answered, StandingPoll
 
 
 def poll_of(*answers):

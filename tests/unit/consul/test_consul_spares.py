@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from harness.outcome import Refused
-from harness.systems.consul import caller as caller_module
-from harness.systems.consul.caller import ClientOptions
-from harness.systems.consul.client import ConsulClient
+from quorate.harness.core.outcome import Refused
+from quorate.harness.systems.consul.client import caller as caller_module
+from quorate.harness.systems.consul.client.caller import ClientOptions
+from quorate.harness.systems.consul.client.client import ConsulClient
 
 SPARES = 4
 

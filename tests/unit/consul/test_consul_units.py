@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from harness.outcome import OutcomeError, Refused, Unknown
-from harness.systems.consul import caller as caller_module
-from harness.systems.consul.caller import ClientOptions
-from harness.systems.consul.client import ConsulClient
-from harness.systems.consul.outcomes import TABLE, classify
-from harness.systems.consul.settings import read_settings
-from harness.test import UsageError
+from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.consul.client import caller as caller_module
+from quorate.harness.systems.consul.client.caller import ClientOptions
+from quorate.harness.systems.consul.client.client import ConsulClient
+from quorate.harness.systems.consul.client.outcomes import TABLE, classify
+from quorate.harness.systems.consul.server.settings import read_settings
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.systems.divergence import compare
-from harness.systems.system import NodeDump
+from quorate.harness.core.system import NodeDump
+from quorate.harness.systems.divergence import compare
 
 
 def test_equal_states_at_equal_positions_agree():

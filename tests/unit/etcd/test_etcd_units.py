@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from harness.systems.etcd import Etcd
-from harness.systems.etcd.flags import Place, arguments
-from harness.systems.etcd.health import describe
-from harness.systems.etcd.outcomes import TABLE, classify
-from harness.systems.etcd.protocol import DESCRIPTOR_SET, SERVICES, Stubs, pb
-from harness.systems.etcd.protocol.build import build
-from harness.systems.etcd.settings import SETTINGS, read_settings
-from harness.systems.etcd.transactions import _keys_to_read
-from harness.systems.micro import play
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.client.outcomes import TABLE, classify
+from quorate.harness.systems.etcd.client.transactions import _keys_to_read
+from quorate.harness.systems.etcd.protocol import DESCRIPTOR_SET, SERVICES, Stubs, pb
+from quorate.harness.systems.etcd.protocol.build import build
+from quorate.harness.systems.etcd.server.flags import Place, arguments
+from quorate.harness.systems.etcd.server.health import describe
+from quorate.harness.systems.etcd.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.micro import play
 
 PLACES = [Place(f"n{n}", f"198.18.0.{n}", "/x/etcd", f"/x/n{n}") for n in (1, 2, 3)]
 

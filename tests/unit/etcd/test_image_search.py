@@ -9,11 +9,11 @@ import subprocess
 
 import pytest
 
-from harness.cluster.node import Completed
-from harness.outcome import Broken
-from harness.systems.etcd.installing import EtcdServers
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
+from quorate.harness.core.node import Completed
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.etcd.server.installing import EtcdServers
 
 
 class Image:

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from harness.generators import (
+from quorate.harness.generators import (
     PENDING,
     Context,
     Generator,
@@ -48,7 +48,7 @@ from harness.generators import (
     time_limit,
     until_ok,
 )
-from harness.history.event import Event, Type
+from quorate.harness.history.event import Event, Type
 
 A, B, C = Invocation("a"), Invocation("b"), Invocation("c")
 MS = 1_000_000

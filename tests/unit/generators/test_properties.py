@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.generators import (
+from quorate.harness.generators import (
     Context,
     Draws,
     Generator,
@@ -34,8 +34,8 @@ from harness.generators import (
     time_limit,
     until_ok,
 )
-from harness.generators.draws import Draws as Dice
-from harness.history.event import Type
+from quorate.harness.generators.draws import Draws as Dice
+from quorate.harness.history.event import Type
 
 
 def rich(seed: int) -> Generator:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from harness.history import History, HistoryError
-from harness.history.source import Source
+from quorate.harness.history import History, HistoryError
+from quorate.harness.history.source import Source
 
 DATA = Path(__file__).parents[2] / "data" / "histories"
 

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from harness.history import Event, History, HistoryError, Journal
-from harness.outcome import Broken
+from quorate.harness.core.outcome import Broken
+from quorate.harness.history import Event, History, HistoryError, Journal
 
 KILLS = 200
 AT_ONCE = 10
@@ -25,7 +25,7 @@ SLACK_S = 0.4
 # memory how far they have come.
 NURSERY = """
 import mmap, os, signal, struct, sys, time
-from harness.history import Event, Journal
+from quorate.harness.history import Event, Journal
 
 def write(path, memory, slot):
     journal = Journal(path, flush_s=FLUSH_S)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.history import History, HistoryError
-from harness.history.native import Handle
+from quorate.harness.history import History, HistoryError
+from quorate.harness.history.native import Handle
 
 DATA = Path(__file__).parents[2] / "data" / "histories"
 INVOKE = '{"index":0,"time":1,"process":0,"type":"invoke","f":"read"}\n'

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.history import Event, History, HistoryError, native
-from harness.history.columns import NO_VERSION, NONE
+from quorate.harness.history import Event, History, HistoryError, native
+from quorate.harness.history.columns import NO_VERSION, NONE
 
 
 def history(count=4):
@@ -116,8 +116,8 @@ def test_events_by_position_and_by_index():
 
 def test_a_missing_core_says_how_to_build_it():
     code = (
-        "import sys; sys.modules['harness._native'] = None\n"
-        "from harness.history import Event, History, NativeMissingError\n"
+        "import sys; sys.modules['quorate._native'] = None\n"
+        "from quorate.harness.history import Event, History, NativeMissingError\n"
         "try: History.of([])\n"
         "except NativeMissingError as error: print(error)\n"
     )

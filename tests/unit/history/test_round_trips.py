@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.history import Event, History, Journal
+from quorate.harness.history import Event, History, Journal
 
 scalars = (
     st.none()

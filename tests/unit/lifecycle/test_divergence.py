@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.lifecycle.divergence import judge, keep, kept
-from harness.systems.system import NodeDump
+from quorate.harness.core.system import NodeDump
+from quorate.harness.run.divergence import judge, keep, kept
 
 
 def dump(node, position=7, error=None, **contents):

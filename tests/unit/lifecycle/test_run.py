@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from harness import Test, load, run
-from harness.history import History
-from harness.lifecycle import judge_again, load_test
-from harness.registry import UnknownNameError
-from harness.test import UsageError
+from quorate import Test, load, run
+from quorate.harness.core.registry import UnknownNameError
+from quorate.harness.core.test import UsageError
+from quorate.harness.history import History
+from quorate.harness.run import judge_again, load_test
 
 
 def simulated(tmp_path, **options):
@@ -162,7 +162,7 @@ def test_bad_options_are_refused_before_anything_starts(tmp_path, options, error
 
 def quorate(*words, **options):
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", *words],
+        [sys.executable, "-m", "quorate", *words],
         capture_output=True, text=True, timeout=120, check=False, **options,
     )  # fmt: skip
 
@@ -172,7 +172,7 @@ def test_a_disk_that_fills_up_is_told_and_the_history_until_then_stays_readable(
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000));"
-        "from harness.cli.main import main; sys.argv = ['quorate', *sys.argv[1:]]; main()"
+        "from quorate.harness.cli.main import main; sys.argv = ['quorate', *sys.argv[1:]]; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, "test", "simulated", "--time", "60s", "--seed", "1", "--store", str(tmp_path)],

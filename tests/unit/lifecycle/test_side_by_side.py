@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness import Test, run
-from harness.history import History
+from quorate import Test, run
+from quorate.harness.history import History
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from harness.cli.progress import Progress
-from harness.lifecycle.progress import Snapshot
-from harness.telling import heard, tell
+from quorate.harness.cli.progress import Progress
+from quorate.harness.core.telling import heard, tell
+from quorate.harness.run.progress import Snapshot
 
 
 def test_lines_reach_the_listener_and_the_last_is_repeated_with_its_seconds():

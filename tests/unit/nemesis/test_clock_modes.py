@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from harness.test import UsageError
-from nemesis.clock.fault import Clock
-from nemesis.clock.modes import MODES, MS, S, in_words, mismatch, options
-from nemesis.clock.tool import Reading, Seen
+from quorate.harness.core.test import UsageError
+from quorate.nemesis.clock.fault import Clock
+from quorate.nemesis.clock.modes import MODES, MS, S, in_words, mismatch, options
+from quorate.nemesis.clock.tool import Reading, Seen
 
 
 def reading(at_ns: int, real_off: int = 0, mono_off: int = 0) -> Reading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nemesis.grudges import ALIASES, SHAPES, Grudge
+from quorate.nemesis.grudges import ALIASES, SHAPES, Grudge
 
 COUNTS = range(1, 10)
 

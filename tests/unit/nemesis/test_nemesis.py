@@ -13,18 +13,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.clock import clock_of, run_virtual
-from harness.cluster.node import ProcessState
-from harness.fault import Plan, Proof, Scene
-from harness.generators import Invocation
-from harness.history import Event, History
-from harness.outcome import Broken
-from harness.systems.simulated import Simulated, SimulatedCluster
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
-from nemesis import Nemesis, parse, schedule
-from nemesis.specs import accepted
-from nemesis.targets import leader_of
+from quorate.harness.core.clock import clock_of, run_virtual
+from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.generators import Invocation
+from quorate.harness.history import Event, History
+from quorate.harness.systems.simulated import Simulated, SimulatedCluster
+from quorate.nemesis import Nemesis, parse, schedule
+from quorate.nemesis.specs import accepted
+from quorate.nemesis.targets import leader_of
 
 
 def nemesis_of(faults: str, seed: int = 1, **settings: str) -> Nemesis:

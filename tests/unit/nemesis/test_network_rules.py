@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from harness.cluster.network import rules
-from harness.cluster.node import Node
-from harness.outcome import Broken
+from quorate.harness.cluster.network import rules
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
 
 
 class Named:

@@ -9,11 +9,11 @@ from random import Random
 
 import pytest
 
-from harness.test import UsageError
-from nemesis.packet import Packet, loss, queueing
-from nemesis.packet.behaviour import Behaviour, decide, flip_bit
-from nemesis.packet.fault import _wrong
-from nemesis.packet.netlink import attribute, message, packets
+from quorate.harness.core.test import UsageError
+from quorate.nemesis.packet import Packet, loss, queueing
+from quorate.nemesis.packet.behaviour import Behaviour, decide, flip_bit
+from quorate.nemesis.packet.fault import _wrong
+from quorate.nemesis.packet.netlink import attribute, message, packets
 
 ALL = Behaviour(delay_ms=10, jitter_ms=5, loss=0.1, duplicate=0.2, reorder=0.3, corrupt=0.05)
 

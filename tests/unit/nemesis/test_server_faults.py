@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from harness import Test, run
-from harness.fault import Plan, Proof, Scene
-from harness.outcome import Broken
-from harness.systems.bolt import values_of
-from harness.systems.etcd import Etcd
-from harness.systems.etcd.damage import _in_record
-from harness.systems.failpoints import Failpoints, Point
-from harness.systems.membership import Membership
-from harness.systems.simulated import Simulated
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
-from nemesis import Nemesis, parse
-from nemesis.corrupt import Corrupt
-from nemesis.disk import Disk
-from nemesis.failpoint import Failpoint
-from nemesis.member import Member
-from nemesis.powerloss import PowerLoss
+from quorate import Test, run
+from quorate.harness.core.failpoints import Failpoints, Point
+from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.membership import Membership
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.bolt import values_of
+from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.operations.damage import _in_record
+from quorate.harness.systems.simulated import Simulated
+from quorate.nemesis import Nemesis, parse
+from quorate.nemesis.corrupt import Corrupt
+from quorate.nemesis.disk import Disk
+from quorate.nemesis.failpoint import Failpoint
+from quorate.nemesis.member import Member
+from quorate.nemesis.powerloss import PowerLoss
 
 POINTS = (
     Point("beforeCommit"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.registry import UnknownNameError
-from harness.test import UsageError
-from nemesis import FaultSpec, parse
+from quorate.harness.core.registry import UnknownNameError
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import FaultSpec, parse
 
 
 def test_a_list_with_targets_and_defaults():

@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
-from harness.generators import Context, Offer, Pending
-from harness.history.event import Event
-from harness.test import UsageError
-from nemesis import FaultSpec
-from nemesis.exact import read_schedule
-from nemesis.timetable import Entry, Timetable, mixed
+from quorate.harness.core.test import UsageError
+from quorate.harness.generators import Context, Offer, Pending
+from quorate.harness.history.event import Event
+from quorate.nemesis import FaultSpec
+from quorate.nemesis.exact import read_schedule
+from quorate.nemesis.timetable import Entry, Timetable, mixed
 
 SPECS = [FaultSpec("partition", "leader"), FaultSpec("kill", "any"), FaultSpec("pause", "one")]
 S = 1_000_000_000

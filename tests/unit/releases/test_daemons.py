@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness import registry
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
+from quorate.harness.core import registry
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
 
 
 @pytest.mark.parametrize(("system", "own"), [("etcd", "binary"), ("consul", "binary"), ("zookeeper", "jars")])

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.outcome import Broken
-from harness.systems import releases
-from harness.systems.releases import cache, tools
-from harness.systems.releases.catalogue import SYSTEMS, Catalogue
-from harness.systems.releases.maven import _binding
-from harness.systems.releases.resolve import list_releases, resolve, resolve_async
-from harness.systems.releases.way import numbers
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems import releases
+from quorate.harness.systems.releases import cache, tools
+from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
+from quorate.harness.systems.releases.maven import _binding
+from quorate.harness.systems.releases.resolve import list_releases, resolve, resolve_async
+from quorate.harness.systems.releases.way import numbers
 
 
 class Local:

@@ -11,8 +11,8 @@ import pytest
 import synthetic
 import xmlschema
 
-from harness.outcome import Broken
-from reports import campaign, compare, github, junit, markdown, matrix, rates, sarif
+from quorate.harness.core.outcome import Broken
+from quorate.reports import campaign, compare, github, junit, markdown, matrix, rates, sarif
 
 SCHEMA = Path(__file__).parents[2] / "data" / "junit.xsd"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import reports.html
+import quorate.reports.html
 
 CSS = (Path(reports.html.__file__).parent / "report.css").read_text()
 TEXT_ON = {

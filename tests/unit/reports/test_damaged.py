@@ -9,10 +9,10 @@ import pytest
 import zstandard
 from damage import damage
 
-from harness.history import History, NativeMissingError
-from reports import compare, html, junit, markdown, stored, terminal
-from reports.html import page
-from reports.operations import COLUMNS
+from quorate.harness.history import History, NativeMissingError
+from quorate.reports import compare, html, junit, markdown, stored, terminal
+from quorate.reports.html import page
+from quorate.reports.operations import COLUMNS
 
 
 def problems(folder) -> str:

@@ -7,9 +7,9 @@ import json
 import pytest
 import zstandard
 
-from harness.verdict import Anomaly
-from reports import evidence, holds, stored, words
-from reports.html import page
+from quorate.harness.core.verdict import Anomaly
+from quorate.reports import evidence, holds, stored, words
+from quorate.reports.html import page
 
 
 def made(folder, events):

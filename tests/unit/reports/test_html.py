@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import synthetic
 
-from harness.outcome import Broken
-from harness.verdict import Verdict
-from reports import html, stored, terminal
-from reports.html import page, planes
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.verdict import Verdict
+from quorate.reports import html, stored, terminal
+from quorate.reports.html import page, planes
 
 
 class Tags(HTMLParser):

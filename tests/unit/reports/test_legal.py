@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from reports import legal
-from reports.legal import Step
+from quorate.reports import legal
+from quorate.reports.legal import Step
 
 
 def step(event, f, asked=None, got=None, begin=0, end=None, process=0):

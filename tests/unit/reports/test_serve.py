@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from harness.outcome import Broken
-from reports.serve import serve
-from reports.serve.index import Index
+from quorate.harness.core.outcome import Broken
+from quorate.reports.serve import serve
+from quorate.reports.serve.index import Index
 
 
 @pytest.fixture(scope="module")

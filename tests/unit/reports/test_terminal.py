@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
-from harness.outcome import Broken
-from reports import terminal
+from quorate.harness.core.outcome import Broken
+from quorate.reports import terminal
 
 
 @pytest.mark.parametrize("kind", ["register", "append", "lock", "valid", "unknown", "hostile"])

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from harness.clock import RealClock, StuckError, VirtualClock, clock_of, run_real, run_virtual
-from harness.runner.lag import Lag
+from quorate.harness.core.clock import RealClock, StuckError, VirtualClock, clock_of, run_real, run_virtual
+from quorate.harness.run.runner.lag import Lag
 
 
 def test_hours_pass_in_milliseconds_and_in_order():

@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
-from harness.clock import clock_of, run_virtual
-from harness.generators import (
+from quorate.harness.core.clock import clock_of, run_virtual
+from quorate.harness.core.outcome import Broken, Refused, Reply, Unknown
+from quorate.harness.generators import (
     PENDING,
     Generator,
     Invocation,
@@ -29,9 +30,8 @@ from harness.generators import (
     stagger,
     time_limit,
 )
-from harness.history.event import Event
-from harness.outcome import Broken, Refused, Reply, Unknown
-from harness.runner import Connection, DriveStats, Nemesis, NemesisOutcome, Recorder, drive
+from quorate.harness.history.event import Event
+from quorate.harness.run.runner import Connection, DriveStats, Nemesis, NemesisOutcome, Recorder, drive
 
 OPS = each(lambda n, _draws: Invocation("w", "k", n))
 

@@ -10,13 +10,13 @@ from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
 
-from harness.capabilities import Client, Counters, Locks, Queues, Registers, Sets, Transactions
-from harness.clock import clock_of, run_real, run_virtual
-from harness.cluster.node import Daemon, ProcessState
-from harness.outcome import Broken, Refused, Unknown
-from harness.systems.simulated import BUGS, Simulated, SimulatedCluster
-from harness.systems.system import SystemOptions
-from harness.test import UsageError
+from quorate.harness.core.capabilities import Client, Counters, Locks, Queues, Registers, Sets, Transactions
+from quorate.harness.core.clock import clock_of, run_real, run_virtual
+from quorate.harness.core.node import Daemon, ProcessState
+from quorate.harness.core.outcome import Broken, Refused, Unknown
+from quorate.harness.core.system import SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.simulated import BUGS, Simulated, SimulatedCluster
 
 
 class World:

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from harness.outcome import Refused, Unknown
-from harness.testing import HistoryRecorder, assert_linearizable
-from harness.verdict import Result, Verdict
+from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.verdict import Result, Verdict
+from quorate.harness.testing import HistoryRecorder, assert_linearizable
 
 
 def record(recorder, client, f, value=None, **how):
@@ -128,7 +128,7 @@ def test_what_a_checker_leaves_undecided_fails(monkeypatch):
     recorder = HistoryRecorder()
     record(recorder, 0, "write", 1)
     undecided = Result("linearizable", Verdict.UNKNOWN, reason="no time was left")
-    monkeypatch.setattr("checkers.check", lambda *_, **__: undecided)
+    monkeypatch.setattr("quorate.checkers.check", lambda *_, **__: undecided)
     with pytest.raises(AssertionError, match="not decided: no time was left"):
         assert_linearizable(recorder, "register")
 

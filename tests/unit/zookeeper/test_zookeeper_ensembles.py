@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.node import Completed
-from harness.outcome import Broken
-from harness.systems.membership import LEARNER, VOTER
-from harness.systems.system import NodeStatus, SystemOptions
-from harness.systems.zookeeper import ZooKeeper, health
-from harness.systems.zookeeper.configuring import dynamic_files
-from harness.systems.zookeeper.damage import DamageOfZooKeeper
-from harness.systems.zookeeper.ensemble import Ensemble, Seat, first, read
-from harness.systems.zookeeper.settings import ZooKeeperSettings
-from harness.test import UsageError
-from nemesis.member import Member
+from quorate.harness.core.membership import LEARNER, VOTER
+from quorate.harness.core.node import Completed
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import NodeStatus, SystemOptions
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.zookeeper import ZooKeeper
+from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeeper
+from quorate.harness.systems.zookeeper.operations.ensemble import Ensemble, Seat, first, read
+from quorate.harness.systems.zookeeper.server import health
+from quorate.harness.systems.zookeeper.server.configuring import dynamic_files
+from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
+from quorate.nemesis.member import Member
 
 NODES: Any = [SimpleNamespace(name=f"n{n}", address=f"10.0.0.{n}", directory=f"/run/n{n}") for n in (1, 2, 3)]
 

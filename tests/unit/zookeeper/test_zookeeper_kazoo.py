@@ -19,12 +19,12 @@ from kazoo.exceptions import (
 from kazoo.protocol.states import KazooState
 from kazoo.retry import ForceRetryError, KazooRetry, RetryFailedError
 
-from harness.outcome import OutcomeError, Refused, Unknown
-from harness.systems.zookeeper.caller import ClientOptions
-from harness.systems.zookeeper.kazoo_session import KazooSession, outcome_of
-from harness.systems.zookeeper.settings import read_settings
-from harness.systems.zookeeper.threads import Worker
-from harness.test import UsageError
+from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
+from quorate.harness.systems.zookeeper.client.kazoo_session import KazooSession, outcome_of
+from quorate.harness.systems.zookeeper.client.threads import Worker
+from quorate.harness.systems.zookeeper.server.settings import read_settings
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from kazoo.protocol.serialization import Connect, Exists, GetData, SetData, Sync
 
-from harness.cluster.node import Node
-from harness.outcome import OutcomeError, Refused, Unknown
-from harness.systems.zookeeper.caller import ClientOptions
-from harness.systems.zookeeper.configuring import configuration
-from harness.systems.zookeeper.connection import Link, Notice, Session, State, open_link
-from harness.systems.zookeeper.outcomes import TABLE, outcome_of
-from harness.systems.zookeeper.records import AddWatch, CreateTTL
-from harness.systems.zookeeper.settings import ZooKeeperSettings, read_settings
-from harness.test import UsageError
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.core.test import UsageError
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
+from quorate.harness.systems.zookeeper.client.connection import Link, Notice, Session, State, open_link
+from quorate.harness.systems.zookeeper.client.outcomes import TABLE, outcome_of
+from quorate.harness.systems.zookeeper.client.records import AddWatch, CreateTTL
+from quorate.harness.systems.zookeeper.server.configuring import configuration
+from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings, read_settings
 
 STAT = struct.pack("!qqqqiiiqiiq", 1, 2, 0, 0, 3, 0, 0, 0, 1, 0, 1)
 GONE = (ConnectionError, asyncio.IncompleteReadError)

@@ -1,0 +1,95 @@
+"""The folder of a run: made at once, found again by a script, readable however the run ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from quorate.harness.core.outcome import Broken
+
+TEST: Final = "test.json"
+RESULTS: Final = "results.json"
+HISTORY: Final = "history.jsonl.zst"
+REPORT: Final = "report.html"
+COUNTEREXAMPLE: Final = "counterexample.jsonl"
+LOG: Final = "quorate.log"
+
+
+def create(store: Path, title: str, seed: int, started: datetime | None = None) -> Path:
+    """Make `store/<title>/<UTC time>-<seed>/` and point `store/latest` at it; raise `Broken` if that cannot be.
+
+    A second run in the same second with the same seed gets `-2`, `-3`, … appended.
+    """
+    moment = (started or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    safe = "".join(letter if letter.isalnum() or letter in "+-_.@" else "_" for letter in title)
+    tries_max = 1000
+    try:
+        for attempt in range(1, tries_max):
+            suffix = "" if attempt == 1 else f"-{attempt}"
+            folder = store / safe / f"{moment}-{seed}{suffix}"
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            _point_latest(store, folder)
+            return folder
+    except OSError as error:
+        raise Broken(
+            "store", f"cannot make a run folder in {store}: {error}; choose another with --store"
+        ) from error
+    raise Broken("store", f"{store / safe} already has {tries_max} runs of this second")
+
+
+def _point_latest(store: Path, folder: Path) -> None:
+    """Move the link atomically, so that a reader never finds it missing."""
+    temporary = store / f".latest-{os.getpid()}"
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(folder.relative_to(store))
+    temporary.replace(store / "latest")
+
+
+def write_json(folder: Path, name: str, content: Any) -> Path:
+    """Write a JSON file atomically: a reader sees the old one or the new one, never half of it."""
+    target = folder / name
+    temporary = folder / f".{name}.tmp"
+    try:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        temporary.replace(target)
+    except OSError as error:
+        raise Broken("store", f"cannot write {target}: {error}") from error
+    return target
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Read a run's JSON file; raise `Broken` with the file's name when it is missing or damaged."""
+    path = folder / name
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise Broken(
+            "store", f"{path} is not there: the run did not come so far, or this is no run folder"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise Broken("store", f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise Broken("store", f"{path} does not hold an object")
+    return content
+
+
+def resolve(path: str | Path) -> Path:
+    """Return the run folder for a path to it, to a file in it, or to the `latest` link; raise `Broken` otherwise."""
+    folder = Path(path)
+    if folder.is_file():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise Broken("store", f"there is no run at {path}")
+    folder = folder.resolve()
+    if not (folder / TEST).exists() and not (folder / HISTORY).exists():
+        raise Broken("store", f"{path} is no run folder: it has neither {TEST} nor {HISTORY}")
+    return folder

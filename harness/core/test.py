@@ -1,0 +1,163 @@
+"""One test as plain data: every option of `quorate test`, validated before anything starts."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, Final
+
+import msgspec
+
+from quorate.harness.core import registry
+from quorate.harness.core.duration import format_duration
+
+CLUSTERS: Final = ("auto", "docker", "local", "ssh", "simulated")
+
+
+class UsageError(ValueError):
+    """The options make no sense together; the text says what to write instead (exit code 4)."""
+
+
+class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one run is. Durations in seconds, sizes in bytes, `rate` in operations per second (0: unlimited).
+
+    The same names are the options of `quorate test` and the keys of campaign files. `system` may carry its release
+    (`etcd@3.5.16`). A `seed` of None is drawn at the start and stored.
+    """
+
+    # pytest would otherwise take a class named Test for a test case.
+    __test__ = False
+
+    system: str = "etcd"
+    workload: tuple[str, ...] = ("register",)
+    faults: tuple[str, ...] = ()
+    fault_interval: float = 5.0
+    schedule: str | None = None
+    cluster: str = "auto"
+    inventory: str | None = None
+    nodes: int = 3
+    image: str | None = None
+    time: float = 60.0
+    clients: int = 10
+    rate: float = 200.0
+    timeout: float = 1.0
+    seed: int | None = None
+    settings: dict[str, str] = {}
+    store: str = "store"
+    name: str | None = None
+    check_time: float = 60.0
+    check_memory: int = 1 << 30
+    stop_on_anomaly: bool = False
+    strict: bool = False
+    keep_cluster: bool = False
+    replay: str | None = None
+
+    @property
+    def system_name(self) -> str:
+        """The system without its release."""
+        return self.system.partition("@")[0]
+
+    @property
+    def release(self) -> str | None:
+        """The release asked for, or None for the system's default."""
+        return self.system.partition("@")[2] or None
+
+    @property
+    def title(self) -> str:
+        """The run's name in the store: given, or made of system, workload and faults."""
+        if self.name:
+            return self.name
+        faults = "-".join(fault.replace(":", "_") for fault in self.faults) or "none"
+        return f"{self.system_name}-{'+'.join(self.workload)}-{faults}"
+
+    def validate(self) -> None:
+        """Raise `UsageError` (or `registry.UnknownNameError`) for what cannot work on any machine."""
+        registry.check("systems", self.system_name)
+        for workload in self.workload:
+            registry.check("workloads", workload)
+        for fault in self.faults:
+            registry.check("faults", fault.partition(":")[0])
+        if self.cluster not in CLUSTERS:
+            hint = registry.did_you_mean(self.cluster, list(CLUSTERS))
+            msg = f'unknown cluster "{self.cluster}"{hint} (known: {", ".join(CLUSTERS)})'
+            raise UsageError(msg)
+        self._validate_numbers()
+
+    def _validate_numbers(self) -> None:
+        most_nodes, most_clients, least_memory = 63, 100_000, 16 << 20
+        rules = (
+            (1 <= self.nodes <= most_nodes, f"--nodes {self.nodes}: give 1 to {most_nodes} nodes"),
+            (
+                1 <= self.clients <= most_clients,
+                f"--clients {self.clients}: give 1 to {most_clients} clients",
+            ),
+            (
+                not self.system.endswith("@"),
+                f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
+            ),
+            (self.time > 0, "--time must be longer than nothing"),
+            (self.check_time > 0, "--check-time must be longer than nothing"),
+            (self.check_memory >= least_memory, f"--check-memory {self.check_memory}: give 16MiB or more"),
+            (
+                self.image is None
+                or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
+                f"--image {self.image} needs --cluster docker and a real service",
+            ),
+            (self.timeout > 0, "--timeout must be longer than nothing"),
+            (self.rate >= 0, "--rate cannot be negative (0 means as fast as possible)"),
+            (self.fault_interval > 0, "--fault-interval must be longer than nothing"),
+            (len(self.workload) > 0, "name at least one workload with -w"),
+            (len(set(self.workload)) == len(self.workload), "name each workload once"),
+            (self.clients >= len(self.workload), "give at least one client to each workload"),
+            (
+                self.cluster != "ssh" or self.inventory is not None,
+                "--cluster ssh needs --inventory FILE.toml",
+            ),
+            (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
+            (
+                not self.faults or self.fault_interval < self.time,
+                (
+                    f"--fault-interval {format_duration(self.fault_interval)} leaves no room for a fault in "
+                    f"--time {format_duration(self.time)}"
+                ),
+            ),
+        )
+        for holds, sentence in rules:
+            if not holds:
+                raise UsageError(sentence)
+
+    def command(self) -> str:
+        """The exact command that asks for the same run again."""
+        default = Test()
+        words = ["quorate", "test", self.system]
+        for workload in self.workload:
+            words += ["-w", workload]
+        words += ["-f", ",".join(self.faults)] if self.faults else []
+        options: list[tuple[str, Any, Any, str]] = [
+            (
+                "--fault-interval",
+                self.fault_interval,
+                default.fault_interval,
+                format_duration(self.fault_interval),
+            ),
+            ("--schedule", self.schedule, None, str(self.schedule)),
+            ("--cluster", self.cluster, default.cluster, self.cluster),
+            ("--inventory", self.inventory, None, str(self.inventory)),
+            ("--nodes", self.nodes, default.nodes, str(self.nodes)),
+            ("--image", self.image, None, str(self.image)),
+            ("--time", self.time, default.time, format_duration(self.time)),
+            ("--clients", self.clients, default.clients, str(self.clients)),
+            ("--rate", self.rate, default.rate, f"{self.rate:g}"),
+            ("--timeout", self.timeout, default.timeout, format_duration(self.timeout)),
+            ("--check-time", self.check_time, default.check_time, format_duration(self.check_time)),
+            ("--check-memory", self.check_memory, default.check_memory, str(self.check_memory)),
+            ("--name", self.name, None, str(self.name)),
+            ("--store", self.store, default.store, self.store),
+            ("--seed", self.seed, None, str(self.seed)),
+        ]
+        for flag, value, usual, text in options:
+            words += [flag, text] if value != usual else []
+        words += ["--stop-on-anomaly"] if self.stop_on_anomaly else []
+        words += ["--strict"] if self.strict else []
+        for key, value in sorted(self.settings.items()):
+            words += ["--set", f"{key}={value}"]
+        return shlex.join(words)

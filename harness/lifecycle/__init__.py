@@ -1,6 +1,0 @@
-"""One run from its options to its verdict: assemble the parts, conduct the live half, judge what was recorded."""
-
-from harness.lifecycle.replaying import load_test
-from harness.lifecycle.running import Run, draw_seed, judge_again, prepare, run
-
-__all__ = ["Run", "draw_seed", "judge_again", "load_test", "prepare", "run"]

@@ -1,0 +1,164 @@
+"""From names to parts: the system, the cluster, the workload and the nemesis of one test, all from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from quorate.harness.cluster import make_cluster
+from quorate.harness.core import registry
+from quorate.harness.core.clock import Clock
+from quorate.harness.core.node import Cluster
+from quorate.harness.core.system import System, SystemOptions
+from quorate.harness.core.test import Test, UsageError
+from quorate.harness.core.workload import Workload, WorkloadOptions
+from quorate.harness.history import History
+from quorate.harness.run.gates import Thresholds
+from quorate.harness.run.side_by_side import side_by_side
+from quorate.nemesis.schedule import Nemesis, parse
+
+_GATE: Final = "gate."
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What one run is made of. `nemesis` is None where nothing is to break."""
+
+    system: System
+    cluster: Cluster
+    workload: Workload
+    nemesis: Nemesis | None
+    thresholds: Thresholds
+    faults_asked: tuple[str, ...]
+
+
+def stream(seed: int, purpose: str) -> Random:
+    """Return a random stream of its own for each purpose, so that one's draws never shift another's."""
+    return Random(f"{seed}/{purpose}")
+
+
+def is_simulated(test: Test) -> bool:
+    """Whether the run happens in this process, in virtual time."""
+    return test.system_name == "simulated"
+
+
+def check_settings(test: Test) -> None:
+    """Raise `UsageError` for a `--set` key that neither system, workload, fault nor gate knows."""
+    known: dict[str, str] = dict(registry.find("systems", test.system_name).settings)
+    for workload in test.workload:
+        known |= dict(registry.find("workloads", workload).settings)
+    for fault in test.faults:
+        known |= dict(getattr(registry.find("faults", fault.partition(":")[0]), "settings", {}))
+    known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
+    known |= {
+        "pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"
+    }
+    for key in test.settings:
+        if key not in known:
+            hint = registry.did_you_mean(key, sorted(known))
+            raise UsageError(
+                f'nothing here knows the setting "{key}"{hint} (known: {", ".join(sorted(known))})'
+            )
+
+
+def thresholds(settings: Mapping[str, str]) -> Thresholds:
+    """Read `gate.*` settings; raise `UsageError` for what is no number."""
+    given = {key.removeprefix(_GATE): value for key, value in settings.items() if key.startswith(_GATE)}
+    try:
+        return msgspec.convert(given, Thresholds, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"--set gate.…: {error}") from error
+
+
+def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
+    """Find and make every part; touches no host. Raise `UsageError` for what does not fit together."""
+    assert test.seed is not None
+    check_settings(test)
+    settings = dict(test.settings)
+    system: System = registry.find("systems", test.system_name)(
+        SystemOptions(release=test.release, image=test.image, settings=settings)
+    )
+    workload = _workload(test, settings, system.client_type)
+    _must_offer(system, workload)
+    nemesis = _nemesis(test, settings)
+    if nemesis is not None:
+        nemesis.suit(system)
+    return Parts(
+        system=system,
+        cluster=_cluster(test, run_id, clock, getattr(system, "image_kind", "base")),
+        workload=workload,
+        nemesis=nemesis,
+        thresholds=thresholds(settings),
+        faults_asked=tuple(spec.name for spec in nemesis.specs) if nemesis is not None else (),
+    )
+
+
+def _must_offer(system: System, workload: Workload) -> None:
+    """Raise `UsageError` where the system's clients lack what the workload needs."""
+    lacking = [need.__name__ for need in workload.needs if not issubclass(system.client_type, need)]
+    if lacking:
+        raise UsageError(
+            f"{system.name} has no {' and no '.join(lacking)} here, which {workload.name} needs "
+            "(docs/workloads.md tells what runs where)"
+        )
+
+
+def _cluster(test: Test, run_id: str, clock: Clock, image_kind: str) -> Cluster:
+    assert test.seed is not None
+    if is_simulated(test):
+        from quorate.harness.systems.simulated import SimulatedCluster  # noqa: PLC0415 - real runs do not need it
+
+        names = [f"n{number}" for number in range(1, test.nodes + 1)]
+        simulated: Cluster = SimulatedCluster(run_id, names, stream(test.seed, "simulated"), clock)
+        return simulated
+    options: dict[str, Any] = {"image_kind": image_kind}
+    if test.image is not None:
+        options["image"] = test.image
+    if test.inventory is not None:
+        options["inventory"] = Path(test.inventory)
+    return make_cluster(test.cluster, run_id=run_id, count=test.nodes, **options)
+
+
+def _workload(test: Test, settings: Mapping[str, str], client: type | None = None) -> Workload:
+    assert test.seed is not None
+    made = []
+    share = test.clients // len(test.workload)
+    for number, name in enumerate(test.workload):
+        extra = test.clients - share * len(test.workload) if number == 0 else 0
+        options = WorkloadOptions(
+            clients=share + extra,
+            nodes=test.nodes,
+            time_s=test.time,
+            rng=stream(test.seed, f"workload/{name}"),
+            settings=settings,
+            strict=test.strict,
+            client=client,
+        )
+        made.append((registry.find("workloads", name)(options), share + extra))
+    return side_by_side(made)
+
+
+def recorded_model(test: Test) -> str | None:
+    """Return the model that the test's workload names; None for several side by side."""
+    return _workload(msgspec.structs.replace(test, seed=test.seed or 0), dict(test.settings)).model
+
+
+def _nemesis(test: Test, settings: Mapping[str, str]) -> Nemesis | None:
+    assert test.seed is not None
+    rng = stream(test.seed, "nemesis")
+    if test.replay is not None:
+        return Nemesis.from_history(History.read(Path(test.replay)), rng=rng, settings=settings)
+    if test.schedule is not None:
+        return Nemesis.from_schedule(Path(test.schedule), rng=rng, settings=settings)
+    if not test.faults:
+        return None
+    return Nemesis.from_mix(
+        parse(",".join(test.faults)),
+        interval_s=test.fault_interval,
+        time_s=test.time,
+        rng=rng,
+        settings=settings,
+    )

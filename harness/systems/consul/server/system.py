@@ -1,0 +1,129 @@
+"""Consul as a system under test: configuration, lifecycle, health."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from quorate.harness.core.node import Cluster, Daemon, Node
+from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
+from quorate.harness.systems.consul.client.client import ConsulClient
+from quorate.harness.systems.consul.operations.damage import DamageOfConsul
+from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
+from quorate.harness.systems.consul.server import health
+from quorate.harness.systems.consul.server.installing import ConsulServers, Installed
+from quorate.harness.systems.consul.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.daemons import Daemons
+from quorate.harness.systems.logs import tail
+
+
+class Consul(Daemons[Installed]):
+    """Consul servers: key-value store, sessions and locks.
+
+    Reads are `default` as users run them (a deposed leader may answer stale for a moment, documented), `consistent`
+    (each confirmed with a quorum) or `stale` (any server, no bound).
+    """
+
+    name = "consul"
+    daemon = "consul"
+    runtime = "go"
+    client_type: ClassVar[type[ConsulClient]] = ConsulClient
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
+
+    def __init__(self, options: SystemOptions) -> None:
+        self._settings = read_settings(options.settings)
+        super().__init__(options, ConsulServers(options, self._settings.binary))
+        self._clients = 0
+        self.damage = DamageOfConsul(self.data)
+        self.membership = MembershipOfConsul(self.daemon, self.start)
+
+    async def install(self, cluster: Cluster) -> None:
+        """Put the binary and a configuration on every node."""
+        self._installed = await self._servers.install(cluster.nodes)
+        await asyncio.gather(*(self._configure(cluster, node) for node in cluster.nodes))
+
+    async def _configure(self, cluster: Cluster, node: Node) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(self._configuration(cluster, node), file)
+            file.flush()
+            await node.put(Path(file.name), f"{node.directory}/consul.json")
+
+    def _configuration(self, cluster: Cluster, node: Node) -> dict[str, Any]:
+        others = [other.address for other in cluster.nodes if other.name != node.name]
+        return {
+            "server": True,
+            "node_name": node.name,
+            "datacenter": "quorate",
+            "data_dir": f"{node.directory}/data",
+            "bind_addr": node.address,
+            "client_addr": node.address,
+            "bootstrap_expect": len(cluster.nodes),
+            "retry_join": others,
+            "retry_interval": "1s",
+            "disable_update_check": True,
+            "disable_host_node_id": True,
+            "leave_on_terminate": False,
+            # A server that is stopped in good order must not take itself out of its cluster.
+            "skip_leave_on_interrupt": True,
+            "log_level": "INFO",
+            # No limit: all clients come from one address, each with connections of its own.
+            "limits": {"http_max_conns_per_client": 0},
+            "ports": {"dns": -1, "grpc": -1},
+            "autopilot": {"cleanup_dead_servers": self._settings.cleanup_dead_servers},
+            **self._snapshots(),
+            "performance": {
+                "raft_multiplier": self._settings.raft_multiplier,
+                "rpc_hold_timeout": f"{self._settings.rpc_hold_s:g}s",
+            },
+        }
+
+    def _snapshots(self) -> dict[str, Any]:
+        """How often raft makes one; Consul's own is every 16,384 entries, which most runs never reach."""
+        threshold = self._settings.snapshot_threshold
+        return (
+            {}
+            if threshold is None
+            else {"raft_snapshot_threshold": threshold, "raft_snapshot_interval": "1s"}
+        )
+
+    async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+        """Start the agent with its data as it is."""
+        self.membership.check(node)
+        root = node.directory
+        argv = (self.installed(node).binary, "agent", f"-config-file={root}/consul.json")
+        processors = self._settings.processors
+        env = {"GOMAXPROCS": str(processors)} if processors else {}
+        await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/consul.log", env=env))
+
+    def data(self, node: Node) -> str:
+        """The directory of all that the server must not forget."""
+        return f"{node.directory}/data"
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        """Ask every agent about itself, each within 300 ms, all at once; never raises."""
+        return await health.status(cluster.nodes)
+
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these servers answer no consistent read, and why."""
+        return await health.unserved(nodes)
+
+    async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
+        return await tail(cluster, "consul.log", only=only)
+
+    async def client(self, nodes: Sequence[Node], timeout_s: float) -> ConsulClient:
+        """Open a client; connections are made at the first call."""
+        self._clients += 1
+        addresses = {node.name: node.address for node in nodes}
+        return ConsulClient(f"client-{self._clients}", addresses, timeout_s, self._settings.client)
+
+    async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
+        """Every server's keys as it alone holds them, at equal applied indexes if they come in time."""
+        return await health.dump(cluster.nodes, deadline_s)
+
+    def log_files(self, node: Node) -> Sequence[str]:
+        """The agent's log and its configuration."""
+        return (f"{node.directory}/consul.log", f"{node.directory}/consul.json")

@@ -1,0 +1,89 @@
+"""Locks under a lease, by one of two recipes: a key created if absent (`lock=key`), or etcd's lock service.
+
+Neither protects anything outside etcd: a holder that was paused for longer than its lease does not know that it has
+lost the lock (documented by etcd and by Jepsen, 2020). The value of an acquire is the fencing token to use for that:
+the create revision of the lock's key, which grows with every holder.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.systems.etcd.client.caller import encode, path
+from quorate.harness.systems.etcd.client.leases import Lease, LeasesOfEtcd
+from quorate.harness.systems.etcd.protocol import pb
+
+
+class LocksOfEtcd(LeasesOfEtcd):
+    """Acquire does not wait with `lock=key`; with the service it waits in etcd's queue until the deadline."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._held: dict[str, tuple[bytes, int]] = {}
+
+    async def acquire(self, key: str) -> Reply:
+        """Take the lock; the value is the fencing token. `Refused("held")` where somebody has it."""
+        deadline = self.deadline()
+        lease = await self.session_lease(deadline)
+        take = self._take_by_service if self.options.lock_service else self._take_key
+        try:
+            return await take(key, lease, deadline)
+        except Refused as error:
+            if error.code == "lease-not-found":
+                lease.lost_at = deadline  # the next acquire gets a new lease
+            raise
+
+    async def release(self, key: str) -> Reply:
+        """Delete the lock's key if it is still the one this client made, else `Refused("not-held")`."""
+        held = self._held.get(key)
+        if held is None:
+            raise Refused("not-held", f"{key} was not acquired by this client")
+        where, revision = held
+        response = await self.call(
+            "Txn",
+            pb.TxnRequest(
+                compare=[_created(where, revision)],
+                success=[pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=where))],
+            ),
+        )
+        del self._held[key]  # not before: a release that was refused has changed nothing
+        if not response.succeeded:
+            raise Refused("not-held", "the lease has expired", version=response.header.revision)
+        return self.reply(response)
+
+    async def _take_key(self, key: str, lease: Lease, deadline: float) -> Reply:
+        where = path("lock", key)
+        request = pb.TxnRequest(
+            compare=[_created(where, 0)],
+            success=[
+                pb.RequestOp(
+                    request_put=pb.PutRequest(key=where, value=encode(self.name), lease=lease.number)
+                )
+            ],
+            failure=[pb.RequestOp(request_range=pb.RangeRequest(key=where))],
+        )
+        response = await self.call("Txn", request, deadline)
+        revision = response.header.revision
+        if not response.succeeded:
+            raise Refused("held", version=revision)
+        self._held[key] = (where, revision)
+        return Reply(revision, revision, self.member, lease.session)
+
+    async def _take_by_service(self, key: str, lease: Lease, deadline: float) -> Reply:
+        request = pb.LockRequest(name=path("lock", key), lease=lease.number)
+        response = await self.call("Lock", request, deadline)
+        try:
+            found = await self.look("Range", pb.RangeRequest(key=response.key), deadline)
+        except Refused as error:
+            raise Unknown("no-token", f"taken, but its revision was not read: {error}") from error
+        if not found.kvs:
+            raise Unknown("lock-lost", "the lock's key was gone right after it was taken")
+        token = found.kvs[0].create_revision
+        self._held[key] = (response.key, token)
+        return Reply(token, response.header.revision, self.member, lease.session)
+
+
+def _created(where: bytes, revision: int) -> object:
+    equal, create = pb.Compare.EQUAL, pb.Compare.CREATE
+    return pb.Compare(key=where, target=create, result=equal, create_revision=revision)

@@ -1,0 +1,136 @@
+"""etcd from 3.3 on: etcd's own consensus, one member a node, clients over gRPC (see docs/systems/etcd.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import msgspec
+
+from quorate.harness.core.node import Cluster, Daemon, Node
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
+from quorate.harness.systems.daemons import Daemons
+from quorate.harness.systems.etcd.client.client import EtcdClient
+from quorate.harness.systems.etcd.client.connection import Connection
+from quorate.harness.systems.etcd.operations.damage import DamageOfEtcd
+from quorate.harness.systems.etcd.operations.dumping import dump
+from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
+from quorate.harness.systems.etcd.operations.maintenance import Maintenance
+from quorate.harness.systems.etcd.operations.membership import MembershipOfEtcd
+from quorate.harness.systems.etcd.server import flags
+from quorate.harness.systems.etcd.server.health import Health
+from quorate.harness.systems.etcd.server.installing import EtcdServers, Installed
+from quorate.harness.systems.etcd.server.logs import last_words, log_path
+from quorate.harness.systems.etcd.server.settings import SETTINGS, read_settings
+
+
+class Etcd(Daemons[Installed]):
+    """etcd, every release from 3.3 to 3.7: linearizable registers, transactions, leases, locks, watches."""
+
+    name = "etcd"
+    daemon = "etcd"
+    poll_s = 0.03
+    same_term = True
+    client_type: ClassVar[type[EtcdClient]] = EtcdClient
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
+
+    def __init__(self, options: SystemOptions) -> None:
+        self._settings = read_settings(options.settings)
+        super().__init__(options, EtcdServers(options, self._settings.binary))
+        self._health = Health()
+        self.maintenance = Maintenance(self._health)
+        self.failpoints = FailpointsOfEtcd(options.release, self._settings, self.maintenance)
+        self.damage = DamageOfEtcd(self.data)
+        self.membership = MembershipOfEtcd(
+            self.maintenance, self._place, self.start, self._oldest, self.daemon
+        )
+        self._clients = 0
+
+    async def install(self, cluster: Cluster) -> None:
+        """Put the server on every node, from the cache, a binary of one's own, or the image."""
+        self._installed = await self._servers.install(cluster.nodes)
+
+    async def start(self, cluster: Cluster, node: Node) -> None:
+        """Start the member on one node with its data as it is; returns once the process runs."""
+        server = self.installed(node)
+        if node.name in self.membership.away:
+            raise Broken(
+                "no-member", f"{node.name} was removed from the cluster: it has nothing to start with"
+            )
+        joined = self.membership.joined(node)
+        argv = flags.arguments(
+            self._place(node),
+            joined or [self._place(other) for other in cluster.nodes],
+            server.numbers,
+            self._settings,
+            token=cluster.run_id,
+            joining=joined is not None,
+        )
+        await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
+
+    async def join(self, cluster: Cluster, through: Node, node: Node) -> int:
+        """Add the (installed, empty) node to a formed cluster as a learner and start it; return the member's number.
+
+        It votes once `maintenance.promote` has succeeded, which etcd refuses until it has caught up.
+        """
+        here = self._place(node)
+        added = await self.maintenance.add(through, node.address, learner=True)
+        members = await self.maintenance.members(through)
+        known = [
+            msgspec.structs.replace(here, name=member.name or here.name, address=_host(member.peer_urls[0]))
+            for member in members
+        ]
+        self.membership.joins(node, known)
+        await self.start(cluster, node)
+        return added.id
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        """Ask every member for its status, each within 300 ms, all at once; never raises."""
+        return await self._health.status(cluster.nodes)
+
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these members answer no linearizable read, and why."""
+        return "; ".join(await self._health.reads(nodes))
+
+    async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
+        nodes = [node for node in cluster.nodes if only in (None, node.name)]
+        return "".join([await last_words(node) for node in nodes])
+
+    async def client(self, nodes: Sequence[Node], timeout_s: float) -> EtcdClient:
+        """Make a new logical client: with one node pinned to it, with several at the first until that fails."""
+        self._clients += 1
+        connections = [Connection(node.name, node.address) for node in nodes]
+        return EtcdClient(f"c{self._clients}", connections, timeout_s, self._settings.client)
+
+    async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
+        """Every member's whole store as it alone holds it, at equal applied indexes if they come in time."""
+        return await dump(self._health, cluster.nodes, deadline_s)
+
+    def log_files(self, node: Node) -> Sequence[str]:
+        """The server's output."""
+        return [log_path(node)]
+
+    async def close(self) -> None:
+        """Close the harness's own connections."""
+        await self._health.close()
+
+    def _place(self, node: Node) -> flags.Place:
+        server = self.installed(node)
+        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
+
+    def data(self, node: Node) -> str:
+        """The directory of all that the member must not forget."""
+        return self._place(node).data
+
+    def _oldest(self) -> tuple[int, ...]:
+        return min((server.numbers for server in self._installed.values()), default=())
+
+    def _environment(self, node: Node) -> dict[str, str]:
+        built_with = "+failpoints" in self.installed(node).release or self._settings.binary is not None
+        return self.failpoints.environment(node, built_with=built_with)
+
+
+def _host(url: str) -> str:
+    """The address in http://address:port."""
+    return url.rpartition("//")[2].rpartition(":")[0]

@@ -1,0 +1,103 @@
+"""Registers, sets and counters over znodes; versions are zxids of the last change (mzxid, for children pzxid)."""
+
+from __future__ import annotations
+
+from kazoo.protocol.serialization import SetData
+
+from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.systems.zookeeper.client.caller import Caller, encode, path
+from quorate.harness.systems.zookeeper.client.connection import Link
+
+
+class RegisterCalls(Caller):
+    """Registers: a node for each key."""
+
+    async def read(self, key: str) -> Reply:
+        """Read in the mode of the options."""
+        async with self.operation("read") as link:
+            value, stat = await self.get(link, path("register", key))
+            return self.reply(link, value, stat.mzxid if stat else None)
+
+    async def write(self, key: str, value: object) -> Reply:
+        """Set the node, or create it where it was never written."""
+        async with self.operation("write") as link:
+            return await self._put(link, path("register", key), value)
+
+    async def _put(self, link: Link, node: str, value: object) -> Reply:
+        try:
+            answer = await link.request(SetData(node, encode(value), -1))
+            return self.reply(link, None, answer.value.mzxid)
+        except Refused as error:
+            if error.code != "not-found":
+                raise
+        try:
+            created = await self.create(link, node, value)
+            return self.reply(link, None, created.zxid)
+        except Refused as error:
+            if error.code != "exists":
+                raise
+        # Somebody else created it in between: the first two tries certainly changed nothing.
+        answer = await link.request(SetData(node, encode(value), -1))
+        return self.reply(link, None, answer.value.mzxid)
+
+    async def cas(self, key: str, old: object, new: object) -> Reply:
+        """Compare the value read, then set under its version.
+
+        A refusal does not tell what was seen: ZooKeeper reads, even after a sync, are not linearizable.
+        """
+        async with self.operation("cas") as link:
+            node = path("register", key)
+            value, stat = await self.get(link, node)
+            if stat is None or value != old:
+                raise Refused("mismatch", f"the replica holds {value!r}")
+            try:
+                answer = await link.request(SetData(node, encode(new), stat.version))
+            except Refused as error:
+                raise Refused("conflict", error.text) if error.code == "bad-version" else error from error
+            return self.reply(link, None, answer.value.mzxid)
+
+
+class SetCalls(Caller):
+    """Sets: a child for each element."""
+
+    async def add(self, key: str, element: int) -> Reply:
+        """Create the element's node; adding twice is adding once."""
+        async with self.operation("add") as link:
+            try:
+                answer = await self.create(link, f"{path('set', key)}/{element}", element)
+            except Refused as error:
+                if error.code != "exists":
+                    raise
+                return self.reply(link)
+            return self.reply(link, None, answer.zxid)
+
+    async def members(self, key: str) -> Reply:
+        """List the children, in the mode of the options."""
+        async with self.operation("members") as link:
+            names, stat = await self.children(link, path("set", key))
+            return self.reply(link, sorted(int(name) for name in names), stat.pzxid if stat else None)
+
+
+class CounterCalls(Caller):
+    """Counters: set under the version read; somebody in between is a `Refused("conflict")`."""
+
+    async def increment(self, key: str, amount: int) -> Reply:
+        """Add the amount, once or not at all."""
+        async with self.operation("increment") as link:
+            node = path("counter", key)
+            value, stat = await self.get(link, node)
+            try:
+                if stat is None:
+                    created = await self.create(link, node, amount)
+                    return self.reply(link, None, created.zxid)
+                answer = await link.request(SetData(node, encode((value or 0) + amount), stat.version))
+            except Refused as error:
+                taken = error.code in {"bad-version", "exists"}
+                raise Refused("conflict", error.text) if taken else error from error
+            return self.reply(link, None, answer.value.mzxid)
+
+    async def value(self, key: str) -> Reply:
+        """Read in the mode of the options; 0 where nobody added."""
+        async with self.operation("value") as link:
+            value, stat = await self.get(link, path("counter", key))
+            return self.reply(link, value or 0, stat.mzxid if stat else None)

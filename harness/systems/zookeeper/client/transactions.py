@@ -1,0 +1,72 @@
+"""Transactions as far as `multi` goes: read the keys, then write under the condition that none has moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kazoo.exceptions import KazooException, NoNodeError, RolledBackError
+from kazoo.protocol.serialization import CheckVersion, Create, Delete, SetData, Transaction
+from kazoo.security import OPEN_ACL_UNSAFE
+
+from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.systems.micro import play
+from quorate.harness.systems.zookeeper.client.caller import Caller, encode, path
+from quorate.harness.systems.zookeeper.client.connection import Answered, Link
+
+_PARENT = path("txn", "-")
+
+
+class TransactionCalls(Caller):
+    """Optimistic transactions over ZooKeeper's atomic ones, which cannot read."""
+
+    async def transact(self, micro: Sequence[Sequence[Any]]) -> Reply:
+        """Run the micro-operations atomically; somebody in between is a `Refused("conflict")`.
+
+        The multi checks the version of every key read, so what was read from a replica that lags is refused, and the
+        transaction takes place at the multi's point in the order or not at all, also when it only reads.
+        """
+        async with self.operation("transact") as link:
+            names = list(dict.fromkeys(str(key) for _, key, _ in micro))
+            found = {name: await self.get(link, path("txn", name)) for name in names}
+            state = {name: value for name, (value, _) in found.items()}
+            done, written = play(micro, state)
+            requests: list[Any] = []
+            for name in names:
+                node, stat = path("txn", name), found[name][1]
+                requests += _write(node, stat, state[name]) if name in written else _check(node, stat)
+            answer = await self._multi(link, requests)
+            return self.reply(link, done, answer.zxid)
+
+    async def _multi(self, link: Link, requests: list[Any]) -> Answered:
+        """Send it; again where it was refused because the parent of all keys is missing."""
+        answer = await link.request(Transaction(requests))
+        reason = _reason(answer)
+        if isinstance(reason, NoNodeError) and any(isinstance(one, Create) for one in requests):
+            await self.make_parents(link, _PARENT)
+            answer = await link.request(Transaction(requests))
+            reason = _reason(answer)
+        if reason is not None:
+            raise Refused("conflict", type(reason).__name__)
+        return answer
+
+
+def _reason(answer: Answered) -> KazooException | None:
+    """Why the multi was rolled back, or None where it was applied."""
+    failed = [one for one in answer.value if isinstance(one, KazooException)]
+    return next(
+        (one for one in failed if not isinstance(one, RolledBackError)), failed[0] if failed else None
+    )
+
+
+def _write(node: str, stat: Any, value: Any) -> list[Any]:
+    if stat is None:
+        return [Create(node, encode(value), OPEN_ACL_UNSAFE, 0)]
+    return [SetData(node, encode(value), stat.version)]
+
+
+def _check(node: str, stat: Any) -> list[Any]:
+    if stat is None:
+        # There is no check for absence: create and delete within one multi is one.
+        return [Create(node, b"", OPEN_ACL_UNSAFE, 0), Delete(node, -1)]
+    return [CheckVersion(node, stat.version)]

@@ -1,0 +1,123 @@
+"""ZooKeeper as a system under test: lifecycle, health, clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
+
+import msgspec
+
+from quorate.harness.core.node import Cluster, Daemon, Node
+from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
+from quorate.harness.systems.daemons import Daemons
+from quorate.harness.systems.logs import tail
+from quorate.harness.systems.releases.way import numbers
+from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
+from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
+from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeeper
+from quorate.harness.systems.zookeeper.operations.membership import MembershipOfZooKeeper
+from quorate.harness.systems.zookeeper.operations.reconfiguring import superuser
+from quorate.harness.systems.zookeeper.server import health
+from quorate.harness.systems.zookeeper.server.configuring import first_files
+from quorate.harness.systems.zookeeper.server.installing import Installed, ZooKeeperServers, java_of, unpack
+from quorate.harness.systems.zookeeper.server.settings import SETTINGS, read_settings
+
+_PERSISTENT_SINCE: Final = (3, 6)
+
+
+class ZooKeeper(Daemons[Installed]):
+    """ZooKeeper servers: znodes with versions, sessions, ephemerals and sequences.
+
+    Writes are linearizable (documented). Reads come from the server asked: `plain` reads may be old; with `sync` they
+    are fresh as long as no deposed leader answers (ZOOKEEPER-1675: `sync` is no quorum operation).
+    """
+
+    name = "zookeeper"
+    daemon = "zookeeper"
+    runtime = "jvm"
+    image_kind = "jre"
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
+
+    def __init__(self, options: SystemOptions) -> None:
+        self._settings = read_settings(options.settings)
+        super().__init__(options, ZooKeeperServers(options, self._settings.jars))
+        self._java = "java"
+        self._clients = 0
+        asked = self._servers.asked
+        self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
+        self.damage = DamageOfZooKeeper(self.data)
+        self.membership = MembershipOfZooKeeper(self.daemon, self.start, self._settings, self._releases)
+
+    @property
+    def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
+        """The client of the recipes asked for."""
+        return ZooKeeperClient if self._settings.recipes == "own" else KazooRecipes
+
+    async def install(self, cluster: Cluster) -> None:
+        """Put the jars and a configuration on every node, and find its Java."""
+        nodes = cluster.nodes
+        await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
+        self._java, self._installed = await asyncio.gather(java_of(nodes[0]), self._servers.install(nodes))
+
+    async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+        """Start the JVM with the data as it is."""
+        self.membership.check(node)
+        server = self.installed(node)
+        root, snap_count = node.directory, self._settings.snap_count
+        argv = (
+            self._java,
+            f"-Xmx{self._settings.heap}",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dzookeeper.admin.enableServer=false",
+            "-Dzookeeper.4lw.commands.whitelist=*",
+            "-Dzookeeper.extendedTypesEnabled=true",
+            f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
+            *([f"-Dzookeeper.snapCount={snap_count}"] if snap_count else []),
+            *([superuser()] if self.membership.prepared else []),
+            "-cp",
+            f"{root}/conf:{server.jars}/*",
+            "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+            f"{root}/conf/zoo.cfg",
+        )
+        await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/zookeeper.log", cwd=root))
+
+    def data(self, node: Node) -> str:
+        """The directory of all that the server must not forget."""
+        return f"{node.directory}/data"
+
+    async def status(self, cluster: Cluster) -> list[NodeStatus]:
+        """Ask every server about itself (`srvr`), each within 300 ms, all at once; never raises."""
+        told = await health.status(cluster.nodes)
+        return health.voting(told, without=self.membership.joining)
+
+    def _releases(self) -> list[str]:
+        """What is installed, or before that what was asked for."""
+        return [server.release for server in self._installed.values()] or list(self._servers.asked)
+
+    async def unserved(self, nodes: Sequence[Node]) -> str:
+        """Which of these servers take no session and no write, and why."""
+        return await health.unserved(nodes, self._settings.client)
+
+    async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
+        return await tail(cluster, "zookeeper.log", only=only)
+
+    async def client(self, nodes: Sequence[Node], timeout_s: float) -> ZooKeeperClient | KazooRecipes:
+        """Open a client; its session begins with the first operation."""
+        self._clients += 1
+        name = f"client-{self._clients}"
+        options = msgspec.structs.replace(self._settings.client, persistent=self._persistent)
+        addresses = {node.name: node.address for node in nodes}
+        if self._settings.recipes == "own":
+            return ZooKeeperClient(name, addresses, timeout_s, options)
+        retrying = self._settings.recipes == "kazoo-retrying"
+        return KazooRecipes(name, addresses, timeout_s, options, retrying=retrying)
+
+    async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
+        """Every server's tree as it alone holds it, at one zxid if that comes in time."""
+        return await health.dump(cluster.nodes, deadline_s)
+
+    def log_files(self, node: Node) -> Sequence[str]:
+        """The server's log and its configuration."""
+        return (f"{node.directory}/zookeeper.log", f"{node.directory}/conf/zoo.cfg")
