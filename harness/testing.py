@@ -21,6 +21,15 @@ from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.history import Event, History
 from quorate.harness.run import Run, draw_seed, run
 
+__all__ = [
+    "ClusterFactory",
+    "HistoryRecorder",
+    "Pending",
+    "RunFactory",
+    "RunningCluster",
+    "assert_linearizable",
+]
+
 
 class Pending:
     """An operation under way; say how it ended with `ok`, `fail` or `info`. Left without a word, it is `info`."""

@@ -17,6 +17,7 @@ from quorate.harness.core.fault import (
     Checks,
     Expects,
     Fault,
+    NemesisOutcome,
     Plan,
     Prepares,
     Proof,
@@ -28,7 +29,6 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import System
 from quorate.harness.generators import Generator, Invocation
 from quorate.harness.history import History
-from quorate.harness.run.runner.records import NemesisOutcome
 from quorate.nemesis.exact import read_schedule
 from quorate.nemesis.settings import flag
 from quorate.nemesis.specs import FaultSpec, check_possible, make, parse

@@ -38,7 +38,7 @@ GUARANTEE: Final = "linearizable"
 _VERDICTS: Final = {"Ok": Verdict.VALID, "Illegal": Verdict.INVALID, "Unknown": Verdict.UNKNOWN}
 _POLL_S: Final = 0.005
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_ROOT: Final = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[3]
 # What the process weighs before Go has done anything.
 _BASE_BYTES: Final = 48 << 20
 _SHOWN_MAX: Final = 5

@@ -128,3 +128,11 @@ class Renews(Protocol):
 def named(nodes: Sequence[str], fault: str, target: str, **detail: Any) -> Plan:
     """Build a `Plan` with the node names in order."""
     return Plan(fault=fault, target=target, nodes=tuple(sorted(nodes)), detail=detail)
+
+
+class NemesisOutcome(msgspec.Struct, frozen=True):
+    """How a fault's injection or healing ended: `ok` proved, `info` not proved, `fail` could not be done at all."""
+
+    type: str
+    value: Any = None
+    error: list[str] | None = None

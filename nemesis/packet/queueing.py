@@ -23,7 +23,7 @@ from quorate.nemesis.packet.listener import MARK, QUEUE, Counts, Orders
 
 CHAIN: Final = "QUORATE_PACKET"
 _TIMEOUT_S: Final = 10.0
-_ROOT: Final = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[3]
 
 
 def rules(peers: Sequence[str]) -> str:

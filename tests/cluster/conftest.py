@@ -68,7 +68,7 @@ def user() -> list[str]:
     for python in (sys.executable, "/usr/bin/python3"):  # root's own Python may be out of the user's reach
         command = [*become, *environment, "PYTHONDONTWRITEBYTECODE=1", python]
         tried = subprocess.run(
-            [*command, "-c", "import harness.cluster"], capture_output=True, check=False, cwd="/"
+            [*command, "-c", "import quorate.harness.cluster"], capture_output=True, check=False, cwd="/"
         )
         if tried.returncode == 0:
             break

@@ -11,14 +11,21 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "workloads", "nemesis", "checkers", "reports")
 PLUGS = {"workloads", "nemesis", "checkers", "reports"}
-# The layers above the plugs, which may import them; everything else in harness/ is the core.
-ABOVE = (
-    "harness/run",
-    "harness/campaign",
-    "harness/cli",
-    "harness/pytest_plugin.py",
-    "harness/testing.py",
-)
+# What each floor of harness/ may import of the others. Plugs stand beside `run` and see what `SEEN_BY_PLUGS` lists.
+GROUND = {"core", "history", "generators"}
+FLOORS = {
+    "core": GROUND,
+    "history": GROUND,
+    "generators": GROUND,
+    "cluster": GROUND,
+    "systems": {*GROUND, "cluster"},
+}
+SEEN_BY_PLUGS = {
+    "workloads": GROUND,
+    "nemesis": {*GROUND, "cluster", "systems"},
+    "checkers": {"core", "history"},
+    "reports": {"core", "history"},
+}
 # Who may ask for the date, and why.
 WALL_CLOCK = {
     "harness/cluster/identity.py": "run ids sort by date",
@@ -49,33 +56,30 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def test_the_core_imports_no_plug():
+def rooms(path: Path) -> set[tuple[str, str]]:
+    """What a file imports of quorate, as (folder, floor): `quorate.harness.core.fault` is ("harness", "core")."""
+    inside = [name.split(".") for name in imports(path) if name.startswith("quorate.")]
+    return {(parts[1], parts[2] if len(parts) > 2 else "") for parts in inside}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_of_the_harness_imports_only_what_is_below_it(floor):
     wrong = []
-    for path in sources():
-        name = str(path.relative_to(ROOT))
-        if not name.startswith("harness/") or name.startswith(ABOVE):
-            continue
-        # `from quorate.harness import run` is resolved late by harness/__init__.py, which is no part of the core.
-        if name == "harness/__init__.py":
-            continue
-        wrong += [f"{name} imports {module}" for module in imports(path) if module.split(".")[0] in PLUGS]
+    for path in (ROOT / "harness" / floor).rglob("*.py"):
+        for folder, room in rooms(path):
+            if folder in PLUGS or (folder == "harness" and room not in FLOORS[floor] | {floor}):
+                wrong.append(f"{path.relative_to(ROOT)} imports {folder}.{room}")
     assert wrong == []
 
 
-def test_checkers_know_no_cluster_and_reports_no_live_run():
+@pytest.mark.parametrize("plug", SEEN_BY_PLUGS)
+def test_plugs_see_the_core_alone(plug):
     wrong = []
-    for path in sources():
-        name = str(path.relative_to(ROOT))
-        if not name.startswith(("checkers/", "reports/")):
-            continue
-        closed = (
-            "quorate.harness.cluster",
-            "quorate.harness.systems",
-            "quorate.harness.run.runner",
-            "nemesis",
-            "workloads",
-        )
-        wrong += [f"{name} imports {module}" for module in imports(path) if module.startswith(closed)]
+    for path in (ROOT / plug).rglob("*.py"):
+        for folder, room in rooms(path):
+            seen = folder == plug or (folder == "harness" and room in SEEN_BY_PLUGS[plug])
+            if not seen and (plug, folder) != ("workloads", "checkers"):
+                wrong.append(f"{path.relative_to(ROOT)} imports {folder}.{room}")
     assert wrong == []
 
 

@@ -7,8 +7,9 @@ stats = await drive(workload.operations, perform=workload.perform, open_client=o
 await drive(workload.final, perform=workload.perform, open_client=open_client, recorder=recorder, ...)
 """
 
+from quorate.harness.core.fault import NemesisOutcome
 from quorate.harness.run.runner.drive import drive
 from quorate.harness.run.runner.recorder import Recorder
-from quorate.harness.run.runner.records import Connection, DriveStats, Nemesis, NemesisOutcome
+from quorate.harness.run.runner.records import Connection, DriveStats, Nemesis
 
 __all__ = ["Connection", "DriveStats", "Nemesis", "NemesisOutcome", "Recorder", "drive"]

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from quorate.harness.core.capabilities import Client
+from quorate.harness.core.fault import NemesisOutcome
 from quorate.harness.core.outcome import Reply
 from quorate.harness.generators import Generator, Invocation
 
@@ -17,14 +18,6 @@ class Connection(msgspec.Struct, frozen=True):
 
     client: Client
     node: str | None = None
-
-
-class NemesisOutcome(msgspec.Struct, frozen=True):
-    """How a fault's injection or healing ended: `ok` proved, `info` not proved, `fail` could not be done at all."""
-
-    type: str
-    value: Any = None
-    error: list[str] | None = None
 
 
 class Nemesis(msgspec.Struct, frozen=True):

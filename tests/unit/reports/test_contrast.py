@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import quorate.reports.html
+from quorate.reports import html
 
-CSS = (Path(reports.html.__file__).parent / "report.css").read_text()
+CSS = (Path(html.__file__).parent / "report.css").read_text()
 TEXT_ON = {
     "page": "ink muted link",
     "card": "ink muted link ok fail info culprit invalid valid unknown",
@@ -70,7 +70,7 @@ def test_contrast(theme, least, pairs):
 def test_every_colour_used_is_defined_in_both_themes():
     known = themes()["light"].keys() | {"band"}
     used = set(re.findall(r"var\(--([\w-]+)\)", CSS))
-    folder = Path(reports.html.__file__).parent
+    folder = Path(html.__file__).parent
     for script in folder.glob("*.js"):
         used |= set(re.findall(r'colour\("([\w-]+)"\)', script.read_text()))
     assert used <= known

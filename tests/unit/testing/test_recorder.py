@@ -9,7 +9,7 @@ import pytest
 
 from quorate.harness.core.outcome import Refused, Unknown
 from quorate.harness.core.verdict import Result, Verdict
-from quorate.harness.testing import HistoryRecorder, assert_linearizable
+from quorate.testing import HistoryRecorder, assert_linearizable
 
 
 def record(recorder, client, f, value=None, **how):

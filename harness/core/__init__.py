@@ -1,0 +1,1 @@
+"""What workloads, faults, checkers and systems see: contracts, outcomes, verdicts, names. Imports nothing above it."""

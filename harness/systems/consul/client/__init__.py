@@ -1,0 +1,1 @@
+"""The client of Consul: its capabilities, with honest outcomes."""

@@ -1,0 +1,1 @@
+"""The server of Consul: installed, configured, started, healthy."""

@@ -1,0 +1,1 @@
+"""The client of etcd: its capabilities, with honest outcomes."""

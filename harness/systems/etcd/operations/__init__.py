@@ -1,0 +1,1 @@
+"""What operators do to etcd: members, maintenance, disks."""

@@ -1,0 +1,1 @@
+"""The server of etcd: installed, configured, started, healthy."""

@@ -1,0 +1,1 @@
+"""The client of ZooKeeper: its capabilities, with honest outcomes."""

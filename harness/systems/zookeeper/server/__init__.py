@@ -1,0 +1,1 @@
+"""The server of ZooKeeper: installed, configured, started, healthy."""

@@ -1,0 +1,71 @@
+"""maturin, shown a tree in which `quorate/` holds its parts instead of links to them.
+
+In the repository `quorate/harness` and the like link to folders at the top (docs/decisions/0005-one-import-name.md).
+An editable install uses those links as they are. maturin's wheels and source archives leave linked folders out, so both
+are built from a copy in which the links have been followed. Everything else is maturin's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import maturin
+from maturin import (  # noqa: F401 - hooks that need no copy
+    build_editable,
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
+
+_LEFT_OUT = shutil.ignore_patterns(
+    ".git",
+    ".venv",
+    "target",
+    "store",
+    "dist",
+    "build",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    "*.so",
+    "_native",
+)
+
+
+@contextlib.contextmanager
+def _followed() -> Iterator[None]:
+    """Work in a copy of the tree with its links followed; cargo keeps building in the tree's own target folder."""
+    top = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="quorate-wheel-") as folder:
+        copy = Path(folder) / "tree"
+        shutil.copytree(top, copy, ignore=_LEFT_OUT)
+        os.environ.setdefault("CARGO_TARGET_DIR", str(top / "checkers" / "native" / "target"))
+        os.chdir(copy)
+        try:
+            yield
+        finally:
+            os.chdir(top)
+
+
+def build_wheel(
+    wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
+) -> str:
+    """Build the wheel into `wheel_directory`; return its name (PEP 517)."""
+    target = str(Path(wheel_directory).resolve())
+    with _followed():
+        return str(maturin.build_wheel(target, config_settings, metadata_directory))
+
+
+def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
+    """Build the source archive into `sdist_directory`; return its name (PEP 517)."""
+    target = str(Path(sdist_directory).resolve())
+    with _followed():
+        return str(maturin.build_sdist(target, config_settings))
