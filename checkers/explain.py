@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, Self
 
 import msgspec
 
+from quorate.checkers.words import moment, say
 from quorate.harness.history import History
 
 _NS: Final = 1e9
@@ -22,6 +23,9 @@ class Rest(Protocol):
 
     def moved(self, since_s: float, value: Any) -> bool:
         """Whether a completed read, called after this moment, saw another value."""
+
+    def failed(self, value: Any) -> tuple[str, str] | None:
+        """Who asked to write this value and was refused, and when that was, if anybody."""
 
     def released(self, process: int | str, since_s: float) -> float | None:
         """When the process first asked to give the lock back after this moment, if it ever did."""
@@ -39,6 +43,7 @@ class Told(msgspec.Struct, frozen=True):
     called: float
     returned: float
     scope: Sequence[Any] | None = None  # of a set that was read as a whole: the elements that matter
+    at: str = ""  # when the answer came (or, of an unknown outcome, the call), in words
 
     @classmethod
     def of(cls, history: History, call: int, end: int | None, scope: Sequence[Any] | None = None) -> Self:
@@ -57,6 +62,7 @@ class Told(msgspec.Struct, frozen=True):
             called=event.time / _NS,
             returned=_INFINITE if done is None else done.time / _NS,
             scope=scope,
+            at=when(history, call if done is None or end is None else end),
         )
 
     @property
@@ -67,7 +73,7 @@ class Told(msgspec.Struct, frozen=True):
     @property
     def when(self) -> str:
         """When the answer came."""
-        return f"at {self.called if self.kind == 'info' else self.returned:.3f} s"
+        return self.at or f"at {self.called if self.kind == 'info' else self.returned:.3f} s"
 
     @property
     def found(self) -> Any:
@@ -85,11 +91,11 @@ class Told(msgspec.Struct, frozen=True):
             "read": f"read {say(self.result)}",
             "write": f"wrote {say(self.argument)}",
             "delete": "deleted the value",
-            "contains": f"found {say(self.argument)} {'there' if self.result else 'missing'}",
-            "enqueue": f"enqueued {say(self.argument)}",
-            "add": f"added {say(self.argument)}",
+            "contains": f"found {_element(self.argument)} {'there' if self.result else 'missing'}",
+            "enqueue": f"enqueued {_element(self.argument)}",
+            "add": f"added {_element(self.argument)}",
             "increment": f"added {say(self.argument)}",
-            "remove": f"removed {say(self.argument)}",
+            "remove": f"removed {_element(self.argument)}",
             "acquire": "took the lock" + ("" if self.result is None else f" (token {say(self.result)})"),
             "release": "gave the lock back",
             "append": f"appended {say(self.argument)}",
@@ -120,9 +126,16 @@ def _of_the_set(read: Sequence[Any], scope: Sequence[Any]) -> str:
     return f"saw {' and '.join(saw)} in the set" if saw else f"did not see {' or '.join(missed)} in the set"
 
 
-def say(value: Any) -> str:
-    """A value as people write it; null is "nothing"."""
-    return "nothing" if value is None else msgspec.json.encode(value).decode()
+def _element(value: Any) -> str:
+    """An element as people write it; null is one like any other."""
+    return "null" if value is None else say(value)
+
+
+def when(history: History, position: int) -> str:
+    """The moment of an event: `at 1.234 s`, or `in event 3` of a history without times."""
+    columns = history.columns
+    timed = int(columns.time[0]) != int(columns.time[-1])
+    return moment(int(columns.time[position]), int(columns.index[position]), timed=timed)
 
 
 def explain(model: str, told: Sequence[Told], culprit: int, rest: Rest) -> Named:
@@ -149,13 +162,17 @@ def _general(bad: Told, others: Sequence[Told]) -> Named:
     return "no order", f"{bad.words()} {bad.when}, which fits no order with: {listed}{more}"
 
 
-def _register(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:
+def _register(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:  # noqa: PLR0911 - one case each
     if bad.f not in ("read", "cas") or any(one.f == "append" for one in others):
         return _unread(bad, others)
     value = bad.found
     start = f"{bad.words()} {bad.when}"
     writers = [one for one in others if one.f in ("write", "cas", "delete") and one.left == value]
     if not writers and value is not None:
+        refused = rest.failed(value)
+        if refused is not None:
+            who, ended = refused
+            return "phantom value", f"{start}, but {who}'s write of it had failed {ended}"
         return "phantom value", f"{start}, but nobody had ever written {say(value)}"
     if bad.f == "cas":
         twice = [one for one in others if one.f == "cas" and one.found == value and one.kind == "ok"]

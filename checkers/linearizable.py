@@ -9,11 +9,12 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from quorate.checkers.explain import Told, explain
+from quorate.checkers.explain import Told, explain, when
+from quorate.checkers.second import by_porcupine
 from quorate.harness.core.counterexample import READ, trimmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
-from quorate.harness.history.columns import INVOKE, NONE, OK
+from quorate.harness.history.columns import FAIL, INVOKE, NONE, OK
 from quorate.harness.history.native import Stop
 from quorate.harness.history.native import check as ask
 
@@ -106,10 +107,27 @@ class Linearizable:
         answer = ask(history, request, stop)
         if "error" in answer:
             raise ValueError(answer["error"])
+        answer = self._asked_again(history, answer, limits)
         result = self._result(history, answer, time.process_time() - cpu)
         witnesses = [Witness(one["key"], one["order"]) for one in answer["witness"]]
         prefixes = [Witness(one["key"], one["prefix"]) for one in answer["keys"] if one.get("prefix")]
         return Judgement(result, witnesses, prefixes)
+
+    def _asked_again(self, history: History, answer: dict[str, Any], limits: Limits) -> dict[str, Any]:
+        """What no judge in the native core could confirm is put before Porcupine."""
+        open_parts = [part for part in answer["keys"] if part.get("second") == "silent"]
+        for part in open_parts if answer["verdict"] == Verdict.UNKNOWN.value else ():
+            certificate = _certificate(history, part)
+            name = by_porcupine(
+                history, self.model, certificate, limits, initial=self.initial, per_key=self.per_key
+            )
+            if name is not None:
+                part |= {"verdict": Verdict.INVALID.value, "confirmed_by": name}
+                tally = dict(answer["tally"])
+                tally["unknown"] -= 1
+                tally["invalid"] += 1
+                return answer | {"verdict": Verdict.INVALID.value, "tally": tally}
+        return answer
 
     def _result(self, history: History, answer: Mapping[str, Any], cpu_s: float) -> Result:
         broken = [part for part in answer["keys"] if part["verdict"] == Verdict.INVALID.value]
@@ -140,6 +158,7 @@ class Linearizable:
                         for part in unknown
                     },
                 },
+                confirmed_by=", ".join(sorted({part["confirmed_by"] for part in broken})) or None,
             ),
             history,
         )
@@ -150,9 +169,12 @@ class Linearizable:
             return self._vague(history, part)
         scope = part.get("elements")
         told = [Told.of(history, call, end, scope) for call, end in part["events"]]
-        name, sentence = explain(self.model, told, part["culprit"], _Key(history, part["key"]))
-        positions = sorted(at for pair in part["events"] for at in pair if at is not None)
-        detail = {"minimal": part["minimal"], "engine": part["engine"]}
+        rest = _Key(history, part["key"])
+        name, sentence = explain(self.model, told, part["culprit"], rest)
+        # What the name rests on is shown too: the counterexample by itself must be called the same.
+        shown = {at for pair in part["events"] for at in pair if at is not None} | rest.used
+        positions = sorted(shown)
+        detail = _evidence(history, part)
         if scope is not None:
             # Beside the elements themselves: a read may have seen many thousands, and reports cut long values.
             reads = {
@@ -184,7 +206,7 @@ class Linearizable:
             key=part["key"],
             events=sorted(int(columns.index[at]) for pair in near for at in pair if at is not None),
             culprit=int(columns.index[call]),
-            detail={"minimal": False, "engine": part["engine"], "left_out": rest + 1 - len(near)},
+            detail=_evidence(history, part) | {"minimal": False, "left_out": rest + 1 - len(near)},
         )
 
 
@@ -194,6 +216,8 @@ class _Key:
     def __init__(self, history: History, key: Any) -> None:
         self.history = history
         self.key = key
+        # Positions of the events that the anomaly's name rests on.
+        self.used: set[int] = set()
 
     def moved(self, since_s: float, value: Any) -> bool:
         """Whether a completed read of the key, called after this moment, saw another value."""
@@ -204,8 +228,21 @@ class _Key:
             if columns.text(columns.f[at]) == "read" and columns.text(columns.key[at]) == self.key:
                 seen = columns.text(columns.value[at])
                 if seen is not None and seen != value:
+                    self.used |= {at, int(columns.pair[at])}
                     return True
         return False
+
+    def failed(self, value: Any) -> tuple[str, str] | None:
+        """Who asked to write this value to the key and was refused, and when, if anybody."""
+        columns = self.history.columns
+        refused = np.flatnonzero((columns.kind == FAIL) & (columns.process >= 0) & (columns.pair != NONE))
+        for at in refused.tolist():
+            asked = int(columns.pair[at])
+            f, argument = columns.text(columns.f[asked]), columns.text(columns.value[asked])
+            left = argument[-1] if f == "cas" and isinstance(argument, list) and argument else argument
+            if f in ("write", "cas") and left == value and columns.text(columns.key[asked]) == self.key:
+                return f"p{int(columns.process[at])}", when(self.history, at)
+        return None
 
     def released(self, process: int | str, since_s: float) -> float | None:
         """When the process first asked to give the lock back after this moment, in seconds."""
@@ -215,6 +252,30 @@ class _Key:
             if columns.text(columns.f[at]) == "release" and columns.text(columns.key[at]) == self.key:
                 return float(columns.time[at] / _NS)
         return None
+
+
+def _evidence(history: History, part: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Anomaly.detail` holds of every contradiction."""
+    return {
+        "minimal": part["minimal"],
+        "engine": part["engine"],
+        "confirmed_by": part["confirmed_by"],
+        "certificate": _certificate(history, part),
+    }
+
+
+def _certificate(history: History, part: Mapping[str, Any]) -> dict[str, Any]:
+    """What `quorate.checkers.refute` replays: the engines' own, with indexes of events for positions."""
+    index = history.columns.index
+
+    def named(value: Any) -> Any:
+        if isinstance(value, list):
+            return [named(one) for one in value]
+        return int(index[value]) if isinstance(value, int) else value
+
+    certificate = {name: named(value) for name, value in part["certificate"].items()}
+    certificate |= {"key": part["key"]}
+    return certificate | ({"elements": part["elements"]} if "elements" in part else {})
 
 
 def _reason(broken: Sequence[Mapping[str, Any]], unknown: Sequence[Mapping[str, Any]]) -> str:

@@ -92,6 +92,40 @@ CONSISTENCY_ALIASES: Final[Mapping[str, str]] = {
 }
 
 
+# Consistency models of objects, stronger ones first, and which models of objects they are decided for.
+OBJECT_CONSISTENCY: Final = (
+    "linearizable",
+    "sequential",
+    "causal",
+    "pram",
+    "writes-follow-reads",
+    "monotonic-writes",
+    "monotonic-reads",
+    "read-your-writes",
+)
+OBJECT_ALIASES: Final[Mapping[str, str]] = {
+    "linearizability": "linearizable",
+    "atomic": "linearizable",
+    "strict-serializable": "linearizable",
+    "sequential-consistency": "sequential",
+    "sequentially-consistent": "sequential",
+    "causal-consistency": "causal",
+    "causal-memory": "causal",
+    "fifo": "pram",
+    "pipelined-ram": "pram",
+    "session-causality": "writes-follow-reads",
+    "wfr": "writes-follow-reads",
+    "mw": "monotonic-writes",
+    "monotonic-write": "monotonic-writes",
+    "mr": "monotonic-reads",
+    "monotonic-read": "monotonic-reads",
+    "ryw": "read-your-writes",
+    "read-my-writes": "read-your-writes",
+    "read-your-own-writes": "read-your-writes",
+}
+_REGISTERS: Final = ("register", "cas-register")
+
+
 class UnknownNameError(ValueError):
     """A name that is not known; the text has the nearest one, and lists what there is."""
 
@@ -121,6 +155,23 @@ def consistency_named(name: str) -> str:
     raise UnknownNameError(
         unknown("consistency model of transactions", name, CONSISTENCY_MODELS, CONSISTENCY_ALIASES)
     )
+
+
+def object_consistency_named(name: str, model: str) -> str:
+    """Return the consistency model of objects that `name` means, where it is decided for `model`.
+
+    Raises `UnknownNameError` for a name that is not known, `ValueError` for one that is not decided for the model.
+    """
+    plain = _plain(name)
+    plain = OBJECT_ALIASES.get(plain, plain)
+    if plain not in OBJECT_CONSISTENCY:
+        raise UnknownNameError(
+            unknown("consistency model of objects", name, OBJECT_CONSISTENCY, OBJECT_ALIASES)
+        )
+    if plain != "linearizable" and model not in _REGISTERS:
+        msg = f"a {model} is judged as linearizable alone: {plain} is decided for {' and '.join(_REGISTERS)}"
+        raise ValueError(msg)
+    return plain
 
 
 def unknown(kind: str, name: str, known: Collection[str], aliases: Collection[str] = ()) -> str:

@@ -1,89 +1,212 @@
-"""Which model can a history be of? Told by its functions and the shape of their values."""
+"""Which model is a history of? Only one that every operation proves; anything else is said with the candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import numpy as np
 
+from quorate.checkers.normal import distinct, functions_of
 from quorate.harness.history import History
-from quorate.harness.history.columns import INVOKE, OK
+from quorate.harness.history.columns import INVOKE, NONE, OK
 
+# Models by their functions; of several that know all of a history's, the first.
 _FUNCTIONS: Final[dict[str, frozenset[str]]] = {
-    "register": frozenset({"read", "write"}),
-    "cas-register": frozenset({"read", "write", "cas"}),
-    "kv": frozenset({"read", "write", "cas", "delete", "append"}),
-    "set": frozenset({"add", "remove", "contains", "read"}),
-    "counter": frozenset({"add", "increment", "read"}),
-    "queue": frozenset({"enqueue", "dequeue"}),
+    "register": frozenset({"read", "write", "put", "get"}),
+    "cas-register": frozenset({"read", "write", "cas", "put", "get"}),
+    "kv": frozenset({"read", "write", "cas", "delete", "append", "put", "get"}),
     "lock": frozenset({"acquire", "release"}),
-    "transactions": frozenset({"txn"}),
+    "bank": frozenset({"transfer", "read"}),
+    "unique-ids": frozenset({"generate", "generate-id"}),
+    "adya-g2": frozenset({"insert"}),
+    "causal": frozenset({"read-init", "read", "write"}),
 }
-_LOOKED_AT: Final = 1000
+_ADDING: Final = frozenset({"add", "remove", "contains", "read", "increment", "inc", "decrement"})
+_TRANSACTIONAL: Final = frozenset({"txn", "read", "write"})
+_QUEUES: Final = frozenset({"enqueue", "dequeue", "drain"})
+_MICRO: Final = frozenset({"r", "w", "read", "write", "append"})
+# Handles from here on are integers themselves (see `Columns`): one of them shows the shape of all.
+_INTEGERS: Final = np.uint32(1 << 31)
+# Distinct values of a function whose shape is looked at, spread over the history.
+_LOOKED_AT: Final = 20_000
 
 
 class ModelError(ValueError):
-    """No model fits the history, or several do; the text says which, and what to give."""
+    """No model fits the history, or several do; the text says which, and what to give.
+
+    `candidates` are the models that may be meant. `doubtful` says that the operations fit them but prove none.
+    """
+
+    def __init__(self, text: str, candidates: Collection[str] = (), *, doubtful: bool = False) -> None:
+        super().__init__(text)
+        self.candidates = tuple(candidates)
+        self.doubtful = doubtful
 
 
 def recognise(history: History) -> str:
-    """Return the only model that fits. Raises `ModelError` where none or several do."""
-    columns = history.columns
-    asked = (columns.process >= 0) & (columns.kind == INVOKE)
-    functions = {str(columns.text(handle)) for handle in np.unique(columns.f[asked]).tolist()}
-    fitting = [model for model, known in _FUNCTIONS.items() if functions <= known]
+    """Return the only model that every operation proves. Raises `ModelError` where none or several fit."""
+    functions = functions_of(history)
     if not functions:
         raise ModelError("the history has no operations, so there is nothing to judge; is it the right file?")
+    shapes = _Shapes(history)
+    if functions <= _TRANSACTIONAL and ("txn" in functions or shapes.of(*functions) & {"micro"}):
+        return _transactions(functions, shapes)
+    if functions == {"read"}:
+        return _only_reads(shapes)
+    if functions <= _ADDING and functions & {"add", "increment", "inc", "decrement"}:
+        return _adding(functions, shapes)
+    if functions <= _QUEUES:
+        names = ["total-queue", "unordered-queue"] if "drain" in functions else ["queue", "unordered-queue"]
+        raise ModelError(f"both {names[0]} and {names[1]} fit: name one with --as", names)
+    if functions <= {"add", "remove", "contains", "read"}:
+        return "set"
+    fitting = [model for model, known in _FUNCTIONS.items() if functions <= known]
     if not fitting:
         raise ModelError(
             f"no model knows all of {', '.join(sorted(functions))}: see `quorate list models`, or judge with a model "
-            "of your own (docs/checking.md)"
+            'of your own (docs/checking.md, "A model of your own")'
         )
-    best = min(fitting, key=lambda model: len(_FUNCTIONS[model]))
-    if best == "transactions":
-        return _transactions(history)
-    if best == "counter" or functions == {"read"}:
-        return _add_and_read(history, functions)
-    if best == "queue":
-        raise ModelError("both queue and unordered-queue fit: name one with --as")
-    if best == "lock":
-        return "fenced-lock" if any(value is not None for value in _results(history, "acquire")) else "lock"
-    return best
+    return _shaped(fitting[0], shapes)
 
 
-def _results(history: History, f: str) -> list[Any]:
-    """The first results of completed operations of this function."""
-    columns = history.columns
-    done = np.flatnonzero((columns.process >= 0) & (columns.kind == OK))[: _LOOKED_AT * 10]
-    chosen = [at for at in done.tolist() if columns.text(columns.f[at]) == f][:_LOOKED_AT]
-    return [columns.text(columns.value[at]) for at in chosen]
+def _shaped(model: str, shapes: _Shapes) -> str:
+    """The model whose functions fit, where the values do as well."""
+    if model == "lock":
+        # A fencing token is a number; servers that answer `true` or a name just say yes.
+        return "fenced-lock" if shapes.of("acquire", kind=OK) - {"null"} == {"number"} else "lock"
+    if model in ("register", "cas-register", "kv"):
+        return _register(model, shapes)
+    if model == "bank" and not shapes.of("read", kind=OK) <= {"map", "null"}:
+        raise _doubt("transfers go with reads that are no maps of balances", ["bank"])
+    return model
 
 
-def _add_and_read(history: History, functions: set[str]) -> str:
-    reads = _results(history, "read")
-    if any(isinstance(value, list) for value in reads):
-        return "set"
-    if "increment" in functions or ("add" in functions and any(isinstance(value, int) for value in reads)):
-        return "counter"
-    if functions == {"read"}:
+def _register(model: str, shapes: _Shapes) -> str:
+    """A register's reads show what was written: a map or a list where nothing of the kind was written is another's."""
+    written = shapes.of("write", "put", "append", kind=INVOKE) | shapes.inside("cas")
+    odd = (shapes.of("read", "get", kind=OK) & {"map", "list", "micro"}) - written
+    if odd:
+        seen = " and ".join(f"{one}s" for one in sorted(odd))
+        raise _doubt(
+            f"reads show {seen}, and no {' or '.join(sorted(odd))} was ever written",
+            ["register", "bank", "monotonic"],
+        )
+    return model
+
+
+def _only_reads(shapes: _Shapes) -> str:
+    seen = shapes.of("read", kind=OK) - {"null"}
+    if not seen:
         return "register"
-    raise ModelError("both set and counter fit: name one with --as")
+    candidates = {
+        "map": ["bank", "monotonic", "register"],
+        "list": ["set", "register"],
+        "number": ["register", "counter", "monotonic"],
+    }
+    found = [model for shape in sorted(seen) for model in candidates.get(shape, ["register"])]
+    raise _doubt("the operations only read", list(dict.fromkeys(found)))
 
 
-def _transactions(history: History) -> str:
-    columns = history.columns
-    for at in np.flatnonzero(columns.process >= 0)[:_LOOKED_AT].tolist():
-        for f, seen in _micro_operations(columns.text(columns.value[at])):
-            if f == "append" or (f == "r" and isinstance(seen, list)):
-                return "append"
-            if f == "w":
-                return "rw"
-    raise ModelError("the transactions only read: name the model with --as append or --as rw")
+def _adding(functions: set[str], shapes: _Shapes) -> str:
+    reads = shapes.of("read", kind=OK) - {"null"}
+    answers = shapes.of("add", "inc", "increment", kind=OK)
+    if "map" in reads | answers or "micro" in reads:
+        raise _doubt("reads or additions answer maps", ["monotonic"])
+    if functions & {"remove", "contains"}:
+        return "set"
+    if functions & {"increment", "inc", "decrement"}:
+        if "list" in reads:
+            raise _doubt("increments go with reads of lists", ["counter", "set"])
+        return "counter"
+    added = shapes.of("add", kind=INVOKE)
+    if reads == {"list"} and "null" not in added:
+        return "set"
+    if reads == {"number"} and added == {"number"}:
+        return "counter"
+    if "null" in added and added != {"null", "number"}:
+        raise _doubt("additions say nothing of what is added", ["monotonic", "counter", "set"])
+    raise ModelError("both set and counter fit: name one with --as", ["set", "counter"])
 
 
-def _micro_operations(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Function and value of each micro-operation; what is none is passed over, the checker will name it."""
-    for micro in value if isinstance(value, list) else ():
-        if isinstance(micro, list) and micro:
-            yield micro[0], micro[2] if len(micro) == 3 else None  # noqa: PLR2004 - function, key, value
+def _transactions(functions: set[str], shapes: _Shapes) -> str:
+    if functions != {"txn"} and not shapes.of(*functions) <= {"micro", "null"}:
+        raise _doubt("some operations are transactions and others are not", ["rw", "append", "register"])
+    micros = list(shapes.micros(functions))
+    names = {micro[0] for micro in micros}
+    lists = any(micro[0] in ("r", "read") and isinstance(micro[-1], list) for micro in micros)
+    if functions != {"txn"}:
+        # Writes of one key each and reads of several are Jepsen's long fork; other tools write transactions so too.
+        raise _doubt("reads and writes hold transactions", ["long-fork", "rw", "multi-register"])
+    if "append" in names or lists:
+        return "append"
+    if names & {"w", "write"}:
+        return "rw"
+    raise ModelError(
+        "the transactions only read: name the model with --as append or --as rw", ["append", "rw"]
+    )
+
+
+def _doubt(why: str, candidates: Collection[str]) -> ModelError:
+    names = " or ".join(f"--as {name}" for name in candidates)
+    return ModelError(
+        f"{why}, which proves no model: name the one that is meant ({names})", candidates, doubtful=True
+    )
+
+
+class _Shapes:
+    """The shapes of the values that operations carry: null, bool, number, text, map, list, micro (a transaction)."""
+
+    def __init__(self, history: History) -> None:
+        self._columns = history.columns
+        self._functions = distinct(history.columns.f)
+        self._kinds: dict[tuple[str, int | None], list[Any]] = {}
+
+    def of(self, *functions: str, kind: int | None = None) -> set[str]:
+        """The shapes in events of these functions, of one kind or of all."""
+        return {_shape(value) for f in functions for value in self._values(f, kind)}
+
+    def inside(self, *functions: str) -> set[str]:
+        """The shapes of what stands in pairs, as compare-and-sets have them."""
+        pairs = [value for f in functions for value in self._values(f, INVOKE) if isinstance(value, list)]
+        return {_shape(one) for pair in pairs for one in pair}
+
+    def micros(self, functions: Iterable[str]) -> Iterable[list[Any]]:
+        """The micro-operations of transactions."""
+        for f in functions:
+            for value in self._values(f, None):
+                yield from value if _shape(value) == "micro" else ()
+
+    def _values(self, f: str, kind: int | None) -> list[Any]:
+        if (f, kind) not in self._kinds:
+            columns = self._columns
+            # Equal texts have equal handles, so there is at most one.
+            named = [handle for handle in self._functions if columns.text(handle) == f]
+            chosen = (columns.process >= 0) & (columns.f == np.uint32(named[0] if named else NONE))
+            if kind is not None:
+                chosen &= columns.kind == kind
+            values = columns.value[chosen]
+            integers = values >= _INTEGERS
+            texts = np.unique(values[~integers])
+            step = max(1, len(texts) // _LOOKED_AT)
+            found = columns.texts(texts[::step]).tolist() if len(texts) else []
+            self._kinds[f, kind] = [*found, 0] if integers.any() else found
+        return self._kinds[f, kind]
+
+
+def _shape(value: Any) -> str:  # noqa: PLR0911 - a table
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case int() | float():
+            return "number"
+        case str():
+            return "text"
+        case dict():
+            return "map"
+        case [[str(name), *_], *_] if name in _MICRO and all(isinstance(one, list) and one for one in value):
+            return "micro"
+        case _:
+            return "list"

@@ -5,8 +5,7 @@ processes, and looks for cycles (Kingsbury and Alvaro, "Elle", VLDB 2021; Adya, 
 is none, it runs the transactions one after the other in the graph's order: that every read comes out right is the
 proof.
 
-Sees: dirty, lost, stale and skewed reads and writes across keys. Cannot see: predicates, and the order of writes that
-nobody ever read.
+Sees: dirty, lost, stale, fractured and skewed reads and writes across keys. Cannot see: predicates.
 """
 
 from __future__ import annotations
@@ -118,8 +117,12 @@ def _reason(answer: Mapping[str, Any], expect: str) -> str:
     if answer["verdict"] != Verdict.INVALID:
         return str(answer.get("reason", ""))
     names = ", ".join(one["name"] for one in answer["anomalies"] if one["violates"])
-    left = " and ".join(answer["strongest"]) or "not even read-uncommitted"
-    return f"not {expect}: {names}; what still holds is {left}"
+    if "read-uncommitted" in answer["not"]:
+        return f"not {expect}: {names}; not even read-uncommitted holds"
+    left = " and ".join(answer["strongest"])
+    return f"not {expect}: {names}; " + (
+        f"what still holds is {left}" if left else "of weaker models nothing was proved"
+    )
 
 
 def _anomaly(finding: Mapping[str, Any], example: Mapping[str, Any]) -> Anomaly:

@@ -24,7 +24,7 @@ def verify(
 
     `orders` gives for each key the positions of invocations in the order in which they took effect.
     """
-    ends, rank, placed = _ends(events), _ranks(events), set()
+    ends, rank, placed = ends_of(events), ranks_of(events), set()
     for key, order in orders:
         steps = [(events[at], events[ends[at]] if at in ends else None) for at in order]
         latest = -1
@@ -45,7 +45,7 @@ def verify(
     return None
 
 
-def _ends(events: Sequence[Event]) -> dict[int, int]:
+def ends_of(events: Sequence[Event]) -> dict[int, int]:
     """The position of each completion whose outcome is known, by the position of its invocation."""
     ends: dict[int, int] = {}
     asked: dict[int | str, int] = {}
@@ -58,7 +58,7 @@ def _ends(events: Sequence[Event]) -> dict[int, int]:
     return ends
 
 
-def _ranks(events: Sequence[Event]) -> list[int]:
+def ranks_of(events: Sequence[Event]) -> list[int]:
     """When events count as having happened: where times tie, invocations come first, which only widens intervals.
 
     A process that alone both returned and asked again at that time keeps its own order; a history without times is

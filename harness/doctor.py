@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from quorate.harness.cluster import Finding, probe
+from quorate.harness.core import registry
+from quorate.harness.core.fault import Tries
 from quorate.harness.core.outcome import Broken
 from quorate.harness.history.native import NativeMissingError
 from quorate.harness.history.native import check as _native_check
@@ -18,14 +20,15 @@ _TOOLS: Final = (
     ("go", "building servers and Porcupine", "install Go (https://go.dev/dl or the package golang)"),
     ("mvn", "fetching ZooKeeper's releases", "apt-get install maven"),
     ("java", "running ZooKeeper on this host", "apt-get install default-jre-headless"),
-    ("gcc", "building the clock helper", "apt-get install gcc libc6-dev"),
+    ("gcc", "building the clock helper in a checkout", "apt-get install gcc libc6-dev"),
     ("apt-get", "servers from Debian's packages", "none on this system: Go, Maven and wheels remain"),
 )
 
 
 def examine() -> list[Finding]:
     """Probe everything; takes a few seconds and never raises."""
-    return [*probe(), _native(), *(_tool(*row) for row in _TOOLS), *_servers()]
+    found = probe()
+    return [*found, *_faults(found), _native(), *(_tool(*row) for row in _TOOLS), *_servers()]
 
 
 def examine_inventory(inventory: Path) -> tuple[list[Finding], bool]:
@@ -40,6 +43,20 @@ def able(findings: Sequence[Finding]) -> bool:
     """Whether some way of running a real cluster works here, and histories can be checked."""
     by_name = {finding.name: finding.ok for finding in findings}
     return by_name["native core"] and any(by_name.get(way, False) for way in _WAYS)
+
+
+def _faults(found: Sequence[Finding]) -> list[Finding]:
+    """Say of each fault whether a local cluster here can have it, from what was found by its own probes."""
+    known = {one.name: one for one in found}
+    rows = []
+    for name in registry.names("faults"):
+        fault = registry.find("faults", name)({})
+        tried = [trial() for trial in fault.probes()] if isinstance(fault, Tries) else []
+        lacking = [known.get(one.name, one) for one in tried if not one.ok]
+        reason = "; ".join(f"{one.name}: {one.reason}" for one in lacking)
+        mend = "; ".join(dict.fromkeys(one.mend for one in lacking if one.mend))
+        rows.append(Finding(f"fault {name}", ok=not lacking, reason=reason, mend=mend))
+    return rows
 
 
 def _native() -> Finding:

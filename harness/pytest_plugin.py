@@ -7,6 +7,7 @@ the rest of quorate only inside fixtures (Hypothesis' plugin explains why).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--quorate-time", default=None, help="how long each run takes, e.g. 30s [as the test says]"
     )
-    group.addoption("--quorate-store", default=None, help="where runs are kept [a temporary folder]")
+    group.addoption(
+        "--quorate-store", default=None, help="where runs and failing histories are kept [a temporary folder]"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,11 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def history_recorder(request: pytest.FixtureRequest) -> HistoryRecorder:
-    """Record what a test's own clients do, from any thread; see `quorate.harness.testing.HistoryRecorder`."""
+def history_recorder(request: pytest.FixtureRequest, tmp_path: Path) -> HistoryRecorder:
+    """Record what a test's own clients do, from any thread; see `quorate.harness.testing.HistoryRecorder`.
+
+    A history that fails is kept under --quorate-store, or in the test's temporary folder.
+    """
     from quorate.harness.testing import HistoryRecorder  # noqa: PLC0415 - keeps pytest's start quick
 
-    return HistoryRecorder(name=request.node.name)
+    store = request.config.getoption("--quorate-store")
+    keep = Path(store) if store else tmp_path / "store"
+    return HistoryRecorder(name=request.node.name, keep=keep, failures=request.config.stash[_FAILURES])
 
 
 @pytest.fixture

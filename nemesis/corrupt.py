@@ -26,9 +26,6 @@ from quorate.nemesis.targets import ANY
 _SIZE_MOST: Final = 200
 _VERDICT_S: Final = 8.0  # a JVM on a busy machine needs some seconds for either
 _POLL_S: Final = 0.1
-_LAST_WORDS: Final = 300
-_WORDS_MOST: Final = 100_000  # the stacks of a crash are long, and what led to it stands before them
-_CRASHES: Final = ("panic:", "fatal error:", "unexpected fault")
 
 
 class Corrupt:
@@ -37,6 +34,7 @@ class Corrupt:
     name = "corrupt"
     targets = Member.targets
     downs = True
+    crashes = "any"  # a server may refuse a damaged disk, and the others may raise an alarm about it
     needs_majority = True
     deadline_s = 100.0
     settings: ClassVar[Mapping[str, str]] = {
@@ -145,23 +143,14 @@ class Corrupt:
         end = loop.time() + _VERDICT_S
         while True:
             if await node.state(scene.system.daemon) is ProcessState.DEAD:
-                return f"it refuses to start: {_reason(await processes.log_tail(scene, node, _WORDS_MOST))}"
+                tail = await processes.log_tail(scene, node, processes.STACK_CHARACTERS)
+                return f"it refuses to start: {processes.reason(tail)}"
             statuses = await scene.system.status(scene.cluster)
             if any(one.node == node.name and one.healthy for one in statuses):
                 return "it serves"
             if loop.time() >= end:
                 return "it runs, and does not serve"
             await asyncio.sleep(_POLL_S)
-
-
-def _reason(tail: str) -> str:
-    """Return the line with which a program of Go crashed, else the last that tells of trouble, else the last one."""
-    lines = [line for line in tail.splitlines() if line.strip()] or ["no word"]
-    crashed = [line for line in lines if line.startswith(_CRASHES)]
-    if crashed:
-        return crashed[-1].strip()[:_LAST_WORDS]
-    bad = [line for line in lines if any(word in line.lower() for word in ("fatal", "panic", "error"))]
-    return (bad or lines)[-1].strip()[:_LAST_WORDS]
 
 
 async def _look(node: Node, wound: Wound) -> str:

@@ -101,6 +101,31 @@ def _duration(row: dict[str, Any], key: str) -> float:
         raise UsageError(f"{key}: {error}") from error
 
 
+def check_within(path: Path, entries: tuple[Entry, ...], time_s: float) -> None:
+    """Raise `UsageError` for a fault that would begin when the load is over: nobody would notice it."""
+    for entry in entries:
+        if entry.action == INJECT and entry.at_ns >= time_s * _NS:
+            raise UsageError(
+                f"{path}: {entry.fault} at {entry.at_ns / _NS:g} s comes after the load, which ends at "
+                f"{time_s:g} s: give a longer --time"
+            )
+
+
+def check_apart(path: Path, entries: tuple[Entry, ...]) -> None:
+    """Raise `UsageError` where one fault begins while another is in force."""
+    in_force = ""
+    for entry in entries:
+        if entry.action == HEAL:
+            in_force = ""
+        elif in_force:
+            raise UsageError(
+                f"{path}: {entry.fault} at {entry.at_ns / _NS:g} s begins while {in_force} is in force: "
+                "move it, or leave out --set overlap=no"
+            )
+        else:
+            in_force = entry.fault
+
+
 def _check_alternating(path: Path, entries: list[Entry]) -> None:
     """A fault that is in force cannot be injected again: it must have been healed."""
     in_force: dict[str, int] = {}

@@ -45,6 +45,7 @@ class Failpoint:
     name = "failpoint"
     targets = (ANY, "leader", FOLLOWER, "one", "minority", "all")
     downs = True
+    crashes = "own"
     deadline_s = 60.0  # a server that is to be sent a snapshot is held down until the others are far enough
     settings: ClassVar[Mapping[str, str]] = {
         **COMMON,

@@ -35,6 +35,7 @@ class Member:
     name = "member"
     targets = (ANY, *_VARIED)
     downs = True
+    crashes = "own"  # a server that finds itself removed says so as it ends
     needs_majority = True  # its healing does: it comes after those of other faults
     deadline_s = 100.0
     settings: ClassVar[Mapping[str, str]] = {

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
+from quorate.harness.cluster import doctor
 from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.nemesis.grudges import ALIASES, SHAPES, split
 from quorate.nemesis.settings import COMMON
@@ -53,6 +55,11 @@ class Partition:
         if count < least:
             return f"a partition of {target} needs at least {least} nodes, the cluster has {count}"
         return None
+
+    @staticmethod
+    def probes() -> Sequence[Callable[[], Finding]]:
+        """Return what it asks of this machine."""
+        return (doctor.cuts,)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide which directions die."""

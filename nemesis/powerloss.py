@@ -8,13 +8,14 @@ that was synced and is there, with more behind it that was not and is gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
-from quorate.harness.cluster import volumes
+from quorate.harness.cluster import doctor, volumes
 from quorate.harness.cluster.volumes import Volume
 from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import System
@@ -66,6 +67,11 @@ class PowerLoss:
     def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         return obstacle(target, count)
+
+    @staticmethod
+    def probes() -> Sequence[Callable[[], Finding]]:
+        """Return what it asks of this machine."""
+        return (doctor.file_systems,)
 
     @staticmethod
     def suits(system: System) -> None:

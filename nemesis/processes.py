@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +19,10 @@ DEATH_S: Final = 5.0
 _POLL_S: Final = 0.005
 _TAIL_CHARACTERS: Final = 1500
 _LOG_BYTES_MAX: Final = 64 << 20
+STACK_CHARACTERS: Final = 100_000  # the stacks of a crash are long, and what led to it stands before them
+_REASON_CHARACTERS: Final = 300
+_CRASHES: Final = ("panic:", "fatal error:", "unexpected fault")
+_LAST_LEVELS: Final = frozenset({"fatal", "panic", "dpanic"})
 
 
 def nodes_of(scene: Scene, names: Sequence[str]) -> list[Node]:
@@ -82,6 +87,36 @@ async def log_tail(scene: Scene, node: Node, characters: int = _TAIL_CHARACTERS)
             if text:
                 return text
     return "it left no log"
+
+
+def reason(tail: str) -> str:
+    """Return why a server ended, out of the end of its log: its own last sentence rather than the stack below it.
+
+    That is the last JSON line of level fatal or panic (etcd), else the line with which a program of Go crashed, else
+    the last that speaks of trouble, else the last one.
+    """
+    lines = [line.strip() for line in tail.splitlines() if line.strip()] or ["it left no log"]
+    said = [sentence for line in lines if (sentence := _last_sentence(line))]
+    crashed = [line for line in lines if line.startswith(_CRASHES)]
+    bad = [line for line in lines if any(word in line.lower() for word in ("fatal", "panic", "error"))]
+    return (said or crashed or bad or lines)[-1][:_REASON_CHARACTERS]
+
+
+def _last_sentence(line: str) -> str | None:
+    """Return message and fields of a JSON log line with which a server ends; None for any other line."""
+    if not line.startswith("{"):
+        return None
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if fields.pop("level", None) not in _LAST_LEVELS:
+        return None
+    message = fields.pop("msg", "")
+    for dull in ("ts", "caller", "logger", "stacktrace"):
+        fields.pop(dull, None)
+    more = ", ".join(f"{name} {value}" for name, value in fields.items())
+    return f"{message} ({more})" if more else str(message)
 
 
 def _tail(path: Path, characters: int) -> str:

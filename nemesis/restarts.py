@@ -31,11 +31,12 @@ class Restarts:
         await asyncio.sleep(_STEADY_S)
         found = await processes.states(scene, names)
         dead = [name for name, state in found.items() if state is ProcessState.DEAD]
+        why: dict[str, str] = {}
         text = f"process table {_STEADY_S:g} s after the restart: {processes.told(found)}"
         for node in processes.nodes_of(scene, dead):
-            why = self._failures.get(node.name) or await processes.log_tail(scene, node)
-            text += f"\n{node.name} did not come back: {why}"
-        return Proof(holds=not dead, text=text)
+            why[node.name] = self._failures.get(node.name) or await processes.log_tail(scene, node)
+            text += f"\n{node.name} did not come back: {why[node.name]}"
+        return Proof(holds=not dead, text=text, data={"dead": why} if why else {})
 
     async def _start(self, scene: Scene, name: str) -> None:
         (node,) = processes.nodes_of(scene, [name])

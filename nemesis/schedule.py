@@ -29,7 +29,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import System
 from quorate.harness.generators import Generator, Invocation
 from quorate.harness.history import History
-from quorate.nemesis.exact import read_schedule
+from quorate.nemesis.exact import check_apart, check_within, read_schedule
 from quorate.nemesis.settings import flag
 from quorate.nemesis.specs import FaultSpec, check_possible, make, parse
 from quorate.nemesis.timetable import HEAL, INJECT, Entry, Timetable, mixed, repeated
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _STEP_S: Final = 20.0  # deadline of one injection, healing or proof
+_CANCELLED_S: Final = 1.0  # for a cancelled step to end before it is left to itself
+_PATIENCE_S: Final = 1800.0
 
 
 class Nemesis:
@@ -84,9 +86,25 @@ class Nemesis:
         return cls(specs, entries, rng, settings)
 
     @classmethod
-    def from_schedule(cls, path: Path, *, rng: Random, settings: Mapping[str, str] | None = None) -> Self:
-        """Do what a schedule file says; raises `UsageError` for a wrong file."""
-        return cls(*read_schedule(path), rng, settings or {})
+    def from_schedule(
+        cls,
+        path: Path,
+        *,
+        rng: Random,
+        time_s: float | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Do what a schedule file says; raises `UsageError` for a wrong file, or one for a longer load than `time_s`.
+
+        Faults of a schedule may overlap as it says, unless `overlap=no` is set.
+        """
+        settings = settings or {}
+        specs, entries = read_schedule(path)
+        if not flag(settings, "overlap", default=True):
+            check_apart(path, entries)
+        if time_s is not None:
+            check_within(path, entries, time_s)
+        return cls(specs, entries, rng, settings)
 
     @classmethod
     def from_history(
@@ -102,6 +120,11 @@ class Nemesis:
         for fault in self._faults.values():
             if isinstance(fault, Suits):
                 fault.suits(system)
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Return the faults that will be injected."""
+        return tuple(self._faults.values())
 
     @property
     def generator(self) -> Generator:
@@ -134,6 +157,17 @@ class Nemesis:
         for fault in self._faults.values():
             if isinstance(fault, Begins) and self._scene is not None:
                 await fault.begin(self._scene)
+
+    @property
+    def longest_s(self) -> float:
+        """How long one injection or healing, with its proofs, may take at most."""
+        return max((2 * _step_s(fault) + 2 * _STEP_S for fault in self._faults.values()), default=_STEP_S)
+
+    @property
+    def patience_s(self) -> float:
+        """How much longer than planned all of it may take: for faults that go from node to node."""
+        slow = (_step_s(self._faults[entry.fault]) - _STEP_S for entry in self.entries)
+        return min(_PATIENCE_S, sum(slow))
 
     def in_force(self) -> list[str]:
         """Return what is broken right now, in words: `partition of leader (n2)`."""
@@ -193,14 +227,14 @@ class Nemesis:
             )
         try:
             plan = await self._plan(scene, fault, value)
-        except Exception as error:  # noqa: BLE001 - every failure is told
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
             return _failed(told, name, error)
         told["plan"] = msgspec.to_builtins(plan)
         self._in_force[name] = plan  # before it is done: half done must be healed as well
         try:
             took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", _step_s(fault))
             proof = await _within(fault.prove(scene, plan), f"proving {name}")
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             failed = _failed(told, name, error)
             await self._heal(scene, name)
             return failed
@@ -250,7 +284,7 @@ class Nemesis:
             )
         except Broken:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("healing %s", name)
             raise Broken("not-healed", f"{name}: {type(error).__name__}: {error}") from error
         if proof.holds:
@@ -258,7 +292,7 @@ class Nemesis:
         return _with(proof, heal_ms=took_ms)
 
 
-def _failed(told: Mapping[str, Any], name: str, error: Exception) -> NemesisOutcome:
+def _failed(told: Mapping[str, Any], name: str, error: BaseException) -> NemesisOutcome:
     if isinstance(error, Broken):
         log.warning("%s could not be injected: %s", name, error)
         return NemesisOutcome("fail", told, [error.code, error.text])
@@ -289,8 +323,16 @@ async def _timed(step: Awaitable[None], what: str, deadline_s: float = _STEP_S) 
 
 
 async def _within(step: Awaitable[T], what: str, deadline_s: float = _STEP_S) -> T:
+    """Await a step of a fault under a deadline that holds even where the step swallows its cancellation."""
+    task = asyncio.ensure_future(step)
     try:
-        async with asyncio.timeout(deadline_s):
-            return await step
-    except TimeoutError:
-        raise Broken("timeout", f"{what} did not end within {deadline_s:g} s") from None
+        await asyncio.wait({task}, timeout=deadline_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCELLED_S)
+        raise
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCELLED_S)
+        raise Broken("timeout", f"{what} did not end within {deadline_s:g} s")
+    return await task

@@ -71,7 +71,7 @@ def accepted(fault: str) -> tuple[str, ...]:
 
 def make(name: str, settings: Mapping[str, str]) -> Any:
     """Return a fresh fault. A fault is made from the run's settings, which it may ignore."""
-    return registry.find("faults", name)(settings)
+    return registry.make("faults", name, settings)
 
 
 def _parse_one(word: str) -> FaultSpec:

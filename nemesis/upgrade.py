@@ -150,8 +150,9 @@ class Upgrade:
             if here.healthy and led and _is(here.version, release):
                 return
             if await node.state(scene.system.daemon) is ProcessState.DEAD:
-                tail = await processes.log_tail(scene, node)
-                raise Broken("not-upgraded", f"{node.name} died as {release}: {tail}")
+                tail = await processes.log_tail(scene, node, processes.STACK_CHARACTERS)
+                why = processes.reason(tail)
+                raise Broken("not-upgraded", f"{node.name} refused to run as {release}: {why}")
             if loop.time() > end:
                 said = here.error or f"version {here.version}"
                 raise Broken(

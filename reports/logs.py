@@ -125,7 +125,7 @@ def _read_file(path: Path, node: str, start: datetime, found: list[Line], proble
     for raw in content.split(b"\n"):
         if not raw.strip():
             continue
-        moment = _moment(raw, days, begin)
+        moment = date_of(raw, days, begin)
         last = moment - begin if moment is not None else last
         if last is None:
             undated += 1
@@ -149,7 +149,7 @@ def _words(raw: bytes) -> tuple[str, str]:
     return raw[:_LINE_LENGTH_MAX].decode("utf-8", "replace").rstrip(), ""
 
 
-def _moment(raw: bytes, days: dict[bytes, float], begin: float) -> float | None:
+def date_of(raw: bytes, days: dict[bytes, float], begin: float) -> float | None:
     """Return the date at the head of a line as seconds since 1970; servers log in UTC unless they say otherwise.
 
     A line that starts with seconds alone counts from the run's start: so does the simulated system.

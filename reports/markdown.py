@@ -68,17 +68,17 @@ def _run(folder: Path) -> list[str]:
     ]
     if run.faults:
         lines += [
-            "| fault | on | in force | proof | served | recovery |",
-            "| --- | --- | --- | --- | ---: | ---: |",
+            "| fault | on | in force | proof | served | longest outage | recovery |",
+            "| --- | --- | --- | --- | ---: | ---: | ---: |",
         ]
     for row in run.faults[:_ROWS_MAX]:
         proof = (
-            "none recorded"
+            stored.proof_of(row)
             if row.proof is None
             else ("" if row.proof.holds else "did not hold: ") + row.proof.text
         )
         cells = (row.fault, ", ".join(row.nodes), stored.when(row), proof)
-        cost = f"{words.share(row.availability)} | {words.duration(row.recovery_s)}"
+        cost = f"{words.share(row.availability)} | {words.duration(row.outage_s)} | {words.duration(row.recovery_s)}"
         lines.append("| " + " | ".join(map(escape, cells)) + f" | {cost} |")
     if run.verdict != "valid":
         lines += [

@@ -43,12 +43,14 @@ class FaultRow(msgspec.Struct, frozen=True):
     fault: str = "fault"
     target: str | None = None
     nodes: Sequence[str] = ()
+    began_s: float | None = None
     injected_s: float | None = None
     healed_s: float | None = None
     proof: Proof | None = None
     healed_proof: Proof | None = None
     recovery_s: float | None = None
     availability: float | None = None
+    outage_s: float | None = None
     outcome: str | None = None
     detail: Any = None
     error: Any = None
@@ -295,16 +297,26 @@ def _reason(results: Mapping[str, Any], verdict: Verdict, guarantees: Sequence[R
 
 
 def span(row: FaultRow, end_s: float) -> tuple[float, float] | None:
-    """Return when a fault was in force, in seconds, or None where it never was."""
-    if row.injected_s is None:
+    """Return from when its injection began to when its healing was proved, in seconds; None where it never was."""
+    begin = row.began_s if row.began_s is not None else row.injected_s
+    if begin is None:
         return None
-    return row.injected_s, row.healed_s if row.healed_s is not None else end_s
+    return begin, row.healed_s if row.healed_s is not None else end_s
 
 
 def when(row: FaultRow) -> str:
-    """Say when a fault was in force."""
-    if row.injected_s is None:
+    """Say when a fault was in force: from when its injection began to when its healing was proved."""
+    inside = span(row, 0.0)
+    if inside is None:
         return "never in force"
     if row.healed_s is None:
-        return f"from {seconds(row.injected_s)}, never healed"
-    return f"{seconds(row.injected_s)} to {seconds(row.healed_s)}"
+        return f"from {seconds(inside[0])}, never healed"
+    return f"{seconds(inside[0])} to {seconds(row.healed_s)}"
+
+
+def proof_of(row: FaultRow) -> str:
+    """Say what proved the injection, or why there is no proof."""
+    if row.proof is not None:
+        return row.proof.text
+    said = row.error[-1] if isinstance(row.error, list) and row.error else None
+    return str(said) if said else "none recorded"

@@ -238,16 +238,17 @@ def _work(writer: _Writer, run: StoredRun) -> None:
 
 
 def _faults(writer: _Writer, run: StoredRun) -> None:
-    most = 12
+    most, long_s = 12, 0.5
     for row in run.faults[:most]:
         proof = row.proof
         sign = "✓" if proof is not None and proof.holds else "✗"
         text = f"{sign} {row.fault} on {', '.join(row.nodes) or '?'}, {stored.when(row)}"
         cost = [] if row.availability is None else [f"{words.share(row.availability)} served"]
+        cost += [] if (row.outage_s or 0) < long_s else [f"nothing served for {words.duration(row.outage_s)}"]
         cost += [] if row.recovery_s is None else [f"recovered in {words.duration(row.recovery_s)}"]
         writer.line("; ".join([text, *cost]), hang=4)
         writer.line(
-            f"proof: {proof.text if proof else 'none recorded'}",
+            f"proof: {stored.proof_of(row)}",
             "dim" if sign == "✓" else "yellow",
             indent=4,
             hang=2,

@@ -2,17 +2,22 @@
 
 In the repository `quorate/harness` and the like link to folders at the top (docs/decisions/0005-one-import-name.md).
 An editable install uses those links as they are. maturin's wheels and source archives leave linked folders out, so both
-are built from a copy in which the links have been followed. Everything else is maturin's.
+are built from a copy in which the links have been followed. A wheel for Linux also gets the clock helper, compiled,
+so that clock faults need no compiler where it is installed. Everything else is maturin's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import maturin
@@ -61,6 +66,7 @@ def build_wheel(
     """Build the wheel into `wheel_directory`; return its name (PEP 517)."""
     target = str(Path(wheel_directory).resolve())
     with _followed():
+        _add_clock_helper(Path("quorate/nemesis/clock"))
         return str(maturin.build_wheel(target, config_settings, metadata_directory))
 
 
@@ -69,3 +75,25 @@ def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = N
     target = str(Path(sdist_directory).resolve())
     with _followed():
         return str(maturin.build_sdist(target, config_settings))
+
+
+def _add_clock_helper(package: Path) -> None:
+    """Compile the clock helper into the package, where this machine can; else it is compiled where it is needed."""
+    compiling = _loaded(package / "compiling.py")
+    machine = platform.machine()
+    if sys.platform != "linux" or machine not in compiling.MACHINES:
+        return
+    try:
+        compiling.compile_helper(package / "native", package / "native/built" / f"{compiling.NAME}-{machine}")
+    except (compiling.CompileError, OSError) as error:
+        print(f"quorate: this wheel is built without the clock helper: {error}", file=sys.stderr)  # noqa: T201
+
+
+def _loaded(path: Path) -> ModuleType:
+    """Load one module by its path: the package it is in cannot be imported before it is built."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -15,13 +15,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from quorate.harness.core.outcome import ANSWERED, marked
 from quorate.harness.core.workload import WorkloadOptions
 from quorate.harness.generators import Context, Generator, Invocation, Offer, Step, by_key
 from quorate.harness.history.event import Event, Type
 from quorate.workloads.part import Count, Share, threads_for
 
-# Refusals that answer: the service looked, and the value was another.
-_ANSWERS: Final = frozenset({"mismatch", "conflict"})
 _GOLDEN: Final = 0.6180339887498949
 
 
@@ -81,7 +80,7 @@ class Patience(Generator, frozen=True, gc=False):
         """Take note of who is answered, and tell the child."""
         child, unanswered = self.child.update(ctx, event), self.unanswered
         bit = 1 << ctx.thread(event.process)
-        if event.type == Type.OK or (event.error and event.error[0] in _ANSWERS):
+        if event.type == Type.OK or (event.error and marked(event.error, ANSWERED)):
             unanswered &= ~bit
         elif patient(ctx.thread(event.process), self.nodes, self.share):
             unanswered |= bit

@@ -17,7 +17,7 @@ from quorate.checkers.snapshots import ListsAreSnapshots
 from quorate.checkers.versions import VersionsNeverRegress
 from quorate.checkers.watches import WatchesAreReliable
 from quorate.harness.core.capabilities import Objects, Revisions, Watches
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import UNASKED, Refused, Reply
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.generators import Draws, Invocation, each, mix, repeat, reserve, retrying
@@ -75,7 +75,7 @@ async def _change(client: Objects, invocation: Invocation, cache: Cache) -> Repl
     name: str = invocation.key
     guard = cache.guard(name)
     if invocation.f == "delete" and not guard:
-        raise Refused("not-found", "nothing is known to delete")
+        raise Refused("not-found", "nothing is known to delete", answer=UNASKED)
     try:
         reply = await client.replace(_SPACE, name, invocation.value, guard)
     except Refused as error:

@@ -11,6 +11,7 @@ import msgspec
 from quorate.checkers.custom.minimal import Sub, reduce
 from quorate.checkers.custom.model import Model
 from quorate.checkers.custom.search import Budget, Operation, Search
+from quorate.checkers.explain import when
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import FAIL, INFO, NONE
@@ -74,7 +75,6 @@ def _anomaly(history: History, model: Model, sub: Sub) -> Anomaly:
     bad, columns = sub.culprit, history.columns
     end = bad.end if bad.end is not None else bad.call
     others = [_words(model, one) for one in sub.operations if one is not bad]
-    when = history.event(end).time / 1e9
     beside = (
         ", which is never possible"
         if not others
@@ -84,7 +84,7 @@ def _anomaly(history: History, model: Model, sub: Sub) -> Anomaly:
     positions = sorted(at for one in sub.operations for at in (one.call, one.end) if at is not None)
     return Anomaly(
         name="no order",
-        sentence=f"{_words(model, bad)} at {when:.3f} s{beside}{more}",
+        sentence=f"{_words(model, bad)} {when(history, end)}{beside}{more}",
         key=bad.event.key,
         events=[int(columns.index[at]) for at in positions],
         culprit=bad.event.index,

@@ -17,9 +17,10 @@ def _text(value: Any) -> str:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """A list, or one text with commas; "none" is nothing."""
+    """A list, or one text with commas; "none" alone is nothing."""
     parts = value if isinstance(value, list) else _text(value).split(",")
-    return tuple(_text(part).strip() for part in parts if _text(part).strip() not in {"", "none"})
+    found = tuple(filter(None, (_text(part).strip() for part in parts)))
+    return () if found == ("none",) else found
 
 
 def _whole(value: Any) -> int:

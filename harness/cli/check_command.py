@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from quorate.harness.cli.evidence import (
-    agreed,
+    Judged,
+    Question,
     judge,
+    judge_by_both,
     notes,
     too_large,
     verified,
+    with_orders,
     write_counterexample,
     write_witness,
 )
@@ -25,7 +32,12 @@ from quorate.harness.core import store
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.verdict import Limits, Result, Verdict
 
+if TYPE_CHECKING:
+    from quorate.checkers import ModelError
+    from quorate.harness.history import History
+
 _SHOWN: Final = 5
+_KEY_MAX: Final = 100
 
 
 @click.command(
@@ -35,6 +47,7 @@ Examples:
   quorate check store/latest
   quorate check history.edn --as cas-register --engine both --json
   zcat history.edn.gz | quorate check - --keys yes
+  quorate check history.edn --as cas-register --initial 0
 """,
 )
 @click.argument("source")
@@ -42,15 +55,29 @@ Examples:
 @click.option(
     "--expect", default=None, help="Consistency that must hold. [linearizable; strict-serializable]"
 )
+@click.option(
+    "--initial", metavar="VALUE", help="What the object holds at the start, in JSON. [nothing; a counter: 0]"
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the model, e.g. negative=yes of bank.",
+)
 @click.option("--engine", type=click.Choice(["auto", "native", "porcupine", "both"]), default="auto")
 @click.option("--check-time", type=DurationType(), default="60s", help="Limit. [60s]")
 @click.option("--check-memory", type=SizeType(), default="1GiB", help="Limit. [1GiB]")
-@click.option("--verify", is_flag=True, help="Replay the witness with the independent verifier.")
 @click.option(
     "--keys",
     type=click.Choice(["auto", "yes", "no"]),
     default=None,
     help="Whether values are [key value]. [auto: where it is proved]",
+)
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Replay the evidence, a witness or a certificate, with the independent verifiers.",
 )
 @click.option("--format", "form", help="Format of the file. [recognised by content]")
 @click.option(
@@ -59,11 +86,20 @@ Examples:
 @click.option(
     "--counterexample", type=click.Path(dir_okay=False, path_type=Path), help="Write the sub-history here."
 )
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with the verdict and its evidence.",
+)
+@click.option(
+    "--save", is_flag=True, help="Of a run: renew results.json and counterexample.jsonl in its folder."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one object, nothing else.")
 def command(source: str, *, as_json: bool, **options: Any) -> int:
     """Judge SOURCE: a run's folder or a history in any known format (docs/checking.md).
 
-    A run is judged by everything that its workload promises; with --as, or for a file, by one model.
+    A run is judged by everything that its workload promises; with --as, or for a file, by one model. Nothing is
+    written but what is asked for.
     """
     path = Path(source)
     if options["check_time"] <= 0:
@@ -79,9 +115,15 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     ):
         _only_of_models(options)
         return _check_run(run_folder(path), as_json=as_json, options=options)
-    result, row = _check_file(path, options)
+    if options["save"]:
+        raise UsageError(
+            "--save renews a run's results: give a run's folder, without --as, --engine and --verify"
+        )
+    result, row = _check_file(path, {**options, "as_json": as_json})
     if as_json:
-        click.echo(json.dumps(row))
+        from quorate.checkers.words import bounded  # noqa: PLC0415 - keeps --help quick
+
+        click.echo(json.dumps(bounded(row)))
     else:
         _explain(result, row)
     if options["verify"] and result.verdict is Verdict.VALID and not row["verified"]:
@@ -104,6 +146,7 @@ def _only_of_models(options: dict[str, Any]) -> None:
     """Refuse what says nothing where a run is judged by all that its workload promises."""
     for name, option in (
         ("expect", "--expect"),
+        ("initial", "--initial"),
         ("form", "--format"),
         ("keys", "--keys"),
         ("witness", "--witness"),
@@ -118,42 +161,133 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
     from quorate.harness.run import judge_again  # noqa: PLC0415 - keeps --help quick
     from quorate.reports.terminal import write  # noqa: PLC0415
 
-    results = judge_again(folder, check_time=options["check_time"], check_memory=options["check_memory"])
-    click.echo(json.dumps({**results, "run": str(folder)}) if as_json else write(folder, colour=False))
+    with contextlib.nullcontext(folder) if options["save"] else _beside(folder) as judged:
+        results = judge_again(judged, check_time=options["check_time"], check_memory=options["check_memory"])
+        text = json.dumps({**results, "run": str(folder)}) if as_json else write(judged, colour=False)
+        _copies(judged, options, results)
+    click.echo(text)
+    if not as_json and "conducted" not in store.read_json(folder, store.TEST):
+        count = results["statistics"]["operations"]
+        click.echo(
+            f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"
+        )
     return int(results["exit_code"])
 
 
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Give a folder that shows the run's files and takes what is written: the run itself may be read-only."""
+    with tempfile.TemporaryDirectory(prefix="quorate-check-") as made:
+        shadow = Path(made) / folder.parent.name / folder.name
+        shadow.mkdir(parents=True)
+        for entry in folder.iterdir():
+            if entry.name not in {store.RESULTS, store.COUNTEREXAMPLE, store.REPORT}:
+                (shadow / entry.name).symlink_to(entry.absolute())
+        yield shadow
+
+
+def _copies(judged: Path, options: dict[str, Any], results: dict[str, Any]) -> None:
+    """Write the counterexample and the page of a run where they were asked for."""
+    if options["html"]:
+        from quorate.reports.html import write  # noqa: PLC0415 - keeps --help quick
+
+        results["html"] = str(write(judged, options["html"]))
+    made = judged / store.COUNTEREXAMPLE
+    if options["counterexample"] and made.exists():
+        options["counterexample"].write_bytes(made.read_bytes())
+        results["counterexample"] = str(options["counterexample"])
+
+
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
-    from quorate.checkers import ModelError, recognise  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers import ModelError  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.normal import normal  # noqa: PLC0415
     from quorate.harness.history import History, HistoryError  # noqa: PLC0415
 
     try:
-        history = History.read(
+        original = History.read(
             path,
             format=options["form"],
             keys=options["keys"] or "auto",
             memory_bytes=options["check_memory"],
         )
-        model = options["model"] or _recorded_model(path) or recognise(history)
+        question = _question(path, original, options)
+        plain = normal(original, question.model)
     except ModelError as error:
-        raise UsageError("; ".join([f"{path}: {error}", *notes(history)])) from error
+        if error.doubtful:
+            return _doubted(original, error)
+        raise UsageError("; ".join([f"{path}: {error}", *notes(original)])) from error
     except (HistoryError, OSError) as error:
         # Unreadable input is the caller's to mend (exit 4), not a failed harness.
         raise UsageError(str(error)) from error
+    if options["engine"] == "both":
+        chosen = judge_by_both(plain.history, question)
+    else:
+        chosen = judge(plain.history, options["engine"], question)
+    if options["verify"] or options["witness"]:
+        chosen = with_orders(plain.history, question.model, chosen, question.limits)
+    result = plain.restored(chosen.result)
+    row = _row(result) | {"notes": notes(original)}
+    return result, row | _asked_for(original, plain.history, chosen, result, options)
+
+
+def _asked_for(
+    original: History, history: History, chosen: Judged, result: Result, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What --verify, --witness and --counterexample ask for besides the verdict."""
+    row: dict[str, Any] = {}
     limits = Limits(time_s=options["check_time"], memory_bytes=options["check_memory"])
-    engines = {"both": ("native", "porcupine")}.get(options["engine"], (options["engine"],))
-    found = [judge(history, model, engine, options["expect"], limits) for engine in engines]
-    chosen = agreed(found)
-    row = _row(chosen.result) | {"notes": notes(history)}
     if options["verify"]:
-        refused = too_large(history, limits) if chosen.result.verdict is Verdict.VALID else None
-        row["verified"] = refused is None and verified(history, model, chosen)
-        row["notes"] += [refused] if refused else []
-    if options["witness"] and chosen.result.verdict is Verdict.VALID:
-        row["witness"] = str(write_witness(chosen, options["witness"]))
-    if options["counterexample"] and chosen.result.anomalies:
-        row["counterexample"] = str(write_counterexample(history, chosen.result, options["counterexample"]))
-    return chosen.result, row
+        refused = too_large(history, limits)
+        row["verified"] = refused is None and verified(history, result.model or "", chosen)
+        row["notes"] = notes(original) + ([refused] if refused else [])
+        if row["verified"] and result.verdict is Verdict.VALID:
+            row["confirmed_by"] = ", ".join(filter(None, (result.confirmed_by, "witness replayed")))
+    if options["witness"] and result.verdict is Verdict.VALID:
+        if chosen.orders:
+            row["witness"] = str(write_witness(chosen, options["witness"]))
+        else:
+            why = "no witness was written: no engine kept an order within the limits"
+            row["notes"] = [*row.get("notes", notes(original)), why]
+    if options["counterexample"] and result.anomalies:
+        row["counterexample"] = str(write_counterexample(original, result, options["counterexample"]))
+    if options["html"]:
+        from quorate.reports.recorded import page  # noqa: PLC0415 - keeps --help quick
+
+        row["html"] = str(page(original, result, options["html"], Path(original.source).name))
+    if result.anomalies and not options["as_json"]:
+        from quorate.reports.recorded import lanes  # noqa: PLC0415 - keeps --help quick
+
+        row["lanes"] = list(lanes(original, result, shutil.get_terminal_size().columns - 2))
+    return row
+
+
+def _question(path: Path, history: History, options: dict[str, Any]) -> Question:
+    from quorate.checkers import MODELS, recognise  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.expected import guarantee  # noqa: PLC0415
+    from quorate.checkers.initial import UNSTATED, read_initial  # noqa: PLC0415
+    from quorate.checkers.names import UnknownNameError, model_named  # noqa: PLC0415
+
+    try:
+        model = model_named(options["model"], MODELS) if options["model"] else _recorded_model(path)
+    except UnknownNameError as error:
+        raise UsageError(str(error)) from error
+    settings = [setting.partition("=") for setting in options["settings"]]
+    for name, equals, _ in settings:
+        if not equals:
+            raise UsageError(f"--set {name}: write NAME=VALUE")
+    return Question(
+        model=model or ("" if guarantee(options["expect"]) else recognise(history)),
+        expect=options["expect"],
+        limits=Limits(time_s=options["check_time"], memory_bytes=options["check_memory"]),
+        initial=UNSTATED if options["initial"] is None else read_initial(options["initial"]),
+        settings={name: value for name, _, value in settings},
+    )
+
+
+def _doubted(history: History, doubt: ModelError) -> tuple[Result, dict[str, Any]]:
+    """The answer where the operations could be of several models and prove none."""
+    result = Result("", Verdict.UNKNOWN, reason=str(doubt), operations=len(history.operations()))
+    return result, _row(result) | {"candidates": list(doubt.candidates), "notes": notes(history)}
 
 
 def _recorded_model(path: Path) -> str | None:
@@ -174,6 +308,7 @@ def _row(result: Result) -> dict[str, Any]:
         "engine": result.engine,
         "operations": result.operations,
         "reason": result.reason,
+        "confirmed_by": result.confirmed_by,
         "time_s": result.time_s,
         "cpu_s": result.cpu_s,
         "memory_mb": result.memory_mb,
@@ -184,19 +319,33 @@ def _row(result: Result) -> dict[str, Any]:
     }
 
 
+def _key(key: Any) -> str:
+    from quorate.checkers.words import say  # noqa: PLC0415 - keeps --help quick
+
+    return key if isinstance(key, str) and len(key) <= _KEY_MAX else say(key)
+
+
 def _explain(result: Result, row: dict[str, Any]) -> None:
     """Print the verdict for people."""
-    about = f"{result.operations} operations as {result.model}, {result.engine}, {result.time_s:.3g} s"
+    from quorate.checkers.words import plain  # noqa: PLC0415 - keeps --help quick
+
+    about = f"{result.operations} operations"
+    if result.model:
+        about += f" as {result.model}, {result.engine}, {result.time_s:.3g} s"
     click.echo(f"{result.verdict.value.upper()}: {about}")
     if result.reason:
-        click.echo(result.reason)
+        click.echo(plain(result.reason))
     for anomaly in result.anomalies[:_SHOWN]:
-        click.echo(f"- {anomaly.name}" + (f" (key {anomaly.key})" if anomaly.key is not None else ""))
-        click.echo(f"  {anomaly.sentence}")
+        click.echo(
+            plain(f"- {anomaly.name}" + (f" (key {_key(anomaly.key)})" if anomaly.key is not None else ""))
+        )
+        click.echo(plain(f"  {anomaly.sentence}"))
     if len(result.anomalies) > _SHOWN:
         click.echo(f"and {len(result.anomalies) - _SHOWN} more")
+    for line in row.get("lanes", ()):
+        click.echo("  " + line)
     for note in row["notes"]:
-        click.echo(f"note: {note}")
-    for kind in ("verified", "witness", "counterexample"):
+        click.echo(plain(f"note: {note}"))
+    for kind in ("confirmed_by", "verified", "witness", "counterexample", "html"):
         if row.get(kind) is not None:
-            click.echo(f"{kind}: {row[kind]}")
+            click.echo(f"{kind.replace('_', ' ')}: {row[kind]}")

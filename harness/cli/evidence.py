@@ -42,41 +42,113 @@ class Judged(msgspec.Struct, frozen=True):
 
     result: Result
     orders: Sequence[tuple[Any, Sequence[int]]] = ()
+    initial: Any = None
 
 
 def _transactions(model: str) -> Literal["append", "rw"]:
     return "rw" if model == "rw" else "append"
 
 
-def judge(history: History, model: str, engine: str, expect: str | None, limits: Limits) -> Judged:
+class Question(msgspec.Struct, frozen=True):
+    """What is asked of a history: the model, and what the caller states beside it."""
+
+    model: str
+    expect: str | None
+    limits: Limits
+    initial: Any
+    settings: dict[str, str]
+
+
+def judge(history: History, engine: str, question: Question) -> Judged:
     """Judge with one engine; raise `UsageError` for a model or an expectation that there is not."""
+    from quorate.checkers.initial import judged, refuse  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.objects import object_models  # noqa: PLC0415
+
+    model = question.model
+    refusal = None if model in object_models() else refuse(model, question.initial)
+    if refusal:
+        raise UsageError(refusal)
+    return judged(
+        history,
+        model,
+        question.initial,
+        lambda initial: _judge_from(history, engine, question, initial),
+        lambda one: one.result,
+        lambda one, result: msgspec.structs.replace(one, result=result),
+    )
+
+
+def _judge_from(history: History, engine: str, question: Question, initial: Any) -> Judged:
+    model, expect, limits = question.model, question.expect, question.limits
     from quorate.checkers import check  # noqa: PLC0415 - keeps --help quick
-    from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415
+    from quorate.checkers.expected import by_guarantee, guarantee, judge_object  # noqa: PLC0415
+    from quorate.checkers.linearizable import MODELS  # noqa: PLC0415
     from quorate.checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
     from quorate.checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
 
     try:
+        if guarantee(expect):
+            return Judged(by_guarantee(history, expect or "", limits))
         if model in MODELS and engine in {"auto", "native"}:
-            found = Linearizable(model).judge(history, limits)
-            return Judged(found.result, [(one.key, one.order) for one in found.witnesses])
+            if question.settings:
+                raise UsageError(f"{model} has no settings: leave out --set")
+            found, orders = judge_object(history, model, expect, limits, initial)
+            return Judged(found, orders, initial)
         if model in TRANSACTIONS and engine in {"auto", "native"}:
             checker = Transactions(_transactions(model), expect or STRICTEST)
             order = checker.order(history, limits)
             return Judged(checker.check(history, limits), [(None, order)] if order else ())
-        return Judged(check(history, model=model, engine=engine, expect=expect, limits=limits))
+        found_by = check(
+            history, model, engine, expect=expect, limits=limits, initial=initial, settings=question.settings
+        )
+        return Judged(found_by, initial=initial)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except PorcupineMissingError as error:
         raise Broken("no-porcupine", str(error)) from error
 
 
-def agreed(judged: Sequence[Judged]) -> Judged:
-    """Return one result for all engines; sound engines that disagree are a bug in one of them, told loudly."""
-    decided = {one.result.verdict for one in judged} - {Verdict.UNKNOWN}
-    if len(decided) > 1:
-        said = ", ".join(f"{one.result.engine} says {one.result.verdict}" for one in judged)
+def judge_by_both(history: History, question: Question) -> Judged:
+    """Ask the native engine and Porcupine; sound engines that disagree are a bug in one of them, told loudly."""
+    from quorate.checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415
+    from quorate.checkers.second import confirmed  # noqa: PLC0415
+
+    native = judge(history, "native", question)
+    try:
+        other = check_history(history, question.model, question.limits, initial=native.initial)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except PorcupineMissingError as error:
+        raise Broken("no-porcupine", str(error)) from error
+    if {native.result.verdict, other.verdict} == {Verdict.VALID, Verdict.INVALID}:
+        said = ", ".join(f"{one.engine} says {one.verdict}" for one in (native.result, other))
         raise Broken("disagreement", f"the engines disagree: {said}; please report this history")
-    return next((one for one in judged if one.result.verdict is not Verdict.UNKNOWN), judged[0])
+    if native.result.verdict is Verdict.UNKNOWN:
+        return Judged(confirmed(other, native.result), initial=native.initial)
+    if other.verdict is Verdict.UNKNOWN:
+        reason = f"{native.result.engine} alone: {other.engine} gave no answer ({other.reason})"
+        reason = "; ".join(filter(None, (native.result.reason, reason)))
+        return msgspec.structs.replace(native, result=msgspec.structs.replace(native.result, reason=reason))
+    judges = [*filter(None, [native.result.confirmed_by]), other.engine]
+    result = msgspec.structs.replace(
+        native.result,
+        engine=f"{native.result.engine} + {other.engine}",
+        confirmed_by=", ".join(judges),
+        reason="; ".join(
+            filter(None, (native.result.reason, f"{native.result.engine} and {other.engine} agree"))
+        ),
+    )
+    return msgspec.structs.replace(native, result=result)
+
+
+def with_orders(history: History, model: str, judged: Judged, limits: Limits) -> Judged:
+    """Return the same with the orders that explain a valid history: Porcupine keeps none, the native engine does."""
+    from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415 - keeps --help quick
+
+    if judged.result.verdict is not Verdict.VALID or judged.orders or model not in MODELS:
+        return judged
+    found = Linearizable(model, initial=judged.initial).judge(history, limits)
+    return msgspec.structs.replace(judged, orders=[(one.key, one.order) for one in found.witnesses])
 
 
 def too_large(history: History, limits: Limits) -> str | None:
@@ -91,25 +163,50 @@ def too_large(history: History, limits: Limits) -> str | None:
 
 
 def verified(history: History, model: str, judged: Judged) -> bool:
-    """Replay the witness with the independent verifier; raise `Broken` where it does not hold.
+    """Replay the evidence, a witness or the certificates, with the independent verifiers.
 
-    Only a `valid` of the native engines has a witness; everything else is not verified, and returns False.
+    Raises `Broken` where it does not hold. False where there is none, or where it is too large to be replayed.
     """
+    if judged.result.verdict is Verdict.INVALID:
+        return _refuted(history, model, judged)
+    if judged.result.verdict is Verdict.UNKNOWN or not judged.orders:
+        return False
+    from quorate.checkers.sequential_verify import replay_sequential  # noqa: PLC0415 - keeps --help quick
     from quorate.checkers.transactions_verify import replay  # noqa: PLC0415
     from quorate.checkers.verify import verify  # noqa: PLC0415
 
-    if judged.result.verdict is not Verdict.VALID or not judged.orders:
-        return False
     if model in TRANSACTIONS:
         real_time = judged.result.guarantee == "strict-serializable"
         wrong = replay(history, judged.orders[0][1], _transactions(model), real_time=real_time)
+    elif judged.result.guarantee == "sequential":
+        wrong = replay_sequential(history, judged.orders[0][1], judged.initial)
     else:
-        wrong = verify(history.events(), model, judged.orders)
+        wrong = verify(history.events(), model, judged.orders, judged.initial)
     if wrong is not None:
         raise Broken(
             "witness", f"the witness does not hold: {wrong}; this is a bug in the engine, please report it"
         )
     return True
+
+
+def _refuted(history: History, model: str, judged: Judged) -> bool:
+    """Replay the certificate of every anomaly that has one; of those of one key the operations are the key's own."""
+    from quorate.checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
+
+    events = history.events()
+    anomalies = judged.result.anomalies
+    certificates = [one.detail["certificate"] for one in anomalies if "certificate" in one.detail]
+    for certificate in certificates:
+        try:
+            wrong = refute(events, model, certificate, initial=judged.initial)
+        except TooLargeError:
+            return False
+        if wrong is not None:
+            raise Broken(
+                "certificate",
+                f"the certificate does not hold: {wrong}; this is a bug in the engine, please report it",
+            )
+    return bool(certificates) and len(certificates) == len(anomalies)
 
 
 def write_witness(judged: Judged, path: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from quorate.harness.core import registry
-from quorate.harness.core.test import UsageError
+from quorate.harness.core.outcome import Broken, UsageError
 
 Row = tuple[str, str]
 _TOLD: Final[dict[str, registry.Group]] = {"systems": "systems", "workloads": "workloads", "faults": "faults"}
@@ -30,8 +30,8 @@ def _parts(group: registry.Group) -> list[Row]:
     for name in registry.names(group):
         try:
             part = registry.find(group, name)
-        except ImportError as error:
-            rows.append((name, f"cannot be loaded: {error}"))
+        except Broken as error:
+            rows.append((name, error.text))
             continue
         targets = getattr(part, "targets", ())
         rows.append((name, _first_line(part) + (f" [targets: {', '.join(targets)}]" if targets else "")))
@@ -123,7 +123,7 @@ def _tell(kind: str, name: str, *, as_json: bool) -> None:
     own = vars(part).get("__doc__") if not isinstance(part, type) else None  # a workload's, from its module
     click.echo(inspect.cleandoc(own or sys.modules[part.__module__].__doc__ or _first_line(part)))
     if targets := getattr(part, "targets", ()):
-        words = f"Targets, as in -f {name}:{targets[1]}: {', '.join(targets)}"
+        words = f"Targets, as in -f {name}:{targets[-1]}: {', '.join(targets)}"
         click.echo("\n" + "\n".join(textwrap.wrap(words, 80)))
     if settings:
         click.echo("\nSettings, for --set NAME=VALUE:")

@@ -5,10 +5,11 @@ Subcommands are imported only when asked for, so that `quorate --help` and shell
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 import traceback
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -86,7 +87,7 @@ def quorate() -> None:
 def main() -> None:
     """Run the command line and exit with CONTRACT's codes; one line for people on every error."""
     try:
-        outcome = quorate.main(standalone_mode=False)
+        outcome = _command()
     except click.ClickException as error:
         error.show()
         sys.exit(Exit.USAGE)
@@ -96,7 +97,7 @@ def main() -> None:
     except Broken as error:
         _complain(error.text or error.code)
         sys.exit(Exit.BROKEN)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
         _complain("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -111,8 +112,22 @@ def main() -> None:
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
 
 
+def _command() -> Any:
+    """Run the command; what ends the interpreter from below it is no verdict."""
+    try:
+        return quorate.main(standalone_mode=False)
+    except SystemExit as exit_:
+        from quorate.harness.cluster.local.rootless import Delegated  # noqa: PLC0415 - `--help` stays quick
+
+        if isinstance(exit_, Delegated):
+            return exit_.code
+        raise Broken("exit", f"a plug-in exited (sys.exit({exit_.code!r})): that is not a verdict") from exit_
+
+
 def _complain(sentence: str) -> None:
-    click.echo(click.style("error: ", fg="red", bold=True) + sentence, err=True)
+    from quorate.checkers.words import plain  # noqa: PLC0415 - only where something is wrong
+
+    click.echo(click.style("error: ", fg="red", bold=True) + plain(sentence), err=True)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ class SizeType(click.ParamType[int]):
 def _split(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     if value is None:
         return None
-    return tuple(part.strip() for part in value.split(",") if part.strip() and part.strip() != "none")
+    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    return () if parts == ("none",) else parts
 
 
 def _settings(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str] | None:

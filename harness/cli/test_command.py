@@ -44,10 +44,10 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     _enter_namespaces(test)
     # Imported late: a usage error must not wait for pandas and gRPC, and no thread may run before the line above.
     from quorate.harness.cli.progress import Progress  # noqa: PLC0415
-    from quorate.harness.run import draw_seed, prepare, run  # noqa: PLC0415
+    from quorate.harness.run import draw_seed, prepare, require, run  # noqa: PLC0415
     from quorate.reports.terminal import write  # noqa: PLC0415
 
-    prepare(test)
+    require(test, prepare(test))
     first = test.seed if test.seed is not None else draw_seed()
     codes = []
     for turn in range(repeat):

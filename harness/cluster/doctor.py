@@ -1,4 +1,4 @@
-"""What this machine can do for clusters and faults: tried, not guessed; each "no" with its reason and the mend.
+"""What this machine can do for clusters and faults: tried, not guessed; each "no" with its reason and remedy.
 
 Each probe is small, makes only what vanishes with it, and ends within a few seconds. Probes inside a network
 namespace run in a fresh one, as root or in a user namespace of this user's.
@@ -7,7 +7,6 @@ namespace run in a fresh one, as root or in a user namespace of this user's.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import shlex
 import shutil
@@ -15,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -23,14 +23,12 @@ from quorate.harness.cluster import mounting
 from quorate.harness.cluster.identity import new_run_id
 from quorate.harness.cluster.local import rootless
 from quorate.harness.cluster.volumes import OPTIONS
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import Cluster
 from quorate.harness.core.outcome import Broken
 
 _TIMEOUT_S = 10.0
 _DISK_BYTES = 16 << 20
-_IPTABLES_QUEUE = (
-    "iptables -t mangle -A PREROUTING -m mark ! --mark 0x51 -j NFQUEUE --queue-num 7 --queue-bypass"
-)
 _ATTACH = (
     "import ctypes,os,signal,subprocess,sys;"
     "child=subprocess.Popen(['sleep','5']);"
@@ -39,19 +37,6 @@ _ATTACH = (
     "error=os.strerror(ctypes.get_errno());child.kill();child.wait();"
     "sys.exit(error if failed else 0)"
 )
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing tried: whether it works, why not, and what would mend it."""
-
-    name: str
-    ok: bool
-    reason: str = ""
-    mend: str = ""
-
-    def as_json(self) -> dict[str, str | bool]:
-        """Return the finding as plain data."""
-        return {"name": self.name, "ok": self.ok, "reason": self.reason, "mend": self.mend}
 
 
 def probe() -> list[Finding]:
@@ -71,12 +56,22 @@ def root() -> Finding:
 
 
 def namespaces() -> Finding:
-    """Whether network namespaces and veth links can be made as root."""
+    """Whether network namespaces joined by a bridge can be made as root."""
+    name = "network namespaces as root"
     if os.geteuid() != 0:
-        return Finding("network namespaces as root", ok=False, reason="not root", mend="see user namespaces")
-    reason = _in_namespace("ip link add v1 type veth peer name v2 && ip link add b1 type bridge")
+        return Finding(name, ok=False, reason="not root", mend="see user namespaces")
+    reason = _trials()["wires"]
+    return Finding(name, not reason, reason, "modprobe -a veth bridge; and CAP_SYS_ADMIN")
+
+
+def wires() -> Finding:
+    """Whether a local cluster's network can be made by this process, in a user namespace if need be."""
+    reason = _trials()["wires"]
     return Finding(
-        "network namespaces as root", not reason, reason, "a kernel with veth and bridge, CAP_SYS_ADMIN"
+        "local clusters",
+        not reason,
+        reason,
+        "modprobe -a veth bridge" if os.geteuid() == 0 else rootless.MEND,
     )
 
 
@@ -125,6 +120,39 @@ async def _one_node(cluster: Cluster) -> str | None:
         await cluster.down()
 
 
+def image(name: str) -> Finding:
+    """Whether the engine has an image."""
+    from quorate.harness.cluster.docker import engine as docker_engine  # noqa: PLC0415 - loads the SDK
+
+    try:
+        with docker_engine.translated(f"looking for the image {name}"):
+            docker_engine.connect(timeout_s=5).inspect_image(name)  # type: ignore[no-untyped-call]
+    except Broken:
+        return Finding(
+            f"image {name}", ok=False, reason="the engine does not have it", mend=f"docker pull {name}"
+        )
+    return Finding(f"image {name}", ok=True)
+
+
+def node_image(kind: str) -> Finding:
+    """Whether the node image of a kind is there or can be built."""
+    from quorate.harness.cluster.docker import images  # noqa: PLC0415 - loads the SDK
+
+    try:
+        if any(one.kind == kind and one.built for one in images.list_images()):
+            return Finding("node images", ok=True)
+    except Broken as broken:
+        return Finding("node images", ok=False, reason=broken.text)
+    return image_builder()
+
+
+def java() -> Finding:
+    """Whether Java is on this host, for servers on the JVM in local clusters."""
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java") or (home and shutil.which("java", path=f"{home}/bin"))
+    return Finding("java", bool(found), found or "not found", "apt-get install default-jre-headless")
+
+
 def image_builder() -> Finding:
     """Whether node images can be built."""
     found = shutil.which("mmdebstrap")
@@ -136,40 +164,35 @@ def image_builder() -> Finding:
     )
 
 
-def firewall_library() -> Finding:
-    """Whether cuts can be made from this process."""
-    try:
-        ctypes.CDLL("libnftables.so.1")
-    except OSError as error:
-        return Finding(
-            "libnftables",
-            ok=False,
-            reason=str(error),
-            mend="apt-get install libnftables1; else nft runs in the nodes",
-        )
-    return Finding("libnftables", ok=True)
+def cuts() -> Finding:
+    """Whether the kernel takes the rule of a cut in a namespace."""
+    reason = _trials()["cuts"]
+    return Finding("packet filter (nf_tables)", not reason, reason, "modprobe nf_tables")
 
 
-def firewall() -> Finding:
-    """Whether the kernel takes nft rules in a namespace."""
-    reason = _in_namespace("nft add table inet quorate_probe")
-    return Finding(
-        "partitions (nft)", not reason, reason, "apt-get install nftables, a kernel with nf_tables"
-    )
+def losses() -> Finding:
+    """Whether the kernel loses packets by chance."""
+    reason = _trials()["losses"]
+    return Finding("packets lost by chance (numgen)", not reason, reason, "modprobe nft_numgen")
 
 
 def packet_queue() -> Finding:
     """Whether packets can be held back in user space (delay, reorder, corrupt without netem)."""
-    reason = _in_namespace(_IPTABLES_QUEUE)
-    return Finding(
-        "packet queue (NFQUEUE)", not reason, reason, "apt-get install iptables, a kernel with xt_NFQUEUE"
-    )
+    reason = _trials()["queues"]
+    mend = "modprobe nft_queue; without it packet.mode=lossy works"
+    return Finding("packet queue (NFQUEUE)", not reason, reason, mend)
 
 
 def netem() -> Finding:
     """Whether the kernel can delay packets by itself."""
     reason = _in_namespace("ip link set lo up && tc qdisc add dev lo root netem delay 1ms")
     return Finding("netem", not reason, reason, "modprobe sch_netem; without it the packet queue is used")
+
+
+def strace() -> Finding:
+    """Whether strace is installed: it meddles with the system calls of a server."""
+    found = shutil.which("strace")
+    return Finding("strace", found is not None, "" if found else "not found", "apt-get install strace")
 
 
 def ptrace() -> Finding:
@@ -206,10 +229,11 @@ PROBES: tuple[Callable[[], Finding], ...] = (
     engine,
     enterable_containers,
     image_builder,
-    firewall_library,
-    firewall,
+    cuts,
+    losses,
     packet_queue,
     netem,
+    strace,
     ptrace,
     file_systems,
 )
@@ -221,6 +245,17 @@ def _safely(one: Callable[[], Finding]) -> Finding:
         return Finding(found.name, ok=True, reason=found.reason) if found.ok else found
     except (OSError, Broken) as error:
         return Finding(one.__name__.replace("_", " "), ok=False, reason=f"the probe itself failed: {error}")
+
+
+@cache
+def _trials() -> dict[str, str]:
+    """Return for each of `trials.TRIALS` why it failed in a fresh network namespace, empty if it did not."""
+    with tempfile.NamedTemporaryFile(prefix="quorate-") as answer:
+        command = shlex.join([sys.executable, "-m", "quorate.harness.cluster.trials"])
+        reason = _in_namespace(f"{command} >{shlex.quote(answer.name)}")
+        if not reason:
+            return msgspec.json.decode(Path(answer.name).read_bytes(), type=dict[str, str])
+    return dict.fromkeys(("wires", "cuts", "losses", "queues"), reason)
 
 
 def _in_namespace(script: str) -> str:

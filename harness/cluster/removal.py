@@ -9,15 +9,12 @@ import contextlib
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from quorate.harness.cluster import kernel, ledger, processes, subnets
+from quorate.harness.cluster import kernel, ledger, links, processes, subnets
 from quorate.harness.cluster.ledger import Record
 from quorate.harness.cluster.processes import RUN_MARK, Handle
-
-_TIMEOUT_S = 10.0
 
 
 def remove_local(run_id: str, records: Sequence[Record]) -> list[str]:
@@ -69,10 +66,11 @@ def _is_netns(path: Path) -> bool:
 def _delete_link(name: str) -> list[str]:
     if not link_exists(name):
         return []
-    done = subprocess.run(
-        ["ip", "link", "delete", name], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-    )
-    return [f"link {name}: {done.stderr.strip()}"] if link_exists(name) else []
+    try:
+        links.delete(name)
+    except OSError as error:
+        return [f"link {name}: {error.strerror}"] if link_exists(name) else []
+    return []
 
 
 def link_exists(name: str) -> bool:

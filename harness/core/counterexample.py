@@ -11,15 +11,27 @@ from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event, History
 
 READ: Final = "read"
+INVOKE: Final = "invoke"
 
 
 def events(history: History, anomaly: Anomaly) -> Iterator[Event]:
-    """The anomaly's events; of a set that was read as a whole, reads show only the elements that matter."""
+    """The anomaly's events; of a set that was read as a whole, reads show only the elements that matter.
+
+    An operation that is kept without its answer ends where it did, as `info`: its client went on from there, and a
+    history in which a client has two operations under way cannot be read again.
+    """
     wanted = set(anomaly.events)
     scope = scope_of(anomaly)
+    unanswered: dict[int | str, Event] = {}
     for event in history.events():
         if event.index in wanted:
+            if event.type == INVOKE:
+                unanswered[event.process] = event
+            else:
+                unanswered.pop(event.process, None)
             yield event if scope is None else _trimmed(event, scope)
+        elif event.type != INVOKE and (call := unanswered.pop(event.process, None)) is not None:
+            yield msgspec.structs.replace(event, type="info", value=call.value, version=None)
 
 
 def encoded(history: History, anomaly: Anomaly) -> bytes:

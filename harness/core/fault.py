@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import Cluster
 from quorate.harness.core.system import System
 
@@ -77,6 +78,15 @@ class Suits(Protocol):
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` where this system, or this release of it, cannot; before anything starts, on no host."""
+        ...
+
+
+@runtime_checkable
+class Tries(Protocol):
+    """A fault that asks more of the machine that its cluster lives on than processes and signals."""
+
+    def probes(self) -> Sequence[Callable[[], Finding]]:
+        """Return what to try before anything is built or started; each probe takes a moment and leaves nothing."""
         ...
 
 

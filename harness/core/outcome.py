@@ -7,9 +7,23 @@ service certainly did nothing: a `fail` that did happen makes every checker lie.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
+
+# What a refusal says of the service, for figures of availability. A history has it as the beginning of the error's
+# text: ["held", "answered: another session holds it"].
+ANSWERED: Final = "answered"  # it was asked, looked at its state, and said no, as it should
+UNASKED: Final = "unasked"  # the client knew better than to ask it
+
+
+def marked(error: object, mark: str) -> bool:
+    """Whether the error of an event, [code, text], carries this mark."""
+    if not isinstance(error, list) or len(error) < 2:  # noqa: PLR2004 - a pair
+        return False
+    text = error[1]
+    return isinstance(text, str) and (text == mark or text.startswith(f"{mark}: "))
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -38,12 +52,25 @@ class OutcomeError(Exception):
 
 
 class Refused(OutcomeError):  # noqa: N818 - the outcome's name in this field, not an accident
-    """Certainly nothing happened; `seen` is the current value where a refused compare returned it."""
+    """Certainly nothing happened; `seen` is the current value where a refused compare returned it.
 
-    def __init__(self, code: str, text: str = "", *, seen: Any = None, version: int | None = None) -> None:
+    `answer` is `ANSWERED` where this is the service doing its work (a lock is held, a lease is gone), `UNASKED` where
+    the service had no part in it, and empty where it did not serve (no leader, overloaded).
+    """
+
+    def __init__(
+        self, code: str, text: str = "", *, seen: Any = None, version: int | None = None, answer: str = ""
+    ) -> None:
         super().__init__(code, text)
         self.seen = seen
         self.version = version
+        self.answer = answer
+
+    def renamed(self, names: Mapping[str, str]) -> Refused:
+        """Return the same refusal by a capability's name for it; this one where `names` has none for its code."""
+        if self.code not in names:
+            return self
+        return Refused(names[self.code], self.text, seen=self.seen, version=self.version, answer=self.answer)
 
 
 class Unknown(OutcomeError):  # noqa: N818
@@ -52,3 +79,7 @@ class Unknown(OutcomeError):  # noqa: N818
 
 class Broken(OutcomeError):  # noqa: N818
     """The harness or its environment failed; the run cannot go on. `text` says what to do about it."""
+
+
+class UsageError(ValueError):
+    """The options make no sense together; the text says what to write instead (exit code 4)."""

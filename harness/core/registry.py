@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from quorate.harness.core.outcome import Broken, OutcomeError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Group = Literal["systems", "workloads", "faults", "checkers", "reports"]
 
@@ -16,6 +20,8 @@ class UnknownNameError(LookupError):
 
 @cache
 def _found(group: Group) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - a tenth of what starting `quorate check` costs
+
     return {point.name: point for point in entry_points(group=f"quorate.{group}")}
 
 
@@ -42,6 +48,31 @@ def check(group: Group, name: str) -> None:
 
 
 def find(group: Group, name: str) -> Any:
-    """Load the part; raise `UnknownNameError` with the nearest match where there is none."""
+    """Load the part.
+
+    Raise `UnknownNameError` with the nearest match where there is none, `Broken` that names the plug-in where it cannot
+    be loaded: it may be a package of somebody else's, and whatever its import raises is its own.
+    """
     check(group, name)
-    return _found(group)[name].load()
+    point = _found(group)[name]
+    try:
+        return point.load()
+    except (Exception, SystemExit) as error:
+        raise Broken("plug-in", _blame(group, name, point, "cannot be loaded", error)) from error
+
+
+def make(group: Group, name: str, *arguments: Any) -> Any:
+    """Load the part and call it; what it raises without a meaning of ours is `Broken` that names the plug-in."""
+    part = find(group, name)
+    try:
+        return part(*arguments)
+    except (OutcomeError, UsageError, UnknownNameError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise Broken("plug-in", _blame(group, name, _found(group)[name], "failed", error)) from error
+
+
+def _blame(group: Group, name: str, point: EntryPoint, what: str, error: BaseException) -> str:
+    package = f" of the package {point.dist.name}" if point.dist is not None else ""
+    reason = f"{type(error).__name__}: {error}"
+    return f'the {group.removesuffix("s")} "{name}" ({point.value}{package}) {what}: {reason}'

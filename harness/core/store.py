@@ -62,6 +62,8 @@ def write_json(folder: Path, name: str, content: Any) -> Path:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         temporary.replace(target)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise Broken("store", f"cannot write {target}: {error}") from error
     return target
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
 from quorate.harness.core.capabilities import Client
 from quorate.harness.core.node import Cluster, Node
+
+if TYPE_CHECKING:
+    from quorate.harness.core.workload import Workload
 
 
 class SystemOptions(msgspec.Struct, frozen=True):
@@ -67,11 +70,43 @@ class Confirms(Protocol):
 
 
 @runtime_checkable
+class Obtains(Protocol):
+    """A system that knows beforehand whether its server can be had on this machine."""
+
+    def unobtainable(self) -> str | None:
+        """Return why the server that was asked for cannot be had, with the other ways; None where it may be.
+
+        Raises `UsageError` for a path that does not exist.
+        """
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A system that holds connections of the harness's own."""
 
     async def close(self) -> None:
         """Close them, at the end of a run."""
+        ...
+
+
+class Planted(msgspec.Struct, frozen=True):
+    """A bug that was switched on by a setting, and how often it made a server do otherwise than a correct one."""
+
+    bug: str
+    acts: int
+
+
+@runtime_checkable
+class Plants(Protocol):
+    """A system in which bugs can be switched on; a run in which the bug never acted proves nothing."""
+
+    def fits(self, workload: Workload) -> None:
+        """Raise `UsageError` for a bug that can never come out with this workload."""
+        ...
+
+    def planted(self, cluster: Cluster) -> Planted | None:
+        """Return the bug and how often it has acted; None without one."""
         ...
 
 

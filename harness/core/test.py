@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import Any, Final
 
@@ -9,12 +10,11 @@ import msgspec
 
 from quorate.harness.core import registry
 from quorate.harness.core.duration import format_duration
+from quorate.harness.core.outcome import UsageError
+
+__all__ = ["CLUSTERS", "Test", "UsageError"]
 
 CLUSTERS: Final = ("auto", "docker", "local", "ssh", "simulated")
-
-
-class UsageError(ValueError):
-    """The options make no sense together; the text says what to write instead (exit code 4)."""
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,9 +64,13 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def title(self) -> str:
         """The run's name in the store: given, or made of system, workload and faults."""
+        return self.titled(self.faults)
+
+    def titled(self, named: tuple[str, ...]) -> str:
+        """Return the run's name where it has these faults; a schedule file tells them."""
         if self.name:
             return self.name
-        faults = "-".join(fault.replace(":", "_") for fault in self.faults) or "none"
+        faults = "-".join(fault.replace(":", "_") for fault in named) or "none"
         return f"{self.system_name}-{'+'.join(self.workload)}-{faults}"
 
     def validate(self) -> None:
@@ -75,7 +79,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         for workload in self.workload:
             registry.check("workloads", workload)
         for fault in self.faults:
-            registry.check("faults", fault.partition(":")[0])
+            if fault != "none":
+                registry.check("faults", fault.partition(":")[0])
         if self.cluster not in CLUSTERS:
             hint = registry.did_you_mean(self.cluster, list(CLUSTERS))
             msg = f'unknown cluster "{self.cluster}"{hint} (known: {", ".join(CLUSTERS)})'
@@ -95,6 +100,14 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
             ),
             (self.time > 0, "--time must be longer than nothing"),
+            (
+                all(map(math.isfinite, (self.time, self.timeout, self.fault_interval, self.check_time))),
+                "a duration must be a finite number of seconds",
+            ),
+            (
+                "none" not in self.faults or len(self.faults) == 1,
+                f"-f {','.join(self.faults)}: none cannot be combined with other faults",
+            ),
             (self.check_time > 0, "--check-time must be longer than nothing"),
             (self.check_memory >= least_memory, f"--check-memory {self.check_memory}: give 16MiB or more"),
             (
@@ -103,7 +116,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"--image {self.image} needs --cluster docker and a real service",
             ),
             (self.timeout > 0, "--timeout must be longer than nothing"),
-            (self.rate >= 0, "--rate cannot be negative (0 means as fast as possible)"),
+            (
+                math.isfinite(self.rate) and self.rate >= 0,
+                f"--rate {self.rate:g}: give a number of operations per second, 0 for as fast as possible",
+            ),
             (self.fault_interval > 0, "--fault-interval must be longer than nothing"),
             (len(self.workload) > 0, "name at least one workload with -w"),
             (len(set(self.workload)) == len(self.workload), "name each workload once"),
@@ -111,6 +127,14 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             (
                 self.cluster != "ssh" or self.inventory is not None,
                 "--cluster ssh needs --inventory FILE.toml",
+            ),
+            (
+                self.cluster in ("auto", "simulated") or self.system_name != "simulated",
+                f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
+            ),
+            (
+                self.cluster != "simulated" or self.system_name == "simulated",
+                f"--cluster simulated is for the system simulated; {self.system_name} runs on docker, local or ssh",
             ),
             (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
             (

@@ -57,7 +57,10 @@ class Anomaly(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A checker's word on one guarantee. `stats` are numbers for people; `parts` verdicts per key where it split."""
+    """A checker's word on one guarantee. `stats` are numbers for people; `parts` verdicts per key where it split.
+
+    `confirmed_by` names the second judge that agreed with an invalid answer, or with a valid one that was verified.
+    """
 
     guarantee: str
     verdict: Verdict
@@ -72,6 +75,7 @@ class Result(msgspec.Struct, frozen=True):
     memory_mb: float = 0.0
     parts: Mapping[str, str] = {}
     stats: Mapping[str, Any] = {}
+    confirmed_by: str | None = None
 
 
 def proven(result: Result, history: History) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +17,11 @@ from quorate.harness.core.clock import Clock
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.system import Closes, Dumps
+from quorate.harness.core.system import Closes, Dumps, Planted, Plants
 from quorate.harness.core.telling import heard
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.generators import Generator, stagger, time_limit
+from quorate.harness.generators import Generator, stagger
+from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.history import Event, Journal
 from quorate.harness.run import divergence
 from quorate.harness.run.parts import Parts, stream
@@ -37,6 +39,8 @@ _TICK_S: Final = 0.05
 _LATE_S: Final = 30.0
 _LOGS_S: Final = 20.0
 _DUMP_S: Final = 5.0
+_HEAL_S: Final = 60.0  # for faults that are in force when a run breaks or is given up
+_DROPPED_S: Final = 5.0
 # One client in four knows all nodes, as users' clients do; the others show what each node by itself answers.
 _KNOWS_ALL_EVERY: Final = 4
 
@@ -54,7 +58,10 @@ class Conducted(msgspec.Struct):
     recovery_s: float | None = None
     leaders: list[dict[str, Any]] = []
     deaths: list[dict[str, Any]] = []
+    planted: Planted | None = None
     versions: dict[str, str] = {}
+    # How far the run came; what is stored of a killed run says "prepare" or "load".
+    reached: str = "prepare"
     interrupted: bool = False
     stopped_on_anomaly: bool = False
     error: str | None = None
@@ -65,8 +72,17 @@ class Conductor:
     """Leads one run through its phases; `stop` (Ctrl-C) ends the load early, never the healing or the writing."""
 
     def __init__(
-        self, test: Test, parts: Parts, folder: Path, journal: Journal, clock: Clock, listener: Listener
+        self,
+        test: Test,
+        parts: Parts,
+        folder: Path,
+        journal: Journal,
+        clock: Clock,
+        listener: Listener,
+        save: Callable[[Conducted], None] = lambda _: None,
     ) -> None:
+        self._save = save
+        self._under_way: asyncio.Task[None] | None = None
         self._test = test
         self._parts = parts
         self._folder = folder
@@ -76,6 +92,10 @@ class Conductor:
         self._counter = Counter()
         self._scene = Scene(parts.cluster, parts.system)
         self._recorder: Recorder | None = None
+        self._watcher: Watcher | None = None
+        self._faults_over = asyncio.Event()
+        if parts.nemesis is None:
+            self._faults_over.set()
         self.stop = asyncio.Event()
         self.done = Conducted(run_id=parts.cluster.run_id)
 
@@ -84,15 +104,49 @@ class Conductor:
         self._journal.subscribe(self._counter)
         self._watch_for_anomalies()
         try:
-            await self._start()
-            await self._load()
-            await self._settle()
-        except (Broken, UsageError) as error:
-            log.error("the run broke: %s", error)
-            self.done.error = str(error)
+            await self._droppable(self._phases())
         finally:
             await self._end()
         return self.done
+
+    def interrupt(self, *, give_up: bool) -> None:
+        """End early. Before the load there is nothing to judge, so the first wish already drops what is under way."""
+        self.stop.set()
+        if (give_up or self.done.reached == "prepare") and self._under_way is not None:
+            self._under_way.cancel()
+
+    async def _phases(self) -> None:
+        try:
+            await self._start()
+            self._reach("load")
+            await self._load()
+            self._reach("heal")
+            await self._settle()
+            self._reach("end")
+        except (Broken, UsageError) as error:
+            log.error("the run broke: %s", error)
+            self.done.error = str(error)
+
+    def _reach(self, phase: str) -> None:
+        """Note how far the run came, on disk too: a run that is killed later is judged by what is known by then."""
+        self.done.reached = phase
+        self._save(self.done)
+
+    async def _droppable(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await work that `interrupt` may drop; what swallows its cancellation is left to itself after a while."""
+        self._under_way = task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task})
+            if task.cancelled():
+                log.warning("interrupted: what was under way was dropped")
+            else:
+                await task
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_DROPPED_S)
+            raise
+        finally:
+            self._under_way = None
 
     def _watch_for_anomalies(self) -> None:
         """With --stop-on-anomaly, judge while the run goes on; the finished history is judged in any case."""
@@ -148,10 +202,13 @@ class Conductor:
         self.done.history_started = datetime.now(UTC).isoformat()
         self._recorder = recorder
         watcher = Watcher(self._parts.system, self._parts.cluster, recorder.now_ns, self._held_down)
+        self._watcher = watcher
+        self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
         watcher.start()
         runner_nemesis = None
         if nemesis is not None:
-            runner_nemesis = RunnerNemesis(nemesis.generator, nemesis.act)
+            faults = Noted(self._faults_over.set, nemesis.generator)
+            runner_nemesis = RunnerNemesis(faults, nemesis.act, timeout_s=nemesis.longest_s)
         try:
             async with self._ticking():
                 self._tell("load", f"{test.clients} clients for {test.time:g} s")
@@ -161,21 +218,23 @@ class Conductor:
                     open_client=self._open_client,
                     recorder=recorder,
                     timeout_s=test.timeout,
-                    deadline_s=test.time + _LATE_S,
+                    deadline_s=test.time + _LATE_S + (nemesis.patience_s if nemesis is not None else 0),
+                    pinned=self._pinned,
                     nemesis=runner_nemesis,
                     stop=self.stop,
                 )
         finally:
             self.done.main_end_s = recorder.now_ns() / 1e9
-            self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
-            await watcher.stop()
+            if isinstance(self._parts.system, Plants):
+                self.done.planted = self._parts.system.planted(self._parts.cluster)
 
     def _paced(self, operations: Generator) -> Generator:
         test = self._test
         if test.rate > 0:
             assert test.seed is not None
             operations = stagger(test.rate, operations, stream(test.seed, "pace"))
-        return time_limit(test.time, operations)
+        # A fault that has begun must be seen to its end by clients: without them it would prove nothing.
+        return at_least(test.time, self._faults_over.is_set, operations)
 
     def _held_down(self) -> frozenset[str]:
         """Nodes that a fault holds dead right now."""
@@ -192,6 +251,7 @@ class Conductor:
         self.done.recovery_s = round((self._recorder.now_ns() - healed_ns) / 1e9, 3)
         final = self._parts.workload.final
         if final is not None and not self.stop.is_set():
+            self._reach("final")
             await self._read_what_is_left(final)
         if self.done.recovered:
             await self._dump()
@@ -214,6 +274,7 @@ class Conductor:
                 recorder=self._recorder,
                 timeout_s=max(self._test.timeout, 5.0),
                 deadline_s=_FINAL_S,
+                pinned=self._pinned,
                 stop=self.stop,
             )
 
@@ -234,13 +295,12 @@ class Conductor:
     async def _end(self) -> None:
         """Leave nothing behind; what cannot be fetched or removed is logged, and the first reason kept."""
         begun = self._clock.now_ns()
-        with contextlib.suppress(Broken):
-            if self.done.error is not None:
-                await self._heal()
+        if self._watcher is not None:
+            await self._watcher.stop()
+        if self.done.reached not in {"prepare", "end"}:
+            await self._droppable(self._heal_at_last())
         self._listener(Snapshot("logs"))
-        if isinstance(self._parts.system, Closes):
-            await self._parts.system.close()
-        await self._collect()
+        await self._droppable(self._bring_home())
         try:
             if self._test.keep_cluster and hasattr(self._parts.cluster, "keep"):
                 self._tell_kept(self._parts.cluster.keep())
@@ -250,6 +310,16 @@ class Conductor:
             self.done.error = self.done.error or str(error)
         self._mark("end", begun)
         self.done.interrupted = self.stop.is_set() and not self.done.stopped_on_anomaly
+
+    async def _heal_at_last(self) -> None:
+        with contextlib.suppress(Broken, TimeoutError):
+            async with asyncio.timeout(_HEAL_S):
+                await self._heal()
+
+    async def _bring_home(self) -> None:
+        if isinstance(self._parts.system, Closes):
+            await self._parts.system.close()
+        await self._collect()
 
     def _tell_kept(self, ways: list[str]) -> None:
         for way in ways:
@@ -279,17 +349,22 @@ class Conductor:
 
     async def _open_client(self, thread: int, process: int) -> Connection:  # noqa: ARG002 - the runner's signature
         nodes = self._parts.cluster.nodes
+        if self._pinned(thread) is None:
+            first = thread % len(nodes)
+            client = await self._parts.system.client([*nodes[first:], *nodes[:first]], self._test.timeout)
+            return Connection(client)
+        (node,) = [node for node in nodes if node.name == self._pinned(thread)]
+        client = await self._parts.system.client([node], self._test.timeout)
+        return Connection(client, node.name)
+
+    def _pinned(self, thread: int) -> str | None:
+        """Return the node that the thread's clients know alone; None where they know all."""
+        nodes = self._parts.cluster.nodes
         pinning = self._test.settings.get("pinning", "mixed")
         knows_all = pinning == "none" or (
             pinning == "mixed" and thread % _KNOWS_ALL_EVERY == _KNOWS_ALL_EVERY - 1
         )
-        if knows_all and len(nodes) > 1:
-            first = thread % len(nodes)
-            client = await self._parts.system.client([*nodes[first:], *nodes[:first]], self._test.timeout)
-            return Connection(client)
-        node = nodes[thread % len(nodes)]
-        client = await self._parts.system.client([node], self._test.timeout)
-        return Connection(client, node.name)
+        return None if knows_all and len(nodes) > 1 else nodes[thread % len(nodes)].name
 
     @contextlib.asynccontextmanager
     async def _ticking(self) -> Any:

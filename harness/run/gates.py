@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from quorate.harness.core.system import Planted
+
 
 class Gate(msgspec.Struct, frozen=True):
     """One condition without which a valid verdict would prove nothing."""
@@ -22,6 +24,7 @@ class Thresholds(msgspec.Struct, frozen=True):
     operations: int = 50
     success: float = 0.1
     each_function: int = 1
+    under_fault: int = 5
 
 
 def gates(
@@ -32,11 +35,13 @@ def gates(
     faults_asked: Sequence[str],
     thresholds: Thresholds,
     final_reads: bool | None,
+    planted: Planted | None = None,
 ) -> list[Gate]:
     """Judge the amount of work, not its correctness.
 
-    `functions` must each have succeeded; every family in `faults_asked` must have bitten, with its proof, at least
-    once; `final_reads` is whether an operation succeeded after the last heal, None where the workload has no such.
+    `functions` must each have succeeded; every family in `faults_asked` must have bitten at least once, with its proof
+    and while clients asked, its own nodes too; `final_reads` is whether an operation succeeded after the last heal,
+    None where the workload has no such; a `planted` bug must have acted.
     """
     ok, total = statistics["ok"], statistics["operations"]
     share = ok / total if total else 0.0
@@ -56,11 +61,13 @@ def gates(
         done = statistics["by_function"].get(function, {}).get("ok", 0)
         text = f"{done} {function} operations succeeded, {thresholds.each_function} is needed"
         found.append(Gate(f"function {function}", done >= thresholds.each_function, text))
-    for fault in dict.fromkeys(faults_asked):
-        tries = [row for row in faults if row["fault"] == fault]
-        bit = sum(1 for row in tries if row["outcome"] == "ok")
-        text = f"{fault} was injected {_times(len(tries))}, proved {_times(bit)}"
-        found.append(Gate(f"fault {fault}", bit > 0, text))
+    found += [
+        _bitten(fault, [row for row in faults if row["fault"] == fault], thresholds)
+        for fault in dict.fromkeys(faults_asked)
+    ]
+    if planted is not None:
+        text = f"the bug {planted.bug} acted {_times(planted.acts)}"
+        found.append(Gate("bug", planted.acts > 0, text))
     if final_reads is not None:
         text = (
             "operations succeed after the last heal"
@@ -69,6 +76,25 @@ def gates(
         )
         found.append(Gate("recovery", final_reads, text))
     return found
+
+
+def _bitten(fault: str, tries: Sequence[Mapping[str, Any]], thresholds: Thresholds) -> Gate:
+    """Whether at least one injection was proved and met by clients, on every node of it that clients are pinned to."""
+    proved = [row for row in tries if row["outcome"] == "ok"]
+    text = f"{fault} was injected {_times(len(tries))}, proved {_times(len(proved))}"
+    if not proved:
+        if tries and tries[-1].get("error"):
+            text += f" ({tries[-1]['error'][-1]})"
+        return Gate(f"fault {fault}", holds=False, text=text)
+    met = [row for row in proved if row["asked"] >= thresholds.under_fault]
+    if not met:
+        most = max(row["asked"] for row in proved)
+        text += f", but {most} operations began while it was in force, {thresholds.under_fault} are needed"
+        return Gate(f"fault {fault}", holds=False, text=text)
+    if thresholds.under_fault and all(row["unasked"] for row in met):
+        text += f", but {' and '.join(met[0]['unasked'])} had no operation while it was in force"
+        return Gate(f"fault {fault}", holds=False, text=text)
+    return Gate(f"fault {fault}", holds=True, text=f"{text}, met by clients {_times(len(met))}")
 
 
 def _times(number: int) -> str:

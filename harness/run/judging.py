@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,21 @@ import msgspec
 
 from quorate.harness.core import counterexample, store
 from quorate.harness.core.test import Test
-from quorate.harness.core.verdict import Checker, Limits, Result, Verdict
+from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, statistics
+from quorate.harness.run import divergence, outages, statistics, staying
+from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
+from quorate.harness.run.injections import faults as injections
+from quorate.harness.run.operations import Operations
 
 log = logging.getLogger(__name__)
 
 VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
-_LOG_LINES = 8
+# Phases after which nothing of a run is missing that its verdict needs.
+COMPLETE = ("end",)
 
 
 def judge(
@@ -34,6 +37,8 @@ def judge(
     faults_asked: Sequence[str],
     conducted: Conducted,
     news: Callable[[str], None] = lambda _: None,
+    *,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Check the history of the folder and return what `results.json` holds; also writes the counterexample."""
     history = History.read(folder)
@@ -41,15 +46,19 @@ def judge(
     results = []
     for checker in workload.must_hold:
         news(checker.name)
-        results.append(_checked(checker, history, limits))
+        results.append(check_within(checker, history, limits, interrupted))
     agreement = divergence.judge(divergence.kept(folder))
     if agreement is not None:
         results.append(agreement)
-    operations = statistics.Operations(history.columns)
+    operations = Operations(history.columns)
+    asked = operations.asked()
     times = history.columns.time
     end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
     numbers = statistics.summarise(operations, end_s)
-    faults = statistics.faults(history, operations, end_s)
+    faults = injections(history, asked, end_s)
+    if conducted.main_end_s is not None:
+        results.append(staying.judge(folder, conducted.deaths, faults, conducted.history_started))
+    gone = outages.summary(asked, end_s)
     final = None if conducted.final is None else conducted.final.ok > 0
     passed = gates(
         numbers,
@@ -58,8 +67,9 @@ def judge(
         faults_asked=faults_asked,
         thresholds=thresholds,
         final_reads=final if conducted.recovered or conducted.final else False if faults else final,
+        planted=conducted.planted,
     )
-    verdict, code, reason = conclude(results, passed, conducted, died(folder, conducted.deaths))
+    verdict, code, reason = conclude(results, passed, conducted)
     _write_counterexample(folder, history, results)
     return {
         "verdict": verdict,
@@ -69,8 +79,9 @@ def judge(
         "guarantees": [msgspec.to_builtins(result) for result in results],
         "statistics": numbers,
         "faults": faults,
-        "availability": statistics.availability(operations, 0.0, end_s),
-        "unavailable": statistics.unavailable(operations, end_s),
+        "availability": statistics.availability(asked, 0.0, end_s),
+        "outages": gone,
+        "unavailable": outages.by_node(gone),
         "recovery_s": conducted.recovery_s,
         "gates": [msgspec.to_builtins(gate) for gate in passed],
         "loop_lag_ms": _lag(conducted),
@@ -82,44 +93,15 @@ def judge(
     }
 
 
-def _checked(checker: Checker, history: History, limits: Limits) -> Result:
-    begun, cpu = time.monotonic(), time.process_time()
-    result = checker.check(history, limits)
-    log.info("%s: %s %s", checker.name, result.verdict, result.reason)
-    if result.time_s:
-        return result
-    return msgspec.structs.replace(
-        result, time_s=round(time.monotonic() - begun, 4), cpu_s=round(time.process_time() - cpu, 4)
-    )
-
-
-def died(folder: Path, deaths: Sequence[Mapping[str, Any]]) -> str | None:
-    """Say which server ended by itself, with the last lines of its log; None where none did."""
-    if not deaths:
-        return None
-    first = deaths[0]
-    logs = sorted((folder / "nodes" / first["node"]).glob("*.log"))
-    lines = (
-        logs[0].read_text(errors="replace").splitlines()[-_LOG_LINES:] if logs else ["(no log was fetched)"]
-    )
-    told = "\n".join(lines)
-    return (
-        f"the server on {first['node']} ended by itself at {first['time_s']:.1f} s, no fault did it:\n{told}"
-    )
-
-
-def conclude(
-    results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted, death: str | None = None
-) -> tuple[str, int, str]:
+def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted) -> tuple[str, int, str]:
     """Return verdict, exit code and one sentence: the worst news wins (anomaly, broken, inconclusive, valid)."""
     for result in results:
         if result.verdict is Verdict.INVALID:
             sentence = result.anomalies[0].sentence if result.anomalies else result.reason
             return "invalid", ANOMALY, f"{result.guarantee} is violated: {sentence}"
-    if conducted.interrupted:
-        return "unknown", INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
-    if conducted.error is not None or death is not None:
-        return "unknown", BROKEN, conducted.error or death or ""
+    cut = _cut_short(conducted)
+    if cut is not None:
+        return ("unknown", *cut)
     missed = [gate for gate in passed if not gate.holds]
     if missed:
         return "unknown", UNKNOWN, "inconclusive: " + "; ".join(gate.text for gate in missed)
@@ -129,6 +111,18 @@ def conclude(
     names = [result.guarantee for result in results]
     held = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
     return "valid", VALID, f"{held} held in everything that clients saw"
+
+
+def _cut_short(conducted: Conducted) -> tuple[int, str] | None:
+    """Return the exit code and the reason of a run that did not come to its end, None where it did."""
+    if conducted.interrupted:
+        return INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
+    if conducted.error is not None:
+        return BROKEN, conducted.error
+    if conducted.reached not in COMPLETE:
+        phase = conducted.reached
+        return UNKNOWN, f"the run was ended in its phase {phase}: no anomaly in what it recorded until then"
+    return None
 
 
 def _lag(conducted: Conducted) -> Mapping[str, Any]:
@@ -150,5 +144,8 @@ def _write_counterexample(folder: Path, history: History, results: Sequence[Resu
     for result in results:
         for anomaly in result.anomalies:
             if anomaly.events:
-                path.write_bytes(counterexample.encoded(history, anomaly))
+                try:
+                    path.write_bytes(counterexample.encoded(history, anomaly))
+                except OSError as error:
+                    log.error("cannot write %s: %s", path, error)
                 return

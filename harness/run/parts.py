@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -13,15 +13,14 @@ from quorate.harness.cluster import make_cluster
 from quorate.harness.core import registry
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.node import Cluster
-from quorate.harness.core.system import System, SystemOptions
+from quorate.harness.core.system import Plants, System, SystemOptions
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.history import History
 from quorate.harness.run.gates import Thresholds
+from quorate.harness.run.settings import check_settings, thresholds
 from quorate.harness.run.side_by_side import side_by_side
 from quorate.nemesis.schedule import Nemesis, parse
-
-_GATE: Final = "gate."
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -45,44 +44,18 @@ def is_simulated(test: Test) -> bool:
     return test.system_name == "simulated"
 
 
-def check_settings(test: Test) -> None:
-    """Raise `UsageError` for a `--set` key that neither system, workload, fault nor gate knows."""
-    known: dict[str, str] = dict(registry.find("systems", test.system_name).settings)
-    for workload in test.workload:
-        known |= dict(registry.find("workloads", workload).settings)
-    for fault in test.faults:
-        known |= dict(getattr(registry.find("faults", fault.partition(":")[0]), "settings", {}))
-    known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
-    known |= {
-        "pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"
-    }
-    for key in test.settings:
-        if key not in known:
-            hint = registry.did_you_mean(key, sorted(known))
-            raise UsageError(
-                f'nothing here knows the setting "{key}"{hint} (known: {", ".join(sorted(known))})'
-            )
-
-
-def thresholds(settings: Mapping[str, str]) -> Thresholds:
-    """Read `gate.*` settings; raise `UsageError` for what is no number."""
-    given = {key.removeprefix(_GATE): value for key, value in settings.items() if key.startswith(_GATE)}
-    try:
-        return msgspec.convert(given, Thresholds, strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"--set gate.…: {error}") from error
-
-
 def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     """Find and make every part; touches no host. Raise `UsageError` for what does not fit together."""
     assert test.seed is not None
     check_settings(test)
     settings = dict(test.settings)
-    system: System = registry.find("systems", test.system_name)(
-        SystemOptions(release=test.release, image=test.image, settings=settings)
+    system: System = registry.make(
+        "systems", test.system_name, SystemOptions(release=test.release, image=test.image, settings=settings)
     )
     workload = _workload(test, settings, system.client_type)
     _must_offer(system, workload)
+    if isinstance(system, Plants):
+        system.fits(workload)
     nemesis = _nemesis(test, settings)
     if nemesis is not None:
         nemesis.suit(system)
@@ -137,7 +110,7 @@ def _workload(test: Test, settings: Mapping[str, str], client: type | None = Non
             strict=test.strict,
             client=client,
         )
-        made.append((registry.find("workloads", name)(options), share + extra))
+        made.append((registry.make("workloads", name, options), share + extra))
     return side_by_side(made)
 
 
@@ -152,7 +125,7 @@ def _nemesis(test: Test, settings: Mapping[str, str]) -> Nemesis | None:
     if test.replay is not None:
         return Nemesis.from_history(History.read(Path(test.replay)), rng=rng, settings=settings)
     if test.schedule is not None:
-        return Nemesis.from_schedule(Path(test.schedule), rng=rng, settings=settings)
+        return Nemesis.from_schedule(Path(test.schedule), time_s=test.time, rng=rng, settings=settings)
     if not test.faults:
         return None
     return Nemesis.from_mix(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import platform
 import secrets
-import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test
 from quorate.harness.history import HistoryError, Journal
 from quorate.harness.run.conduct import Conducted, Conductor
-from quorate.harness.run.judging import BROKEN, judge
-from quorate.harness.run.parts import Parts, assemble, check_settings, is_simulated
+from quorate.harness.run.interruption import Interruption
+from quorate.harness.run.judging import ANOMALY, BROKEN, INTERRUPTED, judge
+from quorate.harness.run.parts import Parts, assemble, is_simulated
 from quorate.harness.run.progress import Listener, Snapshot
+from quorate.harness.run.settings import check_settings, faults_of
 from quorate.nemesis.schedule import parse
 
 log = logging.getLogger("quorate")
@@ -54,11 +56,11 @@ def draw_seed() -> int:
     return secrets.randbelow(1 << 31)
 
 
-def prepare(test: Test) -> None:
-    """Find usage errors before anything starts, by making every part once: it touches no host."""
+def prepare(test: Test) -> Parts:
+    """Find usage errors before anything starts, by making every part once, and return the parts: it touches no host."""
     check_settings(test)
-    parse(",".join(test.faults), test.nodes if test.inventory is None else None)
-    run_virtual(_parts_only(msgspec.structs.replace(test, seed=test.seed or 0), "unused"))
+    parse(",".join(faults_of(test)), test.nodes if test.inventory is None else None)
+    return run_virtual(_parts_only(msgspec.structs.replace(test, seed=test.seed or 0), "unused"))
 
 
 async def _parts_only(test: Test, run_id: str) -> Parts:
@@ -77,60 +79,69 @@ def run(test: Test, *, progress: Listener | None = None) -> Run:
     assert test.seed is not None
     listener = progress or (lambda _: None)
     started = datetime.now(UTC)
-    folder = store.create(Path(test.store), test.title, test.seed, started)
-    with _logging_to(folder / store.LOG):
+    folder = store.create(Path(test.store), test.titled(faults_of(test)), test.seed, started)
+    interruption = Interruption()
+    with _logging_to(folder / store.LOG), interruption.handling():
         run_id = new_run_id()
         listener(Snapshot("run", f"seed {test.seed}, folder {folder}"))
         _write_test(folder, test, started, run_id)
-        main = _live(test, folder, run_id, listener)
+        save = functools.partial(_write_test, folder, test, started, run_id)
+        main = _live(test, folder, run_id, listener, interruption, save)
         parts, conducted = run_virtual(main) if is_simulated(test) else run_real(main)
-        results = _judged(test, folder, parts, conducted, listener)
-        store.write_json(folder, store.RESULTS, results)
-        _write_test(folder, test, started, run_id, conducted)
+        # Before the judging, which may be killed: what was conducted is then known all the same.
+        unwritten = _attempt(save, conducted)
+        results = _judged(test, folder, parts, conducted, listener, interruption)
+        unwritten = _attempt(store.write_json, folder, store.RESULTS, results) or unwritten
         _report(folder, listener)
+    if interruption.requested and results["exit_code"] != ANOMALY:
+        results["exit_code"] = INTERRUPTED
+    if unwritten is not None:
+        results["unwritten"] = unwritten
+        results["exit_code"] = ANOMALY if results["exit_code"] == ANOMALY else BROKEN
     return Run(folder, results)
 
 
-async def _live(test: Test, folder: Path, run_id: str, listener: Listener) -> tuple[Parts, Conducted]:
-    """Conduct the run on this loop, with Ctrl-C as a wish to end early; a second one abandons the phase."""
+def _attempt(write: Callable[..., Any], *arguments: Any) -> str | None:
+    """Write; return why it could not be done: a full disk must not keep the verdict from being reported."""
+    try:
+        write(*arguments)
+    except Broken as error:
+        log.error("%s", error)
+        return f"{error}; free space there, or choose another place with --store"
+    return None
+
+
+async def _live(
+    test: Test,
+    folder: Path,
+    run_id: str,
+    listener: Listener,
+    interruption: Interruption,
+    save: Callable[[Conducted], None],
+) -> tuple[Parts, Conducted]:
+    """Conduct the run on this loop; signals end it early."""
     clock = clock_of(asyncio.get_running_loop())
     parts = assemble(test, run_id, clock)
+    conductor = None
     try:
         with Journal(folder / store.HISTORY) as journal:
-            conductor = Conductor(test, parts, folder, journal, clock, listener)
-            with _interruptible(conductor):
+            conductor = Conductor(test, parts, folder, journal, clock, listener, save)
+            with interruption.passed_to(lambda: conductor.interrupt(give_up=interruption.given_up)):
                 return parts, await conductor.run()
     except Broken as error:
         log.error("the journal broke: %s", error)
-        return parts, Conducted(run_id=run_id, error=str(error))
-
-
-@contextlib.contextmanager
-def _interruptible(conductor: Conductor) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def interrupt() -> None:
-        if conductor.stop.is_set():
-            task.cancel()
-        conductor.stop.set()
-
-    handled = []
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        # Not in the main thread (a test runner's worker): then there is no Ctrl-C to catch.
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.add_signal_handler(signum, interrupt)
-            handled.append(signum)
-    try:
-        yield
-    finally:
-        for signum in handled:
-            loop.remove_signal_handler(signum)
+        done = conductor.done if conductor is not None else Conducted(run_id=run_id)
+        done.error = done.error or str(error)
+        return parts, done
 
 
 def _judged(
-    test: Test, folder: Path, parts: Parts, conducted: Conducted, listener: Listener
+    test: Test,
+    folder: Path,
+    parts: Parts,
+    conducted: Conducted,
+    listener: Listener,
+    interruption: Interruption | None = None,
 ) -> dict[str, Any]:
     try:
         return judge(
@@ -141,6 +152,9 @@ def _judged(
             parts.faults_asked,
             conducted,
             lambda name: listener(Snapshot("check", name)),
+            interrupted=lambda: (
+                interruption is not None and interruption.requested and not conducted.interrupted
+            ),
         )
     except (Broken, HistoryError) as error:
         reason = conducted.error or str(error)
@@ -158,7 +172,10 @@ def judge_again(
         test, check_time=check_time or test.check_time, check_memory=check_memory or test.check_memory
     )
     content = store.read_json(folder, store.TEST)
-    conducted = msgspec.convert(content.get("conducted", {}), Conducted)
+    stored = content.get("conducted", {})
+    if stored and "reached" not in stored:  # of a version that noted it only once the run had ended
+        stored = {**stored, "reached": "end"}
+    conducted = msgspec.convert(stored, Conducted)
     parts = run_virtual(_parts_only(test, str(content.get("run_id", "again"))))
     results = _judged(test, folder, parts, conducted, lambda _: None)
     store.write_json(folder, store.RESULTS, results)
@@ -168,12 +185,13 @@ def judge_again(
 def _write_test(
     folder: Path, test: Test, started: datetime, run_id: str, conducted: Conducted | None = None
 ) -> None:
+    faults = faults_of(test)
     content = {
-        "name": test.title,
+        "name": test.titled(faults),
         "system": test.system_name,
         "release": conducted.release if conducted else test.release,
         "workload": list(test.workload),
-        "faults": list(test.faults),
+        "faults": list(faults),
         "cluster": test.cluster,
         "nodes": test.nodes,
         "clients": test.clients,

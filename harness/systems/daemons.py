@@ -35,6 +35,10 @@ class Daemons(abc.ABC, Generic[Server]):
         titles = list(dict.fromkeys(server.title for server in self._installed.values()))
         return " and ".join(titles) or self._options.release or "newest"
 
+    def unobtainable(self) -> str | None:
+        """Return why the server that was asked for cannot be had here, with the other ways; None where it may."""
+        return self._servers.unobtainable()
+
     def installed(self, node: Node) -> Server:
         """What is on a node; raises `Broken` where nothing is."""
         if node.name not in self._installed:

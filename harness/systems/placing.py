@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from quorate.harness.core.node import Node
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
-from quorate.harness.systems.releases import unknown_release
+from quorate.harness.systems.releases import unknown_release, unobtainable
 
 
 class Titled(Protocol):
@@ -60,6 +61,22 @@ class Servers(abc.ABC, Generic[Found, Server]):
             *(self._put(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes))
         )
         return dict(zip(names, placed, strict=True))
+
+    def unobtainable(self) -> str | None:
+        """Return why what was asked for cannot be had here, None where it may be. Fetches and builds nothing.
+
+        Raises `UsageError` for a server of the user's own that is not there.
+        """
+        if self._own_path is not None:
+            if not Path(self._own_path).expanduser().exists():
+                raise UsageError(f"the server given as {self._own_path} is not there")
+            return None
+        if self._image is not None:
+            return None
+        for release in self.asked or (None,):
+            if (why := unobtainable(self.system, release)) is not None:
+                return why
+        return None
 
     async def install_release(self, node: Node, release: str) -> Server:
         """Put another release on one node, beside what runs there."""

@@ -1,49 +1,46 @@
-"""The clock helper: compiled once from its C sources into the user's cache, static, so that it runs in any node."""
+"""The clock helper, static so that it runs in any node: a wheel brings it, a checkout compiles it once."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from quorate.harness.core.outcome import Broken
+from quorate.nemesis.clock.compiling import MACHINES, NAME, CompileError, compile_helper, digest
 
 SOURCES: Final = Path(__file__).parent / "native"
-NAME: Final = "quorate-clock"
-_TIMEOUT_S: Final = 120.0
-
-_FLAGS: Final = (
-    "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fPIE", "-Wall", "-Wextra", "-Werror", "-Wno-sign-compare",
-)  # fmt: skip
-# Code that runs in a foreign process: no registers but the general ones, no calls into a library, no tables.
-_SHIM_FLAGS: Final = (
-    "-mgeneral-regs-only", "-fno-stack-protector", "-fcf-protection=none", "-fno-jump-tables",
-    "-fno-tree-loop-distribute-patterns", "-fno-tree-vectorize",
-)  # fmt: skip
+BUILT: Final = SOURCES / "built"  # filled by the build of a wheel (tools/build_backend.py)
 
 
 @cache
 def helper() -> Path:
-    """Return the path of the helper, compiling it (about a second) where it is not in the cache yet.
+    """Return the path of the helper, compiling it (about a second) where it came neither built nor is in the cache.
 
-    Raises `Broken` with the mend where it cannot be compiled.
+    Raises `Broken` with what to install where it cannot be compiled.
     """
-    if platform.machine() != "x86_64":
-        raise Broken("no-clock", f"clock faults need an x86-64 machine, this is {platform.machine()}")
-    sources = sorted([*SOURCES.glob("*.c"), *SOURCES.glob("*.h")])
-    digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    digest.update(repr((_FLAGS, _SHIM_FLAGS)).encode())
-    target = cache_directory() / "helpers" / digest.hexdigest()[:16] / NAME
-    if not os.access(target, os.X_OK):
-        _compile(target)
+    machine = platform.machine()
+    if machine not in MACHINES:
+        raise Broken("no-clock", f"clock faults need a machine of {', '.join(MACHINES)}, this is {machine}")
+    built = BUILT / f"{NAME}-{machine}"
+    if os.access(built, os.X_OK):
+        return built
+    target = cache_directory() / "helpers" / digest(SOURCES) / NAME
+    if os.access(target, os.X_OK):
+        return target
+    try:
+        if built.is_file():  # unpacked without its mode
+            _place(built, target)
+        else:
+            compile_helper(SOURCES, target)
+    except CompileError as error:
+        raise Broken("no-clock", f"the clock helper comes with quorate's wheel; here {error}") from error
+    except OSError as error:
+        raise Broken("no-cache", f"cannot put the clock helper into {target.parent}: {error}") from error
     return target
 
 
@@ -53,29 +50,9 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "quorate"
 
 
-def _compile(target: Path) -> None:
-    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        raise Broken("no-compiler", "clock faults need a C compiler once: install gcc and libc6-dev")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            shim = Path(folder) / "shim.o"
-            _gcc([compiler, *_FLAGS, *_SHIM_FLAGS, "-c", str(SOURCES / "shim.c"), "-o", str(shim)])
-            rest = [str(path) for path in sorted(SOURCES.glob("*.c")) if path.name != "shim.c"]
-            made = Path(folder) / NAME
-            _gcc([compiler, *_FLAGS, "-static", *rest, str(shim), "-o", str(made)])
-            made.chmod(0o755)
-            made.replace(target)  # two processes may compile at once: each replaces the whole file
-    except OSError as error:
-        raise Broken("no-cache", f"cannot put the clock helper into {target.parent}: {error}") from error
-
-
-def _gcc(argv: list[str]) -> None:
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise Broken("timeout", f"{argv[0]} did not end within {_TIMEOUT_S:g} s") from error
-    if done.returncode != 0:
-        words = done.stderr.strip()[-2000:]
-        raise Broken("no-clock", f"the clock helper does not compile (gcc and libc6-dev installed?): {words}")
+def _place(built: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        copy = Path(shutil.copyfile(built, Path(folder) / NAME))
+        copy.chmod(0o755)
+        copy.replace(target)

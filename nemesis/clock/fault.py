@@ -8,11 +8,13 @@ the true one, and by the host's clock not having moved.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
+from quorate.harness.cluster import doctor
 from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
@@ -28,6 +30,16 @@ _READINGS_MAX: Final = 12
 _READINGS_TOLD: Final = 4
 _HOST_MOVED_NS: Final = 50_000_000  # NTP may slew a little; a skew that leaked to the host would be far more
 _FASTEST: Final = 1.0001
+
+
+def _helper() -> Finding:
+    """Whether the clock helper is there, or can be compiled here."""
+    name = "clock helper"
+    try:
+        helper()
+    except Broken as error:
+        return Finding(name, ok=False, reason=error.text, mend="apt-get install gcc libc6-dev")
+    return Finding(name, ok=True)
 
 
 class Clock:
@@ -57,6 +69,11 @@ class Clock:
     def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         return obstacle(target, count)
+
+    @staticmethod
+    def probes() -> Sequence[Callable[[], Finding]]:
+        """Return what it asks of this machine."""
+        return (doctor.ptrace, _helper)
 
     def check(self, scene: Scene) -> None:
         """Raise `UsageError` where the system's runtime cannot live with the mode; has the helper compiled."""

@@ -14,7 +14,8 @@ from quorate.harness.cluster import commands
 from quorate.harness.cluster.processes import DAEMON_MARK
 from quorate.harness.core.node import Completed, Node
 from quorate.harness.core.outcome import Broken
-from quorate.nemesis.clock.build import NAME, helper
+from quorate.nemesis.clock.build import helper
+from quorate.nemesis.clock.compiling import NAME
 
 _TIMEOUT_S: Final = 10.0
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
 import msgspec
 
+from quorate.harness.cluster import doctor
 from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 from quorate.nemesis import processes, settings
@@ -54,6 +56,7 @@ class Disk:
 
     name = "disk"
     targets = NODE_TARGETS
+    crashes = "own"  # most servers rightly stop at an error of their disk
     settings: ClassVar[Mapping[str, str]] = {
         **COMMON,
         "disk.mode": "; ".join(f"{name} - {mode.about}" for name, mode in MODES.items()) + " (default: slow)",
@@ -80,6 +83,11 @@ class Disk:
     def obstacle(target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         return obstacle(target, count)
+
+    @staticmethod
+    def probes() -> Sequence[Callable[[], Finding]]:
+        """Return what it asks of this machine."""
+        return (doctor.strace, doctor.ptrace)
 
     @staticmethod
     def check(scene: Scene) -> None:

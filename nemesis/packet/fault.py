@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
 import msgspec
 
+from quorate.harness.cluster import doctor
 from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
 from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
+from quorate.nemesis import settings
 from quorate.nemesis.packet import behaviour as behaviours
 from quorate.nemesis.packet import loss
 from quorate.nemesis.packet.behaviour import Behaviour
 from quorate.nemesis.packet.listener import Counts
-from quorate.nemesis.packet.queueing import Queueing, is_hooked
+from quorate.nemesis.packet.queueing import Queueing
 from quorate.nemesis.settings import COMMON
 from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
 
@@ -76,6 +78,10 @@ class Packet:
             return f"packets between servers need at least {least} nodes, the cluster has {count}"
         return obstacle(target, count)
 
+    def probes(self) -> Sequence[Callable[[], Finding]]:
+        """Return what it asks of this machine."""
+        return (doctor.losses,) if self._mode == "lossy" else (doctor.losses, doctor.packet_queue)
+
     def check(self, scene: Scene) -> None:
         """Raise `UsageError` where this cluster's network cannot be made bad in this way."""
         if not isinstance(scene.cluster.network, EnteredNetwork | ExecutedNetwork):
@@ -120,9 +126,7 @@ class Packet:
         if plan.detail["mode"] == "lossy":
             await loss.lose(_filtering(scene), peers, behaviour.loss)
             return
-        namespaces = _namespaces(scene, plan.nodes)
-        by_namespace = {netns: peers[name] for name, netns in namespaces.items()}
-        await self._queueing.start(by_namespace, behaviour, int(plan.detail["seed"]))
+        await self._queueing.start(_entered(scene), peers, behaviour, int(plan.detail["seed"]))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Measure probes towards the targets: each delayed as planned, and as many lost as planned."""
@@ -160,7 +164,7 @@ class Packet:
         if plan.detail["mode"] == "lossy":
             await loss.stop(_filtering(scene), plan.nodes)
             return
-        counts = await self._queueing.stop(list(_namespaces(scene, plan.nodes).values()))
+        counts = await self._queueing.stop(_entered(scene), plan.nodes)
         self._counts = counts or self._counts
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
@@ -184,9 +188,7 @@ class Packet:
         )
         hooked = []
         if plan.detail["mode"] != "lossy":
-            hooked = [
-                name for name, netns in _namespaces(scene, plan.nodes).items() if await is_hooked(netns)
-            ]
+            hooked = [name for name in plan.nodes if await network.holds(name)]
         text = f"{lost} probes were lost, the fastest took {fastest:.1f} ms"
         if self._counts is not None:
             text += f"; {msgspec.json.encode(self._counts).decode()}"
@@ -224,11 +226,11 @@ def _pairs(scene: Scene, plan: Plan) -> list[tuple[str, str]]:
     return [(node.name, name) for name in plan.nodes for node in scene.cluster.nodes if node.name != name]
 
 
-def _namespaces(scene: Scene, names: Sequence[str]) -> dict[str, str]:
-    found = {node.name: node.netns for node in processes.nodes_of(scene, names)}
-    if not isinstance(scene.cluster.network, EnteredNetwork):
+def _entered(scene: Scene) -> EnteredNetwork:
+    network = scene.cluster.network
+    if not isinstance(network, EnteredNetwork):
         raise Broken("impossible-mode", _NOT_ENTERED)
-    return {name: netns for name, netns in found.items() if netns is not None}
+    return network
 
 
 def _filtering(scene: Scene) -> EnteredNetwork | ExecutedNetwork:

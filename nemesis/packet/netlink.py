@@ -13,11 +13,11 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-_NETLINK_NETFILTER: Final = 12
+from quorate.harness.cluster.netlink import ACK, NETLINK_NETFILTER, REQUEST, Message, attribute, encoded
+
 _SOL_NETLINK, _NETLINK_NO_ENOBUFS = 270, 5
 _SUBSYSTEM: Final = 3 << 8
 _PACKET, _VERDICT, _CONFIG = 0, 1, 2
-_REQUEST, _ACK = 1, 4
 _CFG_COMMAND, _CFG_PARAMETERS, _CFG_LENGTH, _CFG_MASK, _CFG_FLAGS = 1, 2, 3, 4, 5
 _BIND: Final = 1
 _COPY_META, _COPY_PACKET = 1, 2
@@ -30,16 +30,10 @@ _DATAGRAM_BYTES: Final = 1 << 17
 _QUEUE_LENGTH: Final = 65536
 
 
-def attribute(kind: int, body: bytes) -> bytes:
-    """Return one netlink attribute, padded."""
-    length = 4 + len(body)
-    return struct.pack("HH", length, kind) + body + b"\0" * (-length % 4)
-
-
-def message(kind: int, queue: int, body: bytes, flags: int = _REQUEST) -> bytes:
+def message(kind: int, queue: int, body: bytes, flags: int = REQUEST) -> bytes:
     """Return one message to the queue subsystem."""
-    payload = struct.pack(">BBH", socket.AF_INET, 0, queue) + body
-    return struct.pack("IHHII", _HEADER_BYTES + len(payload), _SUBSYSTEM | kind, flags, 0, 0) + payload
+    head = struct.pack(">BBH", socket.AF_INET, 0, queue)
+    return encoded(Message(_SUBSYSTEM | kind, head + body, flags), 0)
 
 
 def packets(datagram: bytes) -> Iterator[tuple[int, bytes]]:
@@ -77,7 +71,7 @@ class Queue:
         """Bind; raises OSError where the kernel or the privileges do not allow it."""
         self._number = number
         self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
         )
         self._socket.bind((0, 0))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
@@ -124,7 +118,7 @@ class Queue:
             self._raw.sendto(payload, (socket.inet_ntoa(payload[16:20]), 0))
 
     def _configure(self, body: bytes) -> None:
-        self._socket.send(message(_CONFIG, self._number, body, _REQUEST | _ACK))
+        self._socket.send(message(_CONFIG, self._number, body, REQUEST | ACK))
         answer = self._socket.recv(_DATAGRAM_BYTES)
         error: int = struct.unpack_from("i", answer, _HEADER_BYTES)[0]
         if error:

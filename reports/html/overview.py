@@ -14,22 +14,23 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from quorate.harness.core.outcome import ANSWERED
 from quorate.reports.html import svg
 from quorate.reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
-from quorate.reports.stored import FaultRow, StoredRun, span, when
+from quorate.reports.stored import FaultRow, StoredRun, proof_of, span, when
 from quorate.reports.words import cut, duration, seconds, share
 
 BUCKETS: Final = 200
 _WIDTH: Final = 1060.0
 _LEFT: Final = 92.0
 _RIGHT: Final = 10.0
-# A refusal because of the state that the service holds is an answer; `statistics` counts the same way.
-ANSWERS: Final = frozenset({"mismatch", "held", "empty", "conflict", "not-held", "not-found", "exists"})
 
 
 def served(o: Operations) -> Any:
     """Return for each operation whether the service answered it: ok, or refused because of the state it holds."""
-    answer = np.array([any(f'["{code}"' in text[:40] for code in ANSWERS) for text in o.errors], dtype=bool)
+    # The refusal itself says so (`Refused.answer`); texts are the errors as JSON.
+    said = (f',"{ANSWERED}"]', f',"{ANSWERED}: ')
+    answer = np.array([any(word in text for word in said) for text in o.errors], dtype=bool)
     lookup = answer[o.error] if len(o.errors) else np.zeros(len(o), dtype=bool)
     return (o.outcome == OK) | ((o.outcome == FAIL) & lookup)
 
@@ -109,13 +110,24 @@ def _fault_lane(fault: str, rows: Sequence[FaultRow], y: float, scale: float, en
             continue
         begin, end = inside
         proved = row.proof is not None and row.proof.holds
-        tip = (
-            f"{fault} on {', '.join(row.nodes)}, {when(row)}: {row.proof.text if row.proof else 'not proved'}"
-        )
+        tip = f"{fault} on {', '.join(row.nodes)}, {when(row)}: {proof_of(row)}"
+        since = min(row.injected_s if row.injected_s is not None else begin, end)
+        if proved and since > begin:  # paler until it was proved
+            parts.append(
+                svg.rect(
+                    _LEFT + begin * scale,
+                    y + 1,
+                    (since - begin) * scale,
+                    15,
+                    "fault pale",
+                    svg.title(tip),
+                    rx=2,
+                )
+            )
         bar = svg.rect(
-            _LEFT + begin * scale,
+            _LEFT + (since if proved else begin) * scale,
             y + 1,
-            (end - begin) * scale,
+            (end - (since if proved else begin)) * scale,
             15,
             "fault" if proved else "fault unproved",
             svg.title(tip),

@@ -74,6 +74,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
+        "proof_of": stored.proof_of,
         "duration": words.duration,
         "seconds": words.seconds,
         "share": words.share,
@@ -192,6 +193,7 @@ def _context(
         "headline": words.summary(run.verdict, run.guarantees),
         "reason": _reason(run, bool(shown)),
         "tested": _tested(run),
+        "outage": max((row.outage_s for row in run.faults if row.outage_s is not None), default=None),
         "recovery": max((row.recovery_s for row in run.faults if row.recovery_s is not None), default=None),
         "proved": sum(1 for row in run.faults if row.proof is not None and row.proof.holds),
         "end_s": end_s,
@@ -258,8 +260,8 @@ def _extra(run: StoredRun, end_s: float, counted: dict[str, Any], wanted: list[i
             faults.append(
                 {
                     "fault": row.fault, "target": row.target or "", "nodes": list(row.nodes), "from": inside[0],
-                    "to": inside[1], "holds": row.proof is not None and row.proof.holds,
-                    "proof": row.proof.text if row.proof else "not proved", "healed": row.healed_s is not None,
+                    "to": inside[1], "proved": row.injected_s, "holds": row.proof is not None and row.proof.holds,
+                    "proof": stored.proof_of(row), "healed": row.healed_s is not None,
                 }
             )  # fmt: skip
     return {

@@ -139,7 +139,14 @@ class Timeline {
       pen.fillStyle = this.colour("band");
       pen.fillRect(x, faults.top, until - x, this.panels.axis.top - faults.top);
       const y = faults.top + this.kinds.indexOf(fault.fault) * LANE;
-      if (fault.holds) { pen.fillStyle = this.colour("fault"); pen.fillRect(x, y + 1, until - x, LANE - 4); }
+      if (fault.holds) {
+        const since = Math.min(until, Math.max(x, this.x(fault.proved ?? fault.from)));
+        pen.fillStyle = this.colour("fault");
+        pen.globalAlpha = 0.45; // paler until it was proved
+        pen.fillRect(x, y + 1, since - x, LANE - 4);
+        pen.globalAlpha = 1;
+        pen.fillRect(since, y + 1, until - since, LANE - 4);
+      }
       else { pen.strokeStyle = this.colour("fail"); pen.setLineDash([3, 2]); pen.strokeRect(x + 0.5, y + 1.5, until - x, LANE - 5); pen.setLineDash([]); }
       this.inside(pen, `${fault.nodes.join(", ")}${fault.holds ? "" : " (not proved)"}`, x, until, y + 13, fault.holds ? "fault-ink" : "ink");
     }

@@ -12,6 +12,7 @@ import pytest
 from quorate.harness.cluster import make_cluster, new_run_id
 from quorate.harness.core.node import Cluster, Node
 from quorate.harness.core.outcome import OutcomeError
+from tests.cluster.needs import or_skip
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 READY_S = 30
@@ -79,6 +80,7 @@ async def outcome(awaitable: Any) -> OutcomeError:
 
 def running(run: Run, system: Any, timeout_s: float = 4.0) -> Iterator[Servers]:
     """Three servers while the tests of a session last; `timeout_s` is what clients get unless a test says other."""
+    or_skip(system)
     cluster = make_cluster("local", run_id=new_run_id(), count=3)
     one = Servers(cluster, system, timeout_s)
     try:

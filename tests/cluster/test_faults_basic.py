@@ -24,6 +24,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeStatus
 from quorate.nemesis import Nemesis, parse
 from quorate.nemesis.logs import wait_for_text
+from tests.cluster.needs import program
 
 pytestmark = [
     pytest.mark.cluster,
@@ -105,6 +106,7 @@ async def answers(node: Node) -> bool:
     return False
 
 
+@program("nft", "nftables")
 @pytest.mark.parametrize("driver", [EnteredNetwork, ExecutedNetwork])
 def test_cuts_are_exact_in_both_directions_and_leave_foreign_rules_alone(
     driver: Callable[[Sequence[Node]], Network],

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -17,18 +16,20 @@ from typing import Any
 
 import pytest
 
-from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster import doctor, make_cluster, new_run_id
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 from quorate.nemesis.disk import Disk
 from quorate.nemesis.disk.tracer import is_traced, open_data_files
+from tests.cluster.needs import needs, program
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces"),
-    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+    needs(doctor.strace),
+    program("gcc", "gcc libc6-dev"),
 ]
 
 # Writes to a file and to its log, syncs, and ends with a word when its disk fails it.

@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster import doctor, make_cluster, new_run_id
 from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
 from quorate.harness.core.fault import Plan, Scene
 from quorate.harness.core.node import Cluster, Node
 from quorate.nemesis.packet import Packet
+from tests.cluster.needs import needs, program
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces"),
+    needs(doctor.losses),
+    needs(doctor.packet_queue),
 ]
-needs_iptables = pytest.mark.skipif(
-    shutil.which("iptables-restore") is None, reason="iptables is not installed"
-)
 
 
 class Nobody:
@@ -45,11 +45,6 @@ async def scene_of(count: int) -> AsyncIterator[Scene]:
         await cluster.down()
 
 
-def mangle(node: Node) -> str:
-    command = ["nsenter", f"--net={node.netns}", "iptables", "-t", "mangle", "-S"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def ping_ms(address: str) -> float:
     told = subprocess.run(["ping", "-c1", "-W2", address], check=True, capture_output=True, text=True).stdout
     return float(told.split("time=")[1].split()[0])
@@ -59,7 +54,6 @@ async def planned(fault: Packet, scene: Scene, target: str = "one", seed: int = 
     return await fault.plan(scene, target, Random(seed))
 
 
-@needs_iptables
 @pytest.mark.parametrize(
     "settings", [{"packet.mode": "slow", "packet.delay": "40ms"}, {"packet.mode": "flaky"}]
 )
@@ -93,7 +87,7 @@ def test_packets_are_held_back_for_targets_only(settings: dict[str, str]):
             assert counts["delayed"] > 0
             if settings["packet.mode"] == "flaky":
                 assert counts["lost"] + counts["duplicated"] + counts["corrupted"] > 0
-            assert "QUORATE" not in mangle(node)
+            assert not await network.holds(name)
 
     asyncio.run(body())
 
@@ -113,6 +107,7 @@ def test_as_many_packets_are_lost_as_planned(share: float):
     asyncio.run(body())
 
 
+@program("nft", "nftables")
 def test_packets_are_lost_where_nodes_cannot_be_entered():
     async def body() -> None:
         async with scene_of(2) as scene:
@@ -151,7 +146,6 @@ def test_what_is_not_there_is_not_proved():
     asyncio.run(body())
 
 
-@needs_iptables
 @pytest.mark.parametrize("how", ["crash", "orphan"])
 def test_packets_flow_again_when_the_listener_dies(how: str):
     async def body() -> None:
@@ -178,7 +172,6 @@ def test_packets_flow_again_when_the_listener_dies(how: str):
     asyncio.run(body())
 
 
-@needs_iptables
 def test_established_connections_carry_whole_files_through_a_flaky_network():
     """Loss, copies, overtaking and damage are repaired by TCP: what arrives is what was sent."""
 

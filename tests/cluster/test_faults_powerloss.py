@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.cluster import doctor, make_cluster, new_run_id
 from quorate.harness.cluster.ledger import runs_directory
 from quorate.harness.cluster.sweep import sweep
 from quorate.harness.cluster.traces import traces_of
 from quorate.harness.cluster.volumes import Volume, obstacle
 from quorate.harness.core.outcome import Broken
+from tests.cluster.needs import needs
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts file systems"),
-    pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="e2fsprogs is not installed"),
+    needs(doctor.file_systems),
 ]
 
 

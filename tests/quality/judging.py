@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from quorate.checkers.refute import TooLargeError, refute
 from quorate.checkers.verify import verify
 from quorate.harness.history import Event
 from quorate.harness.history.native import Handle, check
@@ -82,7 +83,7 @@ def disagreements(
         where = f"{model} by {engine}, Maker({seed + number}, size={size}, processes={processes}, unique={unique})"
         if part["verdict"] == "unknown":
             if engine in ("auto", "search", "exact"):
-                yield f"{where}: undecided"
+                yield f"{where}: undecided: {part['reason']}"
         elif (part["verdict"] == "valid") != valid:
             yield f"{where}: the engine says {part['verdict']}"
         elif valid and number in parts:
@@ -101,6 +102,16 @@ def disagreements(
 
 def counterexample(events: list[dict[str, Any]], model: str, part: dict[str, Any], offset: int) -> str | None:
     """What is wrong with the minimal counterexample, if anything."""
+    certificate = certificate_of(part, offset)
+    told = [Event(index=at, **event) for at, event in enumerate(events)]
+    return refused(told, model, certificate) or not_minimal(events, told, model, part, offset)
+
+
+def not_minimal(
+    events: list[dict[str, Any]], told: list[Event], model: str, part: dict[str, Any], offset: int
+) -> str | None:
+    """What could have been left out of the counterexample, or what is missing in it, if anything."""
+    certificate = certificate_of(part, offset)
     kept = {call - offset: end is not None for call, end in part["events"]}
     scope = part.get("elements")
     if scope is not None:
@@ -108,16 +119,51 @@ def counterexample(events: list[dict[str, Any]], model: str, part: dict[str, Any
         wrong = too_wide(events, kept, model, scope)
         if wrong:
             return wrong
-    if oracle.explains(some(events, kept), model):
-        return f"what is left has an order: {kept}"
-    if not part["minimal"]:
-        return "it is not said to be minimal"
+    if oracle.explains(some(events, kept), model) or not part["minimal"]:
+        return f"what is left has an order, or is not said to be minimal: {kept}"
+    if certificate["kind"] != "no-order" or certificate["since"] is not None:
+        return smaller(told, model, certificate)
     for call, whole in kept.items():
         if whole:
             fewer = {**kept, call: False}
             if oracle.explains(some(events, fewer), model):
                 continue
             return f"event {call} can be left out of {kept}"
+    return None
+
+
+def certificate_of(part: dict[str, Any], offset: int) -> dict[str, Any]:
+    """The certificate of one of many histories that were judged together, as its own."""
+
+    def own(value: Any) -> Any:
+        if isinstance(value, list):
+            return [own(one) for one in value]
+        return value - offset if isinstance(value, int) else value
+
+    certificate = {name: own(value) for name, value in part["certificate"].items()} | {"key": None}
+    return certificate | ({"elements": part["elements"]} if "elements" in part else {})
+
+
+def refused(told: list[Event], model: str, certificate: dict[str, Any]) -> str | None:
+    """What the certificate's verifier has against it. Many concurrent appends are more orders than it tries."""
+    try:
+        wrong = refute(told, model, certificate)
+    except TooLargeError:
+        return None if any(event.f == "append" for event in told) else f"{certificate} is too large"
+    return f"the certificate is refused: {wrong}" if wrong else None
+
+
+def smaller(told: list[Event], model: str, certificate: dict[str, Any]) -> str | None:
+    """Whether the certificate proves as much with one answer, or one addition, less."""
+    for at, (call, end) in enumerate(certificate.get("operations", ())):
+        fewer = [*certificate["operations"]]
+        fewer[at] = [call, None]
+        if end is not None and refute(told, model, certificate | {"operations": fewer}) is None:
+            return f"the answer of event {call} can be left out of {certificate}"
+    for call in certificate.get("between", ()):
+        fewer = [one for one in certificate["between"] if one != call]
+        if refute(told, model, certificate | {"between": fewer}) is None:
+            return f"event {call} can be left out of {certificate}"
     return None
 
 

@@ -50,7 +50,9 @@ SI: Final = {"strong-snapshot-isolation"}
 STRONG_RU: Final = {"strong-read-uncommitted"}
 STRONG_RC: Final = {"strong-read-committed"}
 INSIDE: Final = {"consistent-view", "repeatable-read"} | STRONG_RC
-SINGLE: Final = {"cursor-stability", "read-atomic"} | STRONG_RC
+SINGLE: Final = {"cursor-stability"} | STRONG_RC
+# Reads that do not repeat: atomic views go on, for the second read missed nothing.
+FUZZY: Final = {"cursor-stability", "monotonic-atomic-view"} | STRONG_RC
 
 
 def fork(process: int | None) -> list[list[T]]:
@@ -98,7 +100,7 @@ PLANTS: Final[dict[str, Plant]] = {
     "G1c": Plant("append", [[T([a("x", 1), r("y", [1])]), T([a("y", 1), r("x", [1])])]], {"G1c"}, STRONG_RU),
     "future-read": Plant("append", [[T([r("x", [1]), a("x", 1)])]], {"future-read"}, STRONG_RU),
     "G-single": Plant(
-        "append", [[T([a("x", 1), a("y", 1)]), T([r("x", [1]), r("y")])]], {"G-single"}, SINGLE
+        "append", [[T([a("x", 1), a("y", 1)]), T([r("x", [1]), r("y")])]], {"G-single", "OTV"}, SINGLE
     ),
     "G-nonadjacent": Plant(
         "append",
@@ -137,8 +139,8 @@ PLANTS: Final[dict[str, Plant]] = {
     "internal-reads": Plant(
         "append",
         [[T([a("x", 1)]), T([r("x"), r("x", [1])])]],
-        {"internal"},
-        INSIDE,
+        {"internal", "G-single", "fractured-read"},
+        FUZZY,
     ),
     "incompatible-order": Plant(
         "append",
@@ -199,7 +201,9 @@ PLANTS: Final[dict[str, Plant]] = {
     "rw-G1a": Plant("rw", [[T([w("x", 1)], "fail"), T([r("x", 1)])]], {"G1a"}, STRONG_RU),
     "rw-G1b": Plant("rw", [[T([w("x", 1), w("x", 2)]), T([r("x", 1)])]], {"G1b"}, STRONG_RU),
     "rw-G1c": Plant("rw", [[T([w("x", 1), r("y", 1)]), T([w("y", 1), r("x", 1)])]], {"G1c"}, STRONG_RU),
-    "rw-G-single": Plant("rw", [[T([w("x", 1), w("y", 1)]), T([r("x", 1), r("y")])]], {"G-single"}, SINGLE),
+    "rw-G-single": Plant(
+        "rw", [[T([w("x", 1), w("y", 1)]), T([r("x", 1), r("y")])]], {"G-single", "OTV"}, SINGLE
+    ),
     "rw-G2-item": Plant("rw", [[T([r("x"), w("y", 1)]), T([r("y"), w("x", 1)])]], {"G2-item"}, SI),
     "rw-long-fork": Plant(
         "rw",
@@ -224,6 +228,34 @@ PLANTS: Final[dict[str, Plant]] = {
     ),
     "rw-internal": Plant("rw", [[T([w("x", 1), r("x", 2)]), T([w("x", 2)])]], {"internal"}, INSIDE),
     "rw-garbage-read": Plant("rw", [[T([r("x", 9)])]], {"garbage-read"}, RU),
+    "fractured-read": Plant(
+        "append",
+        [[T([a("x", 1), a("y", 1)]), T([r("y"), r("x", [1])])]],
+        {"G-single", "fractured-read"},
+        FUZZY,
+    ),
+    "own-appends-reordered": Plant(
+        "append",
+        [[T([a("x", 1), a("x", 2)]), T([r("x", [2, 1])])]],
+        {"own-appends-reordered", "G-single"},
+        RU,
+    ),
+    "own-append-missing": Plant(
+        "append", [[T([a("x", 1), a("x", 2)]), T([r("x", [2])])]], {"own-appends-reordered", "G1b"}, RU
+    ),
+    "overtaken-update": Plant(
+        "append",
+        [[T([r("x"), a("x", 2)]), T([a("x", 1)]), T([r("x", [1, 2])])]],
+        {"lost-update", "G-single"},
+        {"read-atomic"} | STRONG_RC,
+    ),
+    "second-read-aborted": Plant(
+        "append", [[T([a("x", 1)], "fail"), T([r("x"), r("x", [1])])]], {"G1a", "internal"}, STRONG_RU
+    ),
+    "rw-second-read-aborted": Plant(
+        "rw", [[T([w("x", 1)], "fail"), T([r("x"), r("x", 1)])]], {"G1a", "internal"}, STRONG_RU
+    ),
+    "rw-second-read-garbage": Plant("rw", [[T([r("x"), r("x", 9)])]], {"garbage-read", "internal"}, RU),
     "rw-stale": Plant(
         "rw",
         [[T([w("x", 1)])], [T([r("x")])]],
@@ -233,13 +265,10 @@ PLANTS: Final[dict[str, Plant]] = {
     "rw-overwritten": Plant(
         "rw",
         [[T([w("x", 1)])], [T([w("x", 2)])], [T([r("x", 1)])]],
-        {"cycle-realtime"},
-        {"strong-session-serializable", "strong-snapshot-isolation"},
+        {"cycle-realtime", "write-conflict-realtime"},
+        {"strong-session-serializable", "strong-read-committed"},
     ),
 }
-
-# Models that are broken too, which is sought only where they are expected: nothing else rules them out.
-SOUGHT: Final = {"rw-overwritten": {"strong-snapshot-isolation"}}
 
 
 def asked(ops: Ops) -> Ops:

@@ -18,7 +18,7 @@ from quorate.harness.cluster import commands, mounting, shell, uploads, volumes
 from quorate.harness.cluster.docker.engine import Engine
 from quorate.harness.cluster.docker.entered import Entered
 from quorate.harness.cluster.docker.executed import Executed
-from quorate.harness.cluster.network.rules import PROBE_TABLE, TABLE
+from quorate.harness.cluster.network import script
 from quorate.harness.cluster.processes import DAEMON_MARK
 from quorate.harness.core.node import Completed, Daemon, ProcessState
 from quorate.harness.core.outcome import Broken
@@ -31,8 +31,7 @@ _MOUNT_S = 10.0
 _POLL_S = 0.002
 _NOT_EXECUTED = (125, 126, 127)  # the shell's codes: no such directory, not executable, not found
 _EXECUTABLE = 0o111
-# A healed cut leaves its empty table standing, for the next cut is faster so: at the end it may go.
-_LOOK = f"""for table in '{TABLE}' '{PROBE_TABLE}'; do nft delete table $table 2>/dev/null; done
+_LOOK = f"""{script.FORGET}
 nft -s list ruleset; iptables-save -t mangle | grep -v '^[#:]'; tc qdisc show; cat /proc/mounts; true"""
 _SPOOL = 1 << 20
 

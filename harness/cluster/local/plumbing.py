@@ -10,19 +10,18 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
-import subprocess
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from quorate.harness.cluster import kernel
+from quorate.harness.cluster import kernel, links
 from quorate.harness.cluster.subnets import HOST_OCTET
 from quorate.harness.core.outcome import Broken
 
 _TIMEOUT_S = 10.0
 _NODE_INTERFACE = "eth0"
+_BRIDGE = "br0"
 _PREFIX = 24
 
 
@@ -72,43 +71,46 @@ def build(plan: Plan) -> None:
 
 def _build(plan: Plan) -> None:
     with ThreadPoolExecutor(len(plan.names) + 1) as pool:
-        bridge = pool.submit(
-            kernel.make_netns,
-            plan.bridge_netns,
-            lambda: ip_batch(["link add br0 type bridge", *_up("lo", "br0")]),
-        )
+        bridge = pool.submit(kernel.make_netns, plan.bridge_netns, _make_bridge)
         nodes = [pool.submit(kernel.make_netns, plan.netns(name), _quiet) for name in plan.names]
         for future in [bridge, *nodes]:
             future.result(_TIMEOUT_S)
-        kernel.in_netns(str(plan.bridge_netns), lambda: ip_batch(_bridge_lines(plan)))
+        kernel.in_netns(str(plan.bridge_netns), lambda: _join(plan))
         addresses = [
-            pool.submit(kernel.in_netns, str(plan.netns(name)), _address_work(plan, name))
+            pool.submit(kernel.in_netns, str(plan.netns(name)), _address_work(plan.address(name)))
             for name in plan.names
         ]
-        host = pool.submit(
-            ip_batch, [f"addr add {plan.host_address()}/{_PREFIX} dev {plan.host_link}", *_up(plan.host_link)]
-        )
-        for future in [host, *addresses]:
+        _address(plan.host_link, plan.host_address())
+        for future in addresses:
             future.result(_TIMEOUT_S)
 
 
-def _bridge_lines(plan: Plan) -> list[str]:
-    lines = []
-    ends = [(name, _NODE_INTERFACE, str(plan.netns(name))) for name in plan.names]
-    ends.append(("host", plan.host_link, str(os.getpid())))
+def _make_bridge() -> None:
+    links.add_bridge(_BRIDGE)
+    links.bring_up("lo", _BRIDGE)
+
+
+def _join(plan: Plan) -> None:
+    """Lead a wire from the bridge to each node and one to the host side; runs in the bridge's namespace."""
+    # By the process' id: this is the network of its main thread, in whatever network the calling thread is.
+    ends = [(name, _NODE_INTERFACE, plan.netns(name)) for name in plan.names]
+    ends.append(("host", plan.host_link, Path(f"/proc/{os.getpid()}/ns/net")))
     for port, peer, netns in ends:
-        lines.append(f"link add p-{port} type veth peer name {peer} netns {netns}")
-        lines.append(f"link set p-{port} master br0 up")
-    return lines
+        links.add_veth(f"p-{port}", peer, netns)
+        links.attach(f"p-{port}", _BRIDGE)
 
 
-def _address_work(plan: Plan, name: str) -> kernel.Work:
-    lines = [f"addr add {plan.address(name)}/{_PREFIX} dev {_NODE_INTERFACE}", *_up("lo", _NODE_INTERFACE)]
-    return lambda: ip_batch(lines)
+def _address_work(address: str) -> kernel.Work:
+    def work() -> None:
+        links.bring_up("lo")
+        _address(_NODE_INTERFACE, address)
+
+    return work
 
 
-def _up(*interfaces: str) -> list[str]:
-    return [f"link set {interface} up" for interface in interfaces]
+def _address(interface: str, address: str) -> None:
+    links.add_address(interface, address, _PREFIX)
+    links.bring_up(interface)
 
 
 def _quiet() -> None:
@@ -116,22 +118,3 @@ def _quiet() -> None:
     for which in ("all", "default"):
         with contextlib.suppress(OSError):
             Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1")
-
-
-def ip_batch(lines: Sequence[str]) -> None:
-    """Run lines of `ip` in one process, in the namespace of the calling thread; raises `Broken`."""
-    try:
-        done = subprocess.run(
-            ["ip", "-batch", "-"],
-            input="\n".join(lines) + "\n",
-            text=True,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise Broken("no-ip", "the command `ip` is missing: install iproute2") from error
-    except subprocess.TimeoutExpired as error:
-        raise Broken("timeout", f"ip did not end within {_TIMEOUT_S:g} s") from error
-    if done.returncode != 0:
-        raise Broken("no-network", f"ip: {done.stderr.strip() or 'failed without a word'}")

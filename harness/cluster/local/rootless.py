@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from quorate.harness.cluster import kernel, processes
+from quorate.harness.cluster import kernel, links, processes
 from quorate.harness.cluster.state import DATA_VARIABLE, STATE_VARIABLE, data_directory, state_directory
 from quorate.harness.core.outcome import Broken
 
@@ -48,6 +48,10 @@ T = TypeVar("T")
 _outside: ThreadPoolExecutor | None = None
 
 
+class Delegated(SystemExit):
+    """The command ran in another process, inside the namespace; `code` is that one's exit code."""
+
+
 def reexec_if_needed(*, wanted: bool = True, argv: Sequence[str] | None = None) -> None:
     """Start this command again inside a user namespace, unless it is root, inside already, or not `wanted`.
 
@@ -72,7 +76,9 @@ def reexec_if_needed(*, wanted: bool = True, argv: Sequence[str] | None = None) 
     }
     sys.stdout.flush()
     sys.stderr.flush()
-    sys.exit(_run_below([*_UNSHARE, "--", *(argv or [sys.executable, *_own_arguments()])], environment))
+    raise Delegated(
+        _run_below([*_UNSHARE, "--", *(argv or [sys.executable, *_own_arguments()])], environment)
+    )
 
 
 def enter() -> None:
@@ -90,7 +96,7 @@ def enter() -> None:
     _outside.submit(threading.get_ident).result()
     try:
         kernel.unshare(kernel.CLONE_NEWNET)
-        _up_loopback()
+        links.bring_up("lo")
     except OSError as error:
         raise Broken(
             "no-privilege", f"cannot make a network inside the user namespace ({error}): {MEND}"
@@ -176,12 +182,6 @@ def _leave_reaping_to_this_process() -> None:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def _up_loopback() -> None:
-    subprocess.run(
-        ["ip", "link", "set", "lo", "up"], check=True, timeout=_PROBE_TIMEOUT_S, capture_output=True
-    )
 
 
 def _own_arguments() -> list[str]:

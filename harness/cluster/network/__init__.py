@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.harness.cluster.network import nftables
 from quorate.harness.cluster.network.entered import EnteredNetwork
 from quorate.harness.cluster.network.executed import ExecutedNetwork
 from quorate.harness.core.node import Network, Node
@@ -21,11 +20,11 @@ __all__ = ["EnteredNetwork", "ExecutedNetwork", "network_for"]
 def network_for(nodes: Sequence[Node], run_id: str) -> Network:
     """Return the network between these nodes, which must be up.
 
-    Through libnftables from this process (under a millisecond a node) where it can enter every node's namespace, else
-    through `nft` run in the nodes (needs nft there, and NET_ADMIN).
+    Over netlink from this process (under a millisecond a node) where it can enter every node's namespace, else through
+    `nft` run in the nodes (needs nft there, and NET_ADMIN).
     """
     del run_id  # everything made dies with the namespace, or is replaced by the next run on the node
-    if all(node.netns is not None for node in nodes) and nftables.is_available():
+    if all(node.netns is not None for node in nodes):
         network = EnteredNetwork(nodes)
         network.prepare()
         return network

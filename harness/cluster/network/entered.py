@@ -6,16 +6,15 @@ The table stays, with an empty set, when all is healed; it dies with the namespa
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Sequence
 
 from quorate.harness.cluster.network import rules
+from quorate.harness.cluster.network.expressions import Family
 from quorate.harness.cluster.network.nftables import Firewall
 from quorate.harness.cluster.network.probes import ATTEMPTS, LOSSY_ATTEMPTS, PATIENCE_S, Flight, Probes
+from quorate.harness.cluster.network.rules import Drop, Hold
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
-
-_COUNTED = re.compile(r"packets (\d+)")
 
 
 class EnteredNetwork:
@@ -72,24 +71,46 @@ class EnteredNetwork:
         self._probes.attempts = LOSSY_ATTEMPTS if lossy else ATTEMPTS
         self._probes.patience_s = PATIENCE_S + delay_s * self._probes.attempts
 
-    async def rules(self, name: str, commands: str) -> str:
-        """Run a transaction on one node's packet filter, for faults with tables of their own."""
-        return self._firewalls[name].run(commands)
+    async def drop(self, name: str, drop: Drop) -> None:
+        """Have one node drop packets by a table of a fault's own."""
+        self._firewalls[name].put(drop)
+
+    async def undrop(self, name: str, table: str) -> None:
+        """Remove such a table; safe to call twice."""
+        self._firewalls[name].remove(table)
+
+    async def lost(self, name: str, table: str) -> int:
+        """Return how many packets such a table has dropped until now."""
+        return self._firewalls[name].count(table)
+
+    async def hold(self, name: str, held: Hold) -> None:
+        """Have one node hand packets to a queue."""
+        self._firewalls[name].hold(held)
+
+    def namespace(self, name: str) -> str:
+        """Return the path of a node's network namespace."""
+        return self._firewalls[name].netns
+
+    async def release(self, name: str) -> None:
+        """Hand no more packets to a queue; safe to call twice."""
+        self._firewalls[name].remove(rules.QUEUE_TABLE, Family.IPV4)
+
+    async def holds(self, name: str) -> bool:
+        """Whether the node hands packets to a queue."""
+        return self._firewalls[name].has(rules.QUEUE_TABLE, Family.IPV4)
 
     async def dropped(self) -> int:
         """Return how many packets were swallowed by cuts since this was last asked."""
-        total = 0
-        for name in sorted(self._prepared):
-            told = self._firewalls[name].run(f"reset counter {rules.TABLE} {rules.COUNTER}\n")
-            total += sum(int(found) for found in _COUNTED.findall(told))
-        return total
+        return sum(
+            self._firewalls[name].count(rules.CUT_TABLE, reset=True) for name in sorted(self._prepared)
+        )
 
     def _set(self, name: str, sources: Sequence[str]) -> None:
         """Change the set of a table that stands; make the table where there is none (a restarted container)."""
         firewall = self._firewalls[name]
         if name in self._prepared:
             with contextlib.suppress(Broken):
-                firewall.run(rules.change(sources))
+                firewall.change(rules.cut(sources))
                 return
-        firewall.run(rules.cut(sources))
+        firewall.put(rules.cut(sources))
         self._prepared.add(name)

@@ -10,7 +10,8 @@ import asyncio
 import re
 from collections.abc import Sequence
 
-from quorate.harness.cluster.network import rules
+from quorate.harness.cluster.network import rules, script
+from quorate.harness.cluster.network.rules import Drop
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
@@ -47,12 +48,7 @@ class ExecutedNetwork:
             node for node in self._nodes if wanted[node.name] or node.name in self._deaf or self._unknown
         ]
         self._deaf |= {name for name, sources in wanted.items() if sources}
-        await asyncio.gather(
-            *(
-                _nft(node, rules.cut(sources) if (sources := wanted[node.name]) else rules.HEAL)
-                for node in touched
-            )
-        )
+        await asyncio.gather(*(_nft(node, _script(wanted[node.name])) for node in touched))
         self._deaf = {name for name, sources in wanted.items() if sources}
         self._unknown = False
 
@@ -72,16 +68,16 @@ class ExecutedNetwork:
         try:
             await asyncio.gather(
                 *(
-                    _nft(nodes[name], rules.count_probes(sources, _PROBE_PORT))
+                    _nft(nodes[name], script.count_probes(sources, _PROBE_PORT))
                     for name, sources in receivers.items()
                 )
             )
             await asyncio.gather(*(_send(nodes[name], addresses) for name, addresses in senders.items()))
-            told = await asyncio.gather(
-                *(_nft(nodes[name], f"list counters table {rules.PROBE_TABLE}\n") for name in receivers)
-            )
+            told = await asyncio.gather(*(_nft(nodes[name], script.list_probes()) for name in receivers))
         finally:
-            await asyncio.gather(*(_nft(nodes[name], rules.END_PROBE) for name in receivers))
+            await asyncio.gather(
+                *(_nft(nodes[name], script.remove(script.PROBE_TABLE)) for name in receivers)
+            )
         counted = {
             (tag, name): int(packets)
             for name, text in zip(receivers, told, strict=True)
@@ -89,16 +85,35 @@ class ExecutedNetwork:
         }
         return {(source, target): counted.get((tags[source], target), 0) > 0 for source, target in pairs}
 
-    async def rules(self, name: str, commands: str) -> str:
-        """Run a transaction on one node's packet filter, for faults with tables of their own."""
-        (node,) = [node for node in self._nodes if node.name == name]
-        return await _nft(node, commands)
+    async def drop(self, name: str, drop: Drop) -> None:
+        """Have one node drop packets by a table of a fault's own."""
+        await _nft(self._node(name), script.put(drop))
+
+    async def undrop(self, name: str, table: str) -> None:
+        """Remove such a table; safe to call twice."""
+        await _nft(self._node(name), script.remove(table))
+
+    async def lost(self, name: str, table: str) -> int:
+        """Return how many packets such a table has dropped until now."""
+        return _counted(await _nft(self._node(name), script.count(table, reset=False)))
 
     async def dropped(self) -> int:
         """Return how many packets were swallowed by the cuts in force since this was last asked."""
-        reset = f"reset counter {rules.TABLE} {rules.COUNTER}\n"
+        reset = script.count(rules.CUT_TABLE, reset=True)
         told = await asyncio.gather(*(_nft(node, reset) for node in self._nodes if node.name in self._deaf))
-        return sum(int(found) for text in told for found in _COUNTED.findall(text))
+        return sum(map(_counted, told))
+
+    def _node(self, name: str) -> Node:
+        (node,) = [node for node in self._nodes if node.name == name]
+        return node
+
+
+def _script(sources: Sequence[str]) -> str:
+    return script.put(rules.cut(sources)) if sources else script.remove(rules.CUT_TABLE)
+
+
+def _counted(text: str) -> int:
+    return sum(int(found) for found in _COUNTED.findall(text))
 
 
 async def _nft(node: Node, commands: str) -> str:
@@ -118,10 +133,10 @@ async def _nft(node: Node, commands: str) -> str:
 
 async def _send(node: Node, addresses: Sequence[str]) -> None:
     turns = " ".join(str(turn) for turn in range(_PROBES_EACH))
-    script = f"TURNS='{turns}'; PORT={_PROBE_PORT}; {_SEND}"
+    sending = f"TURNS='{turns}'; PORT={_PROBE_PORT}; {_SEND}"
     shell = (
         'if command -v bash >/dev/null; then exec bash -c "$0" quorate "$@"; fi; exec sh -c "$0" quorate "$@"'
     )
-    done = await node.run(["sh", "-c", shell, script, *addresses], timeout_s=_TIMEOUT_S, check=False)
+    done = await node.run(["sh", "-c", shell, sending, *addresses], timeout_s=_TIMEOUT_S, check=False)
     if done.code != 0:
         raise Broken("probe", f"cannot send probes from {node.name}: {done.stderr.strip()}")

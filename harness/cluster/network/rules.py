@@ -1,66 +1,67 @@
-"""The text of nft transactions: what is sent to the packet filter of one node, and nothing else."""
+"""What packet filters are asked to do, as plain records: one table with one rule, and nothing of anybody else's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+import msgspec
 
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
-TABLE: Final = "inet quorate"
-PROBE_TABLE: Final = "inet quorate_probe"
-COUNTER: Final = "dropped"
-
-# Adding before deleting makes the deletion right whether or not the table is there; all in one transaction.
-HEAL: Final = f"add table {TABLE}\ndelete table {TABLE}\n"
-END_PROBE: Final = f"add table {PROBE_TABLE}\ndelete table {PROBE_TABLE}\n"
+CUT_TABLE: Final = "quorate"
+LOSS_TABLE: Final = "quorate_packet"
+QUEUE_TABLE: Final = "quorate_queue"
+PARTS: Final = 10_000  # a share of packets is counted in these
 
 # Before connection tracking and before every rule of others: established connections are cut as well.
-_PRIORITY: Final = -300
-_PROBE_PRIORITY: Final = -298  # behind cuts and losses
+_CUT_PRIORITY: Final = -300
+_LOSS_PRIORITY: Final = -299  # behind the cuts, before probes are counted
+_QUEUE_PRIORITY: Final = -150  # of the mangle table: where packets may be changed
 
 
-def cut(sources: Iterable[str]) -> str:
-    """Return the transaction that makes this node deaf to exactly these addresses, whatever was there before."""
-    return (
-        f"{HEAL}table {TABLE} {{\n"
-        f"  counter {COUNTER} {{ }}\n"
-        f"  set sources {{ type ipv4_addr; }}\n"
-        f"  chain input {{\n"
-        f"    type filter hook input priority {_PRIORITY}; policy accept;\n"
-        f"    ip saddr @sources counter name {COUNTER} drop\n"
-        f"  }}\n"
-        f"}}\n"
-        f"{change(sources)}"
-    )
+class Drop(msgspec.Struct, frozen=True):
+    """A table that drops packets from these addresses as they come in, and counts them; `share` of them, by chance."""
+
+    table: str
+    priority: int
+    sources: tuple[str, ...]
+    share: float = 1.0
+
+    @property
+    def parts(self) -> int | None:
+        """How many of `PARTS` packets are dropped, None for all."""
+        chosen = round(self.share * PARTS)
+        return chosen if chosen < PARTS else None
 
 
-def change(sources: Iterable[str]) -> str:
-    """Return the transaction that does the same where the table stands already: four times faster."""
-    addresses = ", ".join(sorted(sources))
-    add = f"add element {TABLE} sources {{ {addresses} }}\n" if addresses else ""
-    return f"flush set {TABLE} sources\n{add}"
+class Hold(msgspec.Struct, frozen=True):
+    """A table that hands packets from these addresses to a queue, except those with the mark.
 
-
-def count_probes(sources: Mapping[str, str], port: int) -> str:
-    """Return the transaction that counts datagrams to `port` by sender: counter name to address.
-
-    It stands behind the cut, so that only what survived is counted; a counted probe is dropped, lest an answer be
-    sent to it.
+    While nobody listens at the queue, the packets pass.
     """
-    counters = "".join(f"  counter {name} {{ }}\n" for name in sources)
-    count = "".join(
-        f"    ip saddr {address} udp dport {port} counter name {name} drop\n"
-        for name, address in sources.items()
-    )
-    return (
-        f"{END_PROBE}table {PROBE_TABLE} {{\n{counters}"
-        f"  chain input {{\n"
-        f"    type filter hook input priority {_PROBE_PRIORITY}; policy accept;\n{count}"
-        f"  }}\n"
-        f"}}\n"
-    )
+
+    table: str
+    priority: int
+    sources: tuple[str, ...]
+    queue: int
+    mark: int
+
+
+def cut(sources: Iterable[str]) -> Drop:
+    """Return what makes a node deaf to exactly these addresses."""
+    return Drop(CUT_TABLE, _CUT_PRIORITY, tuple(sorted(sources)))
+
+
+def loss(sources: Iterable[str], share: float) -> Drop:
+    """Return what loses this share of what comes from these addresses."""
+    return Drop(LOSS_TABLE, _LOSS_PRIORITY, tuple(sorted(sources)), share)
+
+
+def hold(sources: Iterable[str], queue: int, mark: int) -> Hold:
+    """Return what hands packets from these addresses to a queue."""
+    return Hold(QUEUE_TABLE, _QUEUE_PRIORITY, tuple(sorted(sources)), queue, mark)
 
 
 def deaf_to(nodes: Sequence[Node], pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 
 from quorate.harness.cluster import shell
-from quorate.harness.cluster.doctor import Finding
 from quorate.harness.cluster.ssh.connection import Connection
 from quorate.harness.cluster.ssh.hosts import Host
 from quorate.harness.cluster.volumes import mount_command
+from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 
 _TIMEOUT_S: Final = 20.0

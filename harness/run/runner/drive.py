@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from quorate.harness.core.outcome import Broken
@@ -31,12 +31,14 @@ async def drive(
     deadline_s: float,
     nemesis: Nemesis | None = None,
     stop: asyncio.Event | None = None,
+    pinned: Callable[[int], str | None] = lambda _: None,
     margin_s: float = 0.25,
     grace_s: float = 1.0,
 ) -> DriveStats:
     """Run a generator's operations with `recorder.clients` logical clients, and record them.
 
     `perform(client, invocation)` does one operation; `open_client(thread, process)` opens a client, pinned or not.
+    `pinned(thread)` names the node that an operation counts for where no client could be opened.
     An operation that has not ended `margin_s` after `timeout_s` (the client's own deadline) is recorded as `info`
     with code "timeout" and its client is abandoned, whether or not it heeds cancellation. The drive ends when the
     generators are exhausted and their operations have ended, at `stop`, or `deadline_s` after its begin; in the
@@ -51,6 +53,7 @@ async def drive(
         nemesis,
         perform=perform,
         open_client=open_client,
+        pinned=pinned,
         timeout_ns=round((timeout_s + margin_s) * 1e9),
     )
     return await engine.run(deadline_s, stop or asyncio.Event(), grace_s)
@@ -68,8 +71,10 @@ class Engine:
         perform: Perform,
         open_client: OpenClient,
         timeout_ns: int,
+        pinned: Callable[[int], str | None] = lambda _: None,
     ) -> None:
         self.recorder = recorder
+        self.pinned = pinned
         self.latest: Worker | None = None
         self.counts: Counter[str] = Counter()
         self._clients = recorder.clients

@@ -26,7 +26,8 @@ def ending_of(error: BaseException, invocation: Invocation, who: str) -> Ending:
     """Translate what a client raised; any error without a meaning is a mistake in the client, and stops the run."""
     match error:
         case Refused():
-            return Ending(Type.FAIL, [error.code, error.text], error.seen, error.version)
+            text = ": ".join(filter(None, (error.answer, error.text)))
+            return Ending(Type.FAIL, [error.code, text], error.seen, error.version)
         case Unknown():
             return Ending(Type.INFO, [error.code, error.text])
         case Broken():

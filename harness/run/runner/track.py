@@ -55,7 +55,7 @@ class Track:
         ctx.time_ns = event.time
         try:
             self.generator = old.update(ctx, event)
-        except Exception as error:  # noqa: BLE001 - whatever a generator raises stops the run and is named
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a generator raises stops the run and is named
             self._failed(blame(old, ctx, error))
             return
         if self.generator is not old and ctx.free:
@@ -75,7 +75,7 @@ class Track:
             ctx.time_ns = self._now_ns()
             try:
                 step = self.generator.next(ctx)
-            except Exception as error:  # noqa: BLE001 - as above
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 self._failed(blame(self.generator, ctx, error))
                 return
             if step is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from quorate.harness.core.outcome import Broken, OutcomeError, Reply
@@ -26,6 +27,7 @@ class Drive(Protocol):
     recorder: Recorder
     counts: Counter[str]
     latest: Worker | None  # who performed the last operation
+    pinned: Callable[[int], str | None]
 
     def track_of(self, thread: int) -> Track:
         """Return the track that decides for the thread."""
@@ -154,7 +156,7 @@ class ClientWorker(Worker):
         self.busy_since_ns = begun.time
         try:
             reply = await self._perform(connection.client, invocation)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every end of an operation is an event
+        except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001 - every end of an operation is an event
             if not self.abandoned:
                 self._ended_badly(error, invocation, begun)
             return
@@ -202,7 +204,7 @@ class ClientWorker(Worker):
             engine.broke(error)
         except OutcomeError as error:
             self.no_client = [error.code, error.text]
-        except Exception as error:  # noqa: BLE001 - a client library may raise anything; named in the history
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a client library may raise anything; named in the history
             self.no_client = [type(error).__name__, str(error)]
         else:
             if self.abandoned:
@@ -215,7 +217,8 @@ class ClientWorker(Worker):
         """Record a definite failure, and let some time pass before the next attempt: a dead node is no hot loop."""
         engine, cause = self.engine, self.no_client or ["", ""]
         self.no_client = None
-        begun = engine.recorder.invoke(engine.recorder.processes[self.thread], invocation, None)
+        node = engine.pinned(self.thread)
+        begun = engine.recorder.invoke(engine.recorder.processes[self.thread], invocation, node)
         text = ": ".join(part for part in cause if part)
         event = engine.recorder.complete(begun, Type.FAIL, None, error=["no-client", text])
         engine.counts["no_client"] += 1
@@ -241,7 +244,7 @@ class NemesisWorker(Worker):
             stops = None
             try:
                 outcome = await self._act(invocation)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every end is an event
+            except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001 - every end is an event
                 if self.abandoned:
                     return
                 ending = ending_of(error, invocation, "the nemesis")

@@ -13,7 +13,17 @@ from quorate.harness.systems.releases.resolve import (
     resolve,
     resolve_async,
     unknown_release,
+    unobtainable,
 )
 from quorate.harness.systems.releases.server import Server
 
-__all__ = ["SYSTEMS", "ReleaseRow", "Server", "list_releases", "resolve", "resolve_async", "unknown_release"]
+__all__ = [
+    "SYSTEMS",
+    "ReleaseRow",
+    "Server",
+    "list_releases",
+    "resolve",
+    "resolve_async",
+    "unknown_release",
+    "unobtainable",
+]

@@ -83,6 +83,23 @@ def unknown_release(system: str, release: str) -> str | None:
     return _unknown(system, release, catalogue)
 
 
+def unobtainable(system: str, release: str | None = None) -> str | None:
+    """Return why this machine cannot have the release (None: any default), with the other ways; None where it may.
+
+    Looks for the tools of each way; fetches and builds nothing.
+    """
+    catalogue = _catalogue(system)
+    wanted = catalogue.defaults if release is None else (release,)
+    reasons: list[str] = []
+    for one in wanted:
+        ways = [way for way in catalogue.ways if way.takes(one)]
+        refusals = [(way, why) for way in ways if (why := way.unable()) is not None]
+        if cache.is_cached(system, one) or len(refusals) < len(ways):
+            return None
+        reasons += [f"{system}@{one} by {way.name}: {why}" for way, why in refusals]
+    return f"{'; '.join(reasons)}. {_others(system, catalogue)}"
+
+
 def list_releases(system: str) -> list[ReleaseRow]:
     """Every known release with its way, newest first; the first default that works here is noted."""
     catalogue = _catalogue(system)

@@ -19,7 +19,7 @@ class AgentCalls(Caller):
     async def announce(self, space: str, service: str, value: Any) -> Reply:
         """Register or deregister; a catalogue that could not be told is told later."""
         node = await self._agent()
-        forgets = self._cluster.bug == "announcement-lost" and self._cluster.rng.random() < _FORGOTTEN_SHARE
+        forgets = self._cluster.strikes("announcement-lost", _FORGOTTEN_SHARE)
         if not forgets:
             node.services[f"{space}/{service}"] = value
         with contextlib.suppress(OutcomeError):

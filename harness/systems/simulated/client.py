@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply, Unknown
 from quorate.harness.systems.simulated.agents import AgentCalls
 from quorate.harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
 from quorate.harness.systems.simulated.watchers import WatcherCalls
@@ -158,7 +158,7 @@ class SimulatedClient(AgentCalls, WatcherCalls):
         """Ask who leads."""
         reply = await self._call("leader", key)
         if reply.value is None:
-            raise Refused("nobody-elected")
+            raise Refused("nobody-elected", answer=ANSWERED)
         return reply
 
     async def resign(self, key: str) -> Reply:

@@ -161,6 +161,7 @@ class SimulatedCluster:
         self.clock = clock
         self.rng = rng
         self.bug: str | None = None
+        self.bug_acts = 0  # how often the bug made a server do otherwise than a correct one
         self.closed_sessions: set[str] = set()
         self.sessions = 0
         self.network = SimulatedNetwork(rng)
@@ -184,6 +185,17 @@ class SimulatedCluster:
             await node.signal(DAEMON, signal.SIGKILL)
         await self.network.heal()
 
+    def acted(self) -> None:
+        """Count one act of the bug."""
+        self.bug_acts += 1
+
+    def strikes(self, bug: str, share: float = 1.0) -> bool:
+        """Whether this is the bug that is switched on, and it acts now; a certain share draws nothing."""
+        hit = self.bug == bug and (share >= 1 or self.rng.random() < share)
+        if hit:
+            self.acted()
+        return hit
+
     def node(self, name: str) -> SimulatedNode:
         """Return the node of that name."""
         return self._by_name[name]
@@ -197,7 +209,7 @@ class SimulatedCluster:
             node.disk,
             send=lambda target, message: self._carry(node.name, target, message),
             rng=self.rng,
-            bugs=Bugs(self.bug, self.rng),
+            bugs=Bugs(self.bug, self.rng, self.acted),
             closed=self.closed_sessions,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.simulated.bugs import Bugs
 from quorate.harness.systems.simulated.commands import Command, Outcome
 from quorate.harness.systems.simulated.store import Store
@@ -52,7 +52,7 @@ class Deadlines:
         if ttl_s is None or key in self._ending:
             if self._bugs.strikes("renewed-after-end", _RENEWED_SHARE):
                 return Reply(version=store.applied, session=command.session)
-            return Refused("lease-gone")
+            return Refused("lease-gone", answer=ANSWERED)
         if key not in self._stuck:
             self._ends[key] = now + ttl_s
         return Reply(version=store.applied, session=command.session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.outcome import ANSWERED, Refused, Unknown
 from quorate.harness.systems.simulated.cluster import SimulatedNode
 
 _POLL_S: Final = 0.005
@@ -37,6 +37,7 @@ class Following:
                 raise Unknown("connection-lost", f"{self._node.name} died")
             if not replica.paused:
                 if early and replica.applied >= self._cursor:
+                    self._node.cluster.acted()
                     found.append([replica.applied, []])
                 self._check_compaction()
                 changes = self._new(replica.applied)
@@ -52,7 +53,9 @@ class Following:
     def _check_compaction(self) -> None:
         compacted = 0 if self._replica is None else self._replica.store.past.compacted
         if self._cursor + 1 < compacted:
-            raise Refused("compacted", "what the watch would show is forgotten", version=compacted)
+            raise Refused(
+                "compacted", "what the watch would show is forgotten", version=compacted, answer=ANSWERED
+            )
 
     def _new(self, applied: int) -> list[list[Any]]:
         assert self._replica is not None
@@ -64,7 +67,7 @@ class Following:
             if not self._cursor < revision <= applied or not key.startswith(self._prefix):
                 continue
             lost = value is None and revision == self.start == past.compacted
-            if not (lost and self._bug == "missed-deletion"):
+            if not (lost and self._node.cluster.strikes("missed-deletion")):
                 known = [previous] if previous is not None else []
                 if known and self._wrong():
                     known = [value]
@@ -73,4 +76,4 @@ class Following:
 
     def _wrong(self) -> bool:
         """Whether a server with this bug tells the value after the change as the one before it."""
-        return self._bug == "wrong-previous" and self._node.cluster.rng.random() < _WRONG_SHARE
+        return self._node.cluster.strikes("wrong-previous", _WRONG_SHARE)

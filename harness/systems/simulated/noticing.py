@@ -102,7 +102,10 @@ class Noticing:
         for item in new:
             if rng.random() >= share:
                 sent.append(item)
-            elif bug == "notice-twice":
+                continue
+            if bug != "notices-swapped" or sent:
+                self._node.cluster.acted()
+            if bug == "notice-twice":
                 sent += [item, item]
             elif bug == "notice-late":
                 self._late.append(item)

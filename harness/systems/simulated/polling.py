@@ -22,13 +22,15 @@ async def wait(
     """Return what the first read above the index shows, or the last one when the wait is over."""
     loop = asyncio.get_running_loop()
     end = loop.time() + wait_s
-    asleep = cluster.bug == "wake-up-lost" and asked > 0 and cluster.rng.random() < _ASLEEP_SHARE
+    asleep = asked > 0 and cluster.strikes("wake-up-lost", _ASLEEP_SHARE)
     shown: Entries | None = None
     while True:
         reply = await call()
         index, entries = reply.value
         if loop.time() >= end or (index > asked and not asleep):
             ahead = cluster.bug == "index-ahead" and cluster.rng.random() < _AHEAD_SHARE
+            if ahead and shown is not None:
+                cluster.acted()
             told = shown if ahead and shown is not None else entries
             return Answered(index, {name: list(entry) for name, entry in told.items()})
         shown = entries

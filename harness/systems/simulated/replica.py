@@ -219,7 +219,7 @@ class Replica:
         """Keep followers, expire sessions that are gone, and step down when cut off for an election's time."""
         now = self._loop.time()
         heard = 1 + sum(now - self._heard_s[peer] < ELECTION_S[1] for peer in self.peers)
-        if heard < self._majority and self._bugs.name != "split-brain":
+        if heard < self._majority and not self._bugs.strikes("split-brain"):
             self._follow(None)
             return
         for space, key, session in self.store.owners():
@@ -304,7 +304,11 @@ class Replica:
             self.applied += 1
             entry = log[self.applied]
             proposed = self._proposed.pop(self.applied, None)
-            command = entry.command if proposed is not None else self._bugs.elsewhere(entry.command)
+            command = (
+                entry.command if proposed is not None else self._bugs.elsewhere(entry.command, self.store)
+            )
+            if proposed is not None:
+                self._bugs.applies(command, self.store)
             outcome = self.store.apply(self.applied, command)
             if command.f == "grant" and self.role == "leader":
                 self._deadlines.start(command.key, command.argument, self._loop.time())
@@ -320,6 +324,8 @@ class Replica:
 
     def _serve(self, command: Command, answer: Answer) -> None:
         if self._bugs.name == "stale-read" and command.f in READS:
+            if self.role != "leader":
+                self._bugs.count()
             answer(self._query(command))
         elif self.role == "leader":
             self._lead(command, answer)

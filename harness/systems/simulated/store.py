@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.simulated.commands import NOTHING, Command, Outcome
 
 _SPACES: Final = {
@@ -182,7 +182,7 @@ class Store:
                 expected, new = command.argument
                 if old != expected:
                     version = self.cell(space, command.key).version
-                    return Effect(Refused("mismatch", seen=old, version=version or None))
+                    return Effect(Refused("mismatch", seen=old, version=version or None, answer=ANSWERED))
                 return Effect(ok, ((place, new),))
             case "add":
                 return Effect(ok, ((place, old | {command.argument}),))
@@ -207,11 +207,11 @@ class Store:
         match command.f:
             case "acquire":
                 if holder is not None and command.twist != "share":
-                    return Effect(Refused("held"))
+                    return Effect(Refused("held", answer=ANSWERED))
                 return Effect(msgspec.structs.replace(ok, value=index), ((place, command.session),))
             case "release":
                 if holder != command.session and command.twist != "share":
-                    return Effect(Refused("not-held"))
+                    return Effect(Refused("not-held", answer=ANSWERED))
                 return Effect(ok, ((place, None),))
             case _:
                 return Effect(ok, ((place, None),) if holder == command.argument else ())
@@ -220,7 +220,11 @@ class Store:
         ok = Reply(version=index, session=command.session)
         if command.f == "grant":
             return Effect(ok, ((place, command.argument),))
-        return Effect(ok, ((place, None),)) if ttl_s is not None else Effect(Refused("lease-gone"))
+        return (
+            Effect(ok, ((place, None),))
+            if ttl_s is not None
+            else Effect(Refused("lease-gone", answer=ANSWERED))
+        )
 
     def _election(self, place: tuple[str, str], old: Any, index: int, command: Command) -> Effect:
         """A cell holds the leader's session, its token and what it says; an argument is [value, the asker's token]."""
@@ -244,7 +248,7 @@ class Store:
             case "depose":
                 return Effect(ok, ((place, None),) if old is not None and old[0] == command.argument else ())
             case _:
-                return Effect(Refused("not-elected"))
+                return Effect(Refused("not-elected", answer=ANSWERED))
 
     def _number(self, place: tuple[str, str], old: int | None, index: int, command: Command) -> Effect:
         number = old if command.twist == "again" and old is not None else index
@@ -268,7 +272,7 @@ class Store:
         """Set or delete names of a space, unless the request looks at what is forgotten."""
         changes, past = command.argument
         if past is not None and past < self.past.compacted:
-            return Effect(Refused("compacted", version=self.past.compacted))
+            return Effect(Refused("compacted", version=self.past.compacted, answer=ANSWERED))
         done = [
             (f"{command.key}/{name}", value)
             for name, value in changes.items()
@@ -285,7 +289,9 @@ class Store:
         revision = 0 if cell.value is None else cell.version
         if revision != known and command.twist != "unguarded":
             seen = [cell.value, revision]
-            return Effect(Refused("conflict", f"its revision is not {known}", seen=seen, version=index))
+            return Effect(
+                Refused("conflict", f"its revision is not {known}", seen=seen, version=index, answer=ANSWERED)
+            )
         ok = Reply(value=[value, known], version=index, session=command.session)
         return Effect(ok, ((("revisions", command.key), value),))
 
@@ -293,7 +299,7 @@ class Store:
         """Set or delete a name, and tell which it was."""
         old, new = self.cell("revisions", command.key).value, command.argument
         if old is None and new is None:
-            return Effect(Refused("not-found"))
+            return Effect(Refused("not-found", answer=ANSWERED))
         did = "deleted" if new is None else "created" if old is None else "changed"
         ok = Reply(value=did, version=index, session=command.session)
         return Effect(ok, ((("revisions", command.key), new),))
@@ -302,9 +308,9 @@ class Store:
         """One page of what a space held at a revision (None: now), from behind a name; and whether more follow."""
         revision, after, page = command.argument
         if revision is not None and revision < self.past.compacted:
-            return Refused("compacted", version=self.past.compacted)
+            return Refused("compacted", version=self.past.compacted, answer=ANSWERED)
         if revision is not None and revision > self.applied:
-            return Refused("future-revision")
+            return Refused("future-revision", answer=ANSWERED)
         at = self.applied if revision is None or command.twist == "torn" else revision
         left = [each for each in self.past.state(f"{command.key}/", at) if each[0] > after]
         objects = left[:page] if page else left
@@ -326,8 +332,8 @@ class Store:
         """Compact; refused where that was done already or is in the future."""
         revision: int = command.argument
         if revision <= self.past.compacted:
-            return Refused("compacted", version=self.past.compacted)
+            return Refused("compacted", version=self.past.compacted, answer=ANSWERED)
         if revision > index:
-            return Refused("future-revision")
+            return Refused("future-revision", answer=ANSWERED)
         self.past.forget(revision)
         return Reply(version=index, session=command.session)

@@ -9,9 +9,10 @@ from typing import ClassVar, Final
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import did_you_mean
-from quorate.harness.core.system import NodeStatus, SystemOptions
+from quorate.harness.core.system import NodeStatus, Planted, SystemOptions
 from quorate.harness.core.test import UsageError
-from quorate.harness.systems.simulated.bugs import BUGS
+from quorate.harness.core.workload import Workload
+from quorate.harness.systems.simulated.bugs import BUGS, acts_on
 from quorate.harness.systems.simulated.client import SimulatedClient
 from quorate.harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
 
@@ -29,12 +30,25 @@ class Simulated:
     }
 
     def __init__(self, options: SystemOptions) -> None:
-        """Raise `UsageError` for a bug that does not exist."""
+        """Raise `UsageError` for a bug that does not exist, and for a release."""
+        if options.release is not None:
+            raise UsageError(f"simulated@{options.release}: simulated has no releases; write simulated")
         bug = options.settings.get("bug", "none")
         if bug != "none" and bug not in BUGS:
             hint = did_you_mean(bug, sorted(BUGS))
             raise UsageError(f'simulated has no bug "{bug}"{hint} (known: {", ".join(sorted(BUGS))})')
         self.bug = None if bug == "none" else bug
+
+    def fits(self, workload: Workload) -> None:
+        """Raise `UsageError` for a bug that can never come out with this workload."""
+        if self.bug is not None and not acts_on(self.bug, workload.needs):
+            raise UsageError(
+                f"--set bug={self.bug} does nothing with {workload.name}: {self.bug}: {BUGS[self.bug]}"
+            )
+
+    def planted(self, cluster: Cluster) -> Planted | None:
+        """Return how often the bug has acted; None without one."""
+        return None if self.bug is None else Planted(self.bug, _simulated(cluster).bug_acts)
 
     @property
     def release(self) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
+from quorate.checkers.linearizable import Linearizable
+from quorate.harness.core.outcome import Refused
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
+from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 from quorate.harness.systems.etcd import Etcd
+from quorate.harness.systems.etcd.client.leases import Lease
+from quorate.harness.systems.etcd.client.locks import LocksOfEtcd
 from quorate.harness.systems.etcd.client.outcomes import TABLE, classify
 from quorate.harness.systems.etcd.client.transactions import _keys_to_read
 from quorate.harness.systems.etcd.protocol import DESCRIPTOR_SET, SERVICES, Stubs, pb
@@ -211,3 +220,70 @@ class TestTransactions:
     def test_an_unknown_micro_operation_is_an_error(self):
         with pytest.raises(ValueError, match="increment"):
             _keys_to_read([["increment", "a", 1]])
+
+
+class TestLockService:
+    """A grant that was acknowledged counts as taken, by its revision against the deletion's."""
+
+    @staticmethod
+    def acquire(kvs, *, lost=False):
+        """Acquire from a service that says "yours" at revision 40; `kvs` is what its key was at that revision."""
+        client = object.__new__(LocksOfEtcd)
+        client.options = SimpleNamespace(lock_service=True)
+        client._held = {}
+        asked = []
+
+        async def call(method, request, _deadline=None):
+            asked.append((method, request))
+            return pb.LockResponse(header=pb.ResponseHeader(revision=40), key=b"/lock/k/1")
+
+        async def look(method, request, _deadline):
+            asked.append((method, request))
+            if lost:
+                raise Refused("unread", "the answer was lost")
+            return pb.RangeResponse(kvs=kvs)
+
+        client.call, client.look = call, look
+        client.deadline = lambda: 0.0
+        client._connections, client._at = [SimpleNamespace(member="m1")], 0
+
+        async def lease(_deadline):
+            return Lease(7, 10)
+
+        client.session_lease = lease
+        reply = asyncio.run(client.acquire("k"))
+        assert asked[1][1].revision == 40, "the key is looked at as of the grant"
+        return reply
+
+    def test_a_key_that_was_deleted_after_the_grant_was_held(self):
+        reply = self.acquire([pb.KeyValue(key=b"/lock/k/1", create_revision=33)])
+        assert (reply.value, reply.version, reply.evidence) == (33, 40, None)
+
+    def test_a_key_that_was_gone_at_the_grant_is_acknowledged_all_the_same(self):
+        reply = self.acquire([])
+        assert (reply.value, reply.version) == (None, 40)
+        assert "at which the lock's key was gone already" in reply.evidence
+
+    def test_a_grant_whose_token_was_not_read_is_a_grant(self):
+        reply = self.acquire([], lost=True)
+        assert (reply.value, reply.version) == (None, 40)
+        assert "the token was not read" in reply.evidence
+
+    def test_two_grants_of_which_one_was_for_nothing_are_a_violation(self):
+        """The history that such a release makes: p1 is told that it holds, and p2 gets the lock before p1 is done."""
+        events = [
+            Event(0, 0, 1, "invoke", "acquire", "k", None, "n1"),
+            Event(1, 10, 1, "ok", "acquire", "k", None, "n1", None, 40, None, 0),
+            Event(2, 20, 2, "invoke", "acquire", "k", None, "n1"),
+            Event(3, 30, 2, "ok", "acquire", "k", 34, "n1", None, 42, None, 2),
+            Event(4, 40, 1, "invoke", "release", "k", None, "n1"),
+            Event(5, 50, 1, "fail", "release", "k", None, "n1", None, 43, ["not-held", "answered"], 4),
+        ]
+        result = Linearizable(model="fenced-lock", per_key=True).check(History.of(events), Limits())
+        assert result.verdict is Verdict.INVALID
+
+
+def test_refusals_of_a_service_at_work_count_as_served():
+    answered = {row.code for row in TABLE if row.answered}
+    assert answered >= {"compacted", "lease-not-found", "nobody-elected", "not-elected"}
+    assert not answered & {"no-leader", "not-connected", "too-many-requests", "timeout", "learner"}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections import Counter
 from random import Random
 
 import pytest
 
+from quorate.harness.cluster.netlink import attribute
 from quorate.harness.core.test import UsageError
-from quorate.nemesis.packet import Packet, loss, queueing
+from quorate.nemesis.packet import Packet
 from quorate.nemesis.packet.behaviour import Behaviour, decide, flip_bit
 from quorate.nemesis.packet.fault import _wrong
-from quorate.nemesis.packet.netlink import attribute, message, packets
+from quorate.nemesis.packet.netlink import message, packets
 
 ALL = Behaviour(delay_ms=10, jitter_ms=5, loss=0.1, duplicate=0.2, reorder=0.3, corrupt=0.05)
 
@@ -64,19 +64,6 @@ def test_a_damaged_message_ends_the_reading(size: int):
     rng = Random(size)
     for _ in range(50):
         list(packets(rng.randbytes(size)))
-
-
-def test_rules_name_only_what_is_quorates_own():
-    text = queueing.rules(["198.18.0.1", "198.18.0.2"])
-    assert "--queue-bypass" in text
-    assert text.count("NFQUEUE") == 2
-    assert re.findall(r"^-A (\w+)", text, re.MULTILINE) == ["QUORATE_PACKET"] * 2 + ["PREROUTING"]
-    assert "-F" not in text
-    assert set(re.findall(r"table (inet \w+)", loss.rules(["198.18.0.1"], 0.5) + loss.STOP)) == {
-        "inet quorate_packet"
-    }
-    assert "mod 10000 < 2500" in loss.rules(["198.18.0.1"], 0.25)
-    assert "numgen" not in loss.rules(["198.18.0.1"], 1.0)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,11 @@ class _History:
             took = int(1e9) if lost else took
             done["value"] = asked
         elif f == "cas" and nth is None and rng.random() < 0.5:
-            done |= {"type": "fail", "error": ["mismatch", "value differs"], "value": self.state.get(key)}
+            done |= {
+                "type": "fail",
+                "error": ["mismatch", "answered: value differs"],
+                "value": self.state.get(key),
+            }
         else:
             done["value"] = number - 2 if nth == 2 and f == "read" else self._answer(f, key, number, asked)
         if done["type"] == "ok" or f == "cas":

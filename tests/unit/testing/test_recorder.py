@@ -135,5 +135,5 @@ def test_what_a_checker_leaves_undecided_fails(monkeypatch):
 
 def test_clients_are_numbered():
     recorder = HistoryRecorder()
-    with pytest.raises(ValueError, match="number clients from 0"), recorder.operation(-1, "read"):
+    with pytest.raises(ValueError, match="a number from 0"), recorder.operation(-1, "read"):
         pass

@@ -1,9 +1,11 @@
 //! A whole history: keys in parallel, one verdict, the evidence.
 
+use crate::certify::bounds::Bounds;
+use crate::certify::{self, Second};
 use crate::decide::{quickly, search, Object, Way};
 use crate::limits::{Limits, Watch, UNSETTLED};
 use crate::minimal::{self, Sub};
-use crate::ops::{parts, Model, Part, Values};
+use crate::ops::{parts, Model, Op, Part, Values};
 use crate::portfolio::{Answer, Decision};
 use columns::json::{self, Value};
 use columns::Columns;
@@ -17,8 +19,10 @@ const FEW: usize = 5_000;
 const FIRST_STEPS: u64 = 100_000;
 /// Making a contradiction small may take this long for one key, and for all of them together: who waits for a verdict
 /// wants it more than the last operation left out.
-const EXPLAIN_ONE: Duration = Duration::from_secs(5);
+const EXPLAIN_ONE: Duration = Duration::from_secs(2);
 const EXPLAIN_ALL: Duration = Duration::from_secs(15);
+/// The second judge's time for one key.
+const CONFIRM_ONE: Duration = Duration::from_secs(10);
 
 /// What is asked.
 pub struct Request {
@@ -72,7 +76,12 @@ fn cores() -> usize {
 
 struct Outcome {
     decision: Decision,
+    /// Of an invalid part, and of one of which it is not certain: what shows it.
     sub: Option<Sub>,
+    /// Who agrees with it.
+    confirmed_by: Option<&'static str>,
+    /// What the second judge said: `agrees`, `refuses`, `silent`, or nothing where none was asked.
+    second: &'static str,
     time: Duration,
 }
 
@@ -124,18 +133,12 @@ fn judge(
     let explained_by = OnceLock::new();
     let outcomes: Vec<Mutex<Option<Outcome>>> = parts.iter().map(|_| Mutex::new(None)).collect();
     let put = |part: usize, decision: Decision, started: Instant| {
-        let bad = matches!(decision.answer, Answer::Invalid(_));
+        let until = || *explained_by.get_or_init(|| Instant::now() + EXPLAIN_ALL);
+        let outcome = certified(object, &parts[part].ops, decision, request, &limits, &until, started);
+        let bad = matches!(outcome.decision.answer, Answer::Invalid(_));
         settled.fetch_or(bad && !request.every_key, Ordering::Relaxed);
-        let sub = match &decision.answer {
-            Answer::Invalid(blame) if request.explain => {
-                let until = *explained_by.get_or_init(|| Instant::now() + EXPLAIN_ALL);
-                let limits = Limits { deadline: deadline.min(until), ..limits }.within(EXPLAIN_ONE);
-                Some(minimal::reduce(object, &parts[part].ops, blame, &limits))
-            }
-            _ => None,
-        };
         if let Ok(mut slot) = outcomes[part].lock() {
-            *slot = Some(Outcome { decision, sub, time: started.elapsed() });
+            *slot = Some(outcome);
         }
     };
     let mut order: Vec<usize> = (0..parts.len()).collect();
@@ -164,6 +167,44 @@ fn judge(
         .into_iter()
         .map(|slot| slot.into_inner().ok().flatten().expect("every part was judged"))
         .collect()
+}
+
+/// What an engine calls invalid is made small and judged once more. Where the second judge refuses, nothing is known,
+/// and where it gives up nothing is certain: the answer is `Unknown`, with what the engine blamed for others to judge.
+fn certified(
+    object: &Object<'_>,
+    ops: &[Op],
+    mut decision: Decision,
+    request: &Request,
+    limits: &Limits<'_>,
+    until: &dyn Fn() -> Instant,
+    started: Instant,
+) -> Outcome {
+    let Answer::Invalid(blame) = &decision.answer else {
+        return Outcome { decision, sub: None, confirmed_by: None, second: "", time: started.elapsed() };
+    };
+    // Confirming may take a little longer than searching was allowed to, else what was found last is lost.
+    let grace = limits.deadline + request.time / 16;
+    let limits = Limits { deadline: grace.min(until()), ..*limits };
+    let sub = minimal::reduce(object, ops, blame, &limits.within(EXPLAIN_ONE));
+    let limits = Limits { deadline: grace, ..limits };
+    let second = certify::confirm(object, ops, decision.engine, &sub, &limits.within(CONFIRM_ONE));
+    let (engine, size) = (decision.engine, sub.kept.len());
+    let (confirmed_by, second, reason) = match second {
+        Second::Agrees(by) => (Some(by), "agrees", None),
+        Second::Refuses(why) => {
+            let reason = format!("{engine} found no order, but a second judge does not agree: {why}");
+            (None, "refuses", Some(format!("{reason}; this is a bug in the engine, please report it")))
+        }
+        Second::Silent => {
+            let reason = format!("{engine} found no order, but no second judge confirmed within the limits");
+            (None, "silent", Some(format!("{reason} that the {size} operations that show it have none")))
+        }
+    };
+    if let Some(reason) = reason {
+        decision.answer = Answer::Unknown(reason, Vec::new());
+    }
+    Outcome { decision, sub: Some(sub), confirmed_by, second, time: started.elapsed() }
 }
 
 /// Do the work for each item, the first ones first.
@@ -238,7 +279,7 @@ fn report(
     for (part, outcome) in parts.iter().zip(outcomes) {
         let valid = matches!(outcome.decision.answer, Answer::Valid(_));
         if request.all_parts || !valid {
-            keys.push(describe(columns, values, part, outcome));
+            keys.push(describe(columns, values, part, outcome, request));
         }
         if let (true, Answer::Valid(order)) = (request.witness, &outcome.decision.answer) {
             let order = order.iter().map(|&op| count(part.ops[op as usize].event as usize)).collect();
@@ -270,7 +311,13 @@ fn key(columns: &Columns, part: &Part) -> Value {
     part.key.map_or(Value::Null, |key| json::parse(&columns.texts.json(key)).unwrap_or_default())
 }
 
-fn describe(columns: &Columns, values: &Values<'_>, part: &Part, outcome: &Outcome) -> Value {
+fn describe(
+    columns: &Columns,
+    values: &Values<'_>,
+    part: &Part,
+    outcome: &Outcome,
+    request: &Request,
+) -> Value {
     let mut fields = vec![
         ("key", key(columns, part)),
         ("verdict", text(verdict(&outcome.decision.answer))),
@@ -284,19 +331,52 @@ fn describe(columns: &Columns, values: &Values<'_>, part: &Part, outcome: &Outco
         fields.push(("prefix", Value::Array(order)));
     }
     if let Some(sub) = &outcome.sub {
-        let event = |op: u32| part.ops[op as usize].event;
-        let kept = |&(op, whole): &(u32, bool)| {
-            let call = event(op);
-            let end = if whole { count(columns.pair[call as usize] as usize) } else { Value::Null };
-            Value::Array(vec![count(call as usize), end])
-        };
-        if let Some(elements) = &sub.elements {
-            let json = |&element: &u32| json::parse(&values.json(element)).unwrap_or_default();
-            fields.push(("elements", Value::Array(elements.iter().map(json).collect())));
+        if request.explain {
+            fields.extend(evidence(columns, values, part, sub));
         }
-        fields.push(("minimal", Value::Bool(sub.minimal)));
-        fields.push(("culprit", count(event(sub.culprit) as usize)));
-        fields.push(("events", Value::Array(sub.ops.iter().map(kept).collect())));
+        fields.push(("confirmed_by", outcome.confirmed_by.map_or(Value::Null, text)));
+        fields.push(("second", text(outcome.second)));
     }
     Value::object(fields)
+}
+
+/// The part that shows it: positions of calls, and of completions as far as these are kept.
+fn evidence(columns: &Columns, values: &Values<'_>, part: &Part, sub: &Sub) -> Vec<(&'static str, Value)> {
+    let event = |op: u32| count(part.ops[op as usize].event as usize);
+    let kept = |op: u32, whole: bool| {
+        let call = part.ops[op as usize].event as usize;
+        let end = if whole { count(columns.pair[call] as usize) } else { Value::Null };
+        Value::Array(vec![count(call), end])
+    };
+    let mut fields = vec![
+        ("minimal", Value::Bool(sub.minimal)),
+        ("culprit", event(sub.culprit)),
+        ("events", Value::Array(sub.ops.iter().map(|&(op, whole)| kept(op, whole)).collect())),
+    ];
+    let judged = || sub.kept.iter().map(|&(op, known)| kept(op, !known.open())).collect();
+    let mut certificate = match &sub.bounds {
+        Some(bounds) => sums(bounds, &event),
+        None => vec![("kind", text("no-order")), ("operations", Value::Array(judged()))],
+    };
+    certificate.push(("since", sub.since.map_or(Value::Null, event)));
+    if let Some(elements) = &sub.elements {
+        let json = |&element: &u32| json::parse(&values.json(element)).unwrap_or_default();
+        fields.push(("elements", Value::Array(elements.iter().map(json).collect())));
+    }
+    fields.push(("certificate", Value::object(certificate)));
+    fields
+}
+
+fn sums(bounds: &Bounds, event: &dyn Fn(u32) -> Value) -> Vec<(&'static str, Value)> {
+    let kind = match bounds {
+        Bounds::Low { .. } => "sum-low",
+        Bounds::High { .. } => "sum-high",
+        Bounds::Step { .. } => "sum-step",
+    };
+    let mut fields = vec![("kind", text(kind)), ("read", event(bounds.read()))];
+    if let Bounds::Low { after, between, .. } = bounds {
+        fields.push(("after", after.map_or(Value::Null, event)));
+        fields.push(("between", Value::Array(between.iter().map(|&id| event(id)).collect())));
+    }
+    fields
 }

@@ -35,6 +35,50 @@ pub fn check(ops: &[Op], initial: i64) -> Option<Option<Vec<u32>>> {
     Some(schedule(ops, &adds, &levels))
 }
 
+/// A read of more than all that may have been added before it returned, or of less than what certainly was before it was
+/// called, with these additions. For counters that only grow, in whatever steps.
+#[must_use]
+pub fn out_of_bounds(ops: &[Op], initial: i64) -> Option<Vec<u32>> {
+    let adds = || ops.iter().filter(|op| op.f == F::Increment);
+    if adds().any(|op| op.number() < 0)
+        || adds().map(Op::number).try_fold(initial, i64::checked_add).is_none()
+    {
+        return None;
+    }
+    // The moments of all additions with the total at least (by returns) or at most (by calls) from there on.
+    let totals = |moment: &dyn Fn(&Op) -> u32| {
+        let mut steps: Vec<(u32, i64)> = adds().map(|op| (moment(op), op.number())).collect();
+        steps.sort_unstable();
+        let mut total = initial;
+        for (_, step) in &mut steps {
+            total += *step;
+            *step = total;
+        }
+        steps
+    };
+    let (by_call, by_return) = (totals(&|op| op.call), totals(&|op| op.ret));
+    let before = |list: &[(u32, i64)], moment: u32| {
+        let at = list.partition_point(|&(at, _)| at < moment);
+        at.checked_sub(1).map_or(initial, |at| list[at].1)
+    };
+    let reads = (0..ops.len() as u32).filter(|&id| ops[id as usize].f == F::Total);
+    for id in reads {
+        let read = &ops[id as usize];
+        let (low, high) = (before(&by_return, read.call), before(&by_call, read.ret));
+        let matters: &dyn Fn(&Op) -> bool = match read.number() {
+            total if total > high => &|op| op.call < read.ret,
+            total if total < low => &|op| op.ret < read.call,
+            _ => continue,
+        };
+        let adds = (0..ops.len() as u32).filter(|&other| {
+            let op = &ops[other as usize];
+            op.f == F::Increment && matters(op)
+        });
+        return Some(adds.chain([id]).collect());
+    }
+    None
+}
+
 fn schedule(ops: &[Op], adds: &[u32], levels: &[(i64, Vec<u32>)]) -> Option<Vec<u32>> {
     // Latest call up to each level, earliest return from each level on.
     let mut calls = Vec::with_capacity(levels.len());

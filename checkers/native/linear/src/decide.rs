@@ -8,7 +8,7 @@ use crate::portfolio::{self, Answer, Blame, Decision, Maker};
 use crate::search::general::{General, Machine};
 use crate::search::register::Register;
 use crate::search::Mode;
-use crate::{counter, guess, lock, queue, set, zones};
+use crate::{counter, guess, lock, pairs, queue, set, zones};
 
 /// What the parts of one history have in common.
 pub struct Object<'a> {
@@ -87,11 +87,14 @@ pub fn search(object: &Object<'_>, ops: &[Op], limits: &Limits<'_>) -> Decision 
             Err(reason) => unknown(reason),
         },
         Model::Set => by_machine(ops, object.way, limits, || Elements::of(ops, object.values)),
-        Model::Queue => by_machine(ops, object.way, limits, || Queued::new(true)),
+        Model::Queue => {
+            let paired = (object.way == Way::Auto).then(|| pairs::decide(ops, limits)).flatten();
+            paired.unwrap_or_else(|| by_machine(ops, object.way, limits, || Queued::new(true)))
+        }
         Model::UnorderedQueue => by_machine(ops, object.way, limits, || Queued::new(false)),
         Model::Counter => {
             let initial = object.values.number(object.initial).unwrap_or(0);
-            by_machine(ops, object.way, limits, || Counted::new(initial))
+            by_machine(ops, object.way, limits, || Counted::of(ops, initial))
         }
         Model::Lock | Model::FencedLock => {
             by_machine(ops, object.way, limits, || Held::of(ops, object.values))
@@ -123,7 +126,10 @@ fn quick(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>)
         },
         Model::Counter => {
             let initial = object.values.number(object.initial).unwrap_or(0);
-            ("counter", counter::check(ops, initial)?.map_or_else(|| these(Vec::new()), Answer::Valid))
+            match (counter::out_of_bounds(ops, initial), counter::check(ops, initial)) {
+                (Some(read), _) => ("counter", these(read)),
+                (None, answer) => ("counter", answer?.map_or_else(|| these(Vec::new()), Answer::Valid)),
+            }
         }
         Model::Lock | Model::FencedLock => {
             let fenced = object.model == Model::FencedLock;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
+pub mod certify;
 mod check;
 pub mod counter;
 pub mod decide;
@@ -12,6 +13,7 @@ pub mod lock;
 pub mod minimal;
 pub mod models;
 pub mod ops;
+pub mod pairs;
 pub mod portfolio;
 pub mod queue;
 pub mod scope;

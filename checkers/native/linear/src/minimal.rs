@@ -7,6 +7,8 @@
 //! one hold of a lock can be left out together: what is left of a correct order is correct. Sets that are read as a
 //! whole are cut down to some of their elements (see `scope`).
 
+use crate::certify::bounds::{self, Bounds};
+use crate::certify::values_at;
 use crate::decide::{decide, Object};
 use crate::hash::Map;
 use crate::limits::Limits;
@@ -18,70 +20,143 @@ use std::time::Duration;
 /// A part of a history that is invalid by itself.
 #[derive(Debug)]
 pub struct Sub {
-    /// Operations, and whether the completion is kept as well.
+    /// Operations, and whether the completion is kept as well: those judged, and what they need to be understood.
     pub ops: Vec<(u32, bool)>,
+    /// Those judged, with what is still known of each.
+    pub kept: Kept,
+    /// What returned before the call of this operation is not judged: whatever was there by then, the rest is wrong.
+    pub since: Option<u32>,
+    /// Of a counter: the sums that contradict each other.
+    pub bounds: Option<Bounds>,
     /// The operation that could not have happened: of those kept whole the last to return.
     pub culprit: u32,
     /// Whether nothing more can be left out (else the time was up).
     pub minimal: bool,
-    /// Of a set that was read as a whole: the elements that matter. The operations stand for what they say of these.
+    /// Of a set: the elements that matter. The operations stand for what they say of these.
     pub elements: Option<Vec<u32>>,
 }
 
 /// No single decision on the way takes longer.
-const ONE: Duration = Duration::from_secs(1);
+const ONE: Duration = Duration::from_millis(500);
+/// Below this many operations nothing is gained by cutting off the past.
+const FEW: usize = 6;
+/// The counterexample of a counter shows all additions up to so many; the certificate needs but a few of them.
+const ADDITIONS: usize = 2_000;
 
 struct Reducer<'a, 'b> {
     object: &'a Object<'a>,
     limits: &'a Limits<'b>,
     complete: bool,
+    /// The values that were possible at the moment before which nothing is looked at.
+    starts: Option<Vec<u32>>,
 }
 
 /// Reduce the operations of one part, which were shown invalid.
 #[must_use]
 pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_>) -> Sub {
-    let mut reducer = Reducer { object, limits, complete: true };
-    let everything: Vec<(u32, Op)> = (0..).zip(ops.iter().copied()).collect();
-    let mut kept = match blame {
+    if object.model == Model::Counter {
+        let initial = object.values.number(object.initial).unwrap_or(0);
+        if let Some(bounds) = bounds::find(ops, initial, limits) {
+            return of_sums(ops, bounds);
+        }
+    }
+    let mut reducer = Reducer { object, limits, complete: true, starts: None };
+    let everything = || -> Kept { (0..).zip(ops.iter().copied()).collect() };
+    let of_register =
+        matches!(object.model, Model::Register | Model::Kv) && !ops.iter().any(|op| op.f == F::Append);
+    let candidates = match blame {
         Blame::These(these) => {
             let these: std::collections::BTreeSet<u32> = these.iter().copied().collect();
-            let few = match reducer.groups(&everything) {
-                Some(groups) => reducer.project(&everything, &groups, &these),
-                None => reducer.without(&everything, &|id, _| !these.contains(&id)),
-            };
-            // Where the time is up before it is looked at again, the few that were blamed say more than all there are.
-            if reducer.invalid(&few) || reducer.limits.over() {
-                few
-            } else {
-                everything
+            match reducer.groups(&everything()) {
+                Some(groups) => reducer.project(&everything(), &groups, &these),
+                None => match of_register.then(|| sources_of(ops, &these)).flatten() {
+                    Some(few) => few,
+                    None => reducer.without(&everything(), &|id, _| !these.contains(&id)),
+                },
             }
         }
-        Blame::Until(last) => {
-            let end = ops[*last as usize].ret;
-            let until: Vec<(u32, Op)> = everything
-                .iter()
-                .filter(|(_, op)| op.call < end)
-                .map(|&(id, op)| (id, if op.ret > end { weaker(op) } else { op }))
-                .filter(|(_, op)| !(op.open() && op.f.looks_only()))
-                .collect();
-            let until = reducer.prune(until);
-            if reducer.invalid(&until) || reducer.limits.over() {
-                until
-            } else {
-                everything
-            }
-        }
+        Blame::Until(last) => reducer.until(&everything(), ops[*last as usize].ret),
     };
-    let whole = object.model == Model::Set && kept.iter().any(|(_, op)| op.f == F::Members);
-    let elements = whole.then(|| reducer.narrow_elements(&mut kept));
-    if !whole {
-        reducer.drop_groups(&mut kept);
-        reducer.narrow(&mut kept);
+    if of_register && candidates.len() > FEW {
+        if let Some((since, kept)) = reducer.cut(ops, &candidates) {
+            return reducer.finish(ops, kept, Some(since), None);
+        }
     }
-    let culprit =
-        kept.iter().filter(|(_, op)| !op.open()).max_by_key(|(_, op)| op.ret).map_or(0, |&(id, _)| id);
-    let ops = kept.iter().map(|&(id, op)| (id, !op.open())).collect();
-    Sub { ops, culprit, minimal: reducer.complete, elements }
+    // Where the time is up before it is looked at again, the few that were blamed say more than all there are.
+    let mut kept =
+        if reducer.invalid(&candidates) || reducer.limits.over() { candidates } else { everything() };
+    if object.model == Model::Set {
+        let elements = if kept.iter().any(|(_, op)| op.f == F::Members) {
+            let elements = reducer.narrow_elements(&mut kept);
+            kept = kept.iter().map(|&(id, op)| (id, as_of(&ops[id as usize], &op))).collect();
+            elements
+        } else {
+            reducer.drop_groups(&mut kept);
+            scope::elements(&kept, object.values)
+        };
+        if let (&[element], true) = (&elements[..], kept.len() > FEW) {
+            if let Some((since, kept)) = reducer.cut_element(ops, &kept, element) {
+                return reducer.finish(ops, kept, Some(since), Some(elements));
+            }
+        }
+        if !kept.iter().any(|(_, op)| op.f == F::Members) {
+            reducer.narrow(&mut kept);
+        }
+        return reducer.finish(ops, kept, None, Some(elements));
+    }
+    reducer.drop_groups(&mut kept);
+    reducer.narrow(&mut kept);
+    reducer.finish(ops, kept, None, None)
+}
+
+/// Of a register: these, and of the others what can leave a value that is seen, all of unknown outcome. Nothing where
+/// compare-and-sets chain for too long: then who can leave what is found out for all at once.
+fn sources_of(ops: &[Op], these: &std::collections::BTreeSet<u32>) -> Option<Kept> {
+    let left = |op: &Op| if op.f == F::Cas { op.b } else { op.a };
+    let seen = these.iter().map(|&id| &ops[id as usize]).filter(|op| op.f != F::Write);
+    let mut wanted: crate::hash::Set<u32> = seen.map(|op| op.a).collect();
+    for _ in 0..ROUNDS {
+        let before = wanted.len();
+        for op in ops.iter().filter(|op| op.f == F::Cas) {
+            if wanted.contains(&op.b) {
+                wanted.insert(op.a);
+            }
+        }
+        if wanted.len() == before {
+            let some = (0u32..).zip(ops).filter_map(|(id, op)| match these.contains(&id) {
+                true => Some((id, *op)),
+                false if op.f != F::Read && wanted.contains(&left(op)) => Some((id, weaker(*op))),
+                false => None,
+            });
+            return Some(prune_register(some.collect()));
+        }
+    }
+    None
+}
+
+/// Passes over all operations before that.
+const ROUNDS: usize = 4;
+
+/// The part that shows sums which do not fit.
+fn of_sums(ops: &[Op], bounds: Bounds) -> Sub {
+    let read = bounds.read();
+    let mut whole = vec![read];
+    if let Bounds::Low { after, between, .. } = &bounds {
+        whole.extend(after);
+        whole.extend(between);
+    }
+    whole.sort_unstable();
+    let end = ops[read as usize].ret;
+    let asked = || (0u32..).zip(ops).filter(|(_, op)| op.f == F::Increment && op.call < end);
+    let few = asked().take(ADDITIONS + 1).count() <= ADDITIONS;
+    let mut kept: Kept = asked()
+        .filter(|(id, _)| few && whole.binary_search(id).is_err())
+        .map(|(id, op)| (id, weaker(*op)))
+        .chain(whole.iter().map(|&id| (id, ops[id as usize])))
+        .collect();
+    kept.sort_unstable_by_key(|&(id, _)| id);
+    let shown = kept.iter().map(|&(id, op)| (id, !op.open())).collect();
+    Sub { ops: shown, kept, since: None, bounds: Some(bounds), culprit: read, minimal: true, elements: None }
 }
 
 impl Reducer<'_, '_> {
@@ -92,7 +167,7 @@ impl Reducer<'_, '_> {
         *kept = all;
         loop {
             let object = Object { values: &values, ..*self.object };
-            let mut reducer = Reducer { object: &object, limits: self.limits, complete: true };
+            let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
             let before = (kept.len(), elements.len());
             reducer.drop_elements(kept, &mut elements);
             let (fewer, next) = scope::project(kept, &values, &elements);
@@ -118,7 +193,8 @@ impl Reducer<'_, '_> {
                 let rest = [&elements[..first], &elements[last..]].concat();
                 let (fewer, values) = scope::project(kept, self.object.values, &rest);
                 let object = Object { values: &values, ..*self.object };
-                let mut reducer = Reducer { object: &object, limits: self.limits, complete: true };
+                let mut reducer =
+                    Reducer { object: &object, limits: self.limits, complete: true, starts: None };
                 if reducer.invalid(&fewer) {
                     *elements = rest;
                 } else {
@@ -135,12 +211,18 @@ impl Reducer<'_, '_> {
     }
 
     fn invalid(&mut self, kept: &Kept) -> bool {
+        let ops: Vec<Op> = kept.iter().map(|&(_, op)| op).collect();
+        let starts = self.starts.clone().unwrap_or_else(|| vec![self.object.initial]);
+        starts.into_iter().all(|initial| self.invalid_from(initial, &ops))
+    }
+
+    fn invalid_from(&mut self, initial: u32, ops: &[Op]) -> bool {
         if self.limits.over() {
             self.complete = false;
             return false;
         }
-        let ops: Vec<Op> = kept.iter().map(|&(_, op)| op).collect();
-        match decide(self.object, &ops, &[], &self.limits.within(ONE)).answer {
+        let object = Object { initial, ..*self.object };
+        match decide(&object, ops, &[], &self.limits.within(ONE)).answer {
             Answer::Invalid(_) => true,
             Answer::Valid(_) => false,
             Answer::Unknown(..) => {
@@ -148,6 +230,70 @@ impl Reducer<'_, '_> {
                 false
             }
         }
+    }
+
+    /// Everything up to the return that nothing explains.
+    fn until(&self, everything: &Kept, end: u32) -> Kept {
+        let called = everything.iter().filter(|(_, op)| op.call < end);
+        let known = called.map(|&(id, op)| (id, if op.ret > end { weaker(op) } else { op }));
+        self.prune(known.filter(|(_, op)| !(op.open() && op.f.looks_only())).collect())
+    }
+
+    /// Cut off a register's past: go back from the end, twice as far each time, until what is left is wrong whatever
+    /// value was there before; then leave out what else can be. Returns the operation before whose call nothing counts.
+    fn cut(&mut self, ops: &[Op], kept: &Kept) -> Option<(u32, Kept)> {
+        let mut calls: Vec<(u32, u32)> =
+            kept.iter().filter(|(_, op)| !op.open()).map(|&(id, op)| (op.call, id)).collect();
+        calls.sort_unstable_by_key(|&call| std::cmp::Reverse(call));
+        let complete = self.complete;
+        let mut back = 1;
+        while back < calls.len() {
+            let (since, id) = calls[back - 1];
+            let mut late = prune_register(after(kept, since));
+            self.starts = Some(values_at(ops, self.object.initial, since, &late));
+            if self.invalid(&late) {
+                self.complete = complete;
+                self.narrow(&mut late);
+                return Some((id, late));
+            }
+            if self.limits.over() {
+                break;
+            }
+            back *= 2;
+        }
+        self.starts = None;
+        self.complete = complete;
+        None
+    }
+
+    /// The same for one element of a set, which is a register of two values.
+    fn cut_element(&mut self, ops: &[Op], kept: &Kept, element: u32) -> Option<(u32, Kept)> {
+        let bit = |op: &Op| as_register(op, element, self.object.values);
+        let as_bits: Vec<Op> = ops.iter().map(|op| bit(op).unwrap_or(*op)).collect();
+        let bits: Kept = kept.iter().filter_map(|(id, op)| Some((*id, bit(op)?))).collect();
+        let object = Object { model: Model::Register, initial: OUT, ..*self.object };
+        let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+        let own: Vec<Op> = as_bits
+            .into_iter()
+            .zip(ops)
+            .filter(|(_, op)| of_element(op, element))
+            .map(|(bit, _)| bit)
+            .collect();
+        let (since, left) = reducer.cut(&own, &bits)?;
+        self.complete &= reducer.complete;
+        Some((since, left.iter().map(|&(id, bit)| (id, as_of(&ops[id as usize], &bit))).collect()))
+    }
+
+    fn finish(&self, ops: &[Op], kept: Kept, since: Option<u32>, elements: Option<Vec<u32>>) -> Sub {
+        let culprit =
+            kept.iter().filter(|(_, op)| !op.open()).max_by_key(|(_, op)| op.ret).map_or(0, |&(id, _)| id);
+        let mut shown: Vec<(u32, bool)> = kept.iter().map(|&(id, op)| (id, !op.open())).collect();
+        if let Some(since) = since {
+            shown.extend(sources(ops, &kept, ops[since as usize].call, elements.as_deref()));
+            shown.sort_unstable();
+            shown.dedup_by_key(|&mut (id, _)| id);
+        }
+        Sub { ops: shown, kept, since, bounds: None, culprit, minimal: self.complete, elements }
     }
 
     /// Leave out the completed operations that `out` names, soundly.
@@ -236,6 +382,15 @@ impl Reducer<'_, '_> {
                 kept.iter().for_each(|&(id, op)| put(op.a, id, false));
             }
             Model::Lock | Model::FencedLock => {
+                // Where times tie, a process's own operations can overlap: then it is not clear what ends which hold.
+                let mut busy: Map<u32, u32> = Map::default();
+                for (_, op) in kept {
+                    let until = busy.entry(op.a).or_insert(0);
+                    if *until > op.call && *until != NEVER {
+                        return None;
+                    }
+                    *until = op.ret;
+                }
                 kept.iter().for_each(|&(id, op)| put(op.a, id, op.f == F::Acquire));
             }
             _ => return None,
@@ -293,7 +448,101 @@ fn weaker(op: Op) -> Op {
     }
 }
 
+/// The values that something of known outcome sees, and those that a compare-and-set of unknown outcome needs to
+/// leave such a value. Nothing else has to be there for what is known.
+fn wanted(kept: &Kept) -> crate::hash::Set<u32> {
+    let known = kept.iter().filter(|(_, op)| !op.open() && op.f != F::Write);
+    let mut wanted: crate::hash::Set<u32> = known.map(|(_, op)| op.a).collect();
+    let mut ways: Map<u32, Vec<u32>> = Map::default();
+    for (_, op) in kept.iter().filter(|(_, op)| op.open() && op.f == F::Cas) {
+        ways.entry(op.b).or_default().push(op.a);
+    }
+    let mut todo: Vec<u32> = wanted.iter().copied().collect();
+    while let Some(value) = todo.pop() {
+        for &from in ways.get(&value).into_iter().flatten() {
+            if wanted.insert(from) {
+                todo.push(from);
+            }
+        }
+    }
+    wanted
+}
+
+/// The operation as it was, with as much known of its outcome as of the other form of it.
+fn as_of(whole: &Op, part: &Op) -> Op {
+    if part.open() {
+        weaker(*whole)
+    } else {
+        *whole
+    }
+}
+
+/// Elements of a set as values of a register.
+const OUT: u32 = 0;
+const IN: u32 = 1;
+
+fn as_register(op: &Op, element: u32, values: &crate::ops::Values<'_>) -> Option<Op> {
+    let (f, a) = match op.f {
+        F::Add if op.a == element => (F::Write, IN),
+        F::Remove if op.a == element => (F::Write, OUT),
+        F::Contains if op.a == element => (F::Read, op.b),
+        F::Members => {
+            let list = values.list(op.a).unwrap_or_default();
+            (F::Read, list.iter().filter(|&&one| one == element).count() as u32)
+        }
+        _ => return None,
+    };
+    Some(Op { f, a, b: 0, ..*op })
+}
+
+fn of_element(op: &Op, element: u32) -> bool {
+    op.f == F::Members || op.a == element
+}
+
+/// What had not returned before the moment; what was called before it may have happened by then.
+fn after(kept: &Kept, since: u32) -> Kept {
+    let left = kept.iter().filter(|(_, op)| op.ret >= since);
+    let left = left.map(|&(id, op)| (id, if op.call < since { weaker(op) } else { op }));
+    left.filter(|(_, op)| !(op.open() && op.f.looks_only())).collect()
+}
+
+/// Where the values came from that are seen but were left before the moment: the last to return that left each. They
+/// are shown, not judged; a compare-and-set brings what it found along, as far as that goes.
+fn sources(ops: &[Op], kept: &Kept, since: u32, elements: Option<&[u32]>) -> Vec<(u32, bool)> {
+    let leaves = |op: &Op| match op.f {
+        F::Write | F::Add | F::Remove => Some(op.a),
+        F::Cas => Some(op.b),
+        _ => None,
+    };
+    let mut wanted: Vec<(u32, u32)> = match elements {
+        Some(elements) => elements.iter().map(|&element| (element, since)).collect(),
+        None => {
+            let seen = kept.iter().filter(|(_, op)| matches!(op.f, F::Read | F::Cas));
+            seen.map(|(_, op)| (op.a, since)).collect()
+        }
+    };
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut found = Vec::new();
+    while let Some((value, before)) = wanted.pop() {
+        let left = (0u32..).zip(ops).filter(|(_, op)| leaves(op) == Some(value) && op.ret < before);
+        let Some((id, op)) = left.max_by_key(|(_, op)| op.ret) else { continue };
+        if found.len() < SOURCES && !found.contains(&(id, true)) {
+            found.push((id, true));
+            if op.f == F::Cas {
+                wanted.push((op.a, op.call));
+            }
+        }
+    }
+    found
+}
+
+/// No more than this many are shown.
+const SOURCES: usize = 32;
+
 fn prune_register(mut kept: Kept) -> Kept {
+    let wanted = wanted(&kept);
+    kept.retain(|(_, op)| !op.open() || wanted.contains(&if op.f == F::Cas { op.b } else { op.a }));
     loop {
         let mut observers: Map<u32, usize> = Map::default();
         for (_, op) in &kept {

@@ -278,13 +278,29 @@ impl Machine for Queued {
 }
 
 /// A counter; the state is its total.
-pub struct Counted(States<i64>);
+pub struct Counted {
+    states: States<i64>,
+    /// Where it only grows: the calls of the reads in order, each with the least total that is read from there on.
+    coming: Vec<(u32, i64)>,
+    grows: bool,
+}
 
 impl Counted {
-    /// A counter that starts at `initial`.
+    /// A counter that starts at `initial`, for these operations.
     #[must_use]
-    pub fn new(initial: i64) -> Self {
-        Counted(States::new(initial))
+    pub fn of(ops: &[Op], initial: i64) -> Self {
+        let steps = || ops.iter().filter(|op| op.f == F::Increment).map(Op::number);
+        let whole = steps().try_fold(initial, i64::checked_add);
+        let grows = steps().all(|step| step >= 0) && whole.is_some();
+        let reads = ops.iter().filter(|op| grows && op.f == F::Total);
+        let mut coming: Vec<(u32, i64)> = reads.map(|op| (op.call, op.number())).collect();
+        coming.sort_unstable();
+        let mut least = i64::MAX;
+        for (_, total) in coming.iter_mut().rev() {
+            least = least.min(*total);
+            *total = least;
+        }
+        Counted { states: States::new(initial), coming, grows }
     }
 }
 
@@ -293,10 +309,19 @@ impl Machine for Counted {
         false
     }
 
+    fn passed(&self, state: u32, waiting: &Op) -> bool {
+        self.grows && waiting.f == F::Total && waiting.number() < self.states.list[state as usize]
+    }
+
+    fn over(&self, state: u32, now: u32) -> bool {
+        let next = self.coming.partition_point(|&(call, _)| call < now);
+        self.coming.get(next).is_some_and(|&(_, least)| least < self.states.list[state as usize])
+    }
+
     fn step(&mut self, state: u32, op: &Op, out: &mut Vec<u32>) {
-        let total = self.0.list[state as usize];
+        let total = self.states.list[state as usize];
         match op.f {
-            F::Increment => out.push(self.0.of(total.wrapping_add(op.number()), 0)),
+            F::Increment => out.push(self.states.of(total.wrapping_add(op.number()), 0)),
             F::Total if op.number() == total => out.push(state),
             _ => {}
         }

@@ -329,7 +329,7 @@ fn bag_order(items: &[Item], points: &[(u64, u32)]) -> Option<Vec<u32>> {
 }
 
 /// Replay, and compare with real time: what was built is not believed unseen.
-fn replays(ops: &[Op], order: &[u32], ordered: bool) -> bool {
+pub(crate) fn replays(ops: &[Op], order: &[u32], ordered: bool) -> bool {
     let mut latest = 0;
     let mut queue = std::collections::VecDeque::new();
     let mut bag = crate::hash::Set::default();

@@ -5,7 +5,7 @@ use super::{guarded, slice};
 use columns::json;
 use std::sync::atomic::AtomicBool;
 
-/// Judge a finished history. The request's `engine` names the family (`linear` or `transactions`, and whatever follows
+/// Judge a finished history. The request's `engine` names the family (`linear`, `transactions` or `weak`, and whatever follows
 /// a `:` is the family's own); the answer in `out` is the engine's JSON object.
 ///
 /// # Safety
@@ -33,6 +33,7 @@ pub unsafe extern "C" fn quorate_check(
             match engine.split(':').next().unwrap_or_default() {
                 "linear" => Ok(linear::check(columns, request, stop).into_bytes()),
                 "transactions" => Ok(transactions::check(columns, request, stop).into_bytes()),
+                "weak" => Ok(weak::check(columns, request, stop).into_bytes()),
                 _ => Err(format!("there is no engine \"{engine}\"")),
             }
         })

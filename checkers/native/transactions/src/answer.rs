@@ -11,6 +11,8 @@ pub(crate) struct Judgement {
     pub verdict: &'static str,
     pub reason: String,
     pub ruled_out: models::Set,
+    /// Models that were proved to hold.
+    pub held: models::Set,
     pub proved: bool,
     /// Transactions in an order that explains all reads; None unless asked for and proved.
     pub witness: Option<Vec<u32>>,
@@ -30,7 +32,7 @@ pub(crate) fn write(
         ("verdict", Value::from(judgement.verdict)),
         ("reason", judgement.reason.as_str().into()),
         ("operations", txns.list.len().into()),
-        ("strongest", models::strongest(judgement.ruled_out).into()),
+        ("strongest", models::strongest(judgement.held).into()),
         ("not", models::weakest(judgement.ruled_out).into()),
         ("proved", judgement.proved.into()),
         ("anomalies", anomalies.into()),

@@ -7,6 +7,7 @@ use crate::limits::{Halt, Limits};
 use crate::table::{Table, ABSENT};
 use crate::txns::{Mop, Outcome, Txns, F};
 use columns::{Columns, NONE};
+use std::collections::HashMap;
 
 /// Where each append stands in its key's version order.
 pub(crate) struct Versions {
@@ -68,6 +69,7 @@ impl Versions {
             let txn = &mut txns.list[txns.mops[mop as usize].txn as usize];
             txn.committed |= txn.outcome == Outcome::Info;
         }
+        versions.link_committed(txns);
         limits.check()?;
         Ok(versions)
     }
@@ -107,29 +109,66 @@ impl Versions {
             }
             if self.place[mop as usize] != NONE {
                 findings.add("duplicate-elements", || {
-                    let reader = some_reader(txns, key, at);
-                    let (value, name) = (txns.json(value), txns.key_json(key));
-                    let sentence = format!(
-                        "{} read {value} twice in list {name}, as {}, but it was appended only once, by {}",
-                        call(columns, txns, reader),
-                        tail(txns, &trunk[..=at]),
-                        call(columns, txns, txns.mops[mop as usize].txn)
-                    );
-                    Example {
-                        sentence,
-                        key: Some(key),
-                        txns: pair(txns.mops[mop as usize].txn, reader),
-                        cycle: vec![],
-                    }
+                    duplicate(columns, txns, some_reader(txns, key, at), key, &trunk[..=at], mop)
                 });
                 self.writer.push(NONE);
                 continue;
             }
             self.place[mop as usize] = at as u32;
             self.writer.push(mop);
+            if let Some(earlier) = self.own_before(txns, mop) {
+                if self.place[earlier as usize] == NONE {
+                    findings.add("own-appends-reordered", || {
+                        reordered(columns, txns, some_reader(txns, key, at), &trunk[..=at], earlier, mop)
+                    });
+                }
+            }
             let failed = txns.list[txns.mops[mop as usize].txn as usize].outcome == Outcome::Fail;
             if failed && self.aborted[key as usize] == NONE {
                 self.aborted[key as usize] = at as u32;
+            }
+        }
+    }
+
+    /// The append of the same transaction to the same key right before this one. A transaction that certainly did not
+    /// happen may have been taken back in pieces, so nothing is asked of it.
+    fn own_before(&self, txns: &Txns, append: u32) -> Option<u32> {
+        let mop = txns.mops[append as usize];
+        let txn = &txns.list[mop.txn as usize];
+        if append == txn.first || txn.outcome == Outcome::Fail {
+            return None;
+        }
+        let own = |at: &u32| {
+            let other = &txns.mops[*at as usize];
+            other.f == F::Write && other.key == mop.key
+        };
+        let earlier = (txn.first..append).rev().find(own)?;
+        (self.twice.get(mop.key, txns.mops[earlier as usize].value) == ABSENT).then_some(earlier)
+    }
+
+    /// What is wrong inside a list that is no beginning of its key's trunk: an element twice, or appends of one
+    /// transaction in another order than it did them in.
+    fn inside_strange(&self, txns: &Txns, read: Mop, findings: &mut Findings<'_>) {
+        let columns = findings.columns();
+        let list = &txns.strange[read.value as usize];
+        let mut places: HashMap<u32, usize> = HashMap::with_capacity(list.len());
+        for (at, &value) in list.iter().enumerate() {
+            let append = self.appends.get(read.key, value);
+            if append == ABSENT || self.twice.get(read.key, value) != ABSENT {
+                continue;
+            }
+            if places.insert(value, at).is_some() {
+                findings.add("duplicate-elements", || {
+                    duplicate(columns, txns, read.txn, read.key, &list[..=at], append)
+                });
+                continue;
+            }
+            let earlier = self.own_before(txns, append);
+            if let Some(earlier) = earlier.filter(|&mop| !places.contains_key(&txns.mops[mop as usize].value))
+            {
+                findings.add("own-appends-reordered", || {
+                    reordered(columns, txns, read.txn, &list[..=at], earlier, append)
+                });
             }
         }
     }
@@ -164,6 +203,7 @@ impl Versions {
                 txns: pair(other.map_or(mop.txn, |other| other.txn), mop.txn),
                 cycle: vec![],
             });
+            self.inside_strange(txns, mop, findings);
             let mut seen = Vec::new();
             for &value in &txns.strange[mop.value as usize] {
                 let append = self.appends.get(mop.key, value);
@@ -202,6 +242,49 @@ impl Versions {
         }
     }
 
+    /// The newest append of another transaction that a read saw, if that can be told.
+    pub fn newest(&self, txns: &Txns, read: &External) -> Option<u32> {
+        let mop = txns.mops[read.mop as usize];
+        if mop.value == NONE {
+            let append = read.base.checked_sub(1).and_then(|place| self.writer(mop.key, place))?;
+            return (txns.mops[append as usize].txn != read.txn).then_some(append);
+        }
+        let mut appends = txns.strange[mop.value as usize].iter().rev().map(|&value| {
+            if self.twice.get(mop.key, value) == ABSENT {
+                self.appends.get(mop.key, value)
+            } else {
+                ABSENT
+            }
+        });
+        let foreign = |append: &u32| *append == ABSENT || txns.mops[*append as usize].txn != read.txn;
+        appends.find(foreign).filter(|&append| append != ABSENT)
+    }
+
+    /// A transaction's read from outside by its micro-operation.
+    pub fn read_at(&self, txn: u32, mop: u32) -> Option<&External> {
+        let start = self.reads.partition_point(|read| read.txn < txn);
+        self.reads[start..].iter().take_while(|read| read.txn == txn).find(|read| read.mop == mop)
+    }
+
+    /// Whether a transaction read a key from outside before it did this append to it.
+    pub fn read_before(&self, txns: &Txns, txn: u32, key: u32, append: u32) -> bool {
+        let start = self.reads.partition_point(|read| read.txn < txn);
+        let own = self.reads[start..].iter().take_while(|read| read.txn == txn);
+        own.into_iter().any(|read| txns.mops[read.mop as usize].key == key && read.mop < append)
+    }
+
+    /// Whether lists tell where this append stands, or that it is in none.
+    pub fn certain(&self, txns: &Txns, append: u32) -> bool {
+        let mop = txns.mops[append as usize];
+        !self.strange[mop.key as usize] && self.twice.get(mop.key, mop.value) == ABSENT
+    }
+
+    /// Whether a read certainly did not see an append, because that comes later in every order of the versions.
+    pub fn misses(&self, txns: &Txns, read: &External, append: u32) -> bool {
+        let place = self.place[append as usize];
+        self.certain(txns, append) && (place == NONE || place >= read.base)
+    }
+
     /// The append behind an element, if there is one for sure.
     pub fn writer(&self, key: u32, place: u32) -> Option<u32> {
         let at = self.starts[key as usize] + place;
@@ -209,7 +292,8 @@ impl Versions {
         (mop != NONE).then_some(mop)
     }
 
-    fn next(&self, key: u32, place: u32) -> Option<u32> {
+    /// The first append of a committed transaction from a place on.
+    pub fn next(&self, key: u32, place: u32) -> Option<u32> {
         let at = self.starts[key as usize] + place;
         let mop = if at < self.starts[key as usize + 1] { self.next[at as usize] } else { NONE };
         (mop != NONE).then_some(mop)
@@ -227,7 +311,6 @@ impl Versions {
         findings: &mut Findings<'_>,
         limits: &Limits<'_>,
     ) -> Result<(), Halt> {
-        self.link_committed(txns);
         self.order_of_appends(txns, edges, findings);
         limits.check()?;
         let reads = std::mem::take(&mut self.reads);
@@ -272,11 +355,14 @@ impl Versions {
         let mop = txns.mops[read.mop as usize];
         if mop.value != NONE {
             // A strange list still proves that its last element was seen.
-            let last = txns.strange[mop.value as usize]
-                .last()
-                .map_or(ABSENT, |&value| self.appends.get(mop.key, value));
-            if last != ABSENT && txns.list[txns.mops[last as usize].txn as usize].committed {
-                edges.add(txns.mops[last as usize].txn, read.txn, kind::WR, read.mop);
+            let Some(append) = self.newest(txns, &read) else { return };
+            let writer = txns.mops[append as usize];
+            if txns.list[writer.txn as usize].committed {
+                edges.add(writer.txn, read.txn, kind::WR, read.mop);
+                if let Some(later) = later_append(txns, append) {
+                    let example = intermediate(txns, findings, read.txn, &writer, later);
+                    findings.add("G1b", || example);
+                }
             }
             return;
         }
@@ -363,6 +449,34 @@ fn later_append(txns: &Txns, append: u32) -> Option<Mop> {
     let end = txns.list[mop.txn as usize].end;
     let later = &txns.mops[append as usize + 1..end as usize];
     later.iter().find(|other| other.f == F::Write && other.key == mop.key).copied()
+}
+
+fn duplicate(columns: &Columns, txns: &Txns, reader: u32, key: u32, list: &[u32], append: u32) -> Example {
+    let writer = txns.mops[append as usize];
+    let sentence = format!(
+        "{} read {} twice in list {}, as {}, but it was appended only once, by {}",
+        call(columns, txns, reader),
+        txns.json(writer.value),
+        txns.key_json(key),
+        tail(txns, list),
+        call(columns, txns, writer.txn)
+    );
+    Example { sentence, key: Some(key), txns: pair(writer.txn, reader), cycle: vec![] }
+}
+
+fn reordered(columns: &Columns, txns: &Txns, reader: u32, list: &[u32], earlier: u32, later: u32) -> Example {
+    let (earlier, later) = (txns.mops[earlier as usize], txns.mops[later as usize]);
+    let sentence = format!(
+        "{} read list {} as {}, with {} but without {} before it, though {} appended {} first",
+        call(columns, txns, reader),
+        txns.key_json(later.key),
+        tail(txns, list),
+        txns.json(later.value),
+        txns.json(earlier.value),
+        call(columns, txns, later.txn),
+        txns.json(earlier.value),
+    );
+    Example { sentence, key: Some(later.key), txns: pair(later.txn, reader), cycle: vec![] }
 }
 
 /// Some transaction that read the element at this place of a key's trunk.

@@ -34,7 +34,9 @@ pub(crate) struct Class {
 }
 
 const DATA: u8 = kind::WW | kind::WR;
-const ALL: u8 = DATA | kind::RW;
+/// What must hold where reads are atomic.
+const ATOMIC: u8 = kind::FORCED | kind::VANISHED;
+const ALL: u8 = DATA | ATOMIC | kind::RW;
 const BY_TIME: u8 = kind::PROCESS | kind::TIME;
 
 const fn class(name: &'static str, seed: u8, rest: u8, needs: u8, adjacent: bool, extra: u8) -> Class {
@@ -44,42 +46,28 @@ const fn class(name: &'static str, seed: u8, rest: u8, needs: u8, adjacent: bool
     Class { name, seed, rest: rest | more, needs, adjacent, extra }
 }
 
-/// All classes, worst first.
-pub(crate) const CLASSES: [Class; 15] = [
+/// All classes, worst first. Where reads must be atomic to forbid a circle, one that needs it counts with those.
+pub(crate) const CLASSES: [Class; 19] = [
     class("G0", kind::WW, kind::WW, 0, false, 0),
     class("G1c", kind::WR, DATA, 0, false, 0),
-    class("G-single", kind::RW, DATA, 0, false, 0),
+    class("OTV", kind::VANISHED, DATA | kind::VANISHED, 0, false, 0),
+    class("fractured-read", kind::FORCED, DATA | ATOMIC, 0, false, 0),
+    class("G-single", kind::RW, DATA | ATOMIC, 0, false, 0),
     class("G-nonadjacent", kind::RW, ALL, met::SECOND, false, 0),
     class("G2-item", kind::RW, ALL, met::SECOND | met::ADJACENT, true, 0),
     class("G0-process", kind::WW, kind::WW, 0, false, kind::PROCESS),
     class("G1c-process", kind::WR, DATA, 0, false, kind::PROCESS),
-    class("G-single-process", kind::RW, DATA, 0, false, kind::PROCESS),
+    class("fractured-read-process", ATOMIC, DATA | ATOMIC, 0, false, kind::PROCESS),
+    class("G-single-process", kind::RW, DATA | ATOMIC, 0, false, kind::PROCESS),
     class("G-nonadjacent-process", kind::RW, ALL, met::SECOND, false, kind::PROCESS),
     class("G2-item-process", kind::RW, ALL, met::SECOND | met::ADJACENT, true, kind::PROCESS),
     class("G0-realtime", kind::WW, kind::WW, 0, false, kind::TIME),
     class("G1c-realtime", kind::WR, DATA, 0, false, kind::TIME),
-    class("G-single-realtime", kind::RW, DATA, 0, false, kind::TIME),
+    class("fractured-read-realtime", ATOMIC, DATA | ATOMIC, 0, false, kind::TIME),
+    class("G-single-realtime", kind::RW, DATA | ATOMIC, 0, false, kind::TIME),
     class("G-nonadjacent-realtime", kind::RW, ALL, met::SECOND, false, kind::TIME),
     class("G2-item-realtime", kind::RW, ALL, met::SECOND | met::ADJACENT, true, kind::TIME),
 ];
-
-/// Any cycle at all, sought first through an order of writes that was inferred, then through a missed write.
-const ANY: [Class; 2] = [
-    class("cycle", kind::WW, ALL | BY_TIME, 0, true, 0),
-    class("cycle", kind::RW, ALL | BY_TIME, 0, true, 0),
-];
-
-/// The shortest cycle that any class could have, as far as a bounded search finds it.
-pub(crate) fn any_shortest(parts: &[Part], limits: &Limits<'_>) -> Result<Option<Vec<Edge>>, Halt> {
-    for class in &ANY {
-        for part in parts {
-            if let (Some(cycle), _) = shortest(part, class, u32::MAX, limits)? {
-                return Ok(Some(cycle));
-            }
-        }
-    }
-    Ok(parts.iter().find_map(|part| part.any_cycle(u8::MAX)))
-}
 
 /// Steps that all searches of one class in one component may take together; then the best so far counts.
 const STEPS_MAX: usize = 20_000_000;
@@ -91,6 +79,38 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Whether there is a cycle by edges in `mask`.
+    pub fn has_cycle(&self, mask: u8) -> bool {
+        let edges = self.graph.edges(mask);
+        Graph::of(&edges, self.graph.nodes(), u8::MAX).order().is_none()
+    }
+
+    /// Whether there is a cycle by edges in `mask` in which no two anti-dependencies follow each other; `count` is the
+    /// number of transactions. Beginnings and commits are nodes of their own, so it is a plain cycle.
+    pub fn has_unguarded_cycle(&self, mask: u8, count: u32) -> bool {
+        let nodes = self.graph.nodes();
+        let helper = |node: u32| self.nodes[node as usize] >= count;
+        let mut edges = self.graph.edges(mask);
+        for edge in &mut edges {
+            let missed = edge.kind & kind::RW != 0;
+            edge.from += if !helper(edge.from) && !missed { nodes } else { 0 };
+            edge.to += if !helper(edge.to) && missed { nodes } else { 0 };
+        }
+        let both = (0..nodes).map(|node| Edge { from: node, to: node + nodes, why: 0, kind: kind::PROCESS });
+        edges.extend(both);
+        Graph::of(&edges, nodes * 2, u8::MAX).order().is_none()
+    }
+
+    /// The edges inside, with the nodes of the whole graph.
+    pub fn edges(&self) -> Vec<Edge> {
+        let mut edges = self.graph.edges(u8::MAX);
+        for edge in &mut edges {
+            edge.from = self.nodes[edge.from as usize];
+            edge.to = self.nodes[edge.to as usize];
+        }
+        edges
+    }
+
     /// Some short cycle by edges in `mask`, if there is one.
     pub fn any_cycle(&self, mask: u8) -> Option<Vec<Edge>> {
         let component = self.graph.components(mask);
@@ -167,6 +187,11 @@ pub(crate) fn shortest(
     below: u32,
     limits: &Limits<'_>,
 ) -> Result<(Option<Vec<Edge>>, bool), Halt> {
+    let any =
+        (0..part.graph.nodes()).flat_map(|node| part.graph.arcs(node)).any(|arc| arc.kind & class.seed != 0);
+    if !any {
+        return Ok((None, true));
+    }
     // With the second halves of helpers' edges a helper's number is above those of all that it leads to.
     let component = part.graph.components(class.rest | kind::PASS);
     let mut search = Search::new(part, class, &component, limits)?;

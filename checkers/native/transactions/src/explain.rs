@@ -29,6 +29,8 @@ fn meaning(class: &str) -> &'static str {
     match base {
         "G0" => "writes of several transactions are interleaved, each before the other",
         "G1c" => "information flows in a circle, each transaction saw or followed the other",
+        "OTV" => "a transaction saw another's effect, and after that missed the rest of it",
+        "fractured-read" => "one transaction saw a part of what another wrote",
         "G-single" => "one transaction saw a part of what another did and missed the rest",
         "G-nonadjacent" => {
             "transactions missed each other's effects although information flowed between them"
@@ -124,6 +126,7 @@ impl Teller<'_> {
             kind::TIME => format!("{from} had returned before {to} was invoked"),
             kind::WW => self.overwrote(edge, from, ends),
             kind::WR => self.saw(edge, from, to),
+            kind::FORCED | kind::VANISHED => self.forced(edge, from, to),
             _ => self.missed(edge, to_why, from, to),
         }
     }
@@ -170,6 +173,18 @@ impl Teller<'_> {
         format!("{from} appended {value} to list {key}, which {to} read with it, as {list}")
     }
 
+    /// A third transaction saw one of `from`, which also wrote the key of which it read what `to` had written.
+    fn forced(&self, edge: &Edge, from: &str, to: &str) -> String {
+        let read = self.txns.mops[edge.why as usize];
+        let process = self.txns.list[read.txn as usize].process;
+        format!(
+            "{from} wrote to key {key} too, but p{process}'s transaction, which saw another write of it, read {value}, \
+             which {to} wrote: {to} came later, or only a part of {from} was seen",
+            key = self.txns.key_json(read.key),
+            value = self.txns.json(read.value),
+        )
+    }
+
     fn missed(&self, edge: &Edge, to_why: u32, from: &str, to: &str) -> String {
         let txns = self.txns;
         let mop = txns.mops[edge.why as usize];
@@ -198,13 +213,12 @@ impl Teller<'_> {
         format!("{from} read list {key} as {list}, without {value}, which {to} appended")
     }
 
-    /// A read list without the reader's own appends.
+    /// A read list without the reader's own appends at its end.
     fn outside(&self, mop: &Mop, number: u32) -> &[u32] {
         let content = self.txns.content(mop);
-        let first = self.txns.list[mop.txn as usize].first;
-        let before = &self.txns.mops[first as usize..number as usize];
-        let own = before.iter().filter(|other| other.f == F::Write && other.key == mop.key).count();
-        &content[..content.len().saturating_sub(own)]
+        let told = self.versions.and_then(|versions| versions.read_at(mop.txn, number));
+        let base = told.filter(|_| mop.value == NONE).map_or(content.len(), |read| read.base as usize);
+        &content[..base.min(content.len())]
     }
 }
 
@@ -212,8 +226,9 @@ fn kind_name(kinds: u8) -> &'static str {
     match kinds & !kind::PASS {
         kind::WW => "ww",
         kind::WR => "wr",
-        kind::RW => "rw",
+        kind::FORCED | kind::VANISHED => "atomic",
         kind::PROCESS => "process",
-        _ => "realtime",
+        kind::TIME => "realtime",
+        _ => "rw",
     }
 }

@@ -12,6 +12,11 @@ pub(crate) mod kind {
     pub const PROCESS: u8 = 8;
     /// The first returned before the second was invoked.
     pub const TIME: u8 = 16;
+    /// A third transaction saw a write of the first, which also wrote a key of which the third read what the second had
+    /// written: the second came later, or the third saw only a part of the first.
+    pub const FORCED: u8 = 32;
+    /// The same, where the third had seen the first before it read that key.
+    pub const VANISHED: u8 = 64;
     /// From a helper node on: the second half of an edge, of length 0.
     pub const PASS: u8 = 128;
 }
@@ -147,6 +152,27 @@ impl Graph {
 
     pub fn arc(&self, number: u32) -> Arc {
         self.arcs[number as usize]
+    }
+
+    /// The same nodes with all edges turned around.
+    pub fn reversed(&self) -> Graph {
+        let mut starts = vec![0u32; self.starts.len()];
+        for arc in &self.arcs {
+            starts[arc.to as usize + 1] += 1;
+        }
+        for node in 1..starts.len() {
+            starts[node] += starts[node - 1];
+        }
+        let mut next = starts.clone();
+        let mut arcs = vec![Arc { to: 0, why: 0, kind: 0 }; self.arcs.len()];
+        for from in 0..self.nodes() {
+            for arc in self.arcs(from) {
+                let slot = &mut next[arc.to as usize];
+                arcs[*slot as usize] = Arc { to: from, why: arc.why, kind: arc.kind };
+                *slot += 1;
+            }
+        }
+        Graph { starts, arcs }
     }
 
     /// The number of a node's first arc; for the number after the last node that of the last arc + 1.

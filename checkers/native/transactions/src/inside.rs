@@ -29,9 +29,12 @@ struct Follower<'a, 'b> {
     /// Per key: transaction + 1 that touched it last, and its state's number.
     stamps: Vec<(u32, u32)>,
     states: Vec<State>,
-    /// Transactions that appended, but not to the version that they had read: key, version, reader's mop.
-    late: Vec<(u32, u32, u32)>,
+    late: Vec<Late>,
 }
+
+/// A transaction that read a list and then appended to it, but not to the version that it had read: key, version, and the
+/// micro-operations of the read and of the append.
+type Late = (u32, u32, u32, u32);
 
 /// Follow all transactions; fill `versions.reads`.
 pub(crate) fn follow(
@@ -91,31 +94,66 @@ impl Follower<'_, '_> {
                 continue;
             }
             let state = self.states[slot];
-            if !self.agrees(&state, at, &mop) {
+            let agrees = self.agrees(&state, at, &mop);
+            if !agrees {
                 self.disagrees(&state, at, &mop);
-                continue;
             }
+            let first = state.read == NONE;
             let state = &mut self.states[slot];
-            if state.read == NONE {
-                state.base = mop.len - state.own;
-                state.external = at;
-            }
             state.read = at;
             state.own_at_read = state.own;
-            let state = *state;
-            if state.external == at && !self.of_the_future(&state, &mop, versions) {
-                versions.reads.push(External { txn: number, mop: at, base: state.base });
+            if agrees && !first {
+                continue;
+            }
+            // What contradicts the transaction itself was seen all the same, and counts like any other read.
+            let length = if agrees { mop.len - state.own } else { mop.len };
+            let base = self.outside(&mop, at, length, versions);
+            let state = &mut self.states[slot];
+            if state.external == NONE {
+                state.base = base;
+                state.external = at;
+            }
+            let read = External { txn: number, mop: at, base };
+            let mut told = versions.reads.iter().rev().take_while(|read| read.txn == number);
+            if first || mop.value != NONE || !told.any(|other| self.same(other, &read)) {
+                versions.reads.push(read);
             }
         }
         for state in &self.states {
-            let strange = state.external != NONE && self.txns.mops[state.external as usize].value != NONE;
-            if state.append != NONE && state.base != NONE && !strange {
+            let read_first = state.external != NONE && state.append != NONE && state.external < state.append;
+            if read_first
+                && self.txns.mops[state.external as usize].value == NONE
+                && versions.certain(self.txns, state.append)
+            {
                 let place = versions.place[state.append as usize];
                 if place != state.base {
-                    self.late.push((state.key, state.base, state.external));
+                    self.late.push((state.key, state.base, state.external, state.append));
                 }
             }
         }
+    }
+
+    fn same(&self, one: &External, other: &External) -> bool {
+        let (a, b) = (&self.txns.mops[one.mop as usize], &self.txns.mops[other.mop as usize]);
+        (a.key, a.value, one.base) == (b.key, b.value, other.base)
+    }
+
+    /// How much of a list that was read is not the reader's own at its end. What it appended only later is an anomaly.
+    fn outside(&mut self, mop: &Mop, at: u32, length: u32, versions: &Versions) -> u32 {
+        let mut base = length;
+        if mop.value != NONE {
+            return base;
+        }
+        loop {
+            let newest = base.checked_sub(1).and_then(|place| versions.writer(mop.key, place));
+            let own = |append: &u32| self.txns.mops[*append as usize].txn == mop.txn;
+            let Some(append) = newest.filter(own) else { break };
+            if append > at {
+                self.of_the_future(mop, append);
+            }
+            base -= 1;
+        }
+        base
     }
 
     /// Own appends to a key from the `skip`-th on, before micro-operation `at`.
@@ -169,14 +207,7 @@ impl Follower<'_, '_> {
     }
 
     /// A transaction that read what it appended only later.
-    fn of_the_future(&mut self, state: &State, mop: &Mop, versions: &Versions) -> bool {
-        if mop.value != NONE {
-            return false;
-        }
-        let newest = state.base.checked_sub(1).and_then(|place| versions.writer(mop.key, place));
-        let Some(append) = newest.filter(|&append| self.txns.mops[append as usize].txn == mop.txn) else {
-            return false;
-        };
+    fn of_the_future(&mut self, mop: &Mop, append: u32) {
         let txns = self.txns;
         let call = self.findings.call(txns, mop.txn);
         self.findings.add("future-read", || Example {
@@ -189,24 +220,28 @@ impl Follower<'_, '_> {
             txns: vec![mop.txn],
             cycle: vec![],
         });
-        true
     }
 
-    /// Of all that read one version and then appended, one at most appended to that very version.
-    fn lost(&mut self, group: &[(u32, u32, u32)], versions: &Versions) {
+    /// Of all that read one version and then appended, one at most appended to that very version; and nobody else may
+    /// have appended in between.
+    fn lost(&mut self, group: &[Late], versions: &Versions) {
         let txns = self.txns;
-        let (key, base, _) = group[0];
+        let (key, base, ..) = group[0];
         let mut readers: Vec<u32> = group.iter().map(|late| txns.mops[late.2 as usize].txn).collect();
-        if let Some(append) = versions.writer(key, base) {
-            let first = txns.mops[append as usize].txn;
-            let read_it = versions.reads.binary_search_by_key(&first, |read| read.txn).is_ok_and(|at| {
-                let start =
-                    versions.reads[..at].iter().rposition(|read| read.txn != first).map_or(0, |at| at + 1);
-                let own = versions.reads[start..].iter().take_while(|read| read.txn == first);
-                own.clone().any(|read| txns.mops[read.mop as usize].key == key && read.base == base)
+        let between = versions.next(key, base).filter(|&mop| !readers.contains(&txns.mops[mop as usize].txn));
+        if let Some(append) = between {
+            let writer = txns.mops[append as usize].txn;
+            let start = versions.reads.partition_point(|read| read.txn < writer);
+            let own = versions.reads[start..].iter().take_while(|read| read.txn == writer);
+            let read_it = own.clone().any(|read| {
+                let mop = &txns.mops[read.mop as usize];
+                mop.key == key && mop.value == NONE && read.base == base && read.mop < append
             });
             if read_it {
-                readers.insert(0, first);
+                readers.insert(0, writer);
+            } else if readers.len() == 1 {
+                self.overtaken(group[0], append);
+                return;
             }
         }
         if readers.len() < 2 {
@@ -219,12 +254,33 @@ impl Follower<'_, '_> {
                 "{} {} read list {} as {} and then appended to it: whichever came second overwrote an update that it \
                  had not seen",
                 calls.join(" and "),
-            if calls.len() == 2 { "both" } else { "all" },
+                if calls.len() == 2 { "both" } else { "all" },
                 txns.key_json(key),
                 tail(txns, list)
             ),
             key: Some(key),
             txns: readers,
+            cycle: vec![],
+        });
+    }
+
+    /// One that read a list and then appended to it, after another had appended what it had not seen.
+    fn overtaken(&mut self, (key, base, _, append): Late, between: u32) {
+        let txns = self.txns;
+        let (late, early) = (txns.mops[append as usize], txns.mops[between as usize]);
+        let (call, other) = (self.findings.call(txns, late.txn), self.findings.call(txns, early.txn));
+        let list = &txns.trunks[key as usize][..base as usize];
+        self.findings.add("lost-update", || Example {
+            sentence: format!(
+                "{call} read list {} as {} and then appended {} to it, but {other} had appended {} in between, an update \
+                 that it had not seen",
+                txns.key_json(key),
+                tail(txns, list),
+                txns.json(late.value),
+                txns.json(early.value)
+            ),
+            key: Some(key),
+            txns: vec![early.txn, late.txn],
             cycle: vec![],
         });
     }

@@ -7,6 +7,9 @@
 
 mod answer;
 mod append;
+mod atomic;
+mod choices;
+mod complete;
 mod cycles;
 mod explain;
 mod findings;
@@ -15,13 +18,16 @@ mod inside;
 mod judge;
 mod limits;
 mod models;
+mod nulls;
+mod pairs;
 mod parse;
 mod register;
 mod replay;
+mod seen;
 mod settle;
-mod snapshots;
 mod table;
 mod time;
+mod topo;
 mod txns;
 
 use columns::json::{self, Value};

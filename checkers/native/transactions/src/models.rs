@@ -52,25 +52,32 @@ pub(crate) type Set = u32;
 /// The weakest models that an anomaly rules out.
 fn forbidden_by(anomaly: &str) -> &'static [&'static str] {
     match anomaly {
-        "G0" | "duplicate-elements" | "garbage-read" => &["read-uncommitted"],
+        "G0" | "duplicate-elements" | "garbage-read" | "own-appends-reordered" => &["read-uncommitted"],
         "G1a" | "G1b" | "G1c" | "incompatible-order" | "dirty-update" | "future-read" | "cyclic-versions" => {
             &["read-committed"]
         }
         "internal" => &["read-atomic"],
-        "lost-update" => &["cursor-stability"],
+        "lost-update" => &["cursor-stability", "rola"],
+        "OTV" => &["monotonic-atomic-view", "consistent-view", "repeatable-read"],
+        "fractured-read" => &["read-atomic", "consistent-view", "repeatable-read"],
         "G-single" => &["consistent-view", "repeatable-read"],
         "G-nonadjacent" | "long-fork" => &["snapshot-isolation", "repeatable-read"],
         "G2-item" => &["repeatable-read"],
         "G0-process" => &["strong-session-read-uncommitted"],
         "G1c-process" => &["strong-session-read-committed"],
-        "G-single-process" | "G-nonadjacent-process" => &["strong-session-snapshot-isolation"],
+        "fractured-read-process" | "G-single-process" | "G-nonadjacent-process" => {
+            &["strong-session-snapshot-isolation"]
+        }
         "G0-realtime" => &["strong-read-uncommitted"],
         "G1c-realtime" => &["strong-read-committed"],
-        "G-single-realtime" | "G-nonadjacent-realtime" => &["strong-snapshot-isolation"],
+        "fractured-read-realtime" | "G-single-realtime" | "G-nonadjacent-realtime" => {
+            &["strong-snapshot-isolation"]
+        }
         "write-conflict" => &["snapshot-isolation"],
         "write-conflict-process" => &["strong-session-snapshot-isolation"],
         "write-conflict-realtime" => &["strong-snapshot-isolation"],
-        "cycle" => &["serializable"],
+        // Any circle of what items depend on: all but G0 and G1c are G2-item, and those are worse.
+        "cycle" => &["repeatable-read", "serializable"],
         "G2-item-process" | "cycle-process" => &["strong-session-serializable"],
         _ => &["strict-serializable"],
     }
@@ -100,6 +107,27 @@ pub(crate) fn ruled_out(anomaly: &str) -> Set {
     (0..MODELS.len()).filter(|&at| implied(at) & weakest != 0).fold(0, |set, at| set | 1 << at)
 }
 
+/// The set of one model by a name that is known.
+pub(crate) fn bit(name: &str) -> Set {
+    named(name).unwrap_or(0)
+}
+
+/// A model and all that imply it.
+pub(crate) fn above(name: &str) -> Set {
+    let Some(bit) = named(name) else { return 0 };
+    (0..MODELS.len()).filter(|&at| implied(at) & bit != 0).fold(0, |set, at| set | 1 << at)
+}
+
+/// A model and all that it implies.
+pub(crate) fn below(name: &str) -> Set {
+    number(name).map_or(0, implied)
+}
+
+/// All that is proved where only these models are ruled out: those decided directly, and what they imply.
+pub(crate) fn rest(ruled_out: Set) -> Set {
+    (0..MODELS.len()).filter(|at| (SHOWN & !ruled_out) >> at & 1 == 1).fold(0, |set, at| set | implied(at))
+}
+
 /// The set of one model by its name.
 pub(crate) fn named(name: &str) -> Option<Set> {
     number(name).map(|at| 1 << at)
@@ -109,9 +137,9 @@ pub(crate) fn names() -> Vec<&'static str> {
     MODELS.iter().map(|model| model.name).collect()
 }
 
-/// The strongest of the models that are not ruled out.
-pub(crate) fn strongest(ruled_out: Set) -> Vec<&'static str> {
-    let left: Vec<usize> = (0..MODELS.len()).filter(|at| (SHOWN & !ruled_out) >> at & 1 == 1).collect();
+/// The strongest of the models in a set.
+pub(crate) fn strongest(set: Set) -> Vec<&'static str> {
+    let left: Vec<usize> = (0..MODELS.len()).filter(|at| (SHOWN & set) >> at & 1 == 1).collect();
     let covered = |at: usize| left.iter().any(|&other| other != at && implied(other) >> at & 1 == 1);
     left.iter().filter(|&&at| !covered(at)).map(|&at| MODELS[at].name).collect()
 }
@@ -132,22 +160,22 @@ mod tests {
         for model in &MODELS {
             assert!(model.implies.iter().all(|name| number(name).is_some()));
         }
-        assert_eq!(strongest(0), ["strict-serializable"]);
-        assert_eq!(strongest(ruled_out("G0")), Vec::<&str>::new());
+        assert_eq!(strongest(rest(0)), ["strict-serializable"]);
+        assert_eq!(strongest(rest(ruled_out("G0"))), Vec::<&str>::new());
     }
 
     #[test]
     fn the_usual_suspects() {
         assert_eq!(
-            strongest(ruled_out("G2-item")),
+            strongest(rest(ruled_out("G2-item"))),
             ["strong-snapshot-isolation"],
             "write skew is what snapshot isolation allows"
         );
         assert_eq!(
-            strongest(ruled_out("G-single-realtime")),
+            strongest(rest(ruled_out("G-single-realtime"))),
             ["strong-session-serializable", "strong-read-committed"]
         );
         assert_eq!(weakest(ruled_out("G-nonadjacent")), ["repeatable-read", "snapshot-isolation"]);
-        assert_eq!(strongest(ruled_out("G1a")), ["strong-read-uncommitted"]);
+        assert_eq!(strongest(rest(ruled_out("G1a"))), ["strong-read-uncommitted"]);
     }
 }

@@ -36,6 +36,11 @@ impl<'a> Cursor<'a> {
         self.take(b']')
     }
 
+    /// Whether the list ends here.
+    pub fn closes(&self) -> bool {
+        self.peek() == b']'
+    }
+
     pub fn comma(&mut self) -> Result<(), Foreign> {
         self.take(b',')
     }

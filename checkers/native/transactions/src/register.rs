@@ -15,7 +15,8 @@ const INITIAL: u32 = NONE;
 /// The text of null.
 const NULL: u32 = 0;
 
-/// A committed transaction's dealings with one key.
+/// A committed transaction's dealings with one key. A read that contradicts what the transaction itself had done to the
+/// key is a deal of its own, without a write.
 #[derive(Clone, Copy)]
 pub(crate) struct Deal {
     pub key: u32,
@@ -30,6 +31,8 @@ pub(crate) struct Deal {
 
 /// A read whose write cannot be told: of null, where null was written too, or of a value that was written twice.
 pub(crate) const UNTOLD: u32 = NONE - 1;
+/// A read of what the transaction writes itself: it tells nothing of others.
+const OWN: u32 = NONE - 2;
 
 pub(crate) struct Registers {
     /// Sorted by transaction.
@@ -117,26 +120,39 @@ impl Registers {
                 self.deals[slot].wrote = at;
                 continue;
             }
-            let last = if deal.wrote == NONE { deal.read } else { self.newest(txns, &deal, at) };
+            let last = self.newest(txns, &deal, at);
             if last != NONE {
-                self.compare(txns, &txns.mops[last as usize], &mop, findings);
+                if !self.agrees(txns, &txns.mops[last as usize], &mop, findings) {
+                    // It saw something from outside all the same, and that counts like any other read.
+                    let saw = self.source(txns, number, at, findings);
+                    if saw != OWN {
+                        self.deals.push(Deal { key: mop.key, txn: number, read: at, saw, wrote: NONE });
+                    }
+                }
                 continue;
             }
-            let saw = self.source(txns, number, &mop, findings);
-            self.deals[slot].read = at;
-            self.deals[slot].saw = saw;
+            let saw = self.source(txns, number, at, findings);
+            if saw != OWN {
+                self.deals[slot].read = at;
+                self.deals[slot].saw = saw;
+            }
         }
     }
 
     /// The last own write or read before `at` of the key.
     fn newest(&self, txns: &Txns, deal: &Deal, at: u32) -> u32 {
-        let own = txns.mops[deal.wrote as usize..at as usize].iter().rposition(|mop| mop.key == deal.key);
-        own.map_or(deal.wrote, |offset| deal.wrote + offset as u32)
+        let from = if deal.wrote == NONE { deal.read } else { deal.wrote };
+        if from == NONE {
+            return NONE;
+        }
+        let own = txns.mops[from as usize..at as usize].iter().rposition(|mop| mop.key == deal.key);
+        own.map_or(from, |offset| from + offset as u32)
     }
 
-    fn compare(&self, txns: &Txns, last: &Mop, mop: &Mop, findings: &mut Findings<'_>) {
+    /// Whether a read is what the transaction itself did to the key before.
+    fn agrees(&self, txns: &Txns, last: &Mop, mop: &Mop, findings: &mut Findings<'_>) -> bool {
         if last.value == mop.value {
-            return;
+            return true;
         }
         let call = findings.call(txns, mop.txn);
         findings.add("internal", || Example {
@@ -151,10 +167,13 @@ impl Registers {
             txns: vec![mop.txn],
             cycle: vec![],
         });
+        false
     }
 
-    /// The write that a read from outside saw, and what is wrong with having seen it.
-    fn source(&self, txns: &Txns, number: u32, mop: &Mop, findings: &mut Findings<'_>) -> u32 {
+    /// The write that a read saw, and what is wrong with having seen it; `OWN` for one of the
+    /// reader's own.
+    fn source(&self, txns: &Txns, number: u32, at: u32, findings: &mut Findings<'_>) -> u32 {
+        let mop = &txns.mops[at as usize];
         if mop.value == NULL {
             return if self.nulled[mop.key as usize] { UNTOLD } else { INITIAL };
         }
@@ -179,6 +198,9 @@ impl Registers {
         let writer = txns.mops[write as usize];
         let call = findings.call(txns, number);
         if writer.txn == number {
+            if write < at {
+                return OWN;
+            }
             findings.add("future-read", || Example {
                 sentence: format!(
                     "{call} read {} of key {} before it wrote that itself",
@@ -189,7 +211,7 @@ impl Registers {
                 txns: vec![number],
                 cycle: vec![],
             });
-            return UNTOLD;
+            return OWN;
         }
         if txns.list[writer.txn as usize].outcome == Outcome::Fail {
             let example = aborted_read(txns, findings, number, writer.txn, mop.key, mop.value);
@@ -245,7 +267,8 @@ impl Registers {
                     .collect();
                 continue;
             }
-            let readers: Vec<(u32, u32)> = group.iter().map(|deal| (deal.txn, deal.read)).collect();
+            let mut readers: Vec<(u32, u32)> = group.iter().map(|deal| (deal.txn, deal.read)).collect();
+            readers.dedup_by_key(|reader| reader.0);
             let updates = group.iter().filter(|deal| deal.wrote != NONE);
             let mut writers: Vec<(u32, u32)> = updates.map(|deal| (deal.txn, deal.wrote)).collect();
             if writers.len() > 1 {
@@ -258,6 +281,11 @@ impl Registers {
             limits.check()?;
         }
         Ok(())
+    }
+
+    /// Whether every read tells which write it saw, so that versions are known but for their order.
+    pub fn all_told(&self) -> bool {
+        self.deals.iter().all(|deal| deal.read == NONE || deal.saw != UNTOLD)
     }
 
     /// The transactions that wrote null to a key and may have happened.

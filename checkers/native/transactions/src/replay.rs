@@ -38,33 +38,26 @@ pub(crate) fn append(txns: &Txns, versions: &Versions, order: &[u32]) -> bool {
     true
 }
 
-/// A read of a register that found another write than it had seen.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mismatch {
-    /// The number of the deal whose read it is.
-    pub deal: u32,
-    /// The write that it would find.
-    pub found: u32,
-}
-
-/// Registers: the state of a key is the write that came last. `deals` are sorted by transaction.
-pub(crate) fn register(txns: &Txns, registers: &Registers, order: &[u32]) -> Vec<Mismatch> {
+/// Registers: the state of a key is the write that came last, and each read must find the one that it saw.
+pub(crate) fn register(txns: &Txns, registers: &Registers, order: &[u32]) -> bool {
     let mut state = vec![NONE; txns.keys.len()];
-    let mut wrong = Vec::new();
     for &number in order {
         for at in registers.deals_of(number) {
             let deal = &registers.deals[at as usize];
             let found = state[deal.key as usize];
             // Of a read whose write cannot be told, any write of its value will do.
-            let same = |found: u32| txns.mops[found as usize].value == txns.mops[deal.read as usize].value;
-            let fits = || found == deal.saw || found == NONE || (deal.saw == UNTOLD && same(found));
-            if deal.read != NONE && !fits() {
-                wrong.push(Mismatch { deal: at, found });
+            let same =
+                || found == NONE || txns.mops[found as usize].value == txns.mops[deal.read as usize].value;
+            if deal.read != NONE && found != deal.saw && !(deal.saw == UNTOLD && same()) {
+                return false;
             }
+        }
+        for at in registers.deals_of(number) {
+            let deal = &registers.deals[at as usize];
             if deal.wrote != NONE {
                 state[deal.key as usize] = deal.wrote;
             }
         }
     }
-    wrong
+    true
 }

@@ -1,283 +1,410 @@
-//! Registers: writes that nobody read have no place in the graph yet. Find one for each, or show that there is none.
+//! An order of transactions that explains every read, one after the other or from snapshots, or the proof that there is
+//! none.
 //!
-//! An order of the graph is replayed; where a read finds another write than it had seen, that write belongs before the
-//! one seen or after the read. If the graph forces one of the two, that is a new edge, and a cycle with it is an anomaly
-//! (the rule by which consistency of a partial order of registers is saturated, Biswas and Enea, OOPSLA 2019). Else one
-//! is guessed by real time. For few transactions all guesses are tried, so that the answer is exact.
+//! Some versions have no known order: writes of registers that nobody read, or read by others alone, and appends that no
+//! list shows. An order of the known dependencies is replayed; where a read finds another write than it had seen, or two
+//! that wrote one key ran at once, which of the two writes came first is a choice (`choices`), decided by real time until
+//! something contradicts it. Choices that nothing asks for are never made: writes that nobody read stay where real time
+//! has them. Limits are those of the check alone.
+//!
+//! Snapshots are the same with two nodes for each transaction, its beginning and its commit: reads happen at the one,
+//! writes at the other, and of two that wrote one key one committed before the other began. That is snapshot isolation
+//! (Cerone and Gotsman, "Analysing snapshot isolation", 2016).
 
+use crate::append::Versions;
+use crate::choices::{is_whole, Choices, Core, Fit};
 use crate::graph::{kind, Edge, Graph};
 use crate::limits::{Halt, Limits};
 use crate::register::{Registers, UNTOLD};
-use crate::replay::{register, Mismatch};
-use crate::txns::Txns;
+use crate::seen::Seen;
+use crate::topo::Topo;
+use crate::txns::{Txns, F};
+use columns::NONE;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Rounds of replaying and mending a large history.
-const ROUNDS_MAX: usize = 60;
-/// How often one guess is turned over.
-const TURNS_MAX: u8 = 3;
-/// Steps of one search for a path inside the graph's order.
-const STEPS_MAX: usize = 20_000;
-/// Orders tried when all guesses are tried.
-const ORDERS_MAX: usize = 5_000;
-const ORDERS_TRIED_BELOW: usize = 2_000;
-
 pub(crate) enum Settled {
-    /// An order that explains every read.
+    /// Where each transaction stands (at its commit) in an order that explains every read.
     Order(Vec<u32>),
-    /// Edges that the graph forces, and that make a cycle.
-    Cycle(Vec<Edge>),
-    /// Every choice ends in a cycle; a place where the choice failed.
-    Impossible(Mismatch),
-    /// Not known in the limits given.
+    /// There is none. The transactions that show it, and whether these are all that it takes; the write that fits
+    /// nowhere in the end, and the read or write that it contradicts.
+    Never(Refutation),
+    /// The known dependencies go in a circle already.
+    Circle,
+    /// Not known: some read does not tell which write it saw.
     Open,
 }
 
-pub(crate) struct Settling<'a> {
-    pub txns: &'a Txns,
-    pub registers: &'a Registers,
-    pub limits: &'a Limits<'a>,
-    pub nodes: u32,
-    pub edges: Vec<Edge>,
+pub(crate) struct Refutation {
+    pub txns: Vec<u32>,
+    pub whole: bool,
+    pub clash: Clash,
 }
 
-impl Settling<'_> {
-    pub fn settle(mut self) -> Result<Settled, Halt> {
-        let certain = self.edges.len();
-        let mut forced: Vec<Edge> = Vec::new();
-        let mut guessed: Vec<Guess> = Vec::new();
-        for _ in 0..ROUNDS_MAX {
-            self.limits.check()?;
-            self.edges.truncate(certain);
-            self.edges.extend(&forced);
-            let sure = Graph::of(&self.edges, self.nodes, u8::MAX);
-            self.edges.extend(guessed.iter().map(|guess| guess.edge));
-            let graph = Graph::of(&self.edges, self.nodes, u8::MAX);
-            let Some(order) = self.order(&graph) else {
-                let Some(order) = self.order(&sure) else { return Ok(Settled::Cycle(forced)) };
-                if reconsider(&graph, &sure, &places(&order), &mut guessed, &mut forced) {
-                    continue;
-                }
-                break;
-            };
-            let wrong = register(self.txns, self.registers, &self.only_txns(&order));
-            if wrong.is_empty() {
-                return Ok(Settled::Order(order));
-            }
-            let place = places(&order);
-            // Where null was written, a read of null leaves too much open to guess: all of it is tried below.
-            let told: Vec<&Mismatch> = wrong.iter().filter(|mismatch| self.told(mismatch)).collect();
-            if told.is_empty() {
-                break;
-            }
-            // What a guess forces is a guess too.
-            for mismatch in told {
-                let sides = self.sides(mismatch);
-                if let Some(edges) = by_force(&sure, &place, &sides) {
-                    forced.extend(edges);
-                } else {
-                    let [after, before] = sides;
-                    let edge = match by_force(&graph, &place, &sides).as_deref() {
-                        Some([only]) => *only,
-                        _ => self.guess(&sides),
-                    };
-                    let other = if edge.kind == after.kind { before } else { after };
-                    guessed.push(Guess { edge, other, turned: 0 });
-                }
-            }
+/// Something that the order at hand does not explain; micro-operations and deals by their numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clash {
+    /// The read of this deal finds another write.
+    Read { deal: u32, found: u32 },
+    /// Two that ran at once wrote the same key.
+    Write { first: u32, second: u32 },
+}
+
+pub(crate) struct Problem<'a> {
+    txns: &'a Txns,
+    seen: &'a Seen,
+    limits: &'a Limits<'a>,
+    /// Nodes of the graph of transactions and helpers.
+    nodes: u32,
+    snapshots: bool,
+    /// Only these transactions; None: all.
+    only: Option<Vec<bool>>,
+    /// Per node, the knot of dependencies that it is in (of more than one node, or none at all): what goes wrong inside
+    /// one is passed over.
+    knots: Vec<Option<u32>>,
+}
+
+impl<'a> Problem<'a> {
+    /// Transactions one after the other, or from snapshots.
+    pub fn new(txns: &'a Txns, seen: &'a Seen, limits: &'a Limits<'a>, nodes: u32, snapshots: bool) -> Self {
+        Problem { txns, seen, limits, nodes, snapshots, only: None, knots: Vec::new() }
+    }
+
+    /// Leave out all but these transactions, which the caller knows to fit in.
+    pub fn of(self, only: Option<Vec<bool>>) -> Self {
+        Problem { only, ..self }
+    }
+
+    /// Pass over what goes wrong inside a knot.
+    pub fn apart(self, knots: Vec<Option<u32>>) -> Self {
+        Problem { knots, ..self }
+    }
+
+    /// Whether a read that finds another write than it had seen has to do with a knot.
+    fn in_knot(&self, reader: u32, saw: u32, found: u32) -> bool {
+        let knot = |txn: u32| self.knots.get(txn as usize).copied().flatten();
+        let of = |mop: u32| self.txns.mops.get(mop as usize).and_then(|mop| knot(mop.txn));
+        let txn_of = |mop: u32| self.txns.mops.get(mop as usize).map(|mop| mop.txn);
+        // What only a knot could explain, or nothing: a write that did not last, or did not happen.
+        let lasting = |txn: u32| self.txns.list[txn as usize].committed && txn_of(found) != Some(txn);
+        if !self.knots.is_empty() && txn_of(saw).is_some_and(|txn| !lasting(txn)) {
+            return true;
         }
-        self.edges.truncate(certain);
-        self.edges.extend(&forced);
-        if self.txns.list.len() > ORDERS_TRIED_BELOW {
+        let all = [knot(reader), of(saw), of(found)];
+        (0..3).any(|at| all[at].is_some() && all[at] == all[(at + 1) % 3])
+    }
+
+    /// Settle what the edges leave open.
+    pub fn settle(&self, edges: &[Edge]) -> Result<Settled, Halt> {
+        let graph = if self.snapshots {
+            Graph::of(&self.doubled(edges), self.nodes * 2, u8::MAX)
+        } else {
+            Graph::of(edges, self.nodes, u8::MAX)
+        };
+        let Some(order) = self.by_deadline(&graph) else { return Ok(Settled::Circle) };
+        let nodes = order.len();
+        self.limits.memory(self.txns.bytes() + self.seen.bytes() + Topo::bytes(nodes, edges.len()))?;
+        let clashes = self.replay(&order);
+        if clashes.iter().any(|clash| self.untold(clash)) {
             return Ok(Settled::Open);
         }
-        let mut budget = ORDERS_MAX;
-        let found = self.exhaust(&mut budget)?;
-        Ok(if matches!(found, Settled::Cycle(_)) { Settled::Cycle(forced) } else { found })
-    }
-
-    /// Try both sides of each choice, depth first.
-    fn exhaust(&mut self, budget: &mut usize) -> Result<Settled, Halt> {
-        self.limits.check()?;
-        let graph = Graph::of(&self.edges, self.nodes, u8::MAX);
-        let Some(order) = self.order(&graph) else { return Ok(Settled::Cycle(Vec::new())) };
-        let Some(mismatch) = register(self.txns, self.registers, &self.only_txns(&order)).first().copied()
-        else {
-            return Ok(Settled::Order(order));
-        };
-        let Some(choices) = self.choices(&mismatch) else { return Ok(Settled::Open) };
-        for choice in choices {
-            if *budget == 0 {
+        if clashes.is_empty() {
+            return Ok(Settled::Order(self.places(&order)));
+        }
+        let mut choices = Choices::new(Topo::new(&graph, order), self.limits);
+        let mut clashes = clashes;
+        loop {
+            let before = (choices.count(), choices.conflicts, choices.topo.added());
+            for &clash in &clashes {
+                let fit = self.resolve(clash, &mut choices)?;
+                if let Fit::Never(core) = fit {
+                    return Ok(Settled::Never(self.refutation(core, clash)));
+                }
+            }
+            self.limits.check()?;
+            if before == (choices.count(), choices.conflicts, choices.topo.added()) {
                 return Ok(Settled::Open);
             }
-            *budget -= 1;
-            let before = self.edges.len();
-            self.edges.extend(choice);
-            let found = self.exhaust(budget)?;
-            self.edges.truncate(before);
-            if matches!(found, Settled::Order(_) | Settled::Open) {
-                return Ok(found);
+            clashes = self.replay(choices.topo.order());
+            if clashes.is_empty() {
+                return Ok(Settled::Order(self.places(choices.topo.order())));
+            }
+            if clashes.iter().any(|clash| self.untold(clash)) {
+                return Ok(Settled::Open);
             }
         }
-        Ok(Settled::Impossible(mismatch))
     }
 
-    fn told(&self, mismatch: &Mismatch) -> bool {
-        self.registers.deals[mismatch.deal as usize].saw != UNTOLD
-    }
-
-    /// All that can mend a mismatch, each as edges that must hold together. A read of null whose write cannot be told
-    /// comes before the intruder, or a write of null between the two. None if that one may be of unknown outcome.
-    fn choices(&self, mismatch: &Mismatch) -> Option<Vec<Vec<Edge>>> {
-        if self.told(mismatch) {
-            return Some(self.sides(mismatch).into_iter().map(|side| vec![side]).collect());
-        }
-        let reader = &self.registers.deals[mismatch.deal as usize];
-        let intruder = self.txns.mops[mismatch.found as usize].txn;
-        let edge = |from, to, kind| Edge { from, to, why: reader.read, kind };
-        let mut choices = vec![vec![edge(reader.txn, intruder, kind::RW)]];
-        for txn in self.registers.nulls(self.txns, reader.key) {
-            if !self.txns.list[txn as usize].committed {
-                return None;
+    fn untold(&self, clash: &Clash) -> bool {
+        match (clash, self.seen) {
+            (Clash::Read { deal, .. }, Seen::Register(registers)) => {
+                registers.deals[*deal as usize].saw == UNTOLD
             }
-            if txn != reader.txn && txn != intruder {
-                choices.push(vec![edge(intruder, txn, kind::WW), edge(txn, reader.txn, kind::WR)]);
-            }
+            (Clash::Read { .. }, Seen::Append(_)) => true,
+            (Clash::Write { .. }, _) => false,
         }
-        Some(choices)
     }
 
-    /// The intruder after the reader, or before the write that was seen.
-    fn sides(&self, mismatch: &Mismatch) -> [Edge; 2] {
-        let reader = &self.registers.deals[mismatch.deal as usize];
-        let intruder = self.txns.mops[mismatch.found as usize].txn;
-        let after = Edge { from: reader.txn, to: intruder, why: reader.read, kind: kind::RW };
-        let Some(saw) = self.txns.mops.get(reader.saw as usize).map(|saw| saw.txn) else {
-            // Nothing comes before the beginning.
-            return [after, after];
-        };
-        [after, Edge { from: intruder, to: saw, why: reader.saw, kind: kind::WW }]
+    fn begin(&self, txn: u32) -> u32 {
+        txn
     }
 
-    /// The side that fits the times of completion.
-    fn guess(&self, [after, before]: &[Edge; 2]) -> Edge {
-        let ended = |txn: u32| self.txns.list[txn as usize].complete;
-        if ended(after.to) > ended(after.from) {
-            *after
+    fn commit(&self, txn: u32) -> u32 {
+        if self.snapshots {
+            txn + self.nodes
         } else {
-            *before
+            txn
         }
     }
 
-    /// An order by the graph, and where that leaves a choice by the time of completion: most stores take effect in
-    /// about that order.
-    fn order(&self, graph: &Graph) -> Option<Vec<u32>> {
-        let rank = |node: u32| self.txns.list.get(node as usize).map_or(0, |txn| txn.complete);
+    /// The transaction of a node; helpers have none.
+    fn txn_of(&self, node: u32) -> Option<u32> {
+        let txn = if node >= self.nodes { node - self.nodes } else { node };
+        let happened = self.txns.list.get(txn as usize).is_some_and(|txn| txn.committed);
+        let wanted = self.only.as_ref().is_none_or(|only| only.get(txn as usize).copied().unwrap_or(false));
+        (happened && wanted).then_some(txn)
+    }
+
+    fn refutation(&self, core: Core, clash: Clash) -> Refutation {
+        let whole = is_whole(&core);
+        let mut txns: Vec<u32> = core.into_iter().filter_map(|node| self.txn_of(node)).collect();
+        let txn_of = |mop: u32| self.txns.mops.get(mop as usize).map(|mop| mop.txn);
+        match (clash, self.seen) {
+            (Clash::Read { deal, found }, Seen::Register(registers)) => {
+                let deal = registers.deals[deal as usize];
+                txns.extend(txn_of(deal.saw).into_iter().chain(txn_of(found)).chain([deal.txn]));
+            }
+            (Clash::Read { found, .. }, Seen::Append(_)) => txns.extend(txn_of(found)),
+            (Clash::Write { first, second }, _) => {
+                txns.extend(txn_of(first).into_iter().chain(txn_of(second)));
+            }
+        }
+        txns.sort_unstable();
+        txns.dedup();
+        Refutation { txns, whole, clash }
+    }
+
+    fn places(&self, order: &[u32]) -> Vec<u32> {
+        let mut places = vec![NONE; self.txns.list.len()];
+        for (at, &node) in (0..).zip(order) {
+            if self.snapshots && node < self.nodes {
+                continue;
+            }
+            if let Some(txn) = self.txn_of(node) {
+                places[txn as usize] = at;
+            }
+        }
+        places
+    }
+
+    /// Beginnings and commits instead of transactions.
+    fn doubled(&self, edges: &[Edge]) -> Vec<Edge> {
+        let count = self.txns.list.len() as u32;
+        let mut doubled: Vec<Edge> = Vec::with_capacity(edges.len() + count as usize);
+        for edge in edges {
+            let missed = edge.kind & kind::RW != 0;
+            let (mut from, mut to) = (edge.from, edge.to);
+            if from < count && !missed {
+                from = self.commit(from);
+            }
+            if to < count && missed {
+                to = self.commit(to);
+            }
+            doubled.push(Edge { from, to, ..*edge });
+        }
+        let both =
+            (0..count).map(|txn| Edge { from: txn, to: self.commit(txn), why: NONE, kind: kind::PROCESS });
+        doubled.extend(both);
+        doubled
+    }
+
+    /// An order by the graph, and where that leaves a choice by the earliest completion of all that must follow: most
+    /// stores take effect in about that order. None if there is a circle.
+    fn by_deadline(&self, graph: &Graph) -> Option<Vec<u32>> {
+        let plain = graph.order()?;
+        let mut due = vec![NONE; plain.len()];
+        for &node in plain.iter().rev() {
+            let txn = if node >= self.nodes { node - self.nodes } else { node };
+            let own = self.txns.list.get(txn as usize).map_or(NONE, |txn| txn.complete);
+            let followers = graph.arcs(node).iter().map(|arc| due[arc.to as usize]);
+            due[node as usize] = followers.fold(own, u32::min);
+        }
         let mut open = graph.incoming();
         let free = (0..graph.nodes()).filter(|&node| open[node as usize] == 0);
         let mut queue: BinaryHeap<Reverse<(u32, u32)>> =
-            free.map(|node| Reverse((rank(node), node))).collect();
+            free.map(|node| Reverse((due[node as usize], node))).collect();
         let mut order = Vec::with_capacity(open.len());
         while let Some(Reverse((_, node))) = queue.pop() {
             order.push(node);
             for arc in graph.arcs(node) {
                 open[arc.to as usize] -= 1;
                 if open[arc.to as usize] == 0 {
-                    queue.push(Reverse((rank(arc.to), arc.to)));
+                    queue.push(Reverse((due[arc.to as usize], arc.to)));
                 }
             }
         }
-        (order.len() == open.len()).then_some(order)
+        Some(order)
     }
 
-    fn only_txns(&self, order: &[u32]) -> Vec<u32> {
-        let happened = |node: &u32| self.txns.list.get(*node as usize).is_some_and(|txn| txn.committed);
-        order.iter().copied().filter(happened).collect()
-    }
-}
-
-/// A side that was chosen, and the one that was not.
-struct Guess {
-    edge: Edge,
-    other: Edge,
-    /// How often the choice was turned over.
-    turned: u8,
-}
-
-/// Mend guesses that closed a cycle: what the sure edges rule out is settled for good, the rest is turned over. False if
-/// nothing is left to change.
-fn reconsider(
-    graph: &Graph,
-    sure: &Graph,
-    place: &[u32],
-    guessed: &mut Vec<Guess>,
-    forced: &mut Vec<Edge>,
-) -> bool {
-    let component = graph.components(u8::MAX);
-    let before = forced.len();
-    let inside = |guess: &Guess| component[guess.edge.from as usize] == component[guess.edge.to as usize];
-    guessed.retain(|guess| {
-        let impossible = inside(guess) && reaches(sure, place, guess.edge.to, guess.edge.from);
-        if impossible {
-            forced.push(guess.other);
-        }
-        !impossible
-    });
-    if forced.len() > before {
-        return true;
-    }
-    let mut changed = false;
-    for guess in guessed.iter_mut().filter(|guess| guess.turned < TURNS_MAX && inside(guess)) {
-        std::mem::swap(&mut guess.edge, &mut guess.other);
-        guess.turned += 1;
-        changed = true;
-    }
-    changed
-}
-
-/// The sides that must hold in any order of this graph; both if neither can, and None if either may.
-fn by_force(graph: &Graph, place: &[u32], [after, before]: &[Edge; 2]) -> Option<Vec<Edge>> {
-    let (reader, intruder, saw) = (after.from, after.to, before.to);
-    let must_follow = reaches(graph, place, saw, intruder);
-    let must_precede = reaches(graph, place, intruder, reader);
-    match (must_follow, must_precede) {
-        (true, true) => Some(vec![*after, *before]),
-        (true, false) => Some(vec![*after]),
-        (false, true) => Some(vec![*before]),
-        (false, false) => None,
-    }
-}
-
-fn places(order: &[u32]) -> Vec<u32> {
-    let mut place = vec![0; order.len()];
-    for (at, &node) in (0..).zip(order) {
-        place[node as usize] = at;
-    }
-    place
-}
-
-/// Whether there is a path, as far as a bounded search can tell; only nodes between the two in the order can be on it.
-fn reaches(graph: &Graph, place: &[u32], from: u32, to: u32) -> bool {
-    if place[from as usize] >= place[to as usize] {
-        return false;
-    }
-    let mut seen = std::collections::HashSet::from([from]);
-    let mut waiting = vec![from];
-    let mut steps = 0;
-    while let Some(node) = waiting.pop() {
-        for arc in graph.arcs(node) {
-            if arc.to == to {
-                return true;
-            }
-            steps += 1;
-            if steps > STEPS_MAX {
-                return false;
-            }
-            if place[arc.to as usize] < place[to as usize] && seen.insert(arc.to) {
-                waiting.push(arc.to);
-            }
+    /// All that an order does not explain.
+    fn replay(&self, order: &[u32]) -> Vec<Clash> {
+        match self.seen {
+            Seen::Append(versions) => self.replay_lists(versions, order),
+            Seen::Register(registers) => self.replay_registers(registers, order),
         }
     }
-    false
+
+    fn replay_registers(&self, registers: &Registers, order: &[u32]) -> Vec<Clash> {
+        let txns = self.txns;
+        let mut state = vec![NONE; txns.keys.len()];
+        let mut commits = vec![0u32; if self.snapshots { txns.keys.len() } else { 0 }];
+        let mut begun = vec![0u32; if self.snapshots { txns.list.len() } else { 0 }];
+        let mut wrong = Vec::new();
+        for (place, &node) in (1..).zip(order) {
+            let Some(txn) = self.txn_of(node) else { continue };
+            let (reads, writes) =
+                if self.snapshots { (node < self.nodes, node >= self.nodes) } else { (true, true) };
+            if self.snapshots && reads {
+                begun[txn as usize] = place;
+            }
+            for at in registers.deals_of(txn).filter(|_| reads) {
+                let deal = &registers.deals[at as usize];
+                let found = state[deal.key as usize];
+                // Of a read whose write cannot be told, any write of its value will do.
+                let same = || txns.mops[found as usize].value == txns.mops[deal.read as usize].value;
+                let fits = || found == deal.saw || (deal.saw == UNTOLD && (found == NONE || same()));
+                if deal.read != NONE && !fits() && !self.in_knot(txn, deal.saw, found) {
+                    wrong.push(Clash::Read { deal: at, found });
+                }
+            }
+            for at in registers.deals_of(txn).filter(|_| writes) {
+                let deal = &registers.deals[at as usize];
+                let key = deal.key as usize;
+                if deal.wrote == NONE {
+                    continue;
+                }
+                if self.snapshots {
+                    if state[key] != NONE && commits[key] > begun[txn as usize] {
+                        wrong.push(Clash::Write { first: state[key], second: deal.wrote });
+                    }
+                    commits[key] = place;
+                }
+                state[key] = deal.wrote;
+            }
+        }
+        wrong
+    }
+
+    fn replay_lists(&self, versions: &Versions, order: &[u32]) -> Vec<Clash> {
+        let txns = self.txns;
+        let keys = txns.keys.len();
+        let mut lengths = vec![0u32; keys];
+        let mut last = vec![(NONE, 0u32); keys];
+        let mut begun = vec![0u32; txns.list.len()];
+        let mut wrong = Vec::new();
+        for (place, &node) in (1..).zip(order) {
+            let Some(txn) = self.txn_of(node) else { continue };
+            let (reads, writes) =
+                if self.snapshots { (node < self.nodes, node >= self.nodes) } else { (true, true) };
+            if reads {
+                begun[txn as usize] = place;
+                let first = versions.reads.partition_point(|read| read.txn < txn);
+                for read in versions.reads[first..].iter().take_while(|read| read.txn == txn) {
+                    if self.only.is_none() && lengths[txns.mops[read.mop as usize].key as usize] != read.base
+                    {
+                        wrong.push(Clash::Read { deal: read.mop, found: read.mop });
+                    }
+                }
+            }
+            if !writes {
+                continue;
+            }
+            let one = &txns.list[txn as usize];
+            for number in one.first..one.end {
+                let mop = txns.mops[number as usize];
+                if mop.f != F::Write {
+                    continue;
+                }
+                let key = mop.key as usize;
+                let spot = versions.place[number as usize];
+                let seen = if spot == NONE { txns.trunks[key].len() as u32 } else { spot };
+                if self.only.is_none() && (lengths[key] < seen || (spot != NONE && lengths[key] != spot)) {
+                    wrong.push(Clash::Read { deal: number, found: number });
+                }
+                lengths[key] += 1;
+                let (before, committed) = last[key];
+                let other = before != NONE && txns.mops[before as usize].txn != txn;
+                if self.snapshots && other && committed > begun[txn as usize] {
+                    wrong.push(Clash::Write { first: before, second: number });
+                }
+                if before == NONE || other {
+                    last[key] = (number, place);
+                }
+            }
+        }
+        wrong
+    }
+
+    fn resolve(&self, clash: Clash, choices: &mut Choices<'_, '_>) -> Result<Fit, Halt> {
+        match (clash, self.seen) {
+            (Clash::Read { deal, found }, Seen::Register(registers)) => {
+                self.resolve_read(registers, deal, found, choices)
+            }
+            (Clash::Read { .. }, Seen::Append(_)) => Ok(Fit::Yes),
+            (Clash::Write { first, second }, _) => {
+                let lit = self.choice(first, second, choices);
+                let (one, other) = (self.txns.mops[first as usize].txn, self.txns.mops[second as usize].txn);
+                match choices.taken(lit) {
+                    None if self.ended(one) <= self.ended(other) => choices.decide(lit),
+                    None => choices.decide(lit ^ 1),
+                    Some(true) => choices.edge(lit, (self.commit(one), self.begin(other))),
+                    Some(false) => Ok(Fit::Yes),
+                }
+            }
+        }
+    }
+
+    fn resolve_read(
+        &self,
+        registers: &Registers,
+        deal: u32,
+        found: u32,
+        choices: &mut Choices<'_, '_>,
+    ) -> Result<Fit, Halt> {
+        let reader = &registers.deals[deal as usize];
+        if found == NONE {
+            // The order has the write after its reader, against an edge: an order that changed meanwhile.
+            return Ok(Fit::Yes);
+        }
+        let intruder = self.txns.mops[found as usize].txn;
+        let edge = (self.begin(reader.txn), self.commit(intruder));
+        if reader.saw == NONE {
+            return choices.sure(edge.0, edge.1);
+        }
+        let lit = self.choice(reader.saw, found, choices);
+        match choices.taken(lit) {
+            Some(false) => Ok(Fit::Yes),
+            Some(true) => choices.edge(lit, edge),
+            None => {
+                let fit = choices.edge(lit, edge)?;
+                if matches!(fit, Fit::Never(_)) {
+                    return Ok(fit);
+                }
+                let later = self.ended(intruder) > self.ended(reader.txn);
+                choices.decide(if later { lit } else { lit ^ 1 })
+            }
+        }
+    }
+
+    /// The side "`first` came before `second`" of two writes of one key.
+    fn choice(&self, first: u32, second: u32, choices: &mut Choices<'_, '_>) -> u32 {
+        let (one, other) = (self.txns.mops[first as usize].txn, self.txns.mops[second as usize].txn);
+        let forth = (self.commit(one), self.begin(other));
+        let back = (self.commit(other), self.begin(one));
+        choices.lit(first, second, forth, back)
+    }
+
+    fn ended(&self, txn: u32) -> u32 {
+        self.txns.list[txn as usize].complete
+    }
 }

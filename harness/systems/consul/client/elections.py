@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply
 from quorate.harness.systems.consul.client.caller import decode, encode, path
 from quorate.harness.systems.consul.client.locks import LockCalls
 
@@ -38,7 +38,7 @@ class ElectionCalls(LockCalls):
                 elif error.code not in {"held", "lock-delay"}:
                     raise
                 if deadline - asyncio.get_running_loop().time() < 2 * _POLL_S:
-                    raise Refused("not-elected", error.text) from error
+                    raise Refused("not-elected", error.text, answer=ANSWERED) from error
             await asyncio.sleep(_POLL_S)
         self._leads[key] = (session, entry["LockIndex"])
         return self.reply(entry["LockIndex"], entry["ModifyIndex"], session)
@@ -53,14 +53,16 @@ class ElectionCalls(LockCalls):
         try:
             done = await self.txn([check, _operation("lock", key, session, value)])
         except Refused as error:
-            raise Refused("not-elected", error.text) if error.code in _LOST else error from None
+            raise (
+                Refused("not-elected", error.text, answer=ANSWERED) if error.code in _LOST else error
+            ) from None
         return self.reply(token, done[-1]["ModifyIndex"], session)
 
     async def leader(self, key: str) -> Reply:
         """Read the key consistently: whoever's session holds its lock leads."""
         entry, answer = await self.entry("election", key, "consistent")
         if entry is None or not entry.get("Session"):
-            raise Refused("nobody-elected")
+            raise Refused("nobody-elected", answer=ANSWERED)
         return self.reply([decode(entry), entry["LockIndex"]], entry["ModifyIndex"], answer=answer)
 
     async def resign(self, key: str) -> Reply:
@@ -69,7 +71,9 @@ class ElectionCalls(LockCalls):
         try:
             (entry,) = await self.txn([_operation("unlock", key, session, None)])
         except Refused as error:
-            raise Refused("not-elected", error.text) if error.code in _LOST else error from None
+            raise (
+                Refused("not-elected", error.text, answer=ANSWERED) if error.code in _LOST else error
+            ) from None
         return self.reply(None, entry["ModifyIndex"], session)
 
     async def next_id(self, key: str) -> Reply:
@@ -81,7 +85,7 @@ class ElectionCalls(LockCalls):
 
     def _led(self, key: str) -> tuple[str, int]:
         if key not in self._leads:
-            raise Refused("not-elected", f"this client was not elected in {key}")
+            raise Refused("not-elected", f"this client was not elected in {key}", answer=UNASKED)
         return self._leads[key]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from quorate.harness.core.outcome import OutcomeError, Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply
 from quorate.harness.systems.consul.client.caller import encode, path, url_of
 from quorate.harness.systems.consul.client.sessions import SessionCalls
 
@@ -41,7 +41,9 @@ class GrantedCalls(SessionCalls):
         try:
             return await self.renew_session(lease)
         except Refused as error:
-            raise Refused("lease-gone", error.text) if error.code == "not-found" else error from None
+            raise (
+                Refused("lease-gone", error.text, answer=ANSWERED) if error.code == "not-found" else error
+            ) from None
 
     async def revoke_key(self, space: str, name: str, lease: str) -> Reply:
         """Destroy the session, and with it its key; Consul does not tell whether there was one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply
 from quorate.harness.systems.consul.client.caller import encode, path
 from quorate.harness.systems.consul.client.sessions import SessionCalls
 
@@ -33,13 +33,13 @@ class LockCalls(SessionCalls):
         """Give it back; `Refused("not-held")` where this client's session does not hold it (any more)."""
         session = self._session
         if session is None:
-            raise Refused("not-held", "the session is gone")
+            raise Refused("not-held", "the session is gone", answer=UNASKED)
         try:
             (entry,) = await self.txn([_operation("unlock", key, None, session)])
         except Refused as error:
             if error.code == "session-invalid":
                 self.session_lost()
-                raise Refused("not-held", error.text) from error
+                raise Refused("not-held", error.text, answer=ANSWERED) from error
             raise
         return self.reply(None, entry["ModifyIndex"], session)
 

@@ -14,13 +14,16 @@ from typing import Final, Literal
 import aiohttp
 import msgspec
 
-from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.outcome import ANSWERED, Refused, Unknown
 
 Meaning = Literal["fail", "info"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An HTTP `status` (0: any) with a part of its body mean this `outcome`; `elsewhere`: another may do better."""
+    """An HTTP `status` (0: any) with a part of its body mean this `outcome`.
+
+    `elsewhere`: another may do better. `answered`: the refusal is the service at work, and counts as served.
+    """
 
     status: int
     text: str
@@ -28,6 +31,7 @@ class Row(msgspec.Struct, frozen=True):
     code: str
     why: str
     elsewhere: bool = False
+    answered: bool = False
 
 
 TABLE: Final[tuple[Row, ...]] = (
@@ -54,18 +58,37 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(500, "i/o timeout", "info", "server-timeout", "the leader did not answer the server in time", True),
     Row(500, "rpc error", "info", "rpc-error", "between the servers something broke", True),
     # Decided at the request's place in the log, or refused with a reason before that.
-    Row(500, "invalid session", "fail", "session-invalid", "the session is gone: checked when applied"),
-    Row(409, "invalid session", "fail", "session-invalid", "the session is gone: checked when applied"),
-    Row(409, "lock is already held", "fail", "held", "another session holds it: rolled back"),
     Row(
-        409, "lock delay", "fail", "lock-delay", "its last holder's session was lost: checked before the log"
+        500,
+        "invalid session",
+        "fail",
+        "session-invalid",
+        "the session is gone: checked when applied",
+        answered=True,
     ),
-    Row(409, "lock isn't held", "fail", "not-held", "not held by this session: rolled back"),
+    Row(
+        409,
+        "invalid session",
+        "fail",
+        "session-invalid",
+        "the session is gone: checked when applied",
+        answered=True,
+    ),
+    Row(409, "lock is already held", "fail", "held", "another session holds it: rolled back", answered=True),
+    Row(
+        409,
+        "lock delay",
+        "fail",
+        "lock-delay",
+        "its last holder's session was lost: checked before the log",
+        answered=True,
+    ),
+    Row(409, "lock isn't held", "fail", "not-held", "not held by this session: rolled back", answered=True),
     Row(409, "unknown KV verb", "fail", "invalid", "the release has no such operation: rolled back"),
-    Row(409, "", "fail", "conflict", "the transaction was rolled back"),
+    Row(409, "", "fail", "conflict", "the transaction was rolled back", answered=True),
     Row(400, "", "fail", "invalid", "refused before anything was proposed"),
     Row(403, "", "fail", "denied", "refused before anything was proposed"),
-    Row(404, "", "fail", "not-found", "there is no such thing"),
+    Row(404, "", "fail", "not-found", "there is no such thing", answered=True),
     Row(405, "", "fail", "invalid", "refused before anything was proposed"),
     Row(413, "", "fail", "too-large", "refused before anything was proposed"),
     Row(429, "", "fail", "too-many-requests", "refused before anything was proposed"),
@@ -82,7 +105,9 @@ def outcome_of_reply(status: int, body: str) -> Refused | Unknown:
     """Turn an answer that is no success into the outcome to raise; status and words are kept."""
     row = classify(status, body)
     said = f"HTTP {status}: {body.strip()[:500]}"
-    return (Refused if row.outcome == "fail" else Unknown)(row.code, said)
+    if row.outcome == "info":
+        return Unknown(row.code, said)
+    return Refused(row.code, said, answer=ANSWERED if row.answered else "")
 
 
 def outcome_of_error(error: BaseException) -> Refused | Unknown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.consul.client.caller import MODES, Caller, decode, encode, path, url_of
 
 
@@ -32,7 +32,7 @@ class RegisterCalls(Caller):
         seen = decode(entry)
         if seen != old:
             version = entry["ModifyIndex"] if entry else None
-            raise Refused("mismatch", f"it holds {seen!r}", seen=seen, version=version)
+            raise Refused("mismatch", f"it holds {seen!r}", seen=seen, version=version, answer=ANSWERED)
         index = entry["ModifyIndex"] if entry else 0
         operation = {"Verb": "cas", "Key": path("register", key), "Value": encode(new), "Index": index}
         (done,) = await self.txn([operation], deadline=deadline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import UNASKED, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import decode, encode, path
 from quorate.harness.systems.etcd.client.leases import LeasesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
@@ -51,5 +51,5 @@ class ElectionsOfEtcd(LeasesOfEtcd):
 
     def _leadership(self, key: str) -> Any:
         if key not in self._won:
-            raise Refused("not-elected", f"this client was not elected in {key}")
+            raise Refused("not-elected", f"this client was not elected in {key}", answer=UNASKED)
         return self._won[key]

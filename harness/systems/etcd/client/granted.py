@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from quorate.harness.core.outcome import OutcomeError, Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import MOVES_ON, Caller, encode, path, prefix_end
 from quorate.harness.systems.etcd.client.leases import LeasesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
@@ -67,4 +67,4 @@ def _named(error: OutcomeError) -> OutcomeError:
     if error.code != "lease-not-found":
         return error
     assert isinstance(error, Refused)
-    return Refused("lease-gone", error.text, version=error.version)
+    return Refused("lease-gone", error.text, version=error.version, answer=ANSWERED)

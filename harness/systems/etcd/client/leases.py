@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import grpc.aio
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import Caller
 from quorate.harness.systems.etcd.client.outcomes import outcome_of
 from quorate.harness.systems.etcd.protocol import pb
@@ -49,7 +49,9 @@ class LeasesOfEtcd(Caller):
         """Renew once; the value is the time to live in seconds. `Refused("lease-not-found")` where it is gone."""
         ttl, response = await self._renew(lease, self.deadline())
         if ttl <= 0:
-            raise Refused("lease-not-found", f"lease {lease:x}", version=response.header.revision)
+            raise Refused(
+                "lease-not-found", f"lease {lease:x}", version=response.header.revision, answer=ANSWERED
+            )
         return self.reply(response, ttl)
 
     async def time_to_live(self, lease: int, *, keys: bool = False) -> Reply:

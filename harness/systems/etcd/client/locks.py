@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import encode, path
 from quorate.harness.systems.etcd.client.leases import Lease, LeasesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
@@ -20,7 +20,7 @@ class LocksOfEtcd(LeasesOfEtcd):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._held: dict[str, tuple[bytes, int]] = {}
+        self._held: dict[str, tuple[bytes, int | None]] = {}
 
     async def acquire(self, key: str) -> Reply:
         """Take the lock; the value is the fencing token. `Refused("held")` where somebody has it."""
@@ -38,7 +38,7 @@ class LocksOfEtcd(LeasesOfEtcd):
         """Delete the lock's key if it is still the one this client made, else `Refused("not-held")`."""
         held = self._held.get(key)
         if held is None:
-            raise Refused("not-held", f"{key} was not acquired by this client")
+            raise Refused("not-held", f"{key} was not acquired by this client", answer=UNASKED)
         where, revision = held
         response = await self.call(
             "Txn",
@@ -49,7 +49,9 @@ class LocksOfEtcd(LeasesOfEtcd):
         )
         del self._held[key]  # not before: a release that was refused has changed nothing
         if not response.succeeded:
-            raise Refused("not-held", "the lease has expired", version=response.header.revision)
+            raise Refused(
+                "not-held", "the lease has expired", version=response.header.revision, answer=ANSWERED
+            )
         return self.reply(response)
 
     async def _take_key(self, key: str, lease: Lease, deadline: float) -> Reply:
@@ -66,24 +68,34 @@ class LocksOfEtcd(LeasesOfEtcd):
         response = await self.call("Txn", request, deadline)
         revision = response.header.revision
         if not response.succeeded:
-            raise Refused("held", version=revision)
+            raise Refused("held", version=revision, answer=ANSWERED)
         self._held[key] = (where, revision)
         return Reply(revision, revision, self.member, lease.session)
 
     async def _take_by_service(self, key: str, lease: Lease, deadline: float) -> Reply:
+        """Wait in the service's queue. Once it said "yours" the lock counts as taken, whatever is found out later.
+
+        The grant is looked at as of its own revision: a key that was deleted after it was lost in the normal way, and
+        one that was gone by then was never held, which the reply's evidence says.
+        """
         request = pb.LockRequest(name=path("lock", key), lease=lease.number)
         response = await self.call("Lock", request, deadline)
+        granted = response.header.revision
+        token, evidence = None, None
         try:
-            found = await self.look("Range", pb.RangeRequest(key=response.key), deadline)
+            found = await self.look("Range", pb.RangeRequest(key=response.key, revision=granted), deadline)
         except Refused as error:
-            raise Unknown("no-token", f"taken, but its revision was not read: {error}") from error
-        if not found.kvs:
-            raise Unknown("lock-lost", "the lock's key was gone right after it was taken")
-        token = found.kvs[0].create_revision
+            evidence = f"the token was not read: {error}"
+        else:
+            if found.kvs:
+                token = found.kvs[0].create_revision
+            else:
+                evidence = f"granted at revision {granted}, at which the lock's key was gone already"
         self._held[key] = (response.key, token)
-        return Reply(token, response.header.revision, self.member, lease.session)
+        return Reply(token, granted, self.member, lease.session, evidence)
 
 
-def _created(where: bytes, revision: int) -> object:
-    equal, create = pb.Compare.EQUAL, pb.Compare.CREATE
-    return pb.Compare(key=where, target=create, result=equal, create_revision=revision)
+def _created(where: bytes, revision: int | None) -> object:
+    """Compare the key's create revision with this one; None: with there being none (the key's name is unique)."""
+    result = pb.Compare.GREATER if revision is None else pb.Compare.EQUAL
+    return pb.Compare(key=where, target=pb.Compare.CREATE, result=result, create_revision=revision or 0)

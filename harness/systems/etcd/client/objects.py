@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply, Unknown
 from quorate.harness.systems.etcd.client.caller import decode, encode, prefix_end
 from quorate.harness.systems.etcd.client.revisions import RevisionsOfEtcd, where
 from quorate.harness.systems.etcd.protocol import pb
@@ -33,7 +33,13 @@ class ObjectsOfEtcd(RevisionsOfEtcd):
             return self.reply(response, [value, known])
         found = response.responses[0].response_range.kvs
         seen = [decode(found[0].value), found[0].mod_revision] if found else [None, 0]
-        raise Refused("conflict", f"its revision is not {known}", seen=seen, version=response.header.revision)
+        raise Refused(
+            "conflict",
+            f"its revision is not {known}",
+            seen=seen,
+            version=response.header.revision,
+            answer=ANSWERED,
+        )
 
     async def listing(self, space: str, revision: int | None, page: int) -> Reply:
         """Ranges with a limit, from the second on at the revision of the first; all under one deadline."""

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import grpc
 import msgspec
 
-from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.outcome import ANSWERED, Refused, Unknown
 
 Meaning = Literal["fail", "info"]
 
@@ -21,7 +21,8 @@ Meaning = Literal["fail", "info"]
 class Row(msgspec.Struct, frozen=True):
     """`status` and a part of its `text` (empty: any) mean this `outcome`; `code` names it in histories.
 
-    `elsewhere` says that another member may do better: a client that knows several moves on.
+    `elsewhere` says that another member may do better: a client that knows several moves on. `answered` says that the
+    refusal is the service at work: it looked at its state, and availability counts it as served.
     """
 
     status: str
@@ -30,6 +31,7 @@ class Row(msgspec.Struct, frozen=True):
     code: str
     why: str
     elsewhere: bool = False
+    answered: bool = False
 
 
 TABLE: Final[tuple[Row, ...]] = (
@@ -57,11 +59,32 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("DEADLINE_EXCEEDED", "", "info", "timeout", "no answer in time: it may yet be executed", True),
     Row("CANCELLED", "", "info", "cancelled", "the call was given up on either side", True),
     # Refused with a reason.
-    Row("OUT_OF_RANGE", "has been compacted", "fail", "compacted", "checked before anything is applied"),
-    Row("OUT_OF_RANGE", "future revision", "fail", "future-revision", "checked before anything is applied"),
-    Row("OUT_OF_RANGE", "", "fail", "out-of-range", "checked before anything is applied"),
-    Row("NOT_FOUND", "lease not found", "fail", "lease-not-found", "checked before anything is applied"),
-    Row("NOT_FOUND", "", "fail", "not-found", "checked before anything is applied"),
+    Row(
+        "OUT_OF_RANGE",
+        "has been compacted",
+        "fail",
+        "compacted",
+        "checked before anything is applied",
+        answered=True,
+    ),
+    Row(
+        "OUT_OF_RANGE",
+        "future revision",
+        "fail",
+        "future-revision",
+        "checked before anything is applied",
+        answered=True,
+    ),
+    Row("OUT_OF_RANGE", "", "fail", "out-of-range", "checked before anything is applied", answered=True),
+    Row(
+        "NOT_FOUND",
+        "lease not found",
+        "fail",
+        "lease-not-found",
+        "checked before anything is applied",
+        answered=True,
+    ),
+    Row("NOT_FOUND", "", "fail", "not-found", "checked before anything is applied", answered=True),
     Row("INVALID_ARGUMENT", "request is too large", "fail", "too-large", "checked before the proposal"),
     Row("INVALID_ARGUMENT", "", "fail", "invalid", "checked before the proposal"),
     Row(
@@ -78,10 +101,24 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("UNAUTHENTICATED", "", "fail", "unauthenticated", "checked before the proposal"),
     # The lock and election services pass on what their inner client said, untranslated.
     Row(
-        "UNKNOWN", "requested lease not found", "fail", "lease-not-found", "the inner transaction was refused"
+        "UNKNOWN",
+        "requested lease not found",
+        "fail",
+        "lease-not-found",
+        "the inner transaction was refused",
+        answered=True,
     ),
-    Row("UNKNOWN", "election: no leader", "fail", "nobody-elected", "a read found no candidate"),
-    Row("UNKNOWN", "election: not leader", "fail", "not-elected", "the inner compare was refused"),
+    Row(
+        "UNKNOWN", "election: no leader", "fail", "nobody-elected", "a read found no candidate", answered=True
+    ),
+    Row(
+        "UNKNOWN",
+        "election: not leader",
+        "fail",
+        "not-elected",
+        "the inner compare was refused",
+        answered=True,
+    ),
     # A leader that is handing over takes no proposals; raft says so before it appends.
     Row("UNKNOWN", "raft proposal dropped", "fail", "dropped", "raft did not take it up", True),
     # The server does not translate this one on its way out, whatever its table of errors says.
@@ -124,4 +161,6 @@ def outcome_of(error: grpc.aio.AioRpcError) -> tuple[Refused | Unknown, Row]:
     status, text = error.code().name, error.details() or ""
     row = classify(status, text)
     said = f"{status}: {text}"
-    return (Refused if row.outcome == "fail" else Unknown)(row.code, said), row
+    if row.outcome == "info":
+        return Unknown(row.code, said), row
+    return Refused(row.code, said, answer=ANSWERED if row.answered else ""), row

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import Caller, decode, encode, path
 from quorate.harness.systems.etcd.protocol import pb
 
@@ -51,5 +51,8 @@ class RegistersOfEtcd(Caller):
             return self.reply(response)
         found = response.responses[0].response_range.kvs
         raise Refused(
-            "mismatch", seen=decode(found[0].value) if found else None, version=response.header.revision
+            "mismatch",
+            seen=decode(found[0].value) if found else None,
+            version=response.header.revision,
+            answer=ANSWERED,
         )

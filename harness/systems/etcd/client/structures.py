@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import Caller, decode, encode, path, prefix_end
 from quorate.harness.systems.etcd.protocol import pb
 
@@ -71,7 +71,7 @@ class QueuesOfEtcd(Caller):
             taken = await self.call("Txn", take, deadline)
             if taken.succeeded:
                 return self.reply(taken, decode(head.value))
-        raise Refused("conflict", f"lost {_ATTEMPTS} races for the head")
+        raise Refused("conflict", f"lost {_ATTEMPTS} races for the head", answer=ANSWERED)
 
 
 class CountersOfEtcd(Caller):
@@ -92,7 +92,7 @@ class CountersOfEtcd(Caller):
             changed = await self.call("Txn", change, deadline)
             if changed.succeeded:
                 return self.reply(changed)
-        raise Refused("conflict", f"lost {_ATTEMPTS} races for the counter")
+        raise Refused("conflict", f"lost {_ATTEMPTS} races for the counter", answer=ANSWERED)
 
     async def value(self, key: str) -> Reply:
         """Return the sum, in the read mode of the client."""

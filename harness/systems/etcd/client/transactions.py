@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import Caller, decode, encode, path
 from quorate.harness.systems.etcd.protocol import pb
 from quorate.harness.systems.micro import play
@@ -44,7 +44,12 @@ class TransactionsOfEtcd(Caller):
         )
         response = await self.call("Txn", request, deadline)
         if not response.succeeded:
-            raise Refused("conflict", "a key changed since it was read", version=response.header.revision)
+            raise Refused(
+                "conflict",
+                "a key changed since it was read",
+                version=response.header.revision,
+                answer=ANSWERED,
+            )
         return self.reply(response, done)
 
     async def _read(self, keys: Sequence[str], deadline: float, *, writes: bool) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import grpc.aio
 import msgspec
 
-from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.outcome import ANSWERED, Refused, Unknown
 from quorate.harness.systems.etcd.client.caller import Caller, prefix_end
 from quorate.harness.systems.etcd.client.outcomes import outcome_of
 from quorate.harness.systems.etcd.protocol import pb
@@ -65,7 +65,7 @@ class Watch:
         if said is grpc.aio.EOF:
             raise Unknown("connection-lost", "the watch's stream ended")
         if said.compact_revision:
-            raise Refused("compacted", said.cancel_reason, version=said.compact_revision)
+            raise Refused("compacted", said.cancel_reason, version=said.compact_revision, answer=ANSWERED)
         if said.canceled:
             raise Refused("cancelled", said.cancel_reason, version=said.header.revision)
         return Batch(said.header.revision, tuple(_change(event) for event in said.events))

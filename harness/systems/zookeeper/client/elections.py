@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kazoo.protocol.serialization import Delete, GetData, SetData
 
-from quorate.harness.core.outcome import OutcomeError, Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, UNASKED, OutcomeError, Refused, Reply
 from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode, encode, path
 from quorate.harness.systems.zookeeper.client.connection import Link
 
@@ -58,12 +58,12 @@ class ElectionCalls(Caller):
             where = path("election", key)
             names, _ = await self.children(link, where, fresh=True)
             if not names:
-                raise Refused("nobody-elected")
+                raise Refused("nobody-elected", answer=ANSWERED)
             lowest = _lowest(names)
             try:
                 data, stat = (await link.request(GetData(f"{where}/{lowest}", False))).value
             except Refused as error:
-                raise Refused("changing", error.text) if error.code == "not-found" else error from error
+                raise error.renamed({"not-found": "changing"}) from error
             return self.reply(link, [decode(data), _number(lowest)], stat.mzxid)
 
     async def resign(self, key: str) -> Reply:
@@ -84,7 +84,7 @@ class ElectionCalls(Caller):
 
     def _mine(self, key: str) -> str:
         if key not in self._stood:
-            raise Refused("not-elected", f"this client was not elected in {key}")
+            raise Refused("not-elected", f"this client was not elected in {key}", answer=UNASKED)
         return self._stood[key]
 
     @staticmethod
@@ -92,7 +92,7 @@ class ElectionCalls(Caller):
         try:
             return await link.request(request)
         except Refused as error:
-            raise Refused("not-elected", error.text) if error.code == "not-found" else error from error
+            raise error.renamed({"not-found": "not-elected"}) from error
 
 
 def _number(name: str) -> int:

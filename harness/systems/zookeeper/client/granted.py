@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from kazoo.protocol.serialization import Sync
 
-from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
+from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems.zookeeper.client import outcomes
 from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, PORT, Caller, path
 from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State, open_link
@@ -108,7 +108,7 @@ class GrantedCalls(Caller):
         except Refused as error:
             if error.code == "session-expired":
                 self._drop(number)
-                raise Refused("lease-gone", error.text) from error
+                raise Refused("lease-gone", error.text, answer=ANSWERED) from error
             raise
         except Unknown:
             self._drop(number)

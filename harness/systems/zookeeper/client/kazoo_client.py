@@ -16,7 +16,7 @@ from kazoo.recipe.election import Election
 from kazoo.recipe.lock import Lock
 from kazoo.recipe.queue import Queue
 
-from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply, Unknown
 from quorate.harness.systems.zookeeper.client.caller import decode, encode, path
 from quorate.harness.systems.zookeeper.client.kazoo_session import PATIENCE, KazooSession
 
@@ -85,30 +85,33 @@ class KazooRecipes(KazooSession):
         losses, troubles = self.losses, self.troubles
         lock = self._locks[key]
         got = await self.operation("acquire", lambda: lock.acquire(timeout=self.timeout_s * PATIENCE))
-        if not got or lock.node is None:
+        if not got:
             # kazoo gave up and took its node out of the queue, if it could.
             if self.troubles != troubles:
                 raise Unknown("timeout", "acquire: its place in the queue may be kept")
-            raise Refused("held", "not in time")
+            raise Refused("held", "not in time", answer=ANSWERED)
         self._held[key] = (lock, losses)
-        return self.reply(int(lock.node[-_DIGITS:]))
+        # kazoo said yes: without a node's name there is no token, and the lock is taken all the same.
+        return self.reply(None if lock.node is None else int(lock.node[-_DIGITS:]))
 
     async def release(self, key: str) -> Reply:
         """Leave; `Refused("not-held")` where kazoo has told that the session, and the lock with it, was lost."""
         lock, losses = self._held.get(key, (None, -1))
         if lock is None or losses != self.losses:
             self._forget(key)
-            raise Refused("not-held", "never acquired" if lock is None else "the session was lost")
+            raise Refused(
+                "not-held", "never acquired" if lock is None else "the session was lost", answer=UNASKED
+            )
         released = await self.operation("release", lock.release)  # refused, it is held still
         self._held.pop(key)
         if not released:
-            raise Refused("not-held", "kazoo holds no such lock")
+            raise Refused("not-held", "kazoo holds no such lock", answer=UNASKED)
         return self.reply()
 
     async def campaign(self, key: str, value: Any) -> Reply:
         """Stand for election, and wait for the term to begin; the value is its token."""
         if key in self._terms:
-            raise Refused("invalid", "this client stands already")
+            raise Refused("invalid", "this client stands already", answer=UNASKED)
         term = Term(self.kazoo.Election(path("kazoo-election", key), encode(value).decode()))
         token = await self.operation("campaign", lambda: term.begin(self.timeout_s * PATIENCE))
         if token is None:
@@ -125,7 +128,7 @@ class KazooRecipes(KazooSession):
             try:
                 self.kazoo.set(term.node, encode(value))
             except NoNodeError as error:
-                raise Refused("not-elected", "the candidate's node is gone") from error
+                raise Refused("not-elected", "the candidate's node is gone", answer=ANSWERED) from error
 
         await self.operation("proclaim", tell)
         return self.reply(term.token)
@@ -143,7 +146,7 @@ class KazooRecipes(KazooSession):
                     return [decode(self.kazoo.get(f"{node}/{first}")[0]), int(first[-_DIGITS:])]
             except NoNodeError:
                 pass
-            raise Refused("nobody-elected", "no contender is there")
+            raise Refused("nobody-elected", "no contender is there", answer=ANSWERED)
 
         return self.reply(await self.operation("leader", look, reads=True))
 
@@ -170,7 +173,9 @@ class KazooRecipes(KazooSession):
         term = self._terms.get(key)
         if term is None or term.losses != self.losses:
             self._terms.pop(key, None)
-            raise Refused("not-elected", "this client was not elected, or its session was lost")
+            raise Refused(
+                "not-elected", "this client was not elected, or its session was lost", answer=UNASKED
+            )
         return term
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from quorate.harness.core.outcome import Refused, Unknown
+from quorate.harness.core.outcome import ANSWERED, Refused, Unknown
 
 Meaning = Literal["fail", "info"]
 NOT_FOUND: Final = -101
@@ -20,35 +20,45 @@ MOVED: Final = -118
 
 
 class Row(msgspec.Struct, frozen=True):
-    """Error number `err` of a reply means this `outcome`; `code` names it in histories."""
+    """Error number `err` of a reply means this `outcome`; `code` names it in histories.
+
+    `answered` says that the refusal is the service at work: availability counts it as served.
+    """
 
     err: int
     outcome: Meaning
     code: str
     why: str
+    answered: bool = False
 
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row(NOT_FOUND, "fail", "not-found", "no such node when the request was ordered"),
-    Row(-110, "fail", "exists", "the node existed when the request was ordered"),
-    Row(-103, "fail", "bad-version", "the version had moved when the request was ordered"),
-    Row(-111, "fail", "not-empty", "the node had children"),
-    Row(-108, "fail", "no-children", "ephemeral nodes have no children"),
+    Row(NOT_FOUND, "fail", "not-found", "no such node when the request was ordered", answered=True),
+    Row(-110, "fail", "exists", "the node existed when the request was ordered", answered=True),
+    Row(-103, "fail", "bad-version", "the version had moved when the request was ordered", answered=True),
+    Row(-111, "fail", "not-empty", "the node had children", answered=True),
+    Row(-108, "fail", "no-children", "ephemeral nodes have no children", answered=True),
     Row(-102, "fail", "denied", "refused by the access list"),
-    Row(EXPIRED, "fail", "session-expired", "the session had ended before the request was ordered"),
+    Row(
+        EXPIRED,
+        "fail",
+        "session-expired",
+        "the session had ended before the request was ordered",
+        answered=True,
+    ),
     Row(
         MOVED, "fail", "session-moved", "the session lives on another server by now; the request was dropped"
     ),
     Row(-119, "fail", "read-only", "the server has no quorum and takes no writes"),
     Row(-120, "fail", "ephemeral-on-local", "a local session makes no ephemeral nodes"),
-    Row(-121, "fail", "no-watch", "there is no such watch"),
+    Row(-121, "fail", "no-watch", "there is no such watch", answered=True),
     Row(-6, "fail", "unimplemented", "the release has no such request"),
     Row(-8, "fail", "invalid", "the request makes no sense"),
     Row(-114, "fail", "invalid", "the access list makes no sense"),
     # The same number from before the request is ordered (it cannot be read) and from after it was applied (its answer
     # cannot be put together: the last "catch" of FinalRequestProcessor).
     Row(-5, "info", "marshalling", "the server could not read the request, or not write its answer"),
-    Row(-2, "fail", "rolled-back", "another request of the same transaction failed"),
+    Row(-2, "fail", "rolled-back", "another request of the same transaction failed", answered=True),
     Row(-125, "fail", "over-quota", "checked before anything is changed"),
     Row(-127, "fail", "throttled", "dropped before it was ordered"),
     Row(-7, "info", "server-timeout", "the server gave up waiting: it may yet happen"),
@@ -63,7 +73,9 @@ def outcome_of(err: int, request: str) -> Refused | Unknown:
     if row is None:
         return Unknown("unknown-error", f"{request}: error {err}")
     said = f"{request}: error {err}: {row.why}"
-    return (Refused if row.outcome == "fail" else Unknown)(row.code, said)
+    if row.outcome == "info":
+        return Unknown(row.code, said)
+    return Refused(row.code, said, answer=ANSWERED if row.answered else "")
 
 
 def not_connected(text: str) -> Refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kazoo.protocol.serialization import Delete, GetData
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode, path
 
 
@@ -32,7 +32,7 @@ class QueueCalls(Caller):
                 data, _ = (await link.request(GetData(head, False))).value
                 answer = await link.request(Delete(head, -1))
             except Refused as error:
-                raise Refused("conflict", error.text) if error.code == "not-found" else error from error
+                raise error.renamed({"not-found": "conflict"}) from error
             return self.reply(link, decode(data), answer.zxid)
 
 
@@ -49,7 +49,7 @@ class LockCalls(Caller):
             try:
                 answer = await self.create(link, f"{path('lock', key)}/holder", self.name, EPHEMERAL)
             except Refused as error:
-                raise Refused("held", error.text) if error.code == "exists" else error from error
+                raise error.renamed({"exists": "held"}) from error
             return self.reply(link, answer.zxid, answer.zxid)
 
     async def release(self, key: str) -> Reply:
@@ -59,11 +59,11 @@ class LockCalls(Caller):
             try:
                 _, stat = (await link.request(GetData(node, False))).value
             except Refused as error:
-                raise Refused("not-held", error.text) if error.code == "not-found" else error from error
+                raise error.renamed({"not-found": "not-held"}) from error
             if stat.ephemeralOwner != link.session.id:
-                raise Refused("not-held", "another session holds it")
+                raise Refused("not-held", "another session holds it", answer=ANSWERED)
             try:
                 answer = await link.request(Delete(node, stat.version))
             except Refused as error:
-                raise Refused("not-held", error.text) if error.code == "not-found" else error from error
+                raise error.renamed({"not-found": "not-held"}) from error
             return self.reply(link, None, answer.zxid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kazoo.protocol.serialization import SetData
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.zookeeper.client.caller import Caller, encode, path
 from quorate.harness.systems.zookeeper.client.connection import Link
 
@@ -49,11 +49,11 @@ class RegisterCalls(Caller):
             node = path("register", key)
             value, stat = await self.get(link, node)
             if stat is None or value != old:
-                raise Refused("mismatch", f"the replica holds {value!r}")
+                raise Refused("mismatch", f"the replica holds {value!r}", answer=ANSWERED)
             try:
                 answer = await link.request(SetData(node, encode(new), stat.version))
             except Refused as error:
-                raise Refused("conflict", error.text) if error.code == "bad-version" else error from error
+                raise error.renamed({"bad-version": "conflict"}) from error
             return self.reply(link, None, answer.value.mzxid)
 
 
@@ -93,7 +93,7 @@ class CounterCalls(Caller):
                 answer = await link.request(SetData(node, encode((value or 0) + amount), stat.version))
             except Refused as error:
                 taken = error.code in {"bad-version", "exists"}
-                raise Refused("conflict", error.text) if taken else error from error
+                raise Refused("conflict", error.text, answer=ANSWERED) if taken else error from error
             return self.reply(link, None, answer.value.mzxid)
 
     async def value(self, key: str) -> Reply:

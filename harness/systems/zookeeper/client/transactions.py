@@ -9,7 +9,7 @@ from kazoo.exceptions import KazooException, NoNodeError, RolledBackError
 from kazoo.protocol.serialization import CheckVersion, Create, Delete, SetData, Transaction
 from kazoo.security import OPEN_ACL_UNSAFE
 
-from quorate.harness.core.outcome import Refused, Reply
+from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.micro import play
 from quorate.harness.systems.zookeeper.client.caller import Caller, encode, path
 from quorate.harness.systems.zookeeper.client.connection import Answered, Link
@@ -47,7 +47,7 @@ class TransactionCalls(Caller):
             answer = await link.request(Transaction(requests))
             reason = _reason(answer)
         if reason is not None:
-            raise Refused("conflict", type(reason).__name__)
+            raise Refused("conflict", type(reason).__name__, answer=ANSWERED)
         return answer
 
 

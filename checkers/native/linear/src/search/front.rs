@@ -65,7 +65,9 @@ impl<const N: usize> Front<N> {
         self.insert(space, config.clone(), now).then_some(config)
     }
 
-    /// Whether something in the set has come to dominate this member since it was added (itself aside).
+    /// Whether something in the set has come to dominate this member since it was added (itself aside). Then it is not
+    /// there any more; what took its place was put to work when it was added, so nothing is lost. A member that is not
+    /// found within the comparisons made counts as still there.
     pub fn beaten<S: Space<N>>(&self, space: &S, config: &Config<N>, now: u32) -> bool {
         let Some(&head) = self.heads.get(&space.alike(config, now)) else { return false };
         let (mut at, mut compared) = (head, 0);
@@ -88,7 +90,7 @@ impl<const N: usize> Front<N> {
     }
 }
 
-/// Keep the `k` cheapest, and a fair share of each state.
+/// Keep the `k` cheapest, and a fair share of each state. Only for beams, whose running dry then proves nothing.
 pub fn best<const N: usize>(configs: &mut Vec<Config<N>>, k: usize) {
     if configs.len() <= k {
         return;

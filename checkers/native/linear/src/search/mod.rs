@@ -5,6 +5,10 @@
 //! runs in three ways: `exact` keeps everything that is not dominated; `beam` keeps the cheapest few, so an order it
 //! finds is a witness but running dry proves nothing; `relaxed` lets operations of unknown outcome take effect any
 //! number of times, so that running dry proves the history invalid but reaching the end proves nothing.
+//!
+//! R0, why it is enough to act at returns: take any order of all operations. Until the first return only the steps up to
+//! the operation that returns are needed; what stands behind it has not returned and can be put off. By induction over
+//! the returns the order is found, or one that differs by the exchanges that the rules of a space allow.
 
 pub mod config;
 pub mod front;
@@ -295,6 +299,7 @@ impl<'a, S: Space<N>, const N: usize> Search<'a, S, N> {
             if level == round.work.len() {
                 break;
             }
+            // A beam leaves out what is dear or too much, and remembers that it did; the other forms leave out nothing.
             let dear = level > round.first.saturating_add(slack);
             if round.results.count() >= enough || dear {
                 self.truncated = true;

@@ -57,6 +57,9 @@ impl<M: Machine, const N: usize> General<'_, M, N> {
         for at in 0..self.open.len() {
             let (id, class, slot) = self.open[at];
             let op = self.ops[id as usize];
+            // What looks took effect when it fitted (R1); what was called later was not there; of one class the first
+            // to return, for all that are left here were called before the last overwriting operation (R4); a detour
+            // starts with an operation that overwrites, and a second one would start another detour.
             if has(&config.done, slot)
                 || has(&self.looks, slot)
                 || op.call >= config.hides
@@ -74,6 +77,7 @@ impl<M: Machine, const N: usize> General<'_, M, N> {
         }
         for at in 0..self.loose.len() {
             let (class, sample) = (self.loose[at].0, self.loose[at].1.sample);
+            // R3, R4; and as above.
             let known = self.class_of.get(&(sample.f, sample.a, sample.b, false));
             if known.is_some_and(|known| tried.contains(known))
                 || self.machine.resets(&sample) == state.is_some()
@@ -103,9 +107,13 @@ impl<M: Machine, const N: usize> General<'_, M, N> {
             let to = self.states[at];
             let mut next = config.clone();
             self.look(&mut next, to, config.hides, HIDDEN, trail);
+            // A last step that could as well be hidden by itself, or need not happen, and after which nothing is read, is
+            // better left out (R6).
             if has(&next.done, going.goal) && (serves || next.done != config.done) {
                 out.push(next.clone());
             }
+            // Nothing is read from a state that nothing sees on, and what is never refused is hidden by itself. Equal
+            // ends of detours go on alike.
             if !self.machine.unseen(to) && going.seen.insert((to, next.done, next.used.clone())) {
                 going.work.push((Some(to), next));
             }

@@ -8,6 +8,9 @@
 //! was open then may, when it must return, turn out to have happened right before it: what is never refused by
 //! itself, what looks behind an open overwriting operation that leads there. So at one return at most one overwriting
 //! operation takes effect openly, and one that leads to a state that nothing sees only when it is the one to return.
+//!
+//! Every rule that leaves something out has its reason next to it, in the terms of
+//! docs/decisions/0210-what-each-search-rule-leaves-out.md (R1, R2, ...).
 
 mod detours;
 
@@ -30,6 +33,14 @@ pub trait Machine {
     }
     /// Whether the operation is never refused and tells nothing, in a machine that has operations that reset.
     fn blind(&self, _op: &Op) -> bool {
+        false
+    }
+    /// Whether an operation that only looks, and does not fit this state, fits none that can follow either.
+    fn passed(&self, _state: u32, _waiting: &Op) -> bool {
+        false
+    }
+    /// Whether something that looks, and is called after this moment, fits no state that can follow this one.
+    fn over(&self, _state: u32, _now: u32) -> bool {
         false
     }
     /// Whether nothing but an operation that resets can lead from this state to one that some operation sees.
@@ -118,7 +129,8 @@ impl<'a, M: Machine, const N: usize> General<'a, M, N> {
         last > first
     }
 
-    /// Of a class of unknown outcome the operation to use next, if one called before `by` is left.
+    /// Of a class of unknown outcome the operation to use next, if one called before `by` is left. They never return,
+    /// so the one called first fits wherever another does.
     fn left(&self, at: usize, config: &Config<N>, by: u32) -> Option<u32> {
         let (class, Class { ops, .. }) = &self.loose[at];
         let count = if self.relaxed { 0 } else { config.used.of(*class) as usize };
@@ -134,7 +146,7 @@ impl<'a, M: Machine, const N: usize> General<'a, M, N> {
         }
     }
 
-    /// What looks, fits `state` and was called before `by` takes effect.
+    /// What looks, fits `state` and was called before `by` takes effect (R1).
     fn look(&mut self, config: &mut Config<N>, state: u32, by: u32, mark: u32, trail: &mut Trail) {
         for at in 0..self.open.len() {
             let (id, class, slot) = self.open[at];
@@ -149,10 +161,21 @@ impl<'a, M: Machine, const N: usize> General<'a, M, N> {
         }
     }
 
-    fn emit(&mut self, config: Config<N>, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+    /// R12: what has passed a state that something has yet to see leads nowhere.
+    fn emit(&mut self, config: Config<N>, now: u32, trail: &mut Trail, out: &mut Vec<Config<N>>) {
+        if self.machine.over(config.state, now) {
+            return;
+        }
         let mut config = config;
         self.settle(&mut config, trail);
-        out.push(config);
+        let passed = self.open.iter().any(|&(id, _, slot)| {
+            has(&self.looks, slot)
+                && !has(&config.done, slot)
+                && self.machine.passed(config.state, &self.ops[id as usize])
+        });
+        if !passed {
+            out.push(config);
+        }
     }
 }
 
@@ -208,6 +231,7 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
         out: &mut Vec<Config<N>>,
     ) {
         let now = self.ops[goal as usize].ret;
+        // R5.
         if fresh && self.ops[goal as usize].call < from.hides {
             self.detours(from, goal, trail, out);
         }
@@ -217,12 +241,16 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
             let (id, class, slot) = self.open[at];
             let op = self.ops[id as usize];
             let resets = self.machine.resets(&op);
-            // Of two with the same effect, the one that could still be hidden may be worth keeping for that.
+            // R4: of open operations with the same effect the first to return is enough, where any two of them can
+            // change places. An append that was called before the last overwriting operation can stand in a detour,
+            // where one called after it cannot: of each kind one is tried. (Other operations start from one state and
+            // end in one, and change places as compare-and-sets of a register do.)
             let keeps = !resets && op.call < from.hides && self.machine.blind(&op);
             if has(&from.done, slot) || tried.contains(&(class, keeps)) {
                 continue;
             }
             tried.push((class, keeps));
+            // What looks took effect when it fitted (R1). Two that overwrite at one return: R2.
             let twice = resets && (from.hides == now || (id != goal && overwrites));
             if self.machine.pure(&op) || twice {
                 continue;
@@ -230,7 +258,8 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
             let (first, last) = self.successors(from.state, class);
             for next in first..last {
                 let state = self.states[next];
-                // What nothing sees can wait for its own return: by then it may be hidden.
+                // R11: what nothing sees can wait for its own return: from any other state all goes on that goes on from
+                // one that nothing sees, and if it was overwritten by then it can be hidden.
                 if id != goal && self.machine.blind(&op) && self.machine.unseen(state) {
                     continue;
                 }
@@ -239,19 +268,20 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
                 config.hides = if resets { now } else { from.hides };
                 set(&mut config.done, slot);
                 config.node = trail.step(config.node, id);
-                self.emit(config, trail, out);
+                self.emit(config, now, trail, out);
             }
         }
         for at in 0..self.loose.len() {
             let (class, Class { sample, .. }) = &self.loose[at];
             let (class, sample) = (*class, *sample);
             let resets = self.machine.resets(&sample);
+            // R2.
             if resets && (from.hides == now || overwrites) {
                 continue;
             }
             let Some(id) = self.left(at, from, u32::MAX) else { continue };
-            // An open operation with the same effect goes first, and this one may take its place later; but not where
-            // that place is before the last overwriting operation and this one was called after it.
+            // R3, R4: an open operation with the same effect goes first, and this one may take its place later; but not
+            // where that place is before the last overwriting operation and this one was called after it.
             let known = self.class_of.get(&(sample.f, sample.a, sample.b, false));
             let replaces = |keeps: bool| !keeps || self.ops[id as usize].call < from.hides;
             if known
@@ -262,6 +292,8 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
             let (first, last) = self.successors(from.state, class);
             for next in first..last {
                 let state = self.states[next];
+                // What need not happen and changes nothing is better left out; what leads to a state that nothing sees
+                // as well (R11).
                 if (state == from.state && !resets) || self.machine.unseen(state) {
                     continue;
                 }
@@ -269,7 +301,7 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
                 config.state = state;
                 config.hides = if resets { now } else { from.hides };
                 self.spend(&mut config, class, id, 0, trail);
-                self.emit(config, trail, out);
+                self.emit(config, now, trail, out);
             }
         }
     }
@@ -280,6 +312,7 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
         (config.state << 1 | wrote, told)
     }
 
+    /// R6, with appends beside writes: one that only b has done a can hide by itself.
     fn dominates(&self, a: &Config<N>, b: &Config<N>) -> bool {
         if a.hides < b.hides || a.cost > b.cost {
             return false;

@@ -43,6 +43,7 @@ impl<const N: usize> Register<'_, N> {
             let steps: Vec<(u32, Way)> = later.iter().rev().copied().collect();
             self.follow(from, &steps, trail, out);
             later.pop();
+            // R9: what leads to a free value is a detour of its own, hidden before this one, which nothing needs yet.
             if matches!(way, Way::Free) {
                 return;
             }
@@ -51,6 +52,8 @@ impl<const N: usize> Register<'_, N> {
         self.swaps(value, false, base, from.hides, &mut swaps);
         for (before, way) in swaps {
             let known = matches!(way, Way::Known(_));
+            // R7: a circle of steps that need not happen serves nothing, and without it there is more left. Steps that
+            // must happen begin a new stretch; there are as many as open operations.
             if !known && visited.contains(&before) {
                 continue;
             }
@@ -97,7 +100,7 @@ impl<const N: usize> Register<'_, N> {
         trail: &mut Trail,
         out: &mut Vec<Config<N>>,
     ) {
-        // What starts from a value that can be had for nothing needs no help.
+        // R9: what starts from a value that can be had for nothing needs no help; it finds its own way when it returns.
         if self.free(value, config.hides) || !self.more() {
             return;
         }
@@ -105,6 +108,7 @@ impl<const N: usize> Register<'_, N> {
         self.swaps(value, true, config, config.hides, &mut swaps);
         for (to, way) in swaps {
             let known = matches!(way, Way::Known(_));
+            // R7, forwards.
             if !known && visited.contains(&to) {
                 continue;
             }
@@ -121,6 +125,7 @@ impl<const N: usize> Register<'_, N> {
                 fresh.push(to);
             }
             self.prolong(&next, to, spent + u32::from(!known), &fresh, trail, out);
+            // A last step that need not happen and after which nothing is read is better left out (R6).
             if known || next.done != before {
                 out.push(next);
             }

@@ -13,6 +13,9 @@
 //! With equal states, having fewer writes done is better as long as the others can still be hidden, having more reads
 //! done is better, and so is having used fewer operations of unknown outcome. An operation of unknown outcome is used
 //! only where no open one with the same effect, which has to happen anyway, is there.
+//!
+//! Every rule that leaves something out has its reason next to it, in the terms of
+//! docs/decisions/0210-what-each-search-rule-leaves-out.md (R1, R2, ...).
 
 mod detours;
 
@@ -157,6 +160,9 @@ impl<'a, const N: usize> Register<'a, N> {
     }
 
     /// Relaxed: what may be hidden, and could be had for nothing anyway, counts as done.
+    ///
+    /// R8: such an operation undone can serve only to reach a value that is free already (its own, or what it makes of
+    /// a free one), and at its return it could be hidden behind that free value. Done, it asks for nothing any more.
     fn discharge(&self, config: &mut Config<N>) {
         for (slot, &id) in self.op_in.iter().enumerate() {
             if id == NONE || has(&config.done, slot) {
@@ -191,7 +197,14 @@ impl<'a, const N: usize> Register<'a, N> {
         !has(done, self.slot_of[&id])
     }
 
-    /// The ways to write `value` with operations called before `by`.
+    /// The way to write `value` with operations called before `by`: for nothing, else by the open write that returns
+    /// first, else by one of unknown outcome.
+    ///
+    /// R3: one way is enough, for equal writes can change places. Say w returns first of the open writes of this value,
+    /// and an order takes x (open or unknown) here and w later. If w stands openly later, or hidden before a later
+    /// write, x can stand there. If w stands hidden before an earlier write, it starts a detour of which nothing has
+    /// returned yet: the detour with x in place of w fits right before w here. For nothing is never worse: what was not
+    /// taken is still there, and can be hidden before this write.
     fn writing(&self, value: u32, config: &Config<N>, by: u32) -> Option<Way> {
         if self.free(value, by) {
             return Some(Way::Free);
@@ -207,7 +220,13 @@ impl<'a, const N: usize> Register<'a, N> {
         self.loose(around.loose_write, &config.used, by).map(|_| Way::Loose(around.loose_write))
     }
 
-    /// The compare-and-sets from (or into) `value` that could take effect, called before `by`.
+    /// The compare-and-sets from (or into) `value` that could take effect, called before `by`: for each other value the
+    /// open one that returns first, else one of unknown outcome.
+    ///
+    /// R4: one of each is enough. Say k returns first of the open ones from a to b, and an order takes x from a to b
+    /// here and k later. If x was called before k's place, they change places. Else k stands in a detour hidden before
+    /// a write that x was called after: "w ... k X" with w a write, and nothing of it has returned. Then "k X w ... x"
+    /// fits here instead of x: it starts in a, ends in b, and does the same.
     fn swaps(&self, value: u32, forward: bool, config: &Config<N>, by: u32, out: &mut Vec<(u32, Way)>) {
         let around = &self.around[value as usize];
         let (known, loose) =
@@ -254,7 +273,8 @@ impl<'a, const N: usize> Register<'a, N> {
         }
     }
 
-    /// Reads of `value` called before `by` take effect.
+    /// Reads of `value` called before `by` take effect. R1: a read changes nothing, so the first moment at which it
+    /// fits is as good as any later one.
     fn look(&self, config: &mut Config<N>, value: u32, by: u32, mark: u32, trail: &mut Trail) {
         let reads = self.around[value as usize].reads;
         let fitting: Bits<N> = std::array::from_fn(|i| reads[i] & !config.done[i]);
@@ -272,8 +292,9 @@ impl<'a, const N: usize> Register<'a, N> {
 
     /// The values from which compare-and-sets lead to `value`, itself included.
     ///
-    /// Relaxed, nothing is sought behind a value that can be had for nothing: a write and compare-and-sets that lead to
-    /// it can be hidden right before it is had. The values beside it stay, a write of `value` itself among them.
+    /// R9: relaxed, nothing is sought behind a value that can be had for nothing: a write and compare-and-sets that
+    /// lead to it can be hidden right before it is had. The values beside it stay, a write of `value` itself among
+    /// them.
     fn leading_to(&self, value: u32, config: &Config<N>) -> Vec<u32> {
         let mut reach = vec![value];
         let (mut next, mut swaps) = (0, Vec::new());
@@ -401,16 +422,24 @@ impl<const N: usize> Space<N> for Register<'_, N> {
     ) {
         let now = self.op(goal).ret;
         self.tried.set(0);
+        // R2: at one return at most one write takes effect openly, the last one. An order that has two, "w X v", has
+        // "w X" hidden before v. If the goal is a write no other one does: the steps end with the goal.
         let wrote = from.hides == now;
         if !wrote {
             self.write_moves(from, goal, now, trail, out);
         }
+        // R5: only a configuration from before this return takes the goal out of the past: what would be done now
+        // besides is not needed for the goal and can wait for its own return. What was called after the last write
+        // cannot have happened before it.
         if fresh && self.op(goal).call < from.hides {
             self.detours(from, goal, trail, out);
         }
         let mut swaps = Vec::new();
         self.swaps(from.state, true, from, u32::MAX, &mut swaps);
         for (to, way) in swaps {
+            // R10: relaxed, a value that is free is had by itself, by `write_moves` from where this return began (it is
+            // among the values that lead to the goal, or, if the goal is a write, hidden before that). What stands
+            // before it here can be hidden before it there.
             if matches!(way, Way::Loose(_)) && self.free(to, u32::MAX) {
                 continue;
             }
@@ -426,6 +455,10 @@ impl<const N: usize> Space<N> for Register<'_, N> {
         (config.state << 1 | u32::from(config.hides == now), and(&config.done, &self.cas))
     }
 
+    /// R6: all that can follow b can follow a. They have the same state and compare-and-sets. A read that only a has
+    /// done asks for nothing. A write that only b has done was called before a's last write, so a hides it at its
+    /// return, and can use it until then. What b hides a can hide, for its last write is no earlier. Of each class of
+    /// unknown outcome a has at least as many left. The costs matter to beams alone.
     fn dominates(&self, a: &Config<N>, b: &Config<N>) -> bool {
         if a.hides < b.hides || a.cost > b.cost || a.state != b.state {
             return false;

@@ -1,0 +1,167 @@
+"""Other tools' names for what operations do, in quorate's words: `put`, `deq`, `decrement`, `drain` and so on.
+
+A history that uses none of them is handed on as it is, at the cost of looking at its distinct functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from quorate.harness.core.verdict import Result
+from quorate.harness.history import Event, History
+from quorate.harness.history.columns import INVOKE, Handles
+
+_REGISTER: Final = {
+    "put": "write",
+    "set": "write",
+    "get": "read",
+    "r": "read",
+    "w": "write",
+    "compare-and-set": "cas",
+}
+# By model: what others call a function, and what it is here.
+RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
+    "register": _REGISTER,
+    "cas-register": _REGISTER,
+    "kv": {**_REGISTER, "del": "delete", "remove": "delete"},
+    "queue": {"enq": "enqueue", "deq": "dequeue", "push": "enqueue", "pop": "dequeue"},
+    "unordered-queue": {"enq": "enqueue", "deq": "dequeue", "push": "enqueue", "pop": "dequeue"},
+    "total-queue": {"enq": "enqueue", "deq": "dequeue", "push": "enqueue", "pop": "dequeue"},
+    "lock": {"lock": "acquire", "unlock": "release"},
+    "fenced-lock": {"lock": "acquire", "unlock": "release"},
+    "counter": {"inc": "increment", "get": "read"},
+    "append": {"read": "txn", "write": "txn"},
+    "rw": {"read": "txn", "write": "txn"},
+}
+_MICRO: Final = {"read": "r", "write": "w"}
+_DECREMENTS: Final = frozenset({"decrement", "dec", "subtract"})
+_DRAINED: Final = frozenset({"queue", "unordered-queue"})
+_LOOKED_AT: Final = 200
+_COUNTED_MAX: Final = 1 << 22
+
+
+class Normal(msgspec.Struct, frozen=True):
+    """A history in quorate's words; `origin` gives the original index of each event where they were renumbered."""
+
+    history: History
+    origin: list[int] | None = None
+
+    def restored(self, result: Result) -> Result:
+        """Return the result with the original's indexes in its anomalies."""
+        if self.origin is None:
+            return result
+        at = self.origin
+        anomalies = [
+            msgspec.structs.replace(
+                one,
+                events=sorted({at[index] for index in one.events}),
+                culprit=None if one.culprit is None else at[one.culprit],
+            )
+            for one in result.anomalies
+        ]
+        return msgspec.structs.replace(result, anomalies=anomalies)
+
+
+def functions_of(history: History) -> set[str]:
+    """The distinct functions that clients called."""
+    columns = history.columns
+    asked = (columns.process >= 0) & (columns.kind == INVOKE)
+    return {str(columns.text(handle)) for handle in distinct(columns.f[asked])}
+
+
+def distinct(handles: Handles) -> list[int]:
+    """The distinct handles, without sorting where they are small numbers, as those of functions are."""
+    if len(handles) and int(handles.max()) < _COUNTED_MAX:
+        return [int(handle) for handle in np.flatnonzero(np.bincount(handles))]
+    return [int(handle) for handle in np.unique(handles)]
+
+
+def normal(history: History, model: str) -> Normal:
+    """Return the history in the words of this model."""
+    functions = functions_of(history)
+    renamed = {name: to for name, to in RENAMED.get(model, {}).items() if name in functions}
+    if model == "counter" and functions & _DECREMENTS:
+        return Normal(_mapped(history, lambda event: _decremented(event, renamed)))
+    if model in _DRAINED and "drain" in functions:
+        return _drained(history, renamed)
+    if model in ("append", "rw") and (renamed or _long_names(history)):
+        return Normal(_mapped(history, _transaction))
+    return Normal(_mapped(history, lambda event: _named(event, renamed))) if renamed else Normal(history)
+
+
+def _mapped(history: History, change: Callable[[Event], Event]) -> History:
+    events = [event if event.process == "nemesis" else change(event) for event in history.events()]
+    made = History.of(events)
+    made.source, made.truncated = history.source, history.truncated
+    return made
+
+
+def _named(event: Event, renamed: Mapping[str, str]) -> Event:
+    return msgspec.structs.replace(event, f=renamed[event.f]) if event.f in renamed else event
+
+
+def _decremented(event: Event, renamed: Mapping[str, str]) -> Event:
+    if event.f not in _DECREMENTS:
+        return _named(event, renamed)
+    by = event.value
+    by = -by if isinstance(by, int | float) and not isinstance(by, bool) else -1 if by is None else by
+    return msgspec.structs.replace(event, f="add", value=by)
+
+
+def _transaction(event: Event) -> Event:
+    value = event.value
+    if isinstance(value, list):
+        value = [
+            [_MICRO.get(one[0], one[0]), *one[1:]]
+            if isinstance(one, list) and one and isinstance(one[0], str)
+            else one
+            for one in value
+        ]
+    f = "txn" if event.f in RENAMED["rw"] else event.f
+    return msgspec.structs.replace(event, f=f, value=value)
+
+
+def _long_names(history: History) -> bool:
+    """Whether transactions write `read` and `write` where quorate writes `r` and `w`."""
+    columns = history.columns
+    for at in np.flatnonzero(columns.process >= 0)[:_LOOKED_AT].tolist():
+        value = columns.text(columns.value[at])
+        if isinstance(value, list):
+            for one in value:
+                if isinstance(one, list) and one and isinstance(one[0], str) and one[0] in _MICRO:
+                    return True
+    return False
+
+
+def _drained(history: History, renamed: Mapping[str, str]) -> Normal:
+    """Replace a drain by a dequeue of each element it answered, all within its interval, by clients of their own."""
+    ends = {one.invoke.index: one.completion for one in history.operations() if one.invoke.f == "drain"}
+    free = max((event.process for event in history.events() if isinstance(event.process, int)), default=0) + 1
+    made: list[Event] = []
+    origin: list[int] = []
+    drainers: dict[int, list[tuple[int, Any]]] = {}
+
+    def add(event: Event, **changes: Any) -> None:
+        # Completions find their invocations by process: an index that was linked before is no longer right.
+        made.append(msgspec.structs.replace(event, index=len(made), index_of_invoke=None, **changes))
+        origin.append(event.index)
+
+    closing = {end.index: index for index, end in ends.items() if end is not None}
+    for event in history.events():
+        if event.index in ends:
+            end = ends[event.index]
+            values = end.value if end is not None and end.type == "ok" and isinstance(end.value, list) else []
+            drainers[event.index] = [(free + at, value) for at, value in enumerate(values)]
+            free += len(values)
+            for process, _ in drainers[event.index]:
+                add(event, process=process, f="dequeue", value=None)
+        elif event.index in closing:
+            for process, value in drainers[closing[event.index]]:
+                add(event, process=process, f="dequeue", value=value)
+        else:
+            add(event, **({"f": renamed[event.f]} if event.f in renamed else {}))
+    return Normal(History.of(made), origin)

@@ -1,0 +1,95 @@
+"""What the faults of a run did, from its history: when each began, was proved and healed, and what clients met."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from quorate.harness.history import History
+from quorate.harness.run.operations import Operations, served_mask
+from quorate.harness.run.outages import Stretch, longest_within, stretches
+
+
+def faults(history: History, operations: Operations, end_s: float) -> list[dict[str, Any]]:
+    """Pair each injection with its healing and say what they did; times in seconds since the run's start.
+
+    `began_s` is when the injection began and `injected_s` when it was proved, `heal_began_s` and `healed_s` likewise.
+    `asked` is how many operations began meanwhile, `unasked` which of its nodes none was sent to though clients know
+    them, `outage_s` the longest stretch without any service that touched it. `recovery_s` is the time from the proved
+    healing to the first operation then served by each affected node, the slowest of them; None when that never came.
+    """
+    rows = _paired(history)
+    served = served_mask(operations) & np.isfinite(operations.end_s)
+    found = stretches(operations.begin_s, operations.end_s, served, end_s)
+    for row in rows:
+        _asked(row, operations, end_s)
+        _effects(row, operations, found, end_s)
+    return rows
+
+
+def _paired(history: History) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    open_rows: dict[str, dict[str, Any]] = {}
+    for operation in history.nemesis():
+        done = operation.completion
+        value = (done.value if done is not None else None) or operation.invoke.value or {}
+        if not isinstance(value, dict):
+            continue
+        fault = operation.invoke.f
+        began_s = round(operation.invoke.time / 1e9, 4)
+        time_s = round((done or operation.invoke).time / 1e9, 4)
+        if value.get("action") == "inject":
+            plan = value.get("plan") or {}
+            row = {
+                "fault": fault,
+                "target": plan.get("target", value.get("target")),
+                "nodes": list(plan.get("nodes", ())),
+                "detail": plan.get("detail", {}),
+                "outcome": operation.outcome,
+                "began_s": began_s,
+                "injected_s": time_s,
+                "heal_began_s": None,
+                "healed_s": None,
+                "proof": value.get("proof"),
+                "healed_proof": None,
+                "error": done.error if done else None,
+            }
+            rows.append(row)
+            open_rows[fault] = row
+        elif value.get("action") == "heal" and fault in open_rows:
+            row = open_rows.pop(fault)
+            row["heal_began_s"], row["healed_s"] = began_s, time_s
+            row["healed_proof"] = value.get("proof")
+    return rows
+
+
+def _asked(row: dict[str, Any], operations: Operations, end_s: float) -> None:
+    """Count what clients asked while the fault was being injected or in force: until its healing began."""
+    until = row["heal_began_s"] if row["heal_began_s"] is not None else end_s
+    inside = (operations.begin_s >= row["began_s"]) & (operations.begin_s < until)
+    row["asked"] = int(inside.sum())
+    known = dict(operations.by_node())
+    row["unasked"] = [node for node in row["nodes"] if node in known and not inside[known[node]].any()]
+
+
+def _effects(row: dict[str, Any], operations: Operations, found: list[Stretch], end_s: float) -> None:
+    """Add the share served during the fault, the longest outage it touched, and the time to recovery after it."""
+    served = served_mask(operations) & np.isfinite(operations.end_s)
+    until = row["healed_s"] if row["healed_s"] is not None else end_s
+    during = (operations.begin_s >= row["began_s"]) & (operations.begin_s < until)
+    row["availability"] = round(float(served[during].mean()), 4) if during.any() else None
+    row["outage_s"] = longest_within(found, row["began_s"], until) if during.any() else None
+    row["recovery_s"] = None
+    if row["healed_s"] is None:
+        return
+    known = dict(operations.by_node())
+    slowest = 0.0
+    for node in row["nodes"]:
+        if node not in known:
+            continue
+        mine = known[node][served[known[node]] & (operations.begin_s[known[node]] >= row["healed_s"])]
+        if not len(mine):
+            return
+        slowest = max(slowest, float(operations.end_s[mine].min()) - row["healed_s"])
+    row["recovery_s"] = round(slowest, 3)

@@ -1,0 +1,92 @@
+"""Outages in seconds: stretches in which nothing of what was asked was served, in all and by node.
+
+A stretch begins when an operation is waiting and none has been served since, and ends with the next operation that is
+served, or with the last that waited. Shares of operations hide it: clients that wait for an answer ask nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.harness.run.operations import Operations, served_mask
+
+Floats = npt.NDArray[np.float64]
+_SHOWN_S: Final = 0.5  # shorter stretches are not listed; the longest is told whatever it is
+_LISTED_MAX: Final = 1000
+
+Stretch = tuple[float, float]
+
+
+def stretches(
+    begin_s: Floats, finish_s: Floats, served: npt.NDArray[np.bool_], end_s: float
+) -> list[Stretch]:
+    """Return the stretches (from, to) in which nothing was served while something was asked, in order.
+
+    Only operations begun before `end_s` count; one that never ended waits until then.
+    """
+    chosen = begin_s < end_s
+    begin_s, served = begin_s[chosen], served[chosen]
+    finish_s = np.where(np.isfinite(finish_s[chosen]), finish_s[chosen], end_s)
+    if not len(begin_s):
+        return []
+    answers = np.sort(finish_s[served])
+    edges = np.concatenate(([-np.inf], answers, [np.inf]))
+    # An operation waits in one gap between answers if it is not served, and up to its own answer if it is.
+    order = np.argsort(begin_s, kind="stable")
+    begin_s, finish_s = begin_s[order], finish_s[order]
+    latest = np.maximum.accumulate(finish_s)
+    found = []
+    for left in np.flatnonzero(np.diff(edges) > 0):
+        start, stop = edges[left], edges[left + 1]
+        first = int(np.searchsorted(begin_s, start, side="right"))
+        waiting = first > 0 and latest[first - 1] > start
+        if not waiting and (first == len(begin_s) or begin_s[first] >= stop):
+            continue
+        begin = float(start) if waiting else float(begin_s[first])
+        last = int(np.searchsorted(begin_s, stop, side="left"))
+        end = float(stop) if np.isfinite(stop) else float(latest[last - 1])
+        if end > begin:
+            found.append((begin, end))
+    return found
+
+
+def summary(operations: Operations, end_s: float) -> dict[str, Any]:
+    """Return seconds without any service, in all and by node, with the stretches that are long enough to matter."""
+    served = served_mask(operations) & np.isfinite(operations.end_s)
+    in_all = stretches(operations.begin_s, operations.end_s, served, end_s)
+    nodes = {}
+    for name, chosen in operations.by_node():
+        mine = stretches(operations.begin_s[chosen], operations.end_s[chosen], served[chosen], end_s)
+        nodes[name] = {**_lengths(mine), "stretches": _listed(mine)}
+    return {**_lengths(in_all), "stretches": _listed(in_all), "nodes": nodes}
+
+
+def longest_within(found: list[Stretch], from_s: float, to_s: float) -> float:
+    """Return the length of the longest stretch that touches the time given."""
+    return round(max((end - begin for begin, end in found if begin < to_s and end > from_s), default=0.0), 3)
+
+
+def by_node(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the listed stretches of all nodes as windows {node, from_s, to_s}, in order of time."""
+    windows = [
+        {"node": node, **stretch}
+        for node, numbers in found["nodes"].items()
+        for stretch in numbers["stretches"]
+    ]
+    return sorted(windows, key=lambda window: (window["from_s"], window["node"]))
+
+
+def _lengths(found: list[Stretch]) -> dict[str, float]:
+    lengths = [end - begin for begin, end in found]
+    return {
+        "total_s": round(sum(length for length in lengths if length >= _SHOWN_S), 3),
+        "longest_s": round(max(lengths, default=0.0), 3),
+    }
+
+
+def _listed(found: list[Stretch]) -> list[dict[str, float]]:
+    long = [(begin, end) for begin, end in found if end - begin >= _SHOWN_S][:_LISTED_MAX]
+    return [{"from_s": round(begin, 3), "to_s": round(end, 3)} for begin, end in long]

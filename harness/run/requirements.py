@@ -1,0 +1,68 @@
+"""What a run needs of this machine, tried before anything is built or started, by the probes of `quorate doctor`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from quorate.harness.cluster import doctor
+from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.core.fault import Fault, Tries
+from quorate.harness.core.finding import Finding
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import Obtains
+from quorate.harness.core.test import Test
+from quorate.harness.run.parts import Parts
+
+Probe = Callable[[], Finding]
+CANNOT: Final = "this machine cannot do that run"
+
+
+def require(test: Test, parts: Parts) -> None:
+    """Raise `Broken` with everything that this machine lacks for the run and what to do about it.
+
+    Takes a second at most and leaves nothing behind. Hosts over SSH are not asked: `quorate doctor --inventory` does.
+    """
+    if test.system_name == "simulated":
+        return
+    lacking = [finding.in_words() for finding in _findings(test, parts) if not finding.ok]
+    if lacking:
+        raise Broken("not-here", f"{CANNOT}: {'; '.join(lacking)}")
+
+
+def _findings(test: Test, parts: Parts) -> Iterator[Finding]:
+    kind = _kind(test)
+    if kind == "docker":
+        yield doctor.engine()
+        yield from _image(test, parts)
+    elif kind == "local":
+        yield doctor.wires()
+        if getattr(parts.system, "image_kind", "base") == "jre":
+            yield doctor.java()
+    # Containers are entered by root alone; behind the engine's exec, faults work with what the nodes have.
+    if kind == "local" or (kind == "docker" and os.geteuid() == 0):
+        faults = parts.nemesis.faults if parts.nemesis is not None else ()
+        yield from (probe() for probe in _probes(faults))
+    if isinstance(parts.system, Obtains) and (why := parts.system.unobtainable()) is not None:
+        yield Finding("server", ok=False, reason=why)
+
+
+def _kind(test: Test) -> str:
+    if test.cluster != "auto":
+        return test.cluster
+    return "docker" if test.image is not None or engine_answers() else "local"
+
+
+def _image(test: Test, parts: Parts) -> Iterator[Finding]:
+    if test.image is not None:
+        yield doctor.image(test.image)
+    else:
+        yield doctor.node_image(getattr(parts.system, "image_kind", "base"))
+
+
+def _probes(faults: Iterable[Fault]) -> list[Probe]:
+    """Return the probes of these faults, each once."""
+    return list(
+        dict.fromkeys(probe for fault in faults if isinstance(fault, Tries) for probe in fault.probes())
+    )

@@ -1,0 +1,167 @@
+"""Did every server stay up? One that crashes by itself, or raises an alarm about its own data, breaks its promise.
+
+Found in the process table while clients work, in the proofs of healings, and in the servers' logs. What a fault
+explains does not count: a damaged disk, a failpoint that panics, a member that was removed. What failed before the load
+is not looked at here: such a run has not begun.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from quorate.harness.core import registry
+from quorate.harness.core.verdict import Anomaly, Result, Verdict
+from quorate.reports.logs import date_of, started_at
+
+GUARANTEE: Final = "servers-stay-up"
+_FILE_BYTES_MAX: Final = 64 << 20
+_LINE_MAX: Final = 400
+_EVIDENCE: Final = 8
+_FOUND_MAX: Final = 20
+_GRACE_S: Final = 10.0  # after its healing a server may still stumble over what a fault has done
+_CRASH: Final = re.compile(
+    rb"^panic:|^fatal error:|^runtime: out of memory|\"level\":\s?\"(?:panic|dpanic|fatal)\"|\[signal SIG|^SIGABRT"
+    rb"|java\.lang\.OutOfMemoryError|A fatal error has been detected by the Java Runtime|unexpected fault address"
+    rb"|\balarm:\s?\"?CORRUPT|\"alarm\":\s?\"CORRUPT|data inconsistency|Digests are not matching|digest mismatch",
+    re.IGNORECASE,
+)
+# What a server says that cannot have the port, or was asked to do what it rightly refuses, is not its own crash.
+_NOT_ITS_OWN: Final = re.compile(rb"address already in use|invalid downgrade|downgrade", re.IGNORECASE)
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """A crash or an alarm: on which node, when (None: the log does not say), and the lines that say it."""
+
+    node: str
+    time_s: float | None
+    what: str
+    lines: tuple[str, ...] = ()
+
+
+def judge(
+    folder: Path, deaths: Sequence[Mapping[str, Any]], faults: Sequence[Mapping[str, Any]], started: Any
+) -> Result:
+    """Judge a run whose load has begun; `started` is the date of the history's time 0."""
+    logged = [one for one in _logged(folder / "nodes", started) if not _explained(one, faults)]
+    found = [*_died(folder, deaths, logged), *_stayed_down(faults)]
+    known = {one.node for one in found}
+    found += [one for one in logged if one.node not in known]
+    if not found:
+        return Result(GUARANTEE, Verdict.VALID, engine="process table and logs")
+    return Result(
+        GUARANTEE,
+        Verdict.INVALID,
+        engine="process table and logs",
+        anomalies=[_told(one) for one in found[:_FOUND_MAX]],
+        stats={"found": len(found)},
+    )
+
+
+def _told(one: Sighting) -> Anomaly:
+    at = "" if one.time_s is None else f" at {one.time_s:.1f} s"
+    last = next(
+        (line for line in one.lines if _CRASH.search(line.encode())), one.lines[-1] if one.lines else ""
+    )
+    return Anomaly(
+        name="server crashed",
+        sentence=f"the server on {one.node} {one.what}{at}, and no fault did it"
+        + (f": {last}" if last else ""),
+        key=one.node,
+        detail={"node": one.node, "time_s": one.time_s, "lines": list(one.lines)},
+    )
+
+
+def _died(folder: Path, deaths: Sequence[Mapping[str, Any]], logged: Sequence[Sighting]) -> list[Sighting]:
+    found = []
+    for death in deaths:
+        said = next((one.lines for one in logged if one.node == death["node"]), None)
+        lines = said or _last_lines(folder / "nodes" / death["node"])
+        found.append(Sighting(death["node"], death["time_s"], "ended by itself", lines))
+    return found
+
+
+def _last_lines(folder: Path) -> tuple[str, ...]:
+    for path in sorted(folder.glob("*.log")):
+        lines = [_text(raw) for raw in _read(path).split(b"\n") if raw.strip()]
+        if lines:
+            return tuple(lines[-_EVIDENCE:])
+    return ("(no log was fetched)",)
+
+
+def _stayed_down(faults: Sequence[Mapping[str, Any]]) -> list[Sighting]:
+    """Return servers that refused to start again after a fault, by the proofs of the healings."""
+    found = []
+    for row in faults:
+        data = (row.get("healed_proof") or {}).get("data") or {}
+        for node, why in (data.get("dead") or {}).items():
+            lines = tuple(_text(line.encode()) for line in str(why).splitlines()[-_EVIDENCE:])
+            one = Sighting(node, row["healed_s"], f"did not start again after {row['fault']}", lines)
+            if not (_explained(one, faults) or _NOT_ITS_OWN.search(str(why).encode())):
+                found.append(one)
+    return found
+
+
+def _explained(one: Sighting, faults: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a fault that makes servers crash was at work there then (`Fault.crashes`: "own" nodes or "any")."""
+    for row in faults:
+        crashes = _crashes(row["fault"])
+        if crashes is None or (crashes == "own" and one.node not in row["nodes"]):
+            continue
+        if one.time_s is None:
+            return True
+        until = float("inf") if crashes == "any" or row["healed_s"] is None else row["healed_s"] + _GRACE_S
+        if row["began_s"] - 1 <= one.time_s <= until:
+            return True
+    return False
+
+
+def _crashes(fault: str) -> str | None:
+    try:
+        found: str | None = getattr(registry.find("faults", fault), "crashes", None)
+    except registry.UnknownNameError:
+        return None
+    return found
+
+
+def _logged(root: Path, started: Any) -> list[Sighting]:
+    """Return crashes and alarms by node, the lines of one moment together."""
+    start = started_at(started)
+    begin = 0.0 if start is None else start.timestamp()
+    found: list[Sighting] = []
+    for path in sorted(root.glob("*/*.log"))[: 10 * _FOUND_MAX]:
+        time_s: float | None = None
+        days: dict[bytes, float] = {}
+        lines = _read(path).split(b"\n")
+        skip_to = 0
+        for number, raw in enumerate(lines):
+            date = date_of(raw, days, begin) if raw else None
+            if date is not None and start is not None:
+                time_s = date - begin
+            if number < skip_to or not _CRASH.search(raw) or _NOT_ITS_OWN.search(raw):
+                continue
+            # Before the load began it is not this run's business.
+            if time_s is not None and time_s < 0:
+                continue
+            skip_to = number + _EVIDENCE
+            told = tuple(_text(line) for line in lines[number:skip_to] if line.strip())
+            at = None if time_s is None else round(time_s, 3)
+            found.append(Sighting(path.parent.name, at, "crashed or raised an alarm", told))
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _FILE_BYTES_MAX))
+            return file.read(_FILE_BYTES_MAX)
+    except OSError:
+        return b""
+
+
+def _text(raw: bytes) -> str:
+    return raw[:_LINE_MAX].decode("utf-8", "replace").strip()
