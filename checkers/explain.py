@@ -134,8 +134,7 @@ def _element(value: Any) -> str:
 def when(history: History, position: int) -> str:
     """The moment of an event: `at 1.234 s`, or `in event 3` of a history without times."""
     columns = history.columns
-    timed = int(columns.time[0]) != int(columns.time[-1])
-    return moment(int(columns.time[position]), int(columns.index[position]), timed=timed)
+    return moment(int(columns.time[position]), int(columns.index[position]), timed=history.timed)
 
 
 def explain(model: str, told: Sequence[Told], culprit: int, rest: Rest) -> Named:

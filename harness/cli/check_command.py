@@ -46,6 +46,7 @@ _KEY_MAX: Final = 100
 Examples:
   quorate check store/latest
   quorate check history.edn --as cas-register --engine both --json
+  zcat history.edn.gz | quorate check - --keys yes
   quorate check history.edn --as cas-register --initial 0
 """,
 )
@@ -67,6 +68,12 @@ Examples:
 @click.option("--engine", type=click.Choice(["auto", "native", "porcupine", "both"]), default="auto")
 @click.option("--check-time", type=DurationType(), default="60s", help="Limit. [60s]")
 @click.option("--check-memory", type=SizeType(), default="1GiB", help="Limit. [1GiB]")
+@click.option(
+    "--keys",
+    type=click.Choice(["auto", "yes", "no"]),
+    default=None,
+    help="Whether values are [key value]. [auto: where it is proved]",
+)
 @click.option(
     "--verify",
     is_flag=True,
@@ -97,10 +104,11 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     path = Path(source)
     if options["check_time"] <= 0:
         raise UsageError("--check-time must be longer than nothing")
-    if not path.exists():
+    if not path.exists() and source != "-":
         raise UsageError(f"there is no file or run at {source}")
     if (
         path.is_dir()
+        and not _is_foreign(path)
         and options["model"] is None
         and options["engine"] in {"auto", "native"}
         and not options["verify"]
@@ -125,12 +133,22 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     ]
 
 
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder holds a history that no run of ours wrote: a folder of Jepsen's store."""
+    from quorate.harness.history.journal import FILE_NAME  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.history.source import history_in  # noqa: PLC0415
+
+    found = history_in(folder)
+    return found is not None and found.name != FILE_NAME
+
+
 def _only_of_models(options: dict[str, Any]) -> None:
     """Refuse what says nothing where a run is judged by all that its workload promises."""
     for name, option in (
         ("expect", "--expect"),
         ("initial", "--initial"),
         ("form", "--format"),
+        ("keys", "--keys"),
         ("witness", "--witness"),
     ):
         if options[name] is not None:
@@ -186,7 +204,12 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
     from quorate.harness.history import History, HistoryError  # noqa: PLC0415
 
     try:
-        original = History.read(path, format=options["form"])
+        original = History.read(
+            path,
+            format=options["form"],
+            keys=options["keys"] or "auto",
+            memory_bytes=options["check_memory"],
+        )
         question = _question(path, original, options)
         plain = normal(original, question.model)
     except ModelError as error:
@@ -269,7 +292,7 @@ def _doubted(history: History, doubt: ModelError) -> tuple[Result, dict[str, Any
 
 def _recorded_model(path: Path) -> str | None:
     """The model that the run's workload names, where the path is a run."""
-    if not path.is_dir():
+    if not path.is_dir() or _is_foreign(path):
         return None
     from quorate.harness.run.parts import recorded_model  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.run.replaying import read_test  # noqa: PLC0415

@@ -24,7 +24,7 @@ _VERIFY_BYTES: Final = 1_100
 
 def notes(history: History) -> list[str]:
     """What whoever reads the verdict on a file should know of the file."""
-    found = []
+    found = list(history.notes)
     if history.truncated:
         found.append("the file ends in the middle of an event or of compressed data: judged is what is there")
     backwards = np.flatnonzero(np.diff(history.columns.time) < 0)

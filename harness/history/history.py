@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EVENTS_PER_CHUNK: Final = 50_000
+# Tables grow by doubling: what they take at some moment says little less than this of what they need.
+_MARGIN: Final = 1.2
 
 
 class History:
@@ -29,7 +31,8 @@ class History:
 
     `truncated` tells that the file ended in the middle (a killed writer): what was whole before it is all here.
     `format` is the syntax it came in (`jsonl`, `edn`, `text`), `source` where it came from. Positions count from 0;
-    an event's `index` equals its position unless the history is a part of another.
+    an event's `index` equals its position unless the history is a part of another. `timed` tells whether any event had
+    a time (without, times only count events), `notes` what is to be said of how the file was read.
     """
 
     def __init__(self, handle: Handle, about: About, *, truncated: bool = False, source: str = "") -> None:
@@ -37,25 +40,37 @@ class History:
         self.handle = handle
         self.truncated = truncated or about.truncated
         self.format = about.format
+        self.timed = about.timed
+        self.notes = about.notes
         self.source = source
 
     @classmethod
-    def read(cls, path: str | Path, format: str | None = None) -> Self:  # noqa: A002 - the option's name everywhere
-        """Read a run's folder or a file: JSON lines, JSON, EDN or text; plain, .gz or .zst.
+    def read(
+        cls,
+        path: str | Path,
+        format: str | None = None,  # noqa: A002 - the option's name everywhere
+        *,
+        keys: str = "auto",
+        memory_bytes: int | None = None,
+    ) -> Self:
+        """Read a run's folder, a folder of Jepsen's store, or a file, `-` for standard input: plain, .gz or .zst.
 
-        The format is recognised by content unless given. Raises `HistoryError` with the line of the first event
-        that cannot be read or cannot be (a completion without an invocation, ...). A cut end is no error.
+        JSON lines, JSON, EDN or text, recognised by content unless `format` is given. `keys`: whether values are
+        `[key value]` (`auto`: where it is proved). Raises `HistoryError` with the line of the first event that cannot
+        be read or cannot be (a completion without an invocation, ...), or if the events take more than `memory_bytes`.
+        A cut end is no error, and neither is what is no event: `notes` has it.
         """
         source = Source(path)
-        name = str(source.path)
         try:
-            handle = Handle(format)
+            handle = Handle(format, keys=keys, own=source.is_journal)
             for chunk in source.chunks():
                 handle.feed(chunk)
+                if memory_bytes is not None:
+                    _bound(handle.memory(), memory_bytes, source.fraction)
             about = handle.finish()
         except HistoryError as error:
-            raise HistoryError(error.text, error.line, name) from None
-        return cls(handle, about, truncated=source.truncated, source=name)
+            raise HistoryError(error.text, error.line, source.name) from None
+        return cls(handle, about, truncated=source.truncated, source=source.name)
 
     @classmethod
     def of(cls, events: Iterable[Event] | Iterable[Operation] | pd.DataFrame) -> Self:
@@ -66,10 +81,12 @@ class History:
         """
         is_frame = hasattr(events, "to_dict")
         items: list[Any] = frames.events_of(cast("pd.DataFrame", events)) if is_frame else list(events)
-        handle = Handle("jsonl")
+        # An event has a field for its key: values are never taken apart.
+        handle = Handle("jsonl", keys="no")
         if items and isinstance(items[0], Operation):
             items = _unfold(items)
-        encoder = msgspec.json.Encoder()
+        # Sets have no order: equal ones must become equal texts.
+        encoder = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
         for start in range(0, len(items), _EVENTS_PER_CHUNK):
             handle.feed(encoder.encode_lines(items[start : start + _EVENTS_PER_CHUNK]))
         return cls(handle, handle.finish(), source="events")
@@ -163,6 +180,29 @@ class History:
 
 
 _DECODER: Final = msgspec.json.Decoder(Event)
+
+
+def _plain(value: Any) -> Any:
+    """Make numpy's numbers and arrays Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    kind = type(value).__name__
+    msg = f"a value of type {kind} cannot stand in a history: record numbers, strings, lists, sets or dicts"
+    raise HistoryError(msg)
+
+
+def _bound(taken: int, allowed: int, fraction: float | None) -> None:
+    """Refuse a history that takes more memory than allowed; `fraction` of its file was read so far."""
+    if taken <= allowed:
+        return
+    needed = "more than that" if not fraction else f"about {_MARGIN * taken / fraction / 2**30:.1f} GiB"
+    msg = (
+        f"the history does not fit into the {allowed / 2**30:.2g} GiB that are allowed, it needs {needed}: allow more "
+        "memory (--check-memory), or judge a part of it"
+    )
+    raise HistoryError(msg)
 
 
 def _unfold(operations: Iterable[Any]) -> list[Event]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 _MISSING: Final = (
     "the native core is not built: run `maturin develop --release` in a checkout, or `pip install .`"
 )
+KEYS: Final = ("auto", "yes", "no")
 _REFUSED: Final = 1
 _POLL_S: Final = 0.1
 # Histories up to this size are first judged at once, on the caller's thread, for at most this time: most need less
@@ -55,12 +56,18 @@ class HistoryError(ValueError):
 
 
 class About(msgspec.Struct, frozen=True):
-    """What the reader found: the format, whether the last event was cut short, how many events and texts."""
+    """What the reader found.
+
+    The format, whether the last event was cut short, how many events and texts, whether any event had a time, and what
+    is to be said of how the file was read.
+    """
 
     format: str | None
     truncated: bool
     events: int
     texts: int
+    timed: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @cache
@@ -103,7 +110,8 @@ class _Memory:
 class Handle:
     """A history inside the core: feed bytes, finish, then look at it. Not to be shared between threads while fed."""
 
-    def __init__(self, format: str | None = None) -> None:  # noqa: A002 - the option's name everywhere
+    def __init__(self, format: str | None = None, *, keys: str = "auto", own: bool = False) -> None:  # noqa: A002 - the option's name everywhere
+        """Begin a history; `own` is for quorate's journals, in which nothing is left open that had to be settled."""
         ffi, lib = _core()
         name = (format or "").encode()
         pointer = lib.quorate_history_new(name, len(name))
@@ -111,6 +119,10 @@ class Handle:
             msg = f'unknown format "{format}" (known: jsonl, edn, text)'
             raise HistoryError(msg)
         self.pointer = ffi.gc(pointer, lib.quorate_history_free)
+        word = keys.encode()
+        if lib.quorate_history_settings(self.pointer, word, len(word), own):
+            msg = f'keys: "{keys}" (known: {", ".join(KEYS)})'
+            raise HistoryError(msg)
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take the next bytes, cut anywhere. Raises `HistoryError` with the line of the first bad event."""
@@ -128,6 +140,11 @@ class Handle:
         except HistoryError as error:
             reason = msgspec.json.decode(error.text)
             raise HistoryError(reason["text"], reason["line"]) from None
+
+    def memory(self) -> int:
+        """Return how many bytes the history takes so far."""
+        _, lib = _core()
+        return int(lib.quorate_history_bytes(self.pointer))
 
     def __len__(self) -> int:
         _, lib = _core()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -30,44 +34,83 @@ _GZIP_WINDOW: Final = 31
 _WINDOW_MAX: Final = 128 << 20
 
 
+# What a folder of Jepsen's store holds, the most telling first.
+_JEPSEN: Final = (
+    "history.edn",
+    "history.edn.gz",
+    "history.jsonl",
+    "history.json",
+    "history.txt",
+    "jepsen.log",
+)
+STANDARD_INPUT: Final = "-"
+
+
 class Source:
-    """The text of a file in chunks. `truncated` tells, once it was read, that a compressed file had no end."""
+    """The text of a file in chunks. `truncated` tells, once it was read, that a compressed file had no end.
+
+    `is_journal`: the file is the journal in a run's folder. `fraction`: how much of the file was read so far; None
+    where that cannot be known.
+    """
 
     def __init__(self, path: str | Path) -> None:
-        """Find the file: `path` itself, or the journal inside a run's folder."""
+        """Find the file: `path` itself, the history inside a folder, or standard input for `-`."""
         self.path = Path(path)
+        self.name = "standard input" if str(path) == STANDARD_INPUT else str(self.path)
         if self.path.is_dir():
-            self.path /= FILE_NAME
+            self.path = history_in(self.path) or self.path / FILE_NAME
+            self.name = str(self.path)
+        self.is_journal = self.path.name == FILE_NAME
         self.truncated = False
+        self.fraction: float | None = None
+        self._read = 0
+        self._size = 0
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the text. Raises `HistoryError` if the file cannot be opened or is damaged (not merely cut)."""
         try:
-            with self.path.open("rb") as file:
-                magic = file.read(4)
-                file.seek(0)
+            with self._opened() as file:
+                # Pipes give what they have and cannot go back: the first bytes are kept.
+                magic = _first(file)
                 for other, what in _OTHERS.items():
                     if magic.startswith(other):
                         msg = f"the file {what}: give JSON lines, JSON, EDN or text in UTF-8, plain, .gz or .zst"
-                        raise HistoryError(msg, source=str(self.path))
-                if magic == _ZSTD_MAGIC:
-                    yield from self._zstd(file)
+                        raise HistoryError(msg, source=self.name)
+                if magic.startswith(_ZSTD_MAGIC):
+                    yield from self._zstd(self._bites(file, magic, _BITE))
                 elif magic.startswith(_GZIP_MAGIC):
-                    yield from self._gzip(file)
+                    yield from self._gzip(self._bites(file, magic, _CHUNK // 4))
                 else:
-                    yield from iter(lambda: file.read(_CHUNK), b"")
+                    yield from self._bites(file, magic, _CHUNK)
         except (zstandard.ZstdError, zlib.error) as error:
             msg = f"the compressed file is damaged, copy or fetch it again: {error}"
-            raise HistoryError(msg, source=str(self.path)) from error
+            raise HistoryError(msg, source=self.name) from error
         except OSError as error:
-            raise HistoryError(error.strerror or str(error), source=str(self.path)) from error
+            raise HistoryError(error.strerror or str(error), source=self.name) from error
 
-    def _zstd(self, file: BinaryIO) -> Iterator[bytes]:
+    def _opened(self) -> AbstractContextManager[BinaryIO]:
+        if self.name == "standard input":
+            return nullcontext(sys.stdin.buffer)
+        file = self.path.open("rb")
+        state = os.fstat(file.fileno())
+        self._size = state.st_size if stat.S_ISREG(state.st_mode) else 0
+        return file
+
+    def _bites(self, file: BinaryIO, first: bytes, size: int) -> Iterator[bytes]:
+        data = first + file.read(size - len(first))
+        while data:
+            self._read += len(data)
+            self.fraction = min(1.0, self._read / self._size) if self._size else None
+            yield data
+            data = file.read(size)
+
+    def _zstd(self, bites: Iterator[bytes]) -> Iterator[bytes]:
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
         frame = decompressor.decompressobj()
         started = False
         # Small bites: four bytes of zstd can be 128 KiB of text, and all of a bite comes out at once.
-        while data := file.read(_BITE):
+        for bite in bites:
+            data = bite
             while data:
                 if frame.eof:
                     frame, started = decompressor.decompressobj(), False
@@ -77,9 +120,10 @@ class Source:
                 data = frame.unused_data if frame.eof else b""
         self.truncated = started and not frame.eof
 
-    def _gzip(self, file: BinaryIO) -> Iterator[bytes]:
+    def _gzip(self, bites: Iterator[bytes]) -> Iterator[bytes]:
         member = zlib.decompressobj(_GZIP_WINDOW)
-        while data := file.read(_CHUNK // 4):
+        for bite in bites:
+            data = bite
             while data:
                 if member.eof:
                     member = zlib.decompressobj(_GZIP_WINDOW)
@@ -87,3 +131,19 @@ class Source:
                     yield text
                 data = member.unused_data if member.eof else member.unconsumed_tail
         self.truncated = not member.eof
+
+
+def history_in(folder: Path) -> Path | None:
+    """Find the history in a run's folder or in one of Jepsen's store; None where there is none."""
+    return next((folder / name for name in (FILE_NAME, *_JEPSEN) if (folder / name).is_file()), None)
+
+
+def _first(file: BinaryIO) -> bytes:
+    """Read the four bytes that tell how a file is compressed, or as many as there are."""
+    data = b""
+    while len(data) < len(_ZSTD_MAGIC):
+        more = file.read(len(_ZSTD_MAGIC) - len(data))
+        if not more:
+            break
+        data += more
+    return data

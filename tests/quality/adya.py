@@ -76,7 +76,6 @@ class Read(NamedTuple):
 
 def transactions(events: list[dict[str, Any]]) -> list[Txn]:
     """All transactions; of those that are not ok, the reads are not known."""
-    timeless = events[0]["time"] == events[-1]["time"]
     found = []
     for place, event in enumerate(events):
         if event["type"] != "invoke":
@@ -89,10 +88,8 @@ def transactions(events: list[dict[str, Any]]) -> list[Txn]:
             value = events[end]["value"]
         over = float("inf")
         if kind == "ok" and end is not None:
-            over = end if timeless else events[end]["time"]
-        found.append(
-            Txn(len(found), value, kind, event["process"], place if timeless else event["time"], over)
-        )
+            over = events[end]["time"]
+        found.append(Txn(len(found), value, kind, event["process"], event["time"], over))
     return found
 
 

@@ -18,26 +18,8 @@ from quorate.harness.cli.main import main
 CASES = Path(__file__).parents[2] / "data" / "cases"
 KNOWN_FAILING: frozenset[str] = frozenset(
     {
-        "all-times-equal.jsonl",
         "etcd-robustness-operations.json",
         "etcd-robustness-watch.json",
-        "float-time.jsonl",
-        "independent-one-stray-operation.edn",
-        "jepsen-etcd-register-valid.edn",
-        "jepsen-log-with-stack-trace.log",
-        "keyword-and-string.edn",
-        "late-answer-after-info.edn",
-        "metadata-before-event.edn",
-        "number-spelled-otherwise.jsonl",
-        "object-with-hex.edn",
-        "phase-record-without-process.jsonl",
-        "process-missing.edn",
-        "queue-of-five-values-60-operations.jsonl",
-        "read-without-value.edn",
-        "refused-cas-says-false.jsonl",
-        "register-holding-a-set.edn",
-        "register-of-pairs-key-null.jsonl",
-        "write-value-only-in-completion.edn",
     }
 )
 

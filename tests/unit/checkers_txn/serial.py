@@ -17,12 +17,11 @@ class Txn:
         self.outcome = "info" if end is None else end["type"]
         self.ops = end["value"] if self.outcome == "ok" and end else invoke["value"]
         self.process = invoke["process"]
-        # A history of one time has none: the order of its events counts.
-        timeless = events[0]["time"] == events[-1]["time"]
-        self.start = place if timeless else invoke["time"]
+        # Equal times only widen, also where all are equal: nothing is known to come before anything.
+        self.start = invoke["time"]
         self.end = float("inf")
         if self.outcome == "ok" and end and ends is not None:
-            self.end = ends if timeless else end["time"]
+            self.end = end["time"]
 
 
 def transactions(events: list[dict[str, Any]]) -> list[Txn]:

@@ -38,7 +38,7 @@ def test_unknown_fields_survive_an_export(tmp_path):
         again = History.read(tmp_path / name)
         again.write(tmp_path / "again.jsonl")
         lines = (tmp_path / "again.jsonl").read_text().splitlines()
-        assert '"colour":{"a":[1.50,"x"],"b":1}' in lines[0]
+        assert '"colour":{"a":[1.5,"x"],"b":1}' in lines[0]
         assert '"session":"s-1"' in lines[4]
         assert again.events() == history.events()
 

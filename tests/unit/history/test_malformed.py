@@ -12,19 +12,26 @@ INVOKE = '{"index":0,"time":1,"process":0,"type":"invoke","f":"read"}\n'
 
 MALFORMED = [
     # (what, text, line, part of the message)
-    ("a letter too many", INVOKE + "x\n", 2, "must be an object"),
+    ("letters alone", "x\n", 1, "no `process"),
     ("no type", '{"process":0,"f":"read"}', 1, "type is missing"),
-    ("no process", '{"type":"invoke","f":"read"}', 1, "process is missing"),
+    (
+        "no process, ambiguous",
+        2 * '{"type":"invoke","f":"a"}\n' + '{"type":"ok","f":"a"}',
+        3,
+        "several operations",
+    ),
+    ("no process, not begun", INVOKE + '{"type":"ok","f":"read"}', 2, "nothing was begun"),
     ("no f", '{"type":"invoke","process":0}', 1, "f is missing"),
     ("a bad type", INVOKE + '\n{"process":0,"type":"done","f":"read"}', 3, "type must be"),
-    ("a process of text", '{"process":"p1","type":"invoke","f":"read"}', 1, "process must be"),
+    ("a process of parts", '{"process":[1],"type":"invoke","f":"read"}', 1, "process must be"),
     ("a process below 0", '{"process":-4,"type":"invoke","f":"read"}', 1, "process must be"),
-    ("a float time", '{"process":0,"type":"invoke","f":"read","time":1.5}', 1, "time must be an integer"),
+    ("a time of text", '{"process":0,"type":"invoke","f":"read","time":"noon"}', 1, "time must be"),
+    ("a time out of range", '{"process":0,"type":"invoke","f":"read","time":1e30}', 1, "time must be"),
     ("a huge index", '{"process":0,"type":"invoke","f":"r","index":99999999999999999999}', 1, "index must"),
     ("f is a number", '{"process":0,"type":"invoke","f":3}', 1, "f must be a name"),
     ("asked twice", INVOKE + INVOKE.replace('x":0', 'x":1'), 2, "asked again before"),
     ("completed twice", INVOKE + 2 * '{"process":0,"type":"ok","f":"read"}\n', 3, "had not begun"),
-    ("completed, not begun", '{"process":0,"type":"ok","f":"read"}', 1, "had not begun"),
+    ("completed, not begun", '{"process":1,"type":"ok","f":"read"}\n' + INVOKE, 2, "had not begun"),
     ("another f", INVOKE + '{"process":0,"type":"ok","f":"write"}', 2, "had asked for"),
     (
         "another index_of_invoke",
@@ -43,7 +50,7 @@ MALFORMED = [
     ("nested too deep", '{"value":' + "[" * 500 + "]" * 500 + "}", 1, "nested deeper"),
     ("a line after an array", "[" + INVOKE + "]\n" + INVOKE, 3, "cannot stand here"),
     ("no comma in an array", "[" + INVOKE + INVOKE + "]", 2, "cannot stand here"),
-    ("an array among lines", INVOKE + "[", 2, "cannot stand here"),
+    ("an array among lines", INVOKE + "[\n" + INVOKE.replace('x":0', 'x":1') + ",\n", 3, "asked again"),
     ("EDN: a bad type", "{:process 0, :type :oops, :f :read}", 1, "type must be"),
     ("EDN: a map with an odd end", "\n{:process 0, :type :ok, :f}", 2, "without a value"),
     ("EDN: the wrong bracket", "{:process 0, :value [1 2)}", 1, '")" where "]"'),
@@ -51,7 +58,6 @@ MALFORMED = [
     ("EDN: octal", "{:process 007}", 1, "not a number"),
     ("EDN: two vectors", "[{:process 0, :type :invoke, :f :a}]\n[]", 2, "cannot stand here"),
     ("EDN: a long row", "[0 :invoke :read nil :err 6]", 1, "more than process"),
-    ("text: a line without a type", "0\t:invoke\t:read\tnil\nhello world\n", 2, "no `process"),
     ("text: a broken value", "0\t:invoke\t:cas\t[1 2\n", 1, "too early"),
     ("a picture", b"\x89PNG\r\n\x1a\n" + bytes(100), 1, "no `process"),
 ]
@@ -176,3 +182,101 @@ def test_values_of_pairs_are_not_taken_for_keys_without_proof(tmp_path):
         "{:process 0 :type :invoke :f :cas :value [1 2]}\n{:process 1 :type :invoke :f :read :value nil}\n"
     )
     assert History.read(path).event(0).value == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "java.net.SocketTimeoutException: timeout",
+        "\tat java.base/java.lang.Thread.run(Thread.java:1)",
+        '{"type":"info","event":"phase","phase":"HEAL"}',
+        '{"valid?":true,"stats":{"count":3}}',
+        "[INFO] everything looks good",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_is_no_event_is_passed_over_and_counted(tmp_path, odd, place):
+    lines = [INVOKE, INVOKE.replace("invoke", "ok").replace('x":0', 'x":1')]
+    lines.insert(place, odd + "\n")
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(lines))
+    history = History.read(path)
+    assert len(history) == 2
+    assert "1 line or record that is not an event was passed over" in history.notes[0]
+    assert f"line {place + 1}:" in history.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "indexes"),
+    [
+        # A client with several operations under way says which one an answer belongs to.
+        (
+            """{:process 0 :type :invoke :f :a}
+               {:process 0 :type :invoke :f :b}
+               {:process 0 :type :ok :f :b :index_of_invoke 1}
+               {:process 0 :type :ok :f :a :index_of_invoke 0}""",
+            [3, 2, 1, 0],
+        ),
+        ("[0 :invoke :w 1]\n[0 :info :w 1]\n[0 :ok :w 1]\n", [2, None, 0]),
+        ("{:type :invoke :f :w}\n{:type :ok :f :w}\n", [1, 0]),
+        ("[alice :invoke :w 1]\n[bob :invoke :w 2]\n[alice :ok :w 1]\n", [2, None, 0]),
+        # Completions alone: each begins when its process is free.
+        ("[0 :ok :w 1]\n[1 :ok :w 2]\n[0 :ok :w 3]\n", [2, 4, 0, 5, 1, 3]),
+    ],
+)
+def test_completions_find_their_invocations(tmp_path, text, indexes):
+    path = tmp_path / "history"
+    path.write_text(text)
+    history = History.read(path)
+    pairs = [None if pair == 0xFFFFFFFF else pair for pair in history.columns.pair.tolist()]
+    assert pairs == indexes
+
+
+def test_seconds_are_told_by_a_fraction(tmp_path):
+    path = tmp_path / "history"
+    path.write_text(
+        '{"time":1,"process":0,"type":"invoke","f":"r"}\n{"time":1.25,"process":0,"type":"ok","f":"r"}\n'
+    )
+    history = History.read(path)
+    assert history.columns.time.tolist() == [1_000_000_000, 1_250_000_000]
+    assert history.timed
+
+
+def test_a_history_larger_than_the_memory_allowed_is_refused_with_what_it_needs(tmp_path):
+    path = tmp_path / "history"
+    path.write_text("[0 :invoke :w 1]\n[0 :ok :w 1]\n" * 100_000)
+    with pytest.raises(HistoryError, match=r"needs about 0\.0 GiB.*--check-memory"):
+        History.read(path, memory_bytes=1 << 20)
+    history = History.read(path, memory_bytes=1 << 30)
+    assert len(history) == 200_000
+    assert not history.timed
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "expected"),
+    [
+        ("[0 :invoke :read [:a nil]]\n[0 :ok :read [:a 1]]\n", "auto", "a"),
+        ("[0 :invoke :read [:a nil]]\n[0 :ok :read [:a 1]]\n", "no", None),
+        ("[0 :invoke :read :a]\n[0 :ok :read [:a 1]]\n", "auto", "a"),
+        ("[0 :invoke :write [1 2]]\n[0 :ok :write [1 2]]\n", "auto", None),
+        ("[0 :invoke :write [1 2]]\n[0 :ok :write [1 2]]\n", "yes", 1),
+        ("[0 :invoke :cas [[1 2] [3 4]]]\n[0 :ok :cas [[1 2] [3 4]]]\n", "auto", None),
+        ("[0 :invoke :add [:job nil]]\n[0 :ok :add [:job nil]]\n", "auto", None),
+    ],
+)
+def test_keys_are_taken_from_values_on_proof_or_when_asked(tmp_path, text, keys, expected):
+    path = tmp_path / "history"
+    path.write_text(text)
+    history = History.read(path, keys=keys)
+    assert history.columns.text(history.columns.key[0]) == expected
+    assert bool(history.notes) == (expected is not None)
+
+
+def test_what_may_or_may_not_be_keyed_is_refused(tmp_path):
+    path = tmp_path / "history"
+    path.write_text(
+        "[0 :invoke :read [:a nil]]\n[0 :ok :read [:a 1]]\n[1 :invoke :read nil]\n[1 :ok :read 3]\n"
+    )
+    with pytest.raises(HistoryError, match=r"event 2 does not.*--keys yes"):
+        History.read(path)
+    assert len(History.read(path, keys="yes")) == 4

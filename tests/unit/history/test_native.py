@@ -67,7 +67,7 @@ def test_an_error_stays():
     handle = native.Handle("jsonl")
     for _ in range(2):
         with pytest.raises(HistoryError, match="line 1"):
-            handle.feed(b"nonsense\n")
+            handle.feed(b'{"process":0,"type":"nonsense","f":"r"}\n')
     with pytest.raises(HistoryError, match="line 1"):
         handle.finish()
 

@@ -1,165 +1,100 @@
-//! One event at a time into columns: fields from canonical JSON, checked as they come.
+//! One event at a time into columns.
 
+use crate::draft::{Draft, Moment, Who};
 use crate::pairing::Pairing;
-use crate::scan::{pair, shown};
-use crate::{json, Columns, Kind, Text, Texts, NEMESIS, NONE, NO_VERSION};
+use crate::scan::pair;
+use crate::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
+use std::collections::HashMap;
 
-/// An event under construction. What was not written is None.
-#[derive(Default)]
-pub(crate) struct Draft {
-    pub index: Option<i64>,
-    pub time: Option<i64>,
-    pub process: Option<i64>,
-    pub kind: Option<Kind>,
-    pub f: Option<Text>,
-    pub key: Text,
-    pub value: Text,
-    pub version: Option<i64>,
-    pub node: Text,
-    pub error: Text,
-    pub index_of_invoke: Option<i64>,
-    /// Other fields, as the inside of a JSON object.
-    pub extra: Vec<u8>,
-    /// The value is known to be a key and a value (a tagged tuple of Jepsen's independent).
-    pub tuple: bool,
-}
+const NANOSECONDS: i64 = 1_000_000_000;
 
-impl Draft {
-    pub fn clear(&mut self) {
-        let mut extra = std::mem::take(&mut self.extra);
-        extra.clear();
-        *self = Draft { extra, ..Draft::default() };
-    }
-
-    /// Set a field from its canonical JSON.
-    pub fn set(&mut self, name: &[u8], json: &[u8], texts: &mut Texts) -> Result<(), String> {
-        match name {
-            b"index" => self.index = integer(json, "index")?,
-            b"time" => self.time = integer(json, "time")?,
-            b"version" => self.version = integer(json, "version")?,
-            b"index_of_invoke" => self.index_of_invoke = integer(json, "index_of_invoke")?,
-            b"process" => self.process = process(json)?,
-            b"type" => self.kind = Some(kind(json)?),
-            b"f" => self.f = function(json, texts)?,
-            b"key" => self.key = texts.intern(json),
-            b"value" => self.value = texts.intern(json),
-            b"node" => self.node = texts.intern(json),
-            b"error" => self.set_error(json, texts),
-            _ => {
-                if !self.extra.is_empty() {
-                    self.extra.push(b',');
-                }
-                self.extra.push(b'"');
-                self.extra.extend_from_slice(name);
-                self.extra.extend_from_slice(b"\":");
-                self.extra.extend_from_slice(json);
-            }
-        }
-        Ok(())
-    }
-
-    /// Errors come as `[code, text]`, as a bare code, or as whatever a client library said: all become the first.
-    fn set_error(&mut self, json: &[u8], texts: &mut Texts) {
-        if json == b"null" || (pair(json).is_some_and(|(code, text)| is_string(code) && is_string(text))) {
-            self.error = texts.intern(json);
-            return;
-        }
-        let mut out = b"[".to_vec();
-        match json::parse(json) {
-            Ok(json::Value::String(_)) => {
-                out.extend_from_slice(json);
-                out.extend_from_slice(b",\"\"");
-            }
-            Ok(json::Value::Array(items)) if items.first().is_some_and(|item| item.as_str().is_some()) => {
-                items[0].write(&mut out);
-                out.push(b',');
-                let rest: Vec<String> = items[1..].iter().map(plain).collect();
-                json::write_string(&rest.join(" "), &mut out);
-            }
-            _ => {
-                out.extend_from_slice(b"\"error\",");
-                json::write_string(&String::from_utf8_lossy(json), &mut out);
-            }
-        }
-        out.push(b']');
-        self.error = texts.intern(&out);
-    }
-}
-
-fn plain(value: &json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn is_string(json: &[u8]) -> bool {
-    json.first() == Some(&b'"')
-}
-
-fn integer(json: &[u8], field: &str) -> Result<Option<i64>, String> {
-    if json == b"null" {
-        return Ok(None);
-    }
-    let text = std::str::from_utf8(json).ok();
-    let value = text.and_then(|text| text.parse().ok()).filter(|&value| value != NO_VERSION);
-    let unit = if field == "time" { " (nanoseconds)" } else { "" };
-    value.map(Some).ok_or_else(|| format!("{field} must be an integer of 64 bits{unit}, not {}", shown(json)))
-}
-
-fn process(json: &[u8]) -> Result<Option<i64>, String> {
-    match json {
-        b"null" => return Ok(None),
-        b"\"nemesis\"" => return Ok(Some(NEMESIS)),
-        _ => {}
-    }
-    let text = std::str::from_utf8(json).ok();
-    let value = text.and_then(|text| text.parse().ok()).filter(|&value: &i64| value >= 0);
-    let refuse = || format!("process must be an integer from 0 on or \"nemesis\", not {}", shown(json));
-    value.map(Some).ok_or_else(refuse)
-}
-
-fn kind(json: &[u8]) -> Result<Kind, String> {
-    match json {
-        b"\"invoke\"" => Ok(Kind::Invoke),
-        b"\"ok\"" => Ok(Kind::Ok),
-        b"\"fail\"" => Ok(Kind::Fail),
-        b"\"info\"" => Ok(Kind::Info),
-        _ => Err(format!("type must be invoke, ok, fail or info, not {}", shown(json))),
-    }
-}
-
-fn function(json: &[u8], texts: &mut Texts) -> Result<Option<Text>, String> {
-    match json {
-        b"null" => Ok(None),
-        _ if is_string(json) => Ok(Some(texts.intern(json))),
-        _ => Err(format!("f must be a name, not {}", shown(json))),
-    }
+/// What became of a draft.
+pub(crate) enum Taken {
+    /// It is an event of the columns.
+    Event,
+    /// It is a record of something else; why.
+    Odd(String),
 }
 
 /// Columns under construction.
 #[derive(Default)]
 pub(crate) struct Builder {
     pub columns: Columns,
+    pub facts: Facts,
     pairing: Pairing,
     /// Some index was not above the one before: all are renumbered at the end.
     disordered: bool,
+    /// Numbers of processes that have none, below `NEMESIS` until the end.
+    names: HashMap<Text, i64>,
+    unnumbered: i64,
+    nameless: Vec<u32>,
+    seconds: bool,
+}
+
+/// What was seen of a file besides its events.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// Some event had a time.
+    pub timed: bool,
+    /// Times were seconds with fractions.
+    pub seconds: bool,
+    /// Some client's event had a field for the key.
+    pub keyed: bool,
+    /// Completions without an invocation; they stand before any invocation.
+    pub orphans: Vec<u32>,
+    /// Client invocations.
+    pub invocations: u64,
+    /// Completed reads that have no value, not even null.
+    pub valueless: Vec<u32>,
+    /// Answers that came after an `info` of the same operation.
+    pub late: u64,
+    /// Names of processes, each with the number that it got at the end.
+    pub named: Vec<(Text, i64)>,
+    /// An operation had no process.
+    pub nameless: bool,
+    /// A process asked again before it had its answer, and this file does not say how to pair.
+    pub doubt: Option<String>,
+    /// Some client's completion says which invocation it belongs to.
+    pub indexed: bool,
+    /// Operations that began while their process had others under way.
+    pub crowded: usize,
 }
 
 impl Builder {
     /// Append an event, or say what is wrong with it.
-    pub fn push(&mut self, draft: &mut Draft) -> Result<(), String> {
+    pub fn push(&mut self, draft: &mut Draft) -> Result<Taken, String> {
         let position = u32::try_from(self.columns.len()).ok().filter(|&position| position < NONE);
         let position = position.ok_or("more than 4 billion events")?;
+        let f = match self.function(draft) {
+            Ok(f) => f,
+            Err(odd) => return odd.map(Taken::Odd),
+        };
+        if let Some(bad) = draft.bad.take() {
+            return Err(bad);
+        }
         let kind = draft.kind.ok_or("type is missing")?;
-        let process = draft.process.ok_or("process is missing")?;
-        let f = self.function(draft, process)?;
         if draft.tuple {
             self.split_tuple(draft);
         }
         let index = draft.index.unwrap_or(i64::from(position));
-        let pair = self.pairing.pair(&self.columns, position, process, kind, f, draft.index_of_invoke)?;
+        let (process, pair) = match self.who(draft) {
+            Some(process) => (process, self.paired(draft, position, process, kind, f)?),
+            None => match self.paired_without_process(draft, position, kind, f)? {
+                Some(found) => found,
+                None => return Ok(Taken::Odd("no operation that this could be the end of".into())),
+            },
+        };
+        if process != NEMESIS {
+            self.facts.indexed |= draft.index_of_invoke.is_some();
+            self.facts.keyed |= draft.keyed;
+            self.facts.invocations += u64::from(kind == Kind::Invoke);
+            if kind == Kind::Ok && !draft.valued && self.is_read(f) {
+                self.facts.valueless.push(position);
+            }
+        }
+        let time = self.time(draft.time)?;
         let columns = &mut self.columns;
         self.disordered |= columns.index.last().is_some_and(|&last| index <= last);
-        // Without a clock the position orders events; it only has to rise.
-        let time = draft.time.unwrap_or_else(|| columns.time.last().map_or(0, |last| last.saturating_add(1)));
         columns.index.push(index);
         columns.time.push(time);
         columns.process.push(process);
@@ -172,29 +107,188 @@ impl Builder {
         columns.error.push(draft.error);
         columns.pair.push(pair);
         if pair != NONE {
-            columns.pair[pair as usize] = position;
+            let before = std::mem::replace(&mut columns.pair[pair as usize], position);
+            if before != NONE {
+                // A late answer: the operation's end is this event, and the `info` before stands alone.
+                columns.pair[before as usize] = NONE;
+                self.facts.late += u64::from(process != NEMESIS);
+            }
         }
         if !draft.extra.is_empty() {
             let object = [b"{", &draft.extra[..], b"}"].concat();
             let text = columns.texts.intern(&object);
             columns.extra.push((position, text));
         }
-        Ok(())
+        Ok(Taken::Event)
     }
 
-    /// elle-cli's histories leave `f` out: a list of micro-operations is a transaction.
-    fn function(&mut self, draft: &Draft, process: i64) -> Result<Text, String> {
+    /// What comes from now on may have been cut: in doubt it is refused.
+    pub fn strict(&mut self) {
+        self.pairing.strict = true;
+    }
+
+    /// Whether a draft is a record of something else.
+    pub fn is_odd(&mut self, draft: &Draft) -> bool {
+        matches!(self.function(draft), Err(Ok(_)))
+    }
+
+    /// The function of an event; the inner error is of a record that is none, which is not wrong by itself.
+    ///
+    /// An event has a type and either a function or a process. elle-cli's histories leave `f` out: a list of
+    /// micro-operations is a transaction. A completion without a function completes what its process asked for.
+    fn function(&mut self, draft: &Draft) -> Result<Text, Result<String, String>> {
+        let json = self.columns.texts.json(draft.value);
+        let is_txn = draft.f.is_none() && (json.starts_with(b"[[\"") || &*json == b"[]");
+        let has_f = draft.f.is_some() || is_txn;
+        let reason = |text: &str| draft.bad.clone().unwrap_or_else(|| text.to_owned());
+        let Some(kind) = draft.kind else {
+            let text = reason("type is missing");
+            return Err(if has_f && draft.process.is_some() { Err(text) } else { Ok(text) });
+        };
         if let Some(f) = draft.f {
             return Ok(f);
         }
-        let json = self.columns.texts.json(draft.value);
-        if json.starts_with(b"[[\"") || &*json == b"[]" {
+        if is_txn {
             return Ok(self.columns.texts.intern(b"\"txn\""));
         }
-        if process == NEMESIS {
-            return Ok(self.columns.texts.intern(b"\"\""));
+        let number = match draft.process {
+            None => return Err(Ok(reason("process and f are missing"))),
+            Some(Who::Number(NEMESIS)) => return Ok(self.columns.texts.intern(b"\"\"")),
+            Some(Who::Number(number)) => Some(number),
+            Some(Who::Name(name)) => self.names.get(&name).copied(),
+        };
+        let open = number.filter(|_| kind != Kind::Invoke).and_then(|number| self.pairing.open(number));
+        match open {
+            Some(invocation) => Ok(self.columns.f[invocation as usize]),
+            None if kind == Kind::Info => Err(Ok(reason("f is missing"))),
+            None => Err(Err(reason("f is missing"))),
         }
-        Err("f is missing".into())
+    }
+
+    fn is_read(&self, f: Text) -> bool {
+        matches!(&*self.columns.texts.json(f), b"\"read\"" | b"\"get\"")
+    }
+
+    fn who(&mut self, draft: &Draft) -> Option<i64> {
+        Some(match draft.process? {
+            Who::Number(number) => number,
+            Who::Name(name) => match self.names.get(&name) {
+                Some(&number) => number,
+                None => {
+                    let number = self.fresh();
+                    self.names.insert(name, number);
+                    number
+                }
+            },
+        })
+    }
+
+    /// A process number that no file can have written; it becomes a proper one at the end.
+    fn fresh(&mut self) -> i64 {
+        self.unnumbered += 1;
+        NEMESIS - self.unnumbered
+    }
+
+    fn paired(
+        &mut self,
+        draft: &Draft,
+        position: u32,
+        process: i64,
+        kind: Kind,
+        f: Text,
+    ) -> Result<u32, String> {
+        if process != NEMESIS && kind != Kind::Invoke && self.facts.invocations == 0 {
+            self.facts.orphans.push(position);
+            return Ok(NONE);
+        }
+        self.no_orphans()?;
+        let pair = self.pairing.pair(&self.columns, position, process, kind, f, draft.index_of_invoke)?;
+        if self.facts.doubt.is_none() {
+            self.facts.doubt = self.pairing.doubt.take();
+        }
+        Ok(pair)
+    }
+
+    /// Completions alone make a history, and so do both halves; completions before the first invocation do not.
+    fn no_orphans(&self) -> Result<(), String> {
+        let answered = |&&at: &&u32| self.columns.kind[at as usize] != Kind::Info;
+        match self.facts.orphans.iter().find(answered) {
+            None => Ok(()),
+            Some(&at) => Err(format!(
+                "the operation that event {} completed had not begun, and here one begins; is the start of the file \
+                 missing, or are events out of order?",
+                self.columns.index[at as usize]
+            )),
+        }
+    }
+
+    /// Events without a process, as Elle takes them: each operation is a process of its own. None where an `info`
+    /// ends nothing.
+    fn paired_without_process(
+        &mut self,
+        draft: &Draft,
+        position: u32,
+        kind: Kind,
+        f: Text,
+    ) -> Result<Option<(i64, u32)>, String> {
+        if kind == Kind::Invoke {
+            self.no_orphans()?;
+            self.facts.nameless = true;
+            self.nameless.push(position);
+            return Ok(Some((self.fresh(), NONE)));
+        }
+        let columns = &self.columns;
+        let same = |&at: &u32| match draft.index_of_invoke {
+            Some(index) => columns.index[at as usize] == index,
+            None => columns.f[at as usize] == f,
+        };
+        let mut fitting: Vec<usize> =
+            (0..self.nameless.len()).filter(|&place| same(&self.nameless[place])).collect();
+        if fitting.len() > 1 {
+            fitting.retain(|&place| columns.value[self.nameless[place] as usize] == draft.value);
+            if fitting.len() != 1 {
+                return Err(
+                    "process is missing, and several operations are under way that this could be the end \
+                            of: give each client a process number"
+                        .into(),
+                );
+            }
+        }
+        if let Some(&place) = fitting.first() {
+            let invocation = self.nameless.remove(place);
+            return Ok(Some((columns.process[invocation as usize], invocation)));
+        }
+        if self.facts.invocations == 0 {
+            self.facts.nameless = true;
+            self.facts.orphans.push(position);
+            return Ok(Some((self.fresh(), NONE)));
+        }
+        if kind == Kind::Info {
+            return Ok(None);
+        }
+        Err("process is missing, and nothing was begun that this could be the end of".into())
+    }
+
+    /// Nanoseconds. Whole numbers are nanoseconds until a fraction shows that times are in seconds.
+    fn time(&mut self, time: Option<Moment>) -> Result<i64, String> {
+        const RANGE: &str =
+            "some times have a fraction, which makes them seconds, and this one is too large for that";
+        self.facts.timed |= time.is_some();
+        Ok(match time {
+            // Without a clock the position orders events; it only has to rise.
+            None => self.columns.time.last().map_or(0, |last| last.saturating_add(1)),
+            Some(Moment::Whole(whole)) if !self.seconds => whole,
+            Some(Moment::Whole(whole)) => whole.checked_mul(NANOSECONDS).ok_or(RANGE)?,
+            Some(Moment::Seconds(nanoseconds)) => {
+                if !self.seconds {
+                    (self.seconds, self.facts.seconds) = (true, true);
+                    for time in &mut self.columns.time {
+                        *time = time.checked_mul(NANOSECONDS).ok_or(RANGE)?;
+                    }
+                }
+                nanoseconds
+            }
+        })
     }
 
     fn split_tuple(&mut self, draft: &mut Draft) {
@@ -202,17 +296,46 @@ impl Builder {
         if let Some((key, value)) = pair(&json) {
             draft.key = self.columns.texts.intern(key);
             draft.value = self.columns.texts.intern(value);
+            draft.keyed = true;
         }
     }
 
-    /// The finished columns.
-    pub fn finish(mut self) -> Columns {
+    /// Operations that a process had under way beside others are processes of their own: nothing orders them. Locks
+    /// keep their owners.
+    fn spread(&mut self) {
+        for at in std::mem::take(&mut self.pairing.crowded) {
+            let at = at as usize;
+            if matches!(&*self.columns.texts.json(self.columns.f[at]), b"\"acquire\"" | b"\"release\"") {
+                continue;
+            }
+            let process = self.fresh();
+            self.columns.process[at] = process;
+            if let Some(end) = self.columns.process.get_mut(self.columns.pair[at] as usize) {
+                *end = process;
+            }
+            self.facts.crowded += 1;
+        }
+    }
+
+    /// The columns, with indexes that rise and processes that are numbers, and what was seen of the file.
+    pub fn finish(mut self) -> (Columns, Facts) {
         if self.disordered {
             for (position, index) in self.columns.index.iter_mut().enumerate() {
                 *index = i64::try_from(position).expect("positions fit 32 bits");
             }
         }
-        crate::keyed::split(&mut self.columns);
-        self.columns
+        self.spread();
+        if self.unnumbered > 0 {
+            let next = self.columns.process.iter().max().map_or(0, |&most| most.max(-1) + 1);
+            for process in &mut self.columns.process {
+                if *process < NEMESIS {
+                    *process = next + (NEMESIS - 1 - *process);
+                }
+            }
+            let number = |(name, number): (Text, i64)| (name, next + (NEMESIS - 1 - number));
+            self.facts.named = self.names.into_iter().map(number).collect();
+            self.facts.named.sort_by_key(|&(_, number)| number);
+        }
+        (self.columns, self.facts)
     }
 }

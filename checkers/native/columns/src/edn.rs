@@ -1,7 +1,9 @@
 //! Scanning EDN into canonical JSON: keywords and symbols become strings, vectors, lists and sets arrays, maps
 //! objects, tagged elements what they tag.
 
+use crate::forms::{is_micro, Forms};
 use crate::json;
+use crate::number;
 use crate::scan::{pair, shown, write_byte, write_object, Trouble, DEPTH_MAX};
 
 pub(crate) struct Edn<'a> {
@@ -9,11 +11,16 @@ pub(crate) struct Edn<'a> {
     pub at: usize,
     /// A tuple of Jepsen's independent was read.
     pub tuple: bool,
+    /// In a key or a value, where keywords and strings are told apart.
+    pub data: bool,
+    pub forms: Forms,
+    /// How many forms are open, discarded ones included.
+    depth: usize,
 }
 
 impl<'a> Edn<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Edn { bytes, at: 0, tuple: false }
+        Edn { bytes, at: 0, tuple: false, data: false, forms: Forms::default(), depth: 0 }
     }
 
     pub fn bad(&self, text: impl Into<String>) -> Trouble {
@@ -45,7 +52,7 @@ impl<'a> Edn<'a> {
                 }
                 Some(b'#') if self.rest().starts_with(b"#_") => {
                     self.at += 2;
-                    self.value(&mut Vec::new(), 0)?;
+                    self.value(&mut Vec::new())?;
                 }
                 Some(_) => return Ok(false),
             }
@@ -67,29 +74,47 @@ impl<'a> Edn<'a> {
     }
 
     /// Read one form and append its canonical JSON.
-    pub fn value(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<(), Trouble> {
-        if depth >= DEPTH_MAX {
+    pub fn value(&mut self, out: &mut Vec<u8>) -> Result<(), Trouble> {
+        if self.depth >= DEPTH_MAX {
             return Err(self.bad(format!("nested deeper than {DEPTH_MAX}")));
         }
+        self.depth += 1;
+        let done = self.form(out);
+        self.depth -= 1;
+        done
+    }
+
+    fn form(&mut self, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.space()?;
         match self.peek()? {
-            b'"' => self.string(out),
-            b'[' => self.sequence(b']', out, depth),
-            b'(' => self.sequence(b')', out, depth),
-            b'{' => self.map(out, depth),
-            b'#' => self.dispatch(out, depth),
+            b'"' => {
+                let start = out.len();
+                self.string(out)?;
+                if self.data && self.forms.is_other(&out[start + 1..out.len() - 1], false) {
+                    let plain = out.split_off(start);
+                    json::write_string(&String::from_utf8_lossy(&plain), out);
+                }
+                Ok(())
+            }
+            b'[' => self.sequence(b']', out),
+            b'(' => self.sequence(b')', out),
+            b'{' => self.map(out),
+            b'#' => self.dispatch(out),
             b'\\' => self.character(out),
             b'^' => {
                 // Metadata stands before the form that it is about.
                 self.at += 1;
-                self.value(&mut Vec::new(), depth + 1)?;
-                self.value(out, depth + 1)
+                self.value(&mut Vec::new())?;
+                self.value(out)
             }
             b':' => {
                 self.at += 1;
                 let word = self.word()?;
                 if word.is_empty() {
                     return Err(self.bad("a keyword without a name"));
+                }
+                if self.data && !is_micro(word) && self.forms.is_other(word, true) {
+                    return self.name(&[b":", word].concat(), out);
                 }
                 self.name(word, out)
             }
@@ -98,7 +123,7 @@ impl<'a> Edn<'a> {
         }
     }
 
-    fn sequence(&mut self, end: u8, out: &mut Vec<u8>, depth: usize) -> Result<(), Trouble> {
+    fn sequence(&mut self, end: u8, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.at += 1;
         out.push(b'[');
         let mut first = true;
@@ -107,23 +132,41 @@ impl<'a> Edn<'a> {
                 out.push(b',');
             }
             first = false;
-            self.value(out, depth + 1)?;
+            self.value(out)?;
         }
         out.push(b']');
         Ok(())
     }
 
+    /// Elements in one order whatever order they were printed in: equal sets have equal texts.
+    fn set(&mut self, out: &mut Vec<u8>) -> Result<(), Trouble> {
+        self.at += 1;
+        let mut elements = Vec::new();
+        while self.more(b'}')? {
+            let mut element = Vec::new();
+            self.value(&mut element)?;
+            elements.push(element);
+        }
+        // By length first, which puts integers in their own order.
+        elements.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+        elements.dedup();
+        out.push(b'[');
+        out.extend_from_slice(&elements.join(&b','));
+        out.push(b']');
+        Ok(())
+    }
+
     /// Names that are no strings become the text of their JSON.
-    fn map(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<(), Trouble> {
+    fn map(&mut self, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.at += 1;
         let mut fields = Vec::new();
         while self.more(b'}')? {
             let (mut name, mut value) = (Vec::new(), Vec::new());
-            self.value(&mut name, depth + 1)?;
+            self.value(&mut name)?;
             if !self.more(b'}')? {
                 return Err(self.bad("a map with a key but no value"));
             }
-            self.value(&mut value, depth + 1)?;
+            self.value(&mut value)?;
             if name.first() != Some(&b'"') {
                 let text = String::from_utf8(name).expect("canonical JSON is UTF-8");
                 name = Vec::new();
@@ -135,11 +178,11 @@ impl<'a> Edn<'a> {
         Ok(())
     }
 
-    fn dispatch(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<(), Trouble> {
+    fn dispatch(&mut self, out: &mut Vec<u8>) -> Result<(), Trouble> {
         match *self.bytes.get(self.at + 1).ok_or(Trouble::Incomplete)? {
             b'{' => {
                 self.at += 1;
-                self.sequence(b'}', out, depth)
+                self.set(out)
             }
             b'#' => {
                 self.at += 2;
@@ -153,7 +196,7 @@ impl<'a> Edn<'a> {
             _ => {
                 let tag = self.tag()?;
                 let start = out.len();
-                self.value(out, depth + 1)?;
+                self.value(out)?;
                 if tag.ends_with(b"independent.Tuple") || tag.ends_with(b"MapEntry") {
                     self.untuple(start, out);
                 }
@@ -177,7 +220,9 @@ impl<'a> Edn<'a> {
     pub fn tag(&mut self) -> Result<&'a [u8], Trouble> {
         self.at += 1;
         let word = self.word()?;
-        if word.is_empty() || !word[0].is_ascii_alphabetic() {
+        // A map with a namespace, `#:ns{…}`: its names stand without it.
+        let first = word.strip_prefix(b":").unwrap_or(word).first();
+        if !first.is_some_and(|&first| first.is_ascii_alphabetic() || first == b':') {
             return Err(self.bad(format!("`#` before {}, which EDN does not know", shown(self.rest()))));
         }
         Ok(word)
@@ -328,6 +373,11 @@ fn is_delimiter(byte: u8) -> bool {
 fn number(word: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(word).ok()?;
     let text = text.strip_prefix('+').unwrap_or(text);
+    if let Some(hex) = text.strip_prefix("0x") {
+        // Clojure prints the identity of an object so: a name, not a value to calculate with.
+        let is_hex = !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        return is_hex.then(|| format!("\"{text}\"").into_bytes());
+    }
     if let Some((over, under)) = text.split_once('/') {
         let digits = over.strip_prefix('-').unwrap_or(over);
         let is_whole = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -336,8 +386,11 @@ fn number(word: &[u8]) -> Option<Vec<u8>> {
     let text = text.strip_suffix(['N', 'M']).unwrap_or(text);
     let text = text.strip_suffix('.').unwrap_or(text);
     match json::parse(text.as_bytes()) {
-        Ok(json::Value::Integer(value)) => Some(value.to_string().into_bytes()),
-        Ok(json::Value::Number(number)) => Some(number.as_bytes().to_vec()),
+        Ok(json::Value::Integer(_) | json::Value::Number(_)) => {
+            let mut out = Vec::new();
+            number::canonical(text.as_bytes(), &mut out);
+            Some(out)
+        }
         _ => None,
     }
 }
@@ -349,7 +402,7 @@ mod tests {
     fn json(text: &str) -> Result<String, Trouble> {
         let mut out = Vec::new();
         let text = format!("{text} ");
-        Edn::new(text.as_bytes()).value(&mut out, 0)?;
+        Edn::new(text.as_bytes()).value(&mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -360,13 +413,16 @@ mod tests {
             (":timed-out", "\"timed-out\""),
             ("[:append 3 [1 2N -0 +4 1.5M 2/3]]", "[\"append\",3,[1,2,0,4,1.5,\"2/3\"]]"),
             ("#{1 2}", "[1,2]"),
+            ("#{10 :a 9 9.0}", "[9,10,\"a\"]"),
+            ("#:ns{:a 1}", "{\"a\":1}"),
+            ("[1.50M 1e2 +1.0]", "[1.5,100,1]"),
             ("(a \\b \\newline \\( \\u0041)", "[\"a\",\"b\",\"\\n\",\"(\",\"A\"]"),
             ("{:b 1, 2 #_gone \"x\\ny\" ; comment\n}", "{\"2\":\"x\\ny\",\"b\":1}"),
             ("#inst \"2020\"", "\"2020\""),
             ("#jepsen.history.Op{:f :r}", "{\"f\":\"r\"}"),
             ("^{:m 1} [1]", "[1]"),
             ("##NaN", "\"NaN\""),
-            ("#object[a.b 0x1f \"t\"]", ""),
+            ("#object[a.b 0x1f \"t\"]", "[\"a.b\",\"0x1f\",\"t\"]"),
         ] {
             assert_eq!(json(edn).unwrap_or_default(), expected, "{edn}");
         }
@@ -377,15 +433,28 @@ mod tests {
         for text in ["#jepsen.independent.Tuple{:key 1, :value nil} ", "#jepsen.independent.Tuple [1 nil] "] {
             let mut edn = Edn::new(text.as_bytes());
             let mut out = Vec::new();
-            edn.value(&mut out, 0).unwrap();
+            edn.value(&mut out).unwrap();
             assert!(edn.tuple);
             assert_eq!(out, b"[1,null]");
         }
     }
 
     #[test]
+    fn keywords_are_no_strings_where_a_file_has_both() {
+        let mut edn = Edn::new(b"[:on \"on\" :r \"r\" \"off\" :off] [\"on\" :on :off \"only\"] ");
+        edn.data = true;
+        let mut out = Vec::new();
+        edn.value(&mut out).unwrap();
+        edn.value(&mut out).unwrap();
+        let expected = r#"["on","\"on\"","r","r","off",":off"]["\"on\"","on",":off","only"]"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         let deep = "[".repeat(100_000);
+        assert!(json(&format!("{}1", "#_".repeat(100_000))).is_err());
+        assert!(json(&"[#_".repeat(100_000)).is_err());
         for edn in ["]", "{:a}", "[1)", "\"\\x\"", "#", "#1", ":", "007", "1x", "\\abc", "\"\\ud800\"", &deep]
         {
             assert!(json(edn).is_err(), "{edn:.20}");

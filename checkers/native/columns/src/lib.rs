@@ -2,14 +2,19 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod draft;
 mod edn;
 pub mod export;
+mod forms;
 mod import;
 pub mod json;
 mod keyed;
+mod number;
 mod pairing;
 pub mod reader;
 mod scan;
+mod settle;
+mod sniff;
 pub mod text;
 
 pub use reader::{FormatError, Reader};
@@ -73,6 +78,20 @@ impl Columns {
     #[must_use]
     pub fn len(&self) -> usize {
         self.time.len()
+    }
+
+    /// How many bytes of memory the columns and their texts take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let wide =
+            self.index.capacity() + self.time.capacity() + self.process.capacity() + self.version.capacity();
+        let handles = self.f.capacity() + self.key.capacity() + self.value.capacity();
+        let others = self.node.capacity() + self.error.capacity() + self.pair.capacity();
+        wide * 8
+            + (handles + others) * 4
+            + self.kind.capacity()
+            + self.extra.capacity() * 8
+            + self.texts.bytes()
     }
 
     /// Whether there is no event.

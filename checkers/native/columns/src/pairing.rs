@@ -14,6 +14,16 @@ pub(crate) struct Pairing {
     near: Vec<u32>,
     far: HashMap<i64, u32>,
     nemesis: Vec<u32>,
+    /// Further open operations of clients that have several under way, oldest first.
+    more: HashMap<i64, Vec<u32>>,
+    /// The last operation of a process whose completion was `info`: its answer may still come.
+    unanswered: HashMap<i64, u32>,
+    /// What is wrong if no completion says which invocation it belongs to.
+    pub doubt: Option<String>,
+    /// Refuse at once a process that asks again: what comes may have been cut.
+    pub strict: bool,
+    /// Operations that began while their process had others under way.
+    pub crowded: Vec<u32>,
 }
 
 impl Pairing {
@@ -32,35 +42,93 @@ impl Pairing {
         }
         let open = self.slot(process);
         if kind == Kind::Invoke {
-            if *open != NONE {
-                let before = columns.index[*open as usize];
-                return Err(format!(
-                    "process {process} asked again before its operation of event {before} completed; a client with \
-                     several operations under way needs a process number for each"
-                ));
+            if *open == NONE {
+                *open = position;
+            } else {
+                let text = again(columns, process, *open);
+                if self.strict {
+                    return Err(text);
+                }
+                self.doubt.get_or_insert(text);
+                self.crowded.push(position);
+                self.more.entry(process).or_default().push(position);
             }
-            *open = position;
             return Ok(NONE);
         }
-        let invocation = std::mem::replace(open, NONE);
-        if invocation == NONE {
+        let oldest = *open;
+        let begun = (oldest != NONE).then(|| columns.index[oldest as usize]);
+        let invocation = match index_of_invoke {
+            Some(index) if begun != Some(index) => self.elsewhere(columns, process, index)?,
+            None if self.several(process) => return Err(again(columns, process, oldest)),
+            _ if oldest == NONE => self.late(columns, process)?,
+            _ => {
+                *self.slot(process) = self.next(process);
+                oldest
+            }
+        };
+        let asked = columns.f[invocation as usize];
+        if asked != f {
             return Err(format!(
-                "process {process} completed an operation that it had not begun; is the invocation missing, or \
-                 are events out of order?"
+                "process {process} completed {}, but had asked for {} in event {}",
+                String::from_utf8_lossy(&columns.texts.json(f)),
+                String::from_utf8_lossy(&columns.texts.json(asked)),
+                columns.index[invocation as usize],
             ));
         }
-        let begun = columns.index[invocation as usize];
-        match index_of_invoke {
-            Some(index) if index != begun => Err(format!(
-                "index_of_invoke is {index}, but the open operation of process {process} is event {begun}"
-            )),
-            _ if columns.f[invocation as usize] != f => Err(format!(
-                "process {process} completed {}, but had asked for {} in event {begun}",
-                String::from_utf8_lossy(&columns.texts.json(f)),
-                String::from_utf8_lossy(&columns.texts.json(columns.f[invocation as usize])),
-            )),
-            _ => Ok(invocation),
+        if kind == Kind::Info {
+            self.unanswered.insert(process, invocation);
         }
+        Ok(invocation)
+    }
+
+    /// The operation that a process has under way, the oldest if there are several.
+    pub fn open(&self, process: i64) -> Option<u32> {
+        let near = usize::try_from(process).ok().filter(|&near| near < NEAR);
+        let open = near.map_or_else(|| self.far.get(&process), |near| self.near.get(near));
+        open.copied().filter(|&open| open != NONE)
+    }
+
+    fn several(&self, process: i64) -> bool {
+        !self.more.is_empty() && self.more.get(&process).is_some_and(|more| !more.is_empty())
+    }
+
+    /// The next oldest open operation of a client.
+    fn next(&mut self, process: i64) -> u32 {
+        match self.more.get_mut(&process) {
+            Some(more) if !more.is_empty() => more.remove(0),
+            _ => NONE,
+        }
+    }
+
+    /// The invocation of that index, if it is open and not the oldest one, or waits for a late answer.
+    fn elsewhere(&mut self, columns: &Columns, process: i64, index: i64) -> Result<u32, String> {
+        if let Some(more) = self.more.get_mut(&process) {
+            if let Some(place) = more.iter().position(|&at| columns.index[at as usize] == index) {
+                return Ok(more.remove(place));
+            }
+        }
+        let at = columns.index.partition_point(|&before| before < index);
+        if columns.index.get(at) == Some(&index) && columns.process[at] == process {
+            let end = columns.pair[at];
+            if columns.kind[at] == Kind::Invoke && end != NONE && columns.kind[end as usize] == Kind::Info {
+                return Ok(u32::try_from(at).expect("positions fit 32 bits"));
+            }
+        }
+        Err(match self.open(process) {
+            Some(open) => format!(
+                "index_of_invoke is {index}, but the open operation of process {process} is event {}",
+                columns.index[open as usize]
+            ),
+            None => not_begun(process),
+        })
+    }
+
+    /// The operation whose outcome was unknown, and which is answered after all.
+    fn late(&mut self, columns: &Columns, process: i64) -> Result<u32, String> {
+        let waiting = self.unanswered.remove(&process).ok_or_else(|| not_begun(process))?;
+        let end = columns.pair[waiting as usize];
+        let unknown = end != NONE && columns.kind[end as usize] == Kind::Info;
+        unknown.then_some(waiting).ok_or_else(|| not_begun(process))
     }
 
     fn slot(&mut self, process: i64) -> &mut u32 {
@@ -106,4 +174,19 @@ impl Pairing {
         }
         Ok(NONE)
     }
+}
+
+fn again(columns: &Columns, process: i64, open: u32) -> String {
+    let before = columns.index[open as usize];
+    format!(
+        "process {process} asked again before its operation of event {before} completed; a client with several \
+         operations under way needs a process number for each, or completions that carry index_of_invoke"
+    )
+}
+
+fn not_begun(process: i64) -> String {
+    format!(
+        "process {process} completed an operation that it had not begun; is the invocation missing, or are events out \
+         of order?"
+    )
 }

@@ -1,10 +1,16 @@
 //! Reading a history from chunks of bytes, in any of the formats, recognised by content.
 
-use crate::builder::{Builder, Draft};
+use crate::builder::{Builder, Taken};
+use crate::draft::Draft;
 use crate::import::{self, Found, Import};
 use crate::scan::{shown, Trouble};
+use crate::settle::settle;
+use crate::sniff;
 use crate::Columns;
 use std::fmt;
+
+pub use crate::keyed::Keys;
+pub use crate::settle::Settings;
 
 /// An event longer than this many bytes is refused, so that no input can hold the whole memory.
 const EVENT_BYTES_MAX: usize = 64 << 20;
@@ -12,7 +18,7 @@ const EVENT_BYTES_MAX: usize = 64 << 20;
 /// Why a history cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FormatError {
-    /// Line on which it shows, counted from 1.
+    /// Line on which it shows, counted from 1; 0 if it is the file as a whole.
     pub line: u64,
     /// What is wrong, in words.
     pub text: String,
@@ -20,7 +26,10 @@ pub struct FormatError {
 
 impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.text)
+        match self.line {
+            0 => f.write_str(&self.text),
+            line => write!(f, "line {line}: {}", self.text),
+        }
     }
 }
 
@@ -58,21 +67,6 @@ impl Format {
             _ => None,
         }
     }
-
-    /// The format of a text that begins so; None if more of it is needed.
-    fn of(bytes: &[u8]) -> Option<Format> {
-        let mut rest = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace() && *byte != b',');
-        match (rest.next()?, rest.next()) {
-            (b'{', second) => Some(if second? == b'"' { Format::Json } else { Format::Edn }),
-            (b'[', second) => match second? {
-                b']' => Some(Format::Json),
-                b'{' => Some(if rest.next()? == b'"' { Format::Json } else { Format::Edn }),
-                _ => Some(Format::Edn),
-            },
-            (b'(' | b'#' | b';', _) => Some(Format::Edn),
-            _ => Some(Format::Text),
-        }
-    }
 }
 
 /// Takes a history in chunks and builds columns.
@@ -91,6 +85,22 @@ pub struct Reader {
     truncated: bool,
     array: Array,
     failed: Option<FormatError>,
+    settings: Settings,
+    /// The input has ended: nothing more will complete what is incomplete.
+    ended: bool,
+    odd: Odd,
+    /// Where a process first asked again before it had its answer.
+    doubt: Option<FormatError>,
+    notes: Vec<String>,
+    timed: bool,
+}
+
+/// What was passed over.
+#[derive(Default)]
+struct Odd {
+    count: u64,
+    /// The first, and why it is no event.
+    first: Option<FormatError>,
 }
 
 /// Where the brackets and commas of a file may stand.
@@ -116,6 +126,30 @@ impl Reader {
     #[must_use]
     pub fn new(format: Option<Format>) -> Self {
         Reader { format, line: 1, ..Reader::default() }
+    }
+
+    /// A reader that is told more of the file.
+    #[must_use]
+    pub fn with(format: Option<Format>, settings: Settings) -> Self {
+        Reader { settings, ..Reader::new(format) }
+    }
+
+    /// What whoever reads a verdict on this history should know of how it was read. Known after `finish`.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Whether some event had a time. Known after `finish`.
+    #[must_use]
+    pub fn timed(&self) -> bool {
+        self.timed
+    }
+
+    /// How many bytes the columns and their texts take so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.builder.columns.bytes() + self.rest.capacity()
     }
 
     /// The format, once it is known.
@@ -191,26 +225,62 @@ impl Reader {
             self.draft.clear();
             let rest = &bytes[used..];
             let found = import(rest, &mut self.draft, &mut self.builder.columns.texts, &mut self.scratch);
-            match found {
+            let done = match found {
                 Ok((Found::End, length)) => {
                     self.line += lines(&rest[..length]);
-                    used += length;
-                    break;
+                    length
                 }
-                Ok((found, length)) => {
-                    self.accept(&found, &rest[..length])?;
-                    used += length;
+                Ok((found, length)) => self.accept(found, rest, length)?,
+                Err(Trouble::Incomplete) if self.ended && sniff::goes_on(self.format, rest) => {
+                    self.odd_line(rest, 0, "brackets that nothing closes".into())?
                 }
                 Err(Trouble::Incomplete) => break,
-                Err(Trouble::Bad { at, text }) => return Err(self.fail(at, rest, text)),
+                Err(Trouble::Bad { at, text }) => self.odd_line(rest, at, text)?,
+            };
+            if done == 0 {
+                // More is needed to tell.
+                break;
             }
+            used += done;
         }
         Ok(used)
     }
 
+    /// Pass over the line that begins here, unless it was meant to be an event: its length, or 0 if its end must come
+    /// first.
+    fn odd_line(&mut self, rest: &[u8], at: usize, text: String) -> Result<usize, FormatError> {
+        let start = rest.len() - rest.trim_ascii_start().len();
+        let end_of = |from: usize| {
+            let end = rest[from..].iter().position(|&byte| byte == b'\n').map(|length| from + length + 1);
+            end.or(self.ended.then_some(rest.len()))
+        };
+        let at = at.clamp(start, rest.len());
+        let (Some(end), Some(seen)) = (end_of(start), end_of(at)) else {
+            // Without the line's end it is refused no later than an event would be.
+            return Ok(0);
+        };
+        let structure = matches!(self.array, Array::Opened | Array::Comma | Array::Event);
+        if structure
+            || self.format == Some(Format::Text)
+            || sniff::is_like_event(self.format, &rest[start..seen])
+        {
+            return Err(self.fail(at, rest, text));
+        }
+        self.pass_over(start, rest, text);
+        self.line += lines(&rest[..end]);
+        Ok(end)
+    }
+
+    fn pass_over(&mut self, at: usize, rest: &[u8], text: String) {
+        self.odd.count += 1;
+        if self.odd.first.is_none() {
+            self.odd.first = Some(FormatError { line: self.line + lines(&rest[..at]), text });
+        }
+    }
+
     fn importer(&mut self, bytes: &[u8]) -> Option<Import> {
         if self.format.is_none() {
-            self.format = Format::of(bytes);
+            self.format = sniff::format(bytes);
         }
         Some(match self.format? {
             Format::Json => import::json::import,
@@ -219,29 +289,43 @@ impl Reader {
         })
     }
 
-    fn accept(&mut self, found: &Found, taken: &[u8]) -> Result<(), FormatError> {
+    /// Take what was found in the first `length` bytes; how many are done with.
+    fn accept(&mut self, found: Found, rest: &[u8], length: usize) -> Result<usize, FormatError> {
+        let taken = &rest[..length];
         let before = taken.len() - taken.trim_ascii_start().len();
+        let is_event = matches!(found, Found::Event);
         if self.format != Some(Format::Text) {
-            let event = matches!(found, Found::Event);
-            let byte = if event { b'{' } else { taken.last().copied().unwrap_or_default() };
+            let byte = if is_event { b'{' } else { taken.last().copied().unwrap_or_default() };
             match step(self.format, self.array, byte) {
                 Some(next) => self.array = next,
+                // A record beside a history is no harm, and neither is a bracket in a line of another kind.
+                None if is_event && self.builder.is_odd(&self.draft) => {}
                 None => {
-                    return Err(self.fail(
-                        before,
-                        taken,
-                        format!("{} cannot stand here", shown(&taken[before..])),
-                    ))
+                    let text = format!("{} cannot stand here", shown(&taken[before..]));
+                    if is_event || self.array != Array::Lines {
+                        return Err(self.fail(before, taken, text));
+                    }
+                    return self.odd_line(rest, before, text);
                 }
             }
         }
-        if matches!(found, Found::Event) {
-            if let Err(text) = self.builder.push(&mut self.draft) {
-                return Err(self.fail(before, taken, text));
-            }
+        let odd = match found {
+            Found::Event => match self.builder.push(&mut self.draft) {
+                Ok(Taken::Event) => None,
+                Ok(Taken::Odd(reason)) => Some(reason),
+                Err(text) => return Err(self.fail(before, taken, text)),
+            },
+            Found::Odd(reason) => Some(reason),
+            Found::Nothing | Found::End => None,
+        };
+        if let Some(doubt) = self.builder.facts.doubt.take().filter(|_| self.doubt.is_none()) {
+            self.doubt = Some(FormatError { line: self.line + lines(&taken[..before]), text: doubt });
+        }
+        if let Some(reason) = odd {
+            self.pass_over(before, taken, reason);
         }
         self.line += lines(taken);
-        Ok(())
+        Ok(length)
     }
 
     fn fail(&mut self, at: usize, bytes: &[u8], text: String) -> FormatError {
@@ -263,6 +347,12 @@ impl Reader {
         if let Some(rest) = all.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.is_empty()) {
             all = rest.to_vec();
         }
+        let text = self.format == Some(Format::Text) || self.format.is_none();
+        if self.format.is_none() && sniff::format(&all).is_none() && !all.starts_with(b"{") {
+            let comment = all.trim_ascii_start().starts_with(b";");
+            self.format = Some(if comment { Format::Edn } else { Format::Text });
+        }
+        self.ended = !text;
         let mut used = self.events(&all)?;
         // A text line may end without a line's end, and so may a comment; elsewhere a token that nothing follows may
         // be the half of a longer one.
@@ -270,6 +360,9 @@ impl Reader {
         let last = all[used..].rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
         if (text && import::text::is_whole(last)) || last.trim_ascii_start().starts_with(b";") {
             all.push(b'\n');
+            if text {
+                self.builder.strict();
+            }
             used += match self.events(&all[used..]) {
                 // A text line that was cut cannot be told from a bad one by its syntax.
                 Err(_) if text && !self.is_empty() => 0,
@@ -278,7 +371,30 @@ impl Reader {
         }
         self.truncated = !all[used..].iter().all(u8::is_ascii_whitespace)
             || matches!(self.array, Array::Opened | Array::Event | Array::Comma);
-        Ok(std::mem::take(&mut self.builder).finish())
+        self.settled()
+    }
+
+    fn settled(&mut self) -> Result<Columns, FormatError> {
+        if let Some(first) = self.odd.first.take() {
+            if self.is_empty() {
+                return Err(first);
+            }
+            let what = match self.odd.count {
+                1 => "1 line or record that is not an event was".to_owned(),
+                count => format!("{count} lines or records that are not events were"),
+            };
+            self.notes.push(format!("{what} passed over, the first in {first}"));
+        }
+        let (columns, facts) = std::mem::take(&mut self.builder).finish();
+        if let Some(doubt) = self.doubt.take().filter(|_| !facts.indexed) {
+            return Err(doubt);
+        }
+        self.timed = facts.timed;
+        let loose = matches!(self.format, Some(Format::Edn | Format::Text));
+        let (columns, notes) =
+            settle(columns, facts, self.settings, loose).map_err(|text| FormatError { line: 0, text })?;
+        self.notes.extend(notes);
+        Ok(columns)
     }
 }
 

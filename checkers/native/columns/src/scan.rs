@@ -1,5 +1,7 @@
 //! Scanning JSON in place: one cursor, shared by the value parser and the streaming importer.
 
+use crate::number;
+
 /// Arrays and objects nested deeper than this are refused: no input can exhaust the stack.
 pub(crate) const DEPTH_MAX: usize = 128;
 
@@ -269,7 +271,15 @@ impl<'a> Cursor<'a> {
                 }
                 self.at = start;
             }
-            b'0'..=b'9' => return self.number(),
+            b'0'..=b'9' => {
+                let number = self.number()?;
+                if number.iter().all(u8::is_ascii_digit) {
+                    return Ok(number);
+                }
+                scratch.clear();
+                number::canonical(number, scratch);
+                return Ok(scratch);
+            }
             _ => {}
         }
         scratch.clear();
@@ -308,8 +318,7 @@ impl<'a> Cursor<'a> {
                 out.extend_from_slice(b"false");
             }
             _ => {
-                let number = self.number()?;
-                out.extend_from_slice(if number == b"-0" { b"0" } else { number });
+                number::canonical(self.number()?, out);
             }
         }
         Ok(())

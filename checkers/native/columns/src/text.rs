@@ -118,6 +118,12 @@ impl Texts {
         self.ends.len()
     }
 
+    /// How many bytes of memory the texts take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * 8 + self.slots.capacity() * 4
+    }
+
     /// Never true: `null` is always there.
     #[must_use]
     pub fn is_empty(&self) -> bool {

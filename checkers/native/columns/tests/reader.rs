@@ -102,7 +102,7 @@ fn lines_of_errors_count_from_one() {
     for (text, line) in [
         ("x", 1),
         ("\n\n{\"process\":0}", 3),
-        ("[{\"process\":0,\n\"type\":\"invoke\",\"f\":\"r\"},\n{\"type\":4}]", 3),
+        ("[{\"process\":0,\n\"type\":\"invoke\",\"f\":\"r\"},\n{\"process\":0,\"type\":4,\"f\":\"r\"}]", 3),
         ("{:process 0 :type :invoke :f :r}\n{:process 0\n :type :invoke :f :r}", 2),
         ("0\t:invoke\t:read\tnil\n\n0\t:invoke\t:read\tnil\n", 3),
     ] {

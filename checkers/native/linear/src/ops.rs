@@ -150,12 +150,12 @@ pub struct Part {
 
 /// The moment of each event. Where timestamps tie, invocations come before completions, so that ties only widen
 /// intervals; the one exception keeps a process's own order where it alone both returned and asked again at that time.
-/// A history without times (all equal) is taken in the order of its events.
+/// A history without times was given rising ones when it was read.
 #[must_use]
 pub fn moments(columns: &Columns) -> Option<Vec<u32>> {
     let time = &columns.time;
     let ties = time.windows(2).any(|pair| pair[0] == pair[1]);
-    if !ties || time.first() == time.last() {
+    if !ties {
         return None;
     }
     let mut moments: Vec<u32> = Vec::with_capacity(time.len());

@@ -2,7 +2,7 @@
 
 use super::{guarded, slice};
 use columns::json::Value;
-use columns::reader::Format;
+use columns::reader::{Format, Keys, Settings};
 use columns::{export, Columns, Reader, Text};
 use std::sync::OnceLock;
 
@@ -37,6 +37,38 @@ pub unsafe extern "C" fn quorate_history_new(format: *const u8, length: usize) -
         return std::ptr::null_mut();
     }
     Box::into_raw(Box::new(History { reader: Reader::new(format), columns: None, joined: OnceLock::new() }))
+}
+
+/// Say more of a history before anything is fed: whether values hold keys (`auto`, `yes`, `no`), and whether it is our own
+/// journal (`own` not 0), in which every field means what the exchange format says. 0, or 1 for an unknown word.
+///
+/// # Safety
+/// `history` is valid and was not fed yet; `keys` points to `length` readable bytes.
+#[no_mangle]
+pub unsafe extern "C" fn quorate_history_settings(
+    history: *mut History,
+    keys: *const u8,
+    length: usize,
+    own: u8,
+) -> i32 {
+    // SAFETY: the caller vouches for the pointers.
+    let (history, name) = unsafe { (&mut *history, slice(keys, length)) };
+    let Some(keys) = std::str::from_utf8(name).ok().and_then(Keys::named) else {
+        return 1;
+    };
+    history.reader = Reader::with(history.reader.format(), Settings { keys, own: own != 0 });
+    0
+}
+
+/// How many bytes the history takes so far, while it is fed.
+///
+/// # Safety
+/// `history` is valid.
+#[no_mangle]
+pub unsafe extern "C" fn quorate_history_bytes(history: *const History) -> usize {
+    // SAFETY: the caller vouches for the pointer.
+    let history = unsafe { &*history };
+    history.reader.bytes() + history.columns.as_ref().map_or(0, Columns::bytes)
 }
 
 /// Free a history. Its columns' pointers end here.
@@ -200,7 +232,7 @@ pub unsafe extern "C" fn quorate_history_write(
     }
 }
 
-/// What is known of a history as a JSON object: `format`, `truncated`, `events`, `texts`.
+/// What is known of a history as a JSON object: `format`, `truncated`, `timed`, `events`, `texts`, `notes`.
 ///
 /// # Safety
 /// `history` is valid; `out` and `out_length` are writable.
@@ -218,6 +250,11 @@ pub unsafe extern "C" fn quorate_history_about(
             let about = Value::object([
                 ("format", history.reader.format().map(Format::name).into()),
                 ("truncated", history.reader.truncated().into()),
+                ("timed", history.reader.timed().into()),
+                (
+                    "notes",
+                    Value::Array(history.reader.notes().iter().map(|note| note.as_str().into()).collect()),
+                ),
                 ("events", columns.len().into()),
                 ("texts", columns.texts.len().into()),
             ]);

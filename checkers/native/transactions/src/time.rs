@@ -82,18 +82,17 @@ impl Chain {
     }
 }
 
-/// Ranges of events that are to be taken together because their times are equal. A history without times is taken event
-/// by event.
+/// Ranges of events that are to be taken together because their times are equal. A history without times was given
+/// rising ones when it was read.
 fn ties(columns: &Columns) -> impl Iterator<Item = (usize, usize)> + '_ {
     let time = &columns.time;
-    let timeless = time.first() == time.last();
     let mut start = 0;
     std::iter::from_fn(move || {
         if start >= time.len() {
             return None;
         }
         let mut end = start + 1;
-        while !timeless && end < time.len() && time[end] == time[start] {
+        while end < time.len() && time[end] == time[start] {
             end += 1;
         }
         let range = (start, end);

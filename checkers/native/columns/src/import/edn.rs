@@ -2,7 +2,7 @@
 //! process, type, function, value and error), elle-cli's EDN, Porcupine's kv lines.
 
 use super::Found;
-use crate::builder::Draft;
+use crate::draft::Draft;
 use crate::edn::Edn;
 use crate::scan::{shown, Trouble};
 use crate::Texts;
@@ -16,10 +16,28 @@ pub(crate) fn import(
     scratch: &mut Vec<u8>,
 ) -> Result<(Found, usize), Trouble> {
     let mut edn = Edn::new(bytes);
+    edn.forms = std::mem::take(&mut draft.forms);
+    let found = form(&mut edn, draft, texts, scratch);
+    draft.forms = edn.forms;
+    found
+}
+
+fn form(
+    edn: &mut Edn<'_>,
+    draft: &mut Draft,
+    texts: &mut Texts,
+    scratch: &mut Vec<u8>,
+) -> Result<(Found, usize), Trouble> {
     if edn.space_to_end()? {
-        return Ok((Found::End, bytes.len()));
+        return Ok((Found::End, edn.bytes.len()));
     }
     let opened = edn.at;
+    while edn.peek()? == b'^' {
+        // Metadata of what comes after it.
+        edn.at += 1;
+        edn.value(&mut Vec::new())?;
+        edn.space()?;
+    }
     if edn.peek()? == b'#' && !edn.rest().starts_with(b"#{") {
         // A record such as #jepsen.history.Op{…}: the tag says nothing that the map does not.
         edn.tag()?;
@@ -29,7 +47,7 @@ pub(crate) fn import(
         }
     }
     match edn.peek()? {
-        b'{' => map(&mut edn, draft, texts, scratch)?,
+        b'{' => map(edn, draft, texts, scratch)?,
         b'[' | b'(' => {
             let open = edn.at;
             edn.at += 1;
@@ -38,11 +56,11 @@ pub(crate) fn import(
             if matches!(edn.peek()?, b'{' | b'[' | b'(' | b'#' | b']' | b')') {
                 return Ok((Found::Nothing, open + 1));
             }
-            row(&mut edn, draft, texts, scratch)?;
+            row(edn, draft, texts, scratch)?;
         }
         b']' | b')' => return Ok((Found::Nothing, edn.at + 1)),
         _ => {
-            let text = format!("an event must be a map or a vector, not {}", shown(&bytes[opened..]));
+            let text = format!("an event must be a map or a vector, not {}", shown(&edn.bytes[opened..]));
             return Err(edn.bad(text));
         }
     }
@@ -61,7 +79,7 @@ fn map(
     while edn.more(b'}')? {
         let at = edn.at;
         name.clear();
-        edn.value(&mut name, 0)?;
+        edn.value(&mut name)?;
         let Some(field) = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")) else {
             return Err(Trouble::Bad { at, text: "a field's name must be a keyword".into() });
         };
@@ -70,9 +88,11 @@ fn map(
         }
         edn.tuple = false;
         scratch.clear();
-        edn.value(scratch, 0)?;
+        edn.data = matches!(field, b"value" | b"key");
+        edn.value(scratch)?;
+        edn.data = false;
         draft.tuple |= edn.tuple && field == b"value";
-        draft.set(field, scratch, texts).map_err(|text| Trouble::Bad { at, text })?;
+        draft.set(field, scratch, texts);
     }
     Ok(())
 }
@@ -90,13 +110,14 @@ fn row(
             edn.at += 1;
             return Ok(());
         }
-        let at = edn.at;
         let Some(field) = fields.next() else {
             return Err(edn.bad("more than process, type, function, value and error"));
         };
         scratch.clear();
-        edn.value(scratch, 0)?;
-        draft.set(field, scratch, texts).map_err(|text| Trouble::Bad { at, text })?;
+        edn.data = *field == b"value";
+        edn.value(scratch)?;
+        edn.data = false;
+        draft.set(field, scratch, texts);
     }
 }
 

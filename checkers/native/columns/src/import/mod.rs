@@ -4,7 +4,7 @@ pub(crate) mod edn;
 pub(crate) mod json;
 pub(crate) mod text;
 
-use crate::builder::Draft;
+use crate::draft::Draft;
 use crate::scan::Trouble;
 use crate::Texts;
 
@@ -14,6 +14,8 @@ pub(crate) enum Found {
     Event,
     /// Something that is no event: a comment, a log line, the bracket around the history.
     Nothing,
+    /// Something that is no event and that does not belong into such a file; why.
+    Odd(String),
     /// Nothing but white space up to the end of the bytes.
     End,
 }

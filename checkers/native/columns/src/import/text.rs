@@ -3,7 +3,7 @@
 //! it is another log line and says nothing.
 
 use super::Found;
-use crate::builder::Draft;
+use crate::draft::Draft;
 use crate::edn::Edn;
 use crate::json;
 use crate::scan::{shown, Trouble};
@@ -30,13 +30,12 @@ pub(crate) fn import(
             return Ok((Found::Nothing, end + 1));
         }
         let text = format!("no `process :type :f value` in {}", shown(line));
-        return Err(Trouble::Bad { at: 0, text });
+        return Ok((Found::Odd(text), end + 1));
     };
-    let bad = |text| Trouble::Bad { at: 0, text };
     let process = if process.ends_with(b"nemesis") { b"\"nemesis\"" } else { process };
-    draft.set(b"process", process, texts).map_err(bad)?;
+    draft.set(b"process", process, texts);
     let kind = [b"\"", &kind[1..], b"\""].concat();
-    draft.set(b"type", &kind, texts).map_err(bad)?;
+    draft.set(b"type", &kind, texts);
     body(line, rest, draft, texts, scratch)?;
     Ok((Found::Event, end + 1))
 }
@@ -49,43 +48,57 @@ fn body(
     texts: &mut Texts,
     scratch: &mut Vec<u8>,
 ) -> Result<(), Trouble> {
-    let short = |trouble| match trouble {
-        Trouble::Incomplete => Trouble::Bad { at: 0, text: "the line ends too early".into() },
-        bad @ Trouble::Bad { .. } => bad,
-    };
-    let bad = |text| Trouble::Bad { at: 0, text };
     // A line's end after the last token lets the scanner see its end.
     let spaced = [line, b"\n"].concat();
     let mut edn = Edn::new(&spaced);
     edn.at = rest;
-    edn.space().map_err(short)?;
+    edn.forms = std::mem::take(&mut draft.forms);
+    let done = fields(&mut edn, draft, texts, scratch);
+    draft.forms = edn.forms;
+    done.map_err(|trouble| match trouble {
+        Trouble::Incomplete => Trouble::Bad { at: 0, text: "the line ends too early".into() },
+        bad @ Trouble::Bad { .. } => bad,
+    })
+}
+
+fn fields(
+    edn: &mut Edn<'_>,
+    draft: &mut Draft,
+    texts: &mut Texts,
+    scratch: &mut Vec<u8>,
+) -> Result<(), Trouble> {
+    edn.space()?;
     scratch.clear();
-    edn.value(scratch, 0).map_err(short)?;
-    draft.set(b"f", scratch, texts).map_err(bad)?;
-    if edn.space_to_end().map_err(short)? {
+    edn.value(scratch)?;
+    draft.set(b"f", scratch, texts);
+    if edn.space_to_end()? {
         return Ok(());
     }
-    let keyword = edn.peek().map_err(short)? == b':';
+    let keyword = edn.peek()? == b':';
     scratch.clear();
-    edn.value(scratch, 0).map_err(short)?;
+    edn.data = true;
+    edn.value(scratch)?;
+    edn.data = false;
     draft.tuple = edn.tuple;
     let failed = matches!(draft.kind, Some(crate::Kind::Fail | crate::Kind::Info));
-    if keyword && failed && edn.space_to_end().map_err(short)? {
+    if keyword && failed && edn.space_to_end()? {
         // `:info :write :timed-out` has the error where the value was.
-        return draft.set(b"error", scratch, texts).map_err(bad);
-    }
-    draft.set(b"value", scratch, texts).map_err(bad)?;
-    if edn.space_to_end().map_err(short)? {
+        draft.set(b"error", scratch, texts);
         return Ok(());
     }
-    let error = spaced[edn.at..].trim_ascii();
+    draft.set(b"value", scratch, texts);
+    if edn.space_to_end()? {
+        return Ok(());
+    }
+    let error = edn.rest().trim_ascii().to_vec();
     scratch.clear();
-    let whole = edn.value(scratch, 0).is_ok() && edn.space_to_end() == Ok(true);
+    let whole = edn.value(scratch).is_ok() && edn.space_to_end() == Ok(true);
     if !whole {
         scratch.clear();
-        json::write_string(&String::from_utf8_lossy(error), scratch);
+        json::write_string(&String::from_utf8_lossy(&error), scratch);
     }
-    draft.set(b"error", scratch, texts).map_err(bad)
+    draft.set(b"error", scratch, texts);
+    Ok(())
 }
 
 /// Whether a last line without a line's end can be no half of a longer one: `12` may have been cut off `123`, and a
@@ -94,6 +107,11 @@ fn body(
 pub(crate) fn is_whole(line: &[u8]) -> bool {
     let line = line.trim_ascii_end();
     event(line).is_none() || line.ends_with(b"nil") || line.last().is_some_and(|byte| b"])}\"".contains(byte))
+}
+
+/// Whether a line holds an event, alone or after a log's prefix.
+pub(crate) fn is_event(line: &[u8]) -> bool {
+    event(line).is_some()
 }
 
 /// Process, type, and where the rest begins.
