@@ -341,15 +341,19 @@ def _aborted(story: Story, key: Any, txns: Sequence[Txn]) -> bool:
 
 
 def _intermediate(story: Story, key: Any, txns: Sequence[Txn]) -> bool:
-    """It read what another wrote, which that one followed by another write of the key, without that."""
+    """It read what another wrote, which that one followed by another write of the key, without that.
+
+    Of a list also where the newest element that is not the reader's own is not the last that its transaction appended.
+    """
     reader = txns[-1]
     for mop in reader.reads(key) if reader.outcome == "ok" else ():
-        for value in story.contents(mop):
-            owner = story.writer(key, value)
-            if owner is None or owner[0].index == reader.index or owner[0].outcome == "fail":
-                continue
-            later = [own for own in owner[0].writes(key) if own.at > owner[1].at]
-            if any(own.value not in story.contents(mop) for own in later):
+        contents = story.contents(mop)
+        owners = [story.writer(key, value) for value in contents]
+        others = [one for one in owners if one is not None and one[0].index != reader.index]
+        for owner, own in others:
+            later = [one.value for one in owner.writes(key) if one.at > own.at]
+            newest = own.at == others[-1][1].at and owner.index == others[-1][0].index
+            if owner.outcome != "fail" and later and (newest or any(one not in contents for one in later)):
                 return True
     return False
 
