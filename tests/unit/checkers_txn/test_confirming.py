@@ -11,6 +11,7 @@ import pytest
 
 from quorate.checkers import transactions_refute
 from quorate.checkers.transactions import Transactions
+from quorate.checkers.transactions_definitions import DEFINITIONS
 from quorate.checkers.transactions_refute import refute
 from quorate.checkers.transactions_story import TooLargeError
 from quorate.harness.core.verdict import Limits, Verdict
@@ -82,7 +83,7 @@ def test_no_anomaly_is_confirmed_under_the_name_of_one_that_did_not_happen(name)
     plant = PLANTS[name]
     history = read(events(plant))
     indexes = sorted({index for _, one in certificates(plant) for index in one["transactions"]})
-    for other in transactions_refute._DEFINITIONS:
+    for other in DEFINITIONS:
         if other in plant.names:
             continue
         for key in ("x", "y"):
@@ -97,7 +98,7 @@ def test_valid_histories_prove_nothing(model, seed):
     rng = random.Random(seed)
     history = read(making.history(rng, model, count=12, keys=2, mode="honest", clients=3))
     calls = [event.index for event in history.events() if event.type == "invoke"]
-    for kind in transactions_refute._DEFINITIONS:
+    for kind in DEFINITIONS:
         for key in (0, 1):
             whole = {"kind": kind, "key": key, "transactions": calls, "cycle": []}
             assert _refused(history, model, whole), (kind, key)
