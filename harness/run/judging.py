@@ -58,16 +58,15 @@ def judge(
         news(checker.name)
         results.append(check_within(checker, history, limits, interrupted))
     figures = _figures(history, conducted)
-    numbers, faults, end_s = figures.numbers, figures.faults, figures.end_s
+    end_s = figures.end_s
     results += _beside_the_checkers(test, folder, figures, conducted)
-    final = None if conducted.final is None else conducted.final.ok > 0
     passed = gates(
-        numbers,
-        faults,
+        figures.numbers,
+        figures.faults,
         functions=workload.functions,
         faults_asked=faults_asked,
         thresholds=thresholds,
-        final_reads=final if conducted.recovered or conducted.final else False if faults else final,
+        final_reads=_final_reads(conducted, figures.faults),
         planted=conducted.planted,
     )
     verdict, code, reason = conclude(results, passed, conducted)
@@ -78,8 +77,8 @@ def judge(
         "reason": reason,
         "release": conducted.release,
         "guarantees": [msgspec.to_builtins(result) for result in results],
-        "statistics": numbers,
-        "faults": faults,
+        "statistics": figures.numbers,
+        "faults": figures.faults,
         "availability": statistics.availability(figures.asked, 0.0, end_s),
         "outages": figures.gone,
         "unavailable": outages.by_node(figures.gone),
@@ -92,6 +91,15 @@ def judge(
         "interrupted": conducted.interrupted,
         "truncated": history.truncated,
     }
+
+
+def _final_reads(conducted: Conducted, faults: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether an operation succeeded after the last heal; None where the workload reads nothing then."""
+    if conducted.final is not None:
+        return conducted.final.ok > 0
+    if conducted.recovered or not faults:
+        return None
+    return False
 
 
 def _figures(history: History, conducted: Conducted) -> _Figures:
