@@ -134,7 +134,8 @@ def _element(value: Any) -> str:
 def when(history: History, position: int) -> str:
     """The moment of an event: `at 1.234 s`, or `in event 3` of a history without times."""
     columns = history.columns
-    return moment(int(columns.time[position]), int(columns.index[position]), timed=history.timed)
+    timed = history.timed and int(columns.time[0]) != int(columns.time[-1])
+    return moment(int(columns.time[position]), int(columns.index[position]), timed=timed)
 
 
 def explain(model: str, told: Sequence[Told], culprit: int, rest: Rest) -> Named:

@@ -134,12 +134,15 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
 
 
 def _is_foreign(folder: Path) -> bool:
-    """Whether a folder holds a history that no run of ours wrote: a folder of Jepsen's store."""
+    """Whether a folder holds a history that no run of ours wrote: of Jepsen's store, or etcd's robustness tests."""
+    from quorate.harness.history import robustness  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.history.journal import FILE_NAME  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.history.source import history_in  # noqa: PLC0415
 
     found = history_in(folder)
-    return found is not None and found.name != FILE_NAME
+    if found is None:
+        return bool(robustness.files_of(folder))
+    return found.name != FILE_NAME
 
 
 def _only_of_models(options: dict[str, Any]) -> None:
@@ -266,6 +269,8 @@ def _question(path: Path, history: History, options: dict[str, Any]) -> Question
     from quorate.checkers.expected import guarantee  # noqa: PLC0415
     from quorate.checkers.initial import UNSTATED, read_initial  # noqa: PLC0415
     from quorate.checkers.names import UnknownNameError, model_named  # noqa: PLC0415
+    from quorate.checkers.normal import functions_of  # noqa: PLC0415
+    from quorate.checkers.watches import WatchesAreReliable  # noqa: PLC0415
 
     try:
         model = model_named(options["model"], MODELS) if options["model"] else _recorded_model(path)
@@ -275,9 +280,13 @@ def _question(path: Path, history: History, options: dict[str, Any]) -> Question
     for name, equals, _ in settings:
         if not equals:
             raise UsageError(f"--set {name}: write NAME=VALUE")
+    expect = options["expect"]
+    if model is None and expect is None and functions_of(history) == {"watch"}:
+        # Watches are of no model: they are held to their promises.
+        expect = WatchesAreReliable.name
     return Question(
-        model=model or ("" if guarantee(options["expect"]) else recognise(history)),
-        expect=options["expect"],
+        model=model or ("" if guarantee(expect) else recognise(history)),
+        expect=expect,
         limits=Limits(time_s=options["check_time"], memory_bytes=options["check_memory"]),
         initial=UNSTATED if options["initial"] is None else read_initial(options["initial"]),
         settings={name: value for name, _, value in settings},

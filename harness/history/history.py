@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import numpy as np
 
 from quorate.harness.history import frame as frames
+from quorate.harness.history import robustness
 from quorate.harness.history.columns import INFO, INVOKE, NEMESIS_PROCESS, NONE, Columns
 from quorate.harness.history.event import Event, Operation
 from quorate.harness.history.export import write as export
@@ -60,10 +62,16 @@ class History:
         be read or cannot be (a completion without an invocation, ...), or if the events take more than `memory_bytes`.
         A cut end is no error, and neither is what is no event: `notes` has it.
         """
+        if reports := robustness.files_of(Path(path)) if Path(path).is_dir() else []:
+            return cls._of_reports(b"".join(b"".join(Source(one).chunks()) for one in reports), str(path))
         source = Source(path)
         try:
+            chunks = source.chunks()
+            first = next(chunks, b"")
+            if format is None and robustness.is_report(first):
+                return cls._of_reports(b"".join([first, *chunks]), source.name)
             handle = Handle(format, keys=keys, own=source.is_journal)
-            for chunk in source.chunks():
+            for chunk in itertools.chain([first], chunks):
                 handle.feed(chunk)
                 if memory_bytes is not None:
                     _bound(handle.memory(), memory_bytes, source.fraction)
@@ -71,6 +79,14 @@ class History:
         except HistoryError as error:
             raise HistoryError(error.text, error.line, source.name) from None
         return cls(handle, about, truncated=source.truncated, source=source.name)
+
+    @classmethod
+    def _of_reports(cls, text: bytes, source: str) -> Self:
+        """Read operations or watches of etcd's robustness tests; they are a few thousand lines."""
+        events, notes = robustness.events_of(text.splitlines(), source)
+        history = cls.of(events)
+        history.notes, history.source = notes, source
+        return history
 
     @classmethod
     def of(cls, events: Iterable[Event] | Iterable[Operation] | pd.DataFrame) -> Self:

@@ -16,12 +16,7 @@ import pytest
 from quorate.harness.cli.main import main
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
-KNOWN_FAILING: frozenset[str] = frozenset(
-    {
-        "etcd-robustness-operations.json",
-        "etcd-robustness-watch.json",
-    }
-)
+KNOWN_FAILING: frozenset[str] = frozenset()
 
 
 class Case(NamedTuple):

@@ -215,7 +215,6 @@ pub(crate) fn versions(columns: &mut Columns, split: bool) -> Option<String> {
 #[must_use]
 pub fn can_join(columns: &Columns) -> bool {
     let cas = columns.texts.find(b"\"cas\"");
-    let is_pair = |text: Text| pair(&columns.texts.json(text)).is_some();
     let mut proved = false;
     for position in 0..columns.len() {
         if columns.process[position] == NEMESIS {
@@ -225,8 +224,15 @@ pub fn can_join(columns: &Columns) -> bool {
             return false;
         }
         let invoke = columns.kind[position] == Kind::Invoke;
-        let value = columns.value[position];
-        proved |= invoke && if Some(columns.f[position]) == cas { is_pair(value) } else { value.is_null() };
+        let json = columns.texts.json(columns.value[position]);
+        let key = columns.texts.json(columns.key[position]);
+        // The same proof that `Survey` asks for.
+        let by_cas = Some(columns.f[position]) == cas
+            && pair(&json).is_some()
+            && !matches!(key.first(), Some(b'[' | b'{'));
+        let by_read =
+            asks(&columns.texts.json(columns.f[position])) && matches!(&*json, b"null" | b"[null,null]");
+        proved |= invoke && (by_cas || by_read);
     }
     proved
 }
