@@ -91,9 +91,10 @@ def refute_all(
 
 
 def _keys(history: History, certificate: Mapping[str, Any]) -> Iterator[Any]:
-    """The keys that matter: those named, and all of a transaction whose outcome is unknown, to see what was seen of it.
+    """The keys that matter: those named, and all of the transactions of which it matters what others saw.
 
-    Where no order is said to exist, all keys of the transactions.
+    Those are the ones whose outcome is unknown and those of which somebody saw a part. Where no order is said to exist,
+    all keys of the transactions.
     """
     yield certificate["key"]
     if certificate["kind"] == "G-single" and not certificate["cycle"]:
@@ -101,6 +102,7 @@ def _keys(history: History, certificate: Mapping[str, Any]) -> Iterator[Any]:
         yield from _all_keys(history)
         return
     yield from (step["key"] for step in certificate["cycle"])
+    partly = {step["from"] for step in certificate["cycle"] if step["kind"] == "atomic"}
     pair = history.columns.pair
     for index in certificate["transactions"]:
         try:
@@ -109,7 +111,7 @@ def _keys(history: History, certificate: Mapping[str, Any]) -> Iterator[Any]:
             continue
         done = None if pair[call] == NONE else history.event(int(pair[call]))
         named = certificate["cycle"] or certificate["kind"] in DEFINITIONS
-        if named and done and done.type != "info":
+        if named and done and done.type != "info" and index not in partly:
             continue
         for event in (history.event(call), *([done] if done else [])):
             yield from (mop[1] for mop in event.value or () if isinstance(mop, list) and len(mop) > 1)

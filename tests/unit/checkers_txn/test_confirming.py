@@ -133,3 +133,32 @@ def test_what_cannot_be_confirmed_is_unknown(monkeypatch):
     result = Transactions(plant.model).check(read(events(plant)), Limits())
     assert (result.verdict, result.confirmed_by, list(result.anomalies)) == (Verdict.UNKNOWN, None, [])
     assert "G1c: the second judge sees nothing" in result.reason
+
+
+def test_a_step_whose_order_is_unknown_stands_only_where_a_part_was_seen():
+    """The reader saw key 1 of the second and of key 0 what the first wrote; without that read nothing is shown."""
+    ops = [
+        [["r", 2, None], ["w", 0, 1]],
+        [["w", 1, 1], ["w", 2, 1], ["w", 0, 2]],
+        [["r", 1, 1], ["r", 0, 1]],
+    ]
+
+    def history(done):
+        asked = [[["r", key, None] if f == "r" else [f, key, value] for f, key, value in one] for one in done]
+        pairs = [
+            (kind, value)
+            for one in zip(asked, done, strict=True)
+            for kind, value in zip(("invoke", "ok"), one, strict=True)
+        ]
+        return read(
+            {"index": at, "time": at, "process": at // 2, "type": kind, "f": "txn", "value": value}
+            for at, (kind, value) in enumerate(pairs)
+        )
+
+    result = Transactions("rw", "repeatable-read").check(history(ops), Limits())
+    assert (result.verdict, [one.name for one in result.anomalies]) == (Verdict.INVALID, ["G-single"])
+    certificate = result.anomalies[0].detail["certificate"]
+    assert "atomic" in [step["kind"] for step in certificate["cycle"]]
+    assert refute(history(ops), "rw", certificate) is None
+    assert refute(history([*ops[:2], [["r", 0, 1]]]), "rw", certificate) is not None
+    assert refute(history([*ops[:2], [["r", 1, 1]]]), "rw", certificate) is not None
