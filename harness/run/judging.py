@@ -15,7 +15,7 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, dues, objectives, outages, statistics, staying
+from quorate.harness.run import divergence, dues, objectives, outages, standstill, statistics, staying
 from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
@@ -57,6 +57,7 @@ def judge(
     for checker in workload.must_hold:
         news(checker.name)
         results.append(check_within(checker, history, limits, interrupted))
+    results = standstill.excused(results, workload, conducted)
     figures = _figures(history, conducted)
     end_s = figures.end_s
     results += _beside_the_checkers(test, folder, figures, conducted)
@@ -69,6 +70,8 @@ def judge(
         final_reads=_final_reads(conducted, figures.faults),
         planted=conducted.planted,
     )
+    awake = standstill.gate(conducted)
+    passed += [] if awake.holds else [awake]
     verdict, code, reason = conclude(results, passed, conducted)
     _write_counterexample(folder, history, results)
     return {
