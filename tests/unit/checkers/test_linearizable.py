@@ -261,15 +261,18 @@ def test_online_never_cries_wolf() -> None:
 
 
 def hard_and_bad() -> list[Event]:
-    """A queue that no search decides, and one where values come again and one dequeued was never there."""
+    """A counter that no search decides, and one that is read too high.
+
+    Of the hard one nobody knows which of forty even steps were taken, and an odd number is read: a subset sum.
+    """
     random_ = random.Random(1)
-    events = [Event(at, at, at, "invoke", "enqueue", "hard", at % 2) for at in range(60)]
-    events += [Event(60 + at, 60 + at, at, "ok", "enqueue", "hard", at % 2) for at in range(60)]
-    steps = [("hard", "dequeue", random_.randrange(2)) for _ in range(59)] + [("hard", "dequeue", 2)]
-    steps += [("bad", "enqueue", 1), ("bad", "enqueue", 1), ("bad", "dequeue", 3)]
-    for key, f, value in steps:
+    steps = [2 * random_.randrange(1, 1 << 20) for _ in range(40)]
+    events = [Event(at, at, at, "invoke", "add", "hard", step) for at, step in enumerate(steps)]
+    events += [Event(40 + at, 40 + at, at, "info", "add", "hard", step) for at, step in enumerate(steps)]
+    odd = sum(random_.sample(steps, 20)) + 1
+    for key, f, value in [("hard", "read", odd), ("bad", "add", 1), ("bad", "read", 5)]:
         for kind in ("invoke", "ok"):
-            told = value if kind == "ok" or f == "enqueue" else None
+            told = value if kind == "ok" or f == "add" else None
             events.append(Event(len(events), len(events), 100, kind, f, key, told))
     return events
 
@@ -277,7 +280,7 @@ def hard_and_bad() -> list[Event]:
 def test_once_a_key_is_invalid_no_costly_search_goes_on() -> None:
     history = History.of(hard_and_bad())
     limits = Limits(time_s=600.0, memory_bytes=1 << 30)
-    result = Linearizable("queue").check(history, limits)
+    result = Linearizable("counter").check(history, limits)
     assert result.verdict is Verdict.INVALID
     assert result.parts == {"bad": "invalid", "hard": "unknown"}
     assert (
@@ -285,7 +288,7 @@ def test_once_a_key_is_invalid_no_costly_search_goes_on() -> None:
     )
     assert "1 other key(s) not decided" in result.reason
     limits = Limits(time_s=0.5, memory_bytes=1 << 30)
-    every = Linearizable("queue", every_key=True).check(history, limits)
+    every = Linearizable("counter", every_key=True).check(history, limits)
     assert every.verdict is Verdict.INVALID
     assert every.stats["explained"]["hard"]["reason"] == "time limit"
 
