@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test unit check install bench clean
 
-demo: install
+demo: $(VENV)/.runs
 	$(BIN)/quorate test etcd -w register -f partition,kill,pause --time 30s
 
 test: install
@@ -26,11 +26,19 @@ bench: install
 
 install: $(VENV)/.installed
 
-# pip builds the native core through maturin; the stamp is renewed when anything that goes into the build changes.
-$(VENV)/.installed: pyproject.toml $(shell find checkers/native -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null | grep -v target)
+# pip builds the native core through maturin; a stamp is renewed when anything that goes into the build changes.
+BUILT_FROM := pyproject.toml $(shell find checkers/native -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null | grep -v target)
+
+$(VENV)/.installed: $(BUILT_FROM)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.runs
+
+# Enough to run: no test runner, no type checker, no compilers of protocols.
+$(VENV)/.runs: $(BUILT_FROM)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 clean:

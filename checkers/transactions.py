@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+import msgspec
+
 from quorate.checkers.names import UnknownNameError, consistency_named, unknown
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History, native
@@ -21,6 +23,8 @@ from quorate.harness.history import History, native
 MODELS: Final = ("append", "rw")
 ENGINE: Final = "native:transactions"
 STRICTEST: Final = "strict-serializable"
+# The second judge has at most this long.
+_CONFIRM_S: Final = 15.0
 
 
 class Transactions:
@@ -51,6 +55,18 @@ class Transactions:
         for name in ("strongest", "not", "proved"):
             if name in answer:
                 stats[name] = answer[name]
+        anomalies = [
+            _anomaly(one, example) for one in found if one["violates"] for example in one["examples"]
+        ]
+        reason, confirmed = _reason(answer, self.expect), None
+        if verdict is Verdict.INVALID:
+            left = max(0.1, limits.time_s - wall_s)
+            anomalies, doubts = _confirmed(history, self.model, anomalies, left)
+            confirmed = anomalies[0].detail["confirmed_by"] if anomalies else None
+            if not anomalies:
+                verdict, reason = Verdict.UNKNOWN, _unconfirmed(doubts)
+            elif doubts:
+                stats["unconfirmed"] = doubts
         stats["anomalies"] = {one["name"]: one["count"] for one in found}
         stats["tolerated"] = [one["name"] for one in found if not one["violates"]]
         return proven(
@@ -59,11 +75,10 @@ class Transactions:
                 verdict=verdict,
                 engine=ENGINE,
                 model=self.model,
-                reason=_reason(answer, self.expect),
+                reason=reason,
                 operations=int(answer.get("operations", 0)),
-                anomalies=[
-                    _anomaly(one, example) for one in found if one["violates"] for example in one["examples"]
-                ],
+                anomalies=anomalies,
+                confirmed_by=confirmed,
                 time_s=wall_s,
                 cpu_s=cpu_s,
                 memory_mb=memory_mb,
@@ -125,6 +140,54 @@ def _reason(answer: Mapping[str, Any], expect: str) -> str:
     )
 
 
+def _confirmed(
+    history: History, model: str, anomalies: list[Anomaly], time_s: float
+) -> tuple[list[Anomaly], dict[str, str]]:
+    """Return the anomalies that the second judge confirms, and of the other names why it does not."""
+    from quorate.checkers.transactions_refute import JUDGE, refute_all  # noqa: PLC0415 - only what is invalid needs it
+    from quorate.checkers.transactions_story import TooLargeError  # noqa: PLC0415
+
+    certificates = [one.detail["certificate"] for one in anomalies]
+    try:
+        wrong = refute_all(history, model, certificates, min(time_s, _CONFIRM_S))
+    except TooLargeError as error:
+        return [], {one.name: str(error) for one in anomalies}
+    kept = [
+        msgspec.structs.replace(one, detail={**one.detail, "confirmed_by": JUDGE})
+        for one, reason in zip(anomalies, wrong, strict=True)
+        if reason is None
+    ]
+    doubts: dict[str, str] = {}
+    for one, reason in zip(anomalies, wrong, strict=True):
+        if reason is not None:
+            doubts.setdefault(one.name, reason)
+    return kept, doubts
+
+
+def _unconfirmed(doubts: Mapping[str, str]) -> str:
+    told = "; ".join(f"{name}: {reason}" for name, reason in doubts.items())
+    return f"anomalies were found, but no second judge confirmed one of them: {told}"
+
+
+def _certificate(finding: Mapping[str, Any], example: Mapping[str, Any]) -> dict[str, Any]:
+    """What `quorate.checkers.transactions_refute` confirms: transactions by the indexes of their invocations."""
+    index = {one["name"]: one["index"] for one in example["transactions"]}
+    return {
+        "kind": finding["name"],
+        "key": example["key"],
+        "transactions": list(index.values()),
+        "cycle": [
+            {
+                "from": index[step["from"]],
+                "to": index[step["to"]],
+                "kind": step["kind"],
+                "key": step["key"],
+            }
+            for step in example["cycle"]
+        ],
+    }
+
+
 def _anomaly(finding: Mapping[str, Any], example: Mapping[str, Any]) -> Anomaly:
     return Anomaly(
         name=finding["name"],
@@ -137,5 +200,6 @@ def _anomaly(finding: Mapping[str, Any], example: Mapping[str, Any]) -> Anomaly:
             "not": finding["not"],
             "transactions": example["transactions"],
             "cycle": example["cycle"],
+            "certificate": _certificate(finding, example),
         },
     )

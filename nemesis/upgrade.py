@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import ClassVar, Final, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Cluster, Node, ProcessState
@@ -62,6 +62,7 @@ class Upgrade:
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self._release = (settings or {}).get(_RELEASE)
         self._wanted: set[str] = set()
+        self._steps: list[dict[str, Any]] = []  # of the last injection, in seconds since it began
 
     @staticmethod
     def obstacle(target: str, count: int) -> str | None:
@@ -102,9 +103,18 @@ class Upgrade:
             raise Broken("no-upgrade", f"{scene.system.name} cannot be upgraded to {release!r}")
         leads = {one.node for one in await scene.system.status(scene.cluster) if one.role == "leader"}
         nodes = processes.nodes_of(scene, plan.nodes)
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        self._steps.clear()
         for node in sorted(nodes, key=lambda node: node.name in leads):
+            stopped = loop.time()
             await system.upgrade(scene.cluster, node, release)
+            up = loop.time()
             await self._serves(scene, node, release)
+            moments = {"stopped_s": stopped, "up_s": up, "healthy_s": loop.time()}
+            self._steps.append(
+                {"node": node.name} | {key: round(at - begin, 3) for key, at in moments.items()}
+            )
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Ask every server for its version; all targets must tell the release, and all nodes one leader."""
@@ -115,7 +125,8 @@ class Upgrade:
         leaders = [one.node for one in statuses if one.role == "leader"]
         words = ", ".join(f"{name} {version or 'silent'}" for name, version in sorted(told.items()))
         text = f"versions as the servers tell them: {words}; led by {', '.join(leaders) or 'nobody'}"
-        return Proof(holds=not wrong and len(leaders) == 1, text=text, data={"versions": told})
+        data = {"versions": told, "steps": list(self._steps)}
+        return Proof(holds=not wrong and len(leaders) == 1, text=text, data=data)
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Start what an upgrade that failed in its midst left down."""

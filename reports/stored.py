@@ -21,7 +21,7 @@ from quorate.reports import journal
 from quorate.reports import operations as columns
 from quorate.reports.logs import Lines, read_logs, started_at
 from quorate.reports.operations import Operations
-from quorate.reports.words import brief, seconds
+from quorate.reports.words import brief, seconds, share
 
 T = TypeVar("T")
 
@@ -35,6 +35,18 @@ class Proof(msgspec.Struct, frozen=True):
     holds: bool = False
     text: str = ""
     data: Mapping[str, Any] = {}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One server's turn in a fault that goes from node to node, by the run's clock, and what clients met meanwhile."""
+
+    node: str = ""
+    stopped_s: float = 0.0
+    up_s: float = 0.0
+    healthy_s: float = 0.0
+    availability: float | None = None
+    slowest_ms: float | None = None
+    outage_s: float | None = None
 
 
 class FaultRow(msgspec.Struct, frozen=True):
@@ -51,6 +63,7 @@ class FaultRow(msgspec.Struct, frozen=True):
     recovery_s: float | None = None
     availability: float | None = None
     outage_s: float | None = None
+    steps: Sequence[Step] = ()
     outcome: str | None = None
     detail: Any = None
     error: Any = None
@@ -94,6 +107,7 @@ class Counts(msgspec.Struct, frozen=True):
     fail: int = 0
     info: int = 0
     latency_ms: Mapping[str, float] = {}
+    latency_due_ms: Mapping[str, float] = {}
 
     @property
     def total(self) -> int:
@@ -312,6 +326,15 @@ def when(row: FaultRow) -> str:
     if row.healed_s is None:
         return f"from {seconds(inside[0])}, never healed"
     return f"{seconds(inside[0])} to {seconds(row.healed_s)}"
+
+
+def told(step: Step) -> str:
+    """Say what one server's turn was like: `n2: stopped 1.5 s, up 2.1 s, healthy 9.8 s; 97 % served, slowest 1.2 s`."""
+    moments = (("stopped", step.stopped_s), ("up", step.up_s), ("healthy", step.healthy_s))
+    words = f"{step.node}: " + ", ".join(f"{name} {seconds(at)}" for name, at in moments)
+    met = [] if step.availability is None else [f"{share(step.availability)} served"]
+    met += [] if step.slowest_ms is None else [f"slowest {step.slowest_ms:.0f} ms"]
+    return "; ".join(filter(None, (words, ", ".join(met))))
 
 
 def proof_of(row: FaultRow) -> str:

@@ -225,6 +225,7 @@ def _work(writer: _Writer, run: StoredRun) -> None:
     writer.line(f"{total}: {counts.ok:,} ok, {counts.fail:,} failed, {counts.info:,} unknown{rate}")
     for name, row in counts.by_function.items():
         marks = [f"{mark} {row.latency_ms[mark]:.1f}" for mark in ("p50", "p99") if mark in row.latency_ms]
+        marks += [f"due p99 {row.latency_due_ms['p99']:.1f}"] if "p99" in row.latency_due_ms else []
         latency = f"  {' '.join(marks)} ms" if marks else ""
         writer.cut(
             f"  {words.cut(name, 12):<12} {row.ok:>8,} ok {row.fail:>7,} failed {row.info:>6,} unknown{latency}"
@@ -253,6 +254,8 @@ def _faults(writer: _Writer, run: StoredRun) -> None:
             indent=4,
             hang=2,
         )
+        for step in row.steps:
+            writer.line(stored.told(step), "dim", indent=4, hang=2)
     if len(run.faults) > most:
         writer.line(f"… and {words.plural(len(run.faults) - most, 'more fault')} in results.json")
 

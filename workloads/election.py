@@ -119,4 +119,5 @@ def election(options: WorkloadOptions, settings: Settings) -> Workload:
         must_hold=(OneLeaderAtATime(),),
         model=None,
         functions=("campaign", "proclaim", "resign", "leader", "crown"),
+        kept_alive=True,
     )

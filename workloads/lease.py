@@ -170,4 +170,5 @@ def lease(options: WorkloadOptions, settings: Settings) -> Workload:
         must_hold=(LeasesKeepTime(strict=options.strict),),
         model=None,
         functions=("grant", "renew", "revoke", "look", "rest"),
+        kept_alive=True,
     )

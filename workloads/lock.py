@@ -120,4 +120,5 @@ def lock(options: WorkloadOptions, settings: Settings) -> Workload:
         must_hold=(Linearizable(model="fenced-lock", per_key=True),),
         model="fenced-lock",
         functions=("acquire", "release"),
+        kept_alive=True,
     )

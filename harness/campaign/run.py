@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +73,27 @@ def run_campaign(
     execution = Execution(campaign, options, where, ledger, heard)
     interrupted = False
     try:
-        with slots.campaign():
+        with slots.campaign(), _signals_as_one():
             asyncio.run(execution.run())
     except KeyboardInterrupt:
         interrupted = True
     records = (*ledger.records, *never_run(campaign, ledger.records))
     write_summary(folder, campaign, records)
     return Ended(folder, records, interrupted)
+
+
+@contextlib.contextmanager
+def _signals_as_one() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end a campaign as Ctrl-C does: with the summary of what it has."""
+    before = {}
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        with contextlib.suppress(ValueError):  # not in the main thread: then there is no Ctrl-C either
+            before[signum] = signal.signal(signum, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def baseline(folder: Path) -> Mapping[str, frozenset[str]]:

@@ -103,7 +103,7 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     """
     path = Path(source)
     if options["check_time"] <= 0:
-        raise UsageError("--check-time must be longer than nothing")
+        raise UsageError("--check-time must be positive")
     if not path.exists() and source != "-":
         raise UsageError(f"there is no file or run at {source}")
     if (

@@ -192,14 +192,19 @@ def verified(history: History, model: str, judged: Judged) -> bool:
 def _refuted(history: History, model: str, judged: Judged) -> bool:
     """Replay the certificate of every anomaly that has one; of those of one key the operations are the key's own."""
     from quorate.checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.transactions_refute import refute as refute_transactions  # noqa: PLC0415
+    from quorate.checkers.transactions_story import TooLargeError as TransactionsTooLargeError  # noqa: PLC0415
 
-    events = history.events()
     anomalies = judged.result.anomalies
     certificates = [one.detail["certificate"] for one in anomalies if "certificate" in one.detail]
+    events = [] if model in TRANSACTIONS else history.events()
     for certificate in certificates:
         try:
-            wrong = refute(events, model, certificate, initial=judged.initial)
-        except TooLargeError:
+            if model in TRANSACTIONS:
+                wrong = refute_transactions(history, _transactions(model), certificate)
+            else:
+                wrong = refute(events, model, certificate, initial=judged.initial)
+        except (TooLargeError, TransactionsTooLargeError):
             return False
         if wrong is not None:
             raise Broken(

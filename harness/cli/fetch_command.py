@@ -18,10 +18,13 @@ Examples:
 @click.argument("servers", nargs=-1, required=True)
 def command(servers: tuple[str, ...]) -> None:
     """Get or build each SYSTEM@RELEASE (or the newest) and say where it came from."""
-    from quorate.harness.systems.releases import resolve  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.core.test import Test  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.run.requirements import check_releases  # noqa: PLC0415
+    from quorate.harness.systems.releases import resolve  # noqa: PLC0415
 
     for server in servers:
         registry.check("systems", server.partition("@")[0])
+    check_releases(Test(system=server) for server in servers)
     for server in servers:
         system, _, release = server.partition("@")
         found = resolve(system, release or None)

@@ -123,7 +123,7 @@ def _tell(kind: str, name: str, *, as_json: bool) -> None:
     own = vars(part).get("__doc__") if not isinstance(part, type) else None  # a workload's, from its module
     click.echo(inspect.cleandoc(own or sys.modules[part.__module__].__doc__ or _first_line(part)))
     if targets := getattr(part, "targets", ()):
-        words = f"Targets, as in -f {name}:{targets[-1]}: {', '.join(targets)}"
+        words = f"Targets, as in -f {name}:{targets[min(1, len(targets) - 1)]}: {', '.join(targets)}"
         click.echo("\n" + "\n".join(textwrap.wrap(words, 80)))
     if settings:
         click.echo("\nSettings, for --set NAME=VALUE:")

@@ -89,38 +89,33 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def _validate_numbers(self) -> None:
         most_nodes, most_clients, least_memory = 63, 100_000, 16 << 20
+        durations = (self.time, self.timeout, self.fault_interval, self.check_time)
         rules = (
             (1 <= self.nodes <= most_nodes, f"--nodes {self.nodes}: give 1 to {most_nodes} nodes"),
-            (
-                1 <= self.clients <= most_clients,
-                f"--clients {self.clients}: give 1 to {most_clients} clients",
-            ),
+            (1 <= self.clients <= most_clients, f"--clients {self.clients}: give 1 to {most_clients}"),
             (
                 not self.system.endswith("@"),
                 f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
             ),
-            (self.time > 0, "--time must be longer than nothing"),
-            (
-                all(map(math.isfinite, (self.time, self.timeout, self.fault_interval, self.check_time))),
-                "a duration must be a finite number of seconds",
-            ),
+            (self.time > 0, "--time must be positive"),
+            (all(map(math.isfinite, durations)), "a duration must be a finite number of seconds"),
             (
                 "none" not in self.faults or len(self.faults) == 1,
                 f"-f {','.join(self.faults)}: none cannot be combined with other faults",
             ),
-            (self.check_time > 0, "--check-time must be longer than nothing"),
+            (self.check_time > 0, "--check-time must be positive"),
             (self.check_memory >= least_memory, f"--check-memory {self.check_memory}: give 16MiB or more"),
             (
                 self.image is None
                 or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
                 f"--image {self.image} needs --cluster docker and a real service",
             ),
-            (self.timeout > 0, "--timeout must be longer than nothing"),
+            (self.timeout > 0, "--timeout must be positive"),
             (
                 math.isfinite(self.rate) and self.rate >= 0,
                 f"--rate {self.rate:g}: give a number of operations per second, 0 for as fast as possible",
             ),
-            (self.fault_interval > 0, "--fault-interval must be longer than nothing"),
+            (self.fault_interval > 0, "--fault-interval must be positive"),
             (len(self.workload) > 0, "name at least one workload with -w"),
             (len(set(self.workload)) == len(self.workload), "name each workload once"),
             (self.clients >= len(self.workload), "give at least one client to each workload"),

@@ -34,6 +34,8 @@ class Workload(msgspec.Struct, frozen=True):
     `needs` are capability protocols that the client must satisfy; `perform` turns an invocation into a capability
     call; `final` runs after the last heal and recovery; `model` is the default model of `quorate check`;
     `functions` are the kinds of operations of which each must have succeeded for the run to prove anything.
+    `kept_alive` says that the guarantees rest on what our own clients keep alive (leases, sessions): where the harness
+    itself stood still, a loss is its own doing.
     """
 
     name: str
@@ -44,3 +46,4 @@ class Workload(msgspec.Struct, frozen=True):
     must_hold: Sequence[Checker]
     model: str | None
     functions: Sequence[str]
+    kept_alive: bool = False

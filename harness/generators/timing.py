@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Final
+from typing import ClassVar, Final
 
 from quorate.harness.generators.core import (
     Context,
@@ -57,6 +57,7 @@ def time_limit(seconds: float, source: Source) -> Generator:
 class Paced(Generator, frozen=True, gc=False):
     """Operations at moments of a schedule; see `stagger` and `delay`. `state` is 0 where gaps are fixed."""
 
+    FORGIVEN_NS: ClassVar[int] = _LAG_FORGIVEN_NS
     gap_ns: int
     due_ns: int | None
     state: int

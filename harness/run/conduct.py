@@ -16,14 +16,16 @@ from quorate.checkers.online import judge_of
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, Reply
 from quorate.harness.core.system import Closes, Dumps, Planted, Plants
 from quorate.harness.core.telling import heard
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.generators import Generator, stagger
+from quorate.harness.generators import Generator, Invocation, stagger
 from quorate.harness.generators.lasting import Noted, at_least
+from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
 from quorate.harness.run import divergence
+from quorate.harness.run.dues import Latencies, Timed
 from quorate.harness.run.parts import Parts, stream
 from quorate.harness.run.progress import Counter, Listener, Snapshot
 from quorate.harness.run.runner import Connection, DriveStats, Recorder, drive
@@ -59,6 +61,7 @@ class Conducted(msgspec.Struct):
     leaders: list[dict[str, Any]] = []
     deaths: list[dict[str, Any]] = []
     planted: Planted | None = None
+    latency_due_ms: dict[str, dict[str, float]] = {}
     versions: dict[str, str] = {}
     # How far the run came; what is stored of a killed run says "prepare" or "load".
     reached: str = "prepare"
@@ -93,6 +96,7 @@ class Conductor:
         self._scene = Scene(parts.cluster, parts.system)
         self._recorder: Recorder | None = None
         self._watcher: Watcher | None = None
+        self._latencies = Latencies(test.rate)
         self._faults_over = asyncio.Event()
         if parts.nemesis is None:
             self._faults_over.set()
@@ -205,34 +209,44 @@ class Conductor:
         self._watcher = watcher
         self.done.leaders, self.done.deaths = watcher.leaders, watcher.deaths
         watcher.start()
-        runner_nemesis = None
+        runner_nemesis, patience_s = None, _LATE_S
         if nemesis is not None:
             faults = Noted(self._faults_over.set, nemesis.generator)
             runner_nemesis = RunnerNemesis(faults, nemesis.act, timeout_s=nemesis.longest_s)
+            patience_s += nemesis.patience_s
         try:
             async with self._ticking():
                 self._tell("load", f"{test.clients} clients for {test.time:g} s")
                 self.done.main = await drive(
                     self._paced(self._parts.workload.operations),
-                    perform=self._parts.workload.perform,
+                    perform=self._perform,
                     open_client=self._open_client,
                     recorder=recorder,
                     timeout_s=test.timeout,
-                    deadline_s=test.time + _LATE_S + (nemesis.patience_s if nemesis is not None else 0),
+                    deadline_s=test.time + patience_s,
                     pinned=self._pinned,
                     nemesis=runner_nemesis,
                     stop=self.stop,
                 )
         finally:
             self.done.main_end_s = recorder.now_ns() / 1e9
+            self.done.latency_due_ms = self._latencies.summary()
             if isinstance(self._parts.system, Plants):
                 self.done.planted = self._parts.system.planted(self._parts.cluster)
+
+    async def _perform(self, client: Any, invocation: Invocation) -> Reply:
+        reply = await self._parts.workload.perform(client, invocation)
+        assert self._recorder is not None
+        self._latencies.answered(invocation, self._recorder.now_ns())
+        return reply
 
     def _paced(self, operations: Generator) -> Generator:
         test = self._test
         if test.rate > 0:
             assert test.seed is not None
-            operations = stagger(test.rate, operations, stream(test.seed, "pace"))
+            paced = stagger(test.rate, operations, stream(test.seed, "pace"))
+            assert isinstance(paced, Paced)
+            operations = Timed(paced, self._latencies.forgiven)
         # A fault that has begun must be seen to its end by clients: without them it would prove nothing.
         return at_least(test.time, self._faults_over.is_set, operations)
 

@@ -25,6 +25,7 @@ def faults(history: History, operations: Operations, end_s: float) -> list[dict[
     for row in rows:
         _asked(row, operations, end_s)
         _effects(row, operations, found, end_s)
+        row["steps"] = _steps(row, operations, found)
     return rows
 
 
@@ -62,6 +63,25 @@ def _paired(history: History) -> list[dict[str, Any]]:
             row["heal_began_s"], row["healed_s"] = began_s, time_s
             row["healed_proof"] = value.get("proof")
     return rows
+
+
+def _steps(row: dict[str, Any], operations: Operations, found: list[Stretch]) -> list[dict[str, Any]]:
+    """Return the steps of a fault that goes from node to node, by the run's clock, with what clients met meanwhile."""
+    data = (row["proof"] or {}).get("data") or {}
+    steps = []
+    for step in data.get("steps") or ():
+        moved = {
+            key: round(row["began_s"] + value, 3) if key.endswith("_s") else value
+            for key, value in step.items()
+        }
+        during = (operations.begin_s >= moved["stopped_s"]) & (operations.begin_s < moved["healthy_s"])
+        served = served_mask(operations)[during]
+        waits = (operations.end_s - operations.begin_s)[during][served]
+        moved["availability"] = round(float(served.mean()), 4) if len(served) else None
+        moved["slowest_ms"] = round(float(waits.max()) * 1e3, 1) if len(waits) else None
+        moved["outage_s"] = longest_within(found, moved["stopped_s"], moved["healthy_s"])
+        steps.append(moved)
+    return steps
 
 
 def _asked(row: dict[str, Any], operations: Operations, end_s: float) -> None:

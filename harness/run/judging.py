@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,7 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, outages, statistics, staying
+from quorate.harness.run import divergence, dues, objectives, outages, standstill, statistics, staying
 from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
@@ -27,6 +27,16 @@ log = logging.getLogger(__name__)
 VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
 # Phases after which nothing of a run is missing that its verdict needs.
 COMPLETE = ("end",)
+
+
+class _Figures(NamedTuple):
+    """What a history says in numbers: `asked` is what the service had a part in, `gone` the outages."""
+
+    numbers: dict[str, Any]
+    faults: list[dict[str, Any]]
+    asked: Operations
+    gone: dict[str, Any]
+    end_s: float
 
 
 def judge(
@@ -47,28 +57,21 @@ def judge(
     for checker in workload.must_hold:
         news(checker.name)
         results.append(check_within(checker, history, limits, interrupted))
-    agreement = divergence.judge(divergence.kept(folder))
-    if agreement is not None:
-        results.append(agreement)
-    operations = Operations(history.columns)
-    asked = operations.asked()
-    times = history.columns.time
-    end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
-    numbers = statistics.summarise(operations, end_s)
-    faults = injections(history, asked, end_s)
-    if conducted.main_end_s is not None:
-        results.append(staying.judge(folder, conducted.deaths, faults, conducted.history_started))
-    gone = outages.summary(asked, end_s)
-    final = None if conducted.final is None else conducted.final.ok > 0
+    results = standstill.excused(results, workload, conducted)
+    figures = _figures(history, conducted)
+    end_s = figures.end_s
+    results += _beside_the_checkers(test, folder, figures, conducted)
     passed = gates(
-        numbers,
-        faults,
+        figures.numbers,
+        figures.faults,
         functions=workload.functions,
         faults_asked=faults_asked,
         thresholds=thresholds,
-        final_reads=final if conducted.recovered or conducted.final else False if faults else final,
+        final_reads=_final_reads(conducted, figures.faults),
         planted=conducted.planted,
     )
+    awake = standstill.gate(conducted)
+    passed += [] if awake.holds else [awake]
     verdict, code, reason = conclude(results, passed, conducted)
     _write_counterexample(folder, history, results)
     return {
@@ -77,11 +80,11 @@ def judge(
         "reason": reason,
         "release": conducted.release,
         "guarantees": [msgspec.to_builtins(result) for result in results],
-        "statistics": numbers,
-        "faults": faults,
-        "availability": statistics.availability(asked, 0.0, end_s),
-        "outages": gone,
-        "unavailable": outages.by_node(gone),
+        "statistics": figures.numbers,
+        "faults": figures.faults,
+        "availability": statistics.availability(figures.asked, 0.0, end_s),
+        "outages": figures.gone,
+        "unavailable": outages.by_node(figures.gone),
         "recovery_s": conducted.recovery_s,
         "gates": [msgspec.to_builtins(gate) for gate in passed],
         "loop_lag_ms": _lag(conducted),
@@ -91,6 +94,43 @@ def judge(
         "interrupted": conducted.interrupted,
         "truncated": history.truncated,
     }
+
+
+def _final_reads(conducted: Conducted, faults: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether an operation succeeded after the last heal; None where the workload reads nothing then."""
+    if conducted.final is not None:
+        return conducted.final.ok > 0
+    if conducted.recovered or not faults:
+        return None
+    return False
+
+
+def _figures(history: History, conducted: Conducted) -> _Figures:
+    operations = Operations(history.columns)
+    asked = operations.asked()
+    times = history.columns.time
+    end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
+    numbers = statistics.summarise(operations, end_s)
+    _add_due(numbers, conducted)
+    faults, gone = injections(history, asked, end_s), outages.summary(asked, end_s)
+    return _Figures(numbers, faults, asked, gone, end_s)
+
+
+def _beside_the_checkers(test: Test, folder: Path, figures: _Figures, conducted: Conducted) -> list[Result]:
+    """Judge what is not in the history alone: replicas, servers, objectives."""
+    results = []
+    agreement = divergence.judge(divergence.kept(folder))
+    if agreement is not None:
+        results.append(agreement)
+    if conducted.main_end_s is not None:
+        started = conducted.history_started
+        results.append(staying.judge(folder, conducted.deaths, figures.faults, started))
+    return results + objectives.judge(
+        objectives.read(test.settings, has_faults=True),
+        faults=figures.faults,
+        outages=figures.gone,
+        latency_ms=conducted.latency_due_ms.get(dues.ALL) or figures.numbers["latency_ms"],
+    )
 
 
 def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted) -> tuple[str, int, str]:
@@ -111,6 +151,15 @@ def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Condu
     names = [result.guarantee for result in results]
     held = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
     return "valid", VALID, f"{held} held in everything that clients saw"
+
+
+def _add_due(numbers: dict[str, Any], conducted: Conducted) -> None:
+    """Add latencies from the moment operations were due beside those from their call."""
+    for function, latency in conducted.latency_due_ms.items():
+        if function == dues.ALL:
+            numbers["latency_due_ms"] = latency
+        elif function in numbers["by_function"]:
+            numbers["by_function"][function]["latency_due_ms"] = latency
 
 
 def _cut_short(conducted: Conducted) -> tuple[int, str] | None:

@@ -16,6 +16,7 @@ from quorate.harness.run.operations import Operations, served_mask
 Floats = npt.NDArray[np.float64]
 _SHOWN_S: Final = 0.5  # shorter stretches are not listed; the longest is told whatever it is
 _LISTED_MAX: Final = 1000
+_IDLE_S: Final = 1.0  # clients that ask nothing for longer are not waiting
 
 Stretch = tuple[float, float]
 
@@ -48,9 +49,26 @@ def stretches(
         begin = float(start) if waiting else float(begin_s[first])
         last = int(np.searchsorted(begin_s, stop, side="left"))
         end = float(stop) if np.isfinite(stop) else float(latest[last - 1])
-        if end > begin:
-            found.append((begin, end))
+        if end - begin <= _IDLE_S:
+            found += [(begin, end)] if end > begin else []
+        else:
+            found += _asked(begin, end, begin_s[first:last], latest[max(first - 1, 0) : last])
     return found
+
+
+def _asked(begin: float, end: float, begin_s: Floats, latest: Floats) -> list[Stretch]:
+    """Split a stretch where nobody asked for a while; `latest[-n]` is when those up to `begin_s[-n]` had all ended."""
+    before = (
+        latest[-len(begin_s) - 1 : -1]
+        if len(latest) > len(begin_s)
+        else np.concatenate(([begin], latest[:-1]))
+    )
+    found, since = [], begin
+    for at in np.flatnonzero(begin_s - before > _IDLE_S):
+        if before[at] > since:
+            found.append((since, float(before[at])))
+        since = max(since, float(begin_s[at]))
+    return [*found, (since, end)] if end > since else found
 
 
 def summary(operations: Operations, end_s: float) -> dict[str, Any]:

@@ -12,8 +12,12 @@ from quorate.harness.core.fault import Fault, Tries
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import Obtains
-from quorate.harness.core.test import Test
+from quorate.harness.core.test import Test, UsageError
 from quorate.harness.run.parts import Parts
+from quorate.harness.systems.releases import SYSTEMS, understood, unknown_release, unpublished
+
+_OWN: Final = frozenset({"binary", "jars"})
+_UPGRADE: Final = "upgrade.release"
 
 Probe = Callable[[], Finding]
 CANNOT: Final = "this machine cannot do that run"
@@ -22,13 +26,38 @@ CANNOT: Final = "this machine cannot do that run"
 def require(test: Test, parts: Parts) -> None:
     """Raise `Broken` with everything that this machine lacks for the run and what to do about it.
 
-    Takes a second at most and leaves nothing behind. Hosts over SSH are not asked: `quorate doctor --inventory` does.
+    Raises `UsageError` for a release that does not exist. Takes a second or two and leaves nothing behind. Hosts over
+    SSH are not asked: `quorate doctor --inventory` does.
     """
     if test.system_name == "simulated":
         return
+    check_releases([test])
     lacking = [finding.in_words() for finding in _findings(test, parts) if not finding.ok]
     if lacking:
         raise Broken("not-here", f"{CANNOT}: {'; '.join(lacking)}")
+
+
+def check_releases(tests: Iterable[Test]) -> None:
+    """Raise `UsageError` for all releases that exist nowhere; the sources of those that are not known are asked."""
+    asked = {(test.system_name, release) for test in tests for release in _releases(test)}
+    wrong = [
+        why
+        for system, release in sorted(asked)
+        if (why := unknown_release(system, release) or unpublished(system, release)) is not None
+    ]
+    if wrong:
+        raise UsageError("; ".join(wrong))
+
+
+def _releases(test: Test) -> Iterator[str]:
+    """Return the releases that a test names and that are to be found."""
+    if test.system_name not in SYSTEMS:
+        return
+    own = test.image is not None or not _OWN.isdisjoint(test.settings)
+    given = test.release if test.release is not None and not own else ""
+    for text in (*given.split(","), test.settings.get(_UPGRADE, "")):
+        if text.strip():
+            yield understood(test.system_name, text.strip())
 
 
 def _findings(test: Test, parts: Parts) -> Iterator[Finding]:

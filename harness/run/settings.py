@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Final
 
 import msgspec
 
-from quorate.harness.core import registry
+from quorate.harness.core import registry, store
+from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test, UsageError
+from quorate.harness.run import objectives
 from quorate.harness.run.gates import Thresholds
 from quorate.nemesis.exact import read_schedule
 
@@ -19,7 +22,12 @@ _GATE: Final = "gate."
 
 
 def faults_of(test: Test) -> tuple[str, ...]:
-    """Return the faults that the test asks for, those of its schedule file included, as NAME or NAME:TARGET."""
+    """Return the faults that the test asks for, as NAME or NAME:TARGET: its own, its schedule's, or its replay's."""
+    if test.replay is not None and test.schedule is not None:
+        # What is repeated stands in the recorded run; the schedule file may be gone or changed.
+        with contextlib.suppress(Broken):
+            named = store.read_json(Path(test.replay), store.TEST).get("faults")
+            return tuple(map(str, named)) if isinstance(named, list) else ()
     if test.schedule is None:
         return test.faults
     specs, _ = read_schedule(Path(test.schedule))
@@ -33,6 +41,7 @@ def check_settings(test: Test) -> None:
         known |= dict(registry.find("workloads", workload).settings)
     for fault in _families(test):
         known |= dict(getattr(registry.find("faults", fault), "settings", {}))
+    known |= objectives.KNOWN
     known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
     known |= {
         "pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"
@@ -48,6 +57,7 @@ def check_settings(test: Test) -> None:
         hint = registry.did_you_mean(pinning, list(PINNING))
         raise UsageError(f"--set pinning={pinning}: unknown{hint} (known: {', '.join(PINNING)})")
     thresholds(test.settings)
+    objectives.read(test.settings, has_faults=bool(test.faults or test.schedule or test.replay))
 
 
 def _families(test: Test) -> list[str]:

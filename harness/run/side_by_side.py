@@ -42,6 +42,7 @@ def side_by_side(workloads: Sequence[tuple[Workload, int]]) -> Workload:
         ),
         model=None,
         functions=tuple(f"{workload.name}/{f}" for workload, _ in workloads for f in workload.functions),
+        kept_alive=any(workload.kept_alive for workload, _ in workloads),
     )
 
 

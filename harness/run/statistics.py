@@ -34,6 +34,7 @@ def summarise(operations: Operations, end_s: float) -> dict[str, Any]:
         "operations": len(operations),
         **counts,
         "rate_per_s": round(counts["ok"] / end_s, 1) if end_s > 0 else 0.0,
+        "latency_ms": _latency(operations, operations.outcome == OK),
         "by_function": by_function,
         "by_node": by_node,
         "errors": _errors(operations),

@@ -33,7 +33,12 @@ class Daemons(abc.ABC, Generic[Server]):
     def release(self) -> str:
         """What runs and where it came from; before `install`, what was asked for."""
         titles = list(dict.fromkeys(server.title for server in self._installed.values()))
-        return " and ".join(titles) or self._options.release or "newest"
+        return " and ".join(titles) or self.asked or "newest"
+
+    @property
+    def asked(self) -> str | None:
+        """What was asked for, as it is understood: `3.5` is the newest of that line. None: the default."""
+        return ",".join(self._servers.asked) or self._options.release
 
     def unobtainable(self) -> str | None:
         """Return why the server that was asked for cannot be had here, with the other ways; None where it may."""

@@ -11,7 +11,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from quorate.harness.core.node import Node
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
-from quorate.harness.systems.releases import unknown_release, unobtainable
+from quorate.harness.systems.releases import understood, unknown_release, unobtainable
 
 
 class Titled(Protocol):
@@ -42,7 +42,7 @@ class Servers(abc.ABC, Generic[Found, Server]):
         self._own_path = own
         self.asked: tuple[str, ...] = ()
         if own is None and options.image is None and options.release:
-            self.asked = tuple(part.strip() for part in options.release.split(","))
+            self.asked = tuple(understood(self.system, part.strip()) for part in options.release.split(","))
         for release in self.asked:
             if why := unknown_release(self.system, release):
                 raise UsageError(why)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from quorate.harness.core.outcome import ANSWERED
 from quorate.reports.html import svg
 from quorate.reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
-from quorate.reports.stored import FaultRow, StoredRun, proof_of, span, when
+from quorate.reports.stored import FaultRow, StoredRun, proof_of, span, told, when
 from quorate.reports.words import cut, duration, seconds, share
 
 BUCKETS: Final = 200
@@ -134,8 +134,23 @@ def _fault_lane(fault: str, rows: Sequence[FaultRow], y: float, scale: float, en
             rx=2,
         )
         words = cut(", ".join(row.nodes), max(0, int((end - begin) * scale / 7)))
-        parts += [bar, svg.text(_LEFT + begin * scale + 4, y + 13, words, "onfault")]
+        parts += [bar, *_steps(row, y, scale), svg.text(_LEFT + begin * scale + 4, y + 13, words, "onfault")]
     return parts
+
+
+def _steps(row: FaultRow, y: float, scale: float) -> list[Markup]:
+    """A mark for each server's turn of a fault that goes from node to node, from stopped to healthy."""
+    return [
+        svg.rect(
+            _LEFT + step.stopped_s * scale,
+            y + 1,
+            (step.healthy_s - step.stopped_s) * scale,
+            15,
+            "step",
+            svg.title(told(step)),
+        )
+        for step in row.steps
+    ]
 
 
 def _leader_lane(run: StoredRun, y: float, scale: float, end_s: float) -> list[Markup]:

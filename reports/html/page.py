@@ -75,6 +75,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {
         "proof_of": stored.proof_of,
+        "told": stored.told,
         "duration": words.duration,
         "seconds": words.seconds,
         "share": words.share,

@@ -237,11 +237,11 @@ PLANTS: Final[dict[str, Plant]] = {
     "own-appends-reordered": Plant(
         "append",
         [[T([a("x", 1), a("x", 2)]), T([r("x", [2, 1])])]],
-        {"own-appends-reordered", "G-single"},
+        {"own-appends-reordered", "G1b"},
         RU,
     ),
     "own-append-missing": Plant(
-        "append", [[T([a("x", 1), a("x", 2)]), T([r("x", [2])])]], {"own-appends-reordered", "G1b"}, RU
+        "append", [[T([a("x", 1), a("x", 2)]), T([r("x", [2])])]], {"own-appends-reordered", "G-single"}, RU
     ),
     "overtaken-update": Plant(
         "append",

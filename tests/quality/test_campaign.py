@@ -125,7 +125,7 @@ def unbroken(tmp_path_factory):
 
 def test_interrupted_and_killed_it_resumes_to_the_same_table(unbroken, tmp_path):
     folder = written(tmp_path / "broken", CAMPAIGN)
-    assert stopped(folder, signal.SIGINT, after=1) == 130
+    assert stopped(folder, signal.SIGTERM, after=1) == 130  # ends as Ctrl-C does
     assert processes_of(folder) == []
     first = lines(folder)
     assert stopped(folder, signal.SIGKILL, after=len(first) + 1, resume=True) == -signal.SIGKILL

@@ -12,8 +12,10 @@ from quorate.harness.systems.releases.resolve import (
     list_releases,
     resolve,
     resolve_async,
+    understood,
     unknown_release,
     unobtainable,
+    unpublished,
 )
 from quorate.harness.systems.releases.server import Server
 
@@ -24,6 +26,8 @@ __all__ = [
     "list_releases",
     "resolve",
     "resolve_async",
+    "understood",
     "unknown_release",
     "unobtainable",
+    "unpublished",
 ]

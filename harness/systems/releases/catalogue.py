@@ -45,7 +45,7 @@ _SNAPPY: Final = "org.xerial.snappy:snappy-java:1.1.10.5"
 
 _ZOOKEEPER: Final = Artifact(
     name="org.apache.zookeeper:zookeeper",
-    known=("3.9.4", "3.8.6", "3.7.2", "3.6.4", "3.5.10", "3.4.14"),
+    known=("3.9.5", "3.9.4", "3.8.6", "3.7.2", "3.6.4", "3.5.10", "3.4.14"),
     oldest="3.4.0",
     extras=(
         Extra((3, 6), ("io.dropwizard.metrics:metrics-core:3.2.5", _SNAPPY)),

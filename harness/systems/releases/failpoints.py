@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,14 @@ class Failpoints:
         """Whether the suffix is there and the module can be had without it."""
         plain = release.removesuffix(SUFFIX)
         return plain != release and golang.GoModule(self._module).takes(plain)
+
+    def published(self) -> Sequence[str]:
+        """Ask the module's proxy for all versions."""
+        return [release + SUFFIX for release in golang.GoModule(self._module).published()]
+
+    def is_published(self, release: str) -> bool | None:
+        """Ask the module's proxy for the plain version."""
+        return golang.GoModule(self._module).is_published(release.removesuffix(SUFFIX))
 
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Build it; says how many failpoints there are."""

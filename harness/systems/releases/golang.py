@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.systems.releases import tools
 from quorate.harness.systems.releases.way import Progress, numbers
 
+_ASK_S: Final = 5.0
 _FETCH_S: Final = 600.0
 _BUILD_S: Final = 1800.0  # Consul takes four minutes on two idle cores
 
@@ -66,6 +69,7 @@ func main() {
 _NO_SUCH_VERSION: Final = (
     "unknown revision",
     "no matching versions",
+    "invalid version",
     "version is not available",
     "404 Not Found",
 )
@@ -109,6 +113,14 @@ class GoModule:
             return False
         return numbers(self._module.oldest) <= found and (newest is None or found <= numbers(newest))
 
+    def published(self) -> Sequence[str]:
+        """Ask the module's proxy for all versions, once a process."""
+        return tuple(release for release in _versions(self._module.path) if self.takes(release))
+
+    def is_published(self, release: str) -> bool | None:
+        """Ask the module's proxy for one version."""
+        return _exists(self._module.path, release)
+
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Fetch the module and its dependencies, and build."""
         with tempfile.TemporaryDirectory(prefix="quorate-build-") as scratch:
@@ -117,6 +129,29 @@ class GoModule:
             fetch(work, self._module, release, progress)
             build(work, self._module, release, folder, progress)
         return f"built from the Go module with {go_version()}"
+
+
+@cache
+def _versions(path: str) -> tuple[str, ...]:
+    try:
+        told = _asked("-versions", path)
+    except Broken:
+        return ()
+    return tuple(version.removeprefix("v") for version in told.split()[1:])
+
+
+@cache
+def _exists(path: str, release: str) -> bool | None:
+    try:
+        _asked(f"{path}@v{release}")
+    except Broken as error:
+        return False if any(words in error.text for words in _NO_SUCH_VERSION) else None
+    return True
+
+
+def _asked(*words: str) -> str:
+    with tempfile.TemporaryDirectory(prefix="quorate-ask-") as scratch:
+        return go(Path(scratch), "list", "-m", *words, deadline_s=_ASK_S)
 
 
 def start(work: Path, module: Module) -> None:

@@ -13,10 +13,10 @@ from quorate.harness.cluster.local.rootless import outside
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import did_you_mean
 from quorate.harness.core.telling import tell
-from quorate.harness.systems.releases import cache, tools
+from quorate.harness.systems.releases import cache, naming, tools
 from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
 from quorate.harness.systems.releases.server import Server
-from quorate.harness.systems.releases.way import Progress, Way, numbers
+from quorate.harness.systems.releases.way import Progress, Publishes, Way, numbers
 
 _LOCK_S: Final = 2700.0
 
@@ -37,7 +37,38 @@ def resolve(system: str, release: str | None = None, *, progress: Progress | Non
     did not do; `progress` hears what is going on (by default the run that waits, else standard error). Works in the
     host's network: a rootless run has none of its own that leads out.
     """
-    return outside(lambda: _resolve(system, release, progress or tell))
+    wanted = None if release is None else understood(system, release)
+    return outside(lambda: _resolve(system, wanted, progress or tell))
+
+
+def understood(system: str, text: str) -> str:
+    """Return the release meant by `3.5`, `latest` or `v3.5.16`; what cannot be understood is returned as it is.
+
+    For the newest the sources are asked, where they answer; else it is the newest that is known or cached here.
+    """
+    if naming.line_of(text) is None:
+        return naming.plain(text)
+    catalogue = _catalogue(system)
+    known = {release for way in catalogue.ways if way.unable() is None for release in way.releases()}
+    known |= set(cache.releases(system))
+    for way in catalogue.ways:
+        if isinstance(way, Publishes) and way.unable() is None:
+            known |= set(outside(way.published))
+    return naming.newest(text, known)
+
+
+def unpublished(system: str, release: str) -> str | None:
+    """Say that there is no such release, where every source of it says so; None where there may be. Asks them."""
+    catalogue = _catalogue(system)
+    ways = [way for way in catalogue.ways if way.takes(release)]
+    if cache.is_cached(system, release) or any(release in way.releases() for way in ways):
+        return None
+    for way in ways:
+        if not isinstance(way, Publishes) or way.unable() is not None:
+            return None
+        if outside(lambda way=way: way.is_published(release)) is not False:  # type: ignore[misc]
+            return None
+    return _unknown(system, release, catalogue)
 
 
 def _resolve(system: str, release: str | None, say: Progress) -> Server:
@@ -78,6 +109,7 @@ async def resolve_async(
 def unknown_release(system: str, release: str) -> str | None:
     """Say that no way leads to this release, with the nearest and all known ones; None where some may. Asks nobody."""
     catalogue = _catalogue(system)
+    release = understood(system, release)
     if cache.is_cached(system, release) or any(way.takes(release) for way in catalogue.ways):
         return None
     return _unknown(system, release, catalogue)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Progress = Callable[[str], None]
 
@@ -28,6 +28,19 @@ class Way(Protocol):
 
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Put the server into the empty folder and return how in words; raises `Broken`."""
+        ...
+
+
+@runtime_checkable
+class Publishes(Protocol):
+    """A way whose source can be asked what there is."""
+
+    def published(self) -> Sequence[str]:
+        """Return all releases there, in a second or so; none where the source does not answer."""
+        ...
+
+    def is_published(self, release: str) -> bool | None:
+        """Whether there is this release; None where the source does not answer."""
         ...
 
 

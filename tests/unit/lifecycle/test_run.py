@@ -125,7 +125,7 @@ def test_several_workloads_run_side_by_side_on_their_own_keys(tmp_path):
     done = run(simulated(tmp_path, workload=("register", "set", "counter"), faults=("partition",)))
     assert (done.verdict, done.exit_code) == ("valid", 0), done.results["reason"]
     guarantees = {result["guarantee"].partition(":")[0] for result in done.results["guarantees"]}
-    assert guarantees == {"register", "set", "counter"}
+    assert guarantees == {"register", "set", "counter", "servers-stay-up"}
 
 
 def test_load_gives_frames(tmp_path):

@@ -25,7 +25,7 @@ def done(tmp_path_factory):
 def test_all_guarantees_are_judged_by_themselves(done):
     assert (done.verdict, done.exit_code) == ("valid", 0), done.results["reason"]
     judged = {result["guarantee"].partition(":")[0] for result in done.results["guarantees"]}
-    assert judged == {"register", "append", "rw", "set"}
+    assert judged == {"register", "append", "rw", "set", "servers-stay-up"}
 
 
 def test_final_reads_read_what_was_written(done):

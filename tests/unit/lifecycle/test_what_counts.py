@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from quorate import Test, run
 from quorate.harness.core.test import UsageError
 from quorate.harness.history import History
 from quorate.harness.history.event import Event
-from quorate.harness.run import prepare
+from quorate.harness.run import load_test, prepare
 from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults
 from quorate.harness.run.operations import Operations
 from quorate.harness.run.outages import longest_within, stretches, summary
 from quorate.harness.run.settings import check_settings
+from quorate.reports.stored import Step, told
 
 
 def simulated(tmp_path, **options):
@@ -267,7 +269,7 @@ def test_a_fault_begins_when_its_injection_began_and_ends_when_its_healing_was_p
     moments = [found[key] for key in ("began_s", "injected_s", "heal_began_s", "healed_s")]
     assert moments == [1.0, 5.0, 7.0, 8.0]
     assert (found["asked"], found["unasked"], found["availability"]) == (2, [], 0.5)
-    assert found["outage_s"] == 4.1, "from the first that waited to the next that was served"
+    assert found["outage_s"] == 1.0, "as long as somebody waited"
     assert found["recovery_s"] == 0.6
 
 
@@ -278,3 +280,102 @@ def test_stretches_are_found_in_columns():
     found = stretches(begin, end, np.array([True, False, True]), 10.0)
     assert found == [(0.0, 0.5), (1.0, 2.5), (2.5, 10.0)]
     assert longest_within(found, 0.6, 2.4) == 1.5
+
+
+SLOW = '[[fault]]\nat = "3s"\nfor = "3s"\nfault = "pause"\nnodes = ["n1", "n2"]\n'
+
+
+def test_latency_counts_from_when_an_operation_was_due(tmp_path):
+    """Two of three servers stand still for 3 s of 10: clients that wait ask little, users would have waited."""
+    done = run(simulated(tmp_path, schedule=schedule(tmp_path, SLOW)))
+    numbers = done.results["statistics"]
+    plain, due = numbers["latency_ms"], numbers["latency_due_ms"]
+    assert due["p99"] > 10 * plain["p99"]
+    assert due["left_out"] > 100
+    assert done.results["outages"]["longest_s"] > 2.5
+    assert done.results["faults"][0]["outage_s"] > 2.5
+    assert "latency_due_ms" in numbers["by_function"]["read"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "broken"),
+    [
+        ({"slo.outage": "10s", "slo.recovery": "9s", "slo.p99": "10s"}, set()),
+        ({"slo.outage": "1s", "slo.recovery": "9s"}, {"slo.outage"}),
+        ({"slo.p99": "100ms", "slo.p50": "100ms"}, {"slo.p99"}),
+        ({"slo.recovery": "1us"}, {"slo.recovery"}),
+    ],
+)
+def test_objectives_are_guarantees(tmp_path, settings, broken):
+    done = run(simulated(tmp_path, schedule=schedule(tmp_path, SLOW), settings=settings))
+    verdicts = {one["guarantee"]: one["verdict"] for one in done.results["guarantees"]}
+    assert {name for name, verdict in verdicts.items() if verdict == "invalid"} == broken
+    assert set(settings) <= set(verdicts)
+    assert done.exit_code == (1 if broken else 0)
+    if "slo.outage" in broken:
+        assert "nothing was served for" in done.results["reason"]
+        assert "and 1s is allowed" in done.results["reason"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"slo.outage": "3"}, "not a duration"),
+        ({"slo.outrage": "3s"}, 'did you mean "slo.outage"'),
+        ({"slo.recovery": "3s"}, "does nothing without faults"),
+    ],
+)
+def test_objectives_that_make_no_sense_are_refused(tmp_path, settings, words):
+    with pytest.raises(UsageError, match=words):
+        prepare(simulated(tmp_path, settings=settings))
+
+
+def test_an_upgrade_tells_what_clients_met_at_each_server():
+    steps = [
+        {"node": "n2", "stopped_s": 0.0, "up_s": 0.5, "healthy_s": 4.0},
+        {"node": "n1", "stopped_s": 4.0, "up_s": 4.5, "healthy_s": 5.0},
+    ]
+    value = {
+        "action": "inject",
+        "target": "all",
+        "plan": {"fault": "upgrade", "target": "all", "nodes": ["n1", "n2"]},
+        "proof": {"holds": True, "text": "", "data": {"steps": steps}},
+    }
+    begun = Event(20, 1_000_000_000, "nemesis", "invoke", "upgrade", None, value, None)
+    ended = Event(21, 6_000_000_000, "nemesis", "ok", "upgrade", None, value, None, None, None, None, 20)
+    history = history_of(
+        [begun, ended],
+        operation(0, 0, 2.0, 3.5, outcome="info", error=["timeout", ""]),
+        operation(1, 1, 3.0, 3.2, node="n2"),
+        operation(2, 2, 5.5, 5.6),
+    )
+    (row,) = faults(history, Operations(history.columns), 10.0)
+    first, second = row["steps"]
+    assert (first["stopped_s"], first["up_s"], first["healthy_s"]) == (1.0, 1.5, 5.0)
+    assert (first["availability"], first["slowest_ms"], first["outage_s"]) == (0.5, 200.0, 1.2)
+    assert (second["node"], second["availability"], second["slowest_ms"]) == ("n1", 1.0, 100.0)
+    assert told(msgspec.convert(first, Step)) == (
+        "n2: stopped 1.000 s, up 1.500 s, healthy 5.000 s; 50 % served, slowest 200 ms"
+    )
+
+
+def test_an_outage_is_split_where_nobody_asks():
+    history = history_of(
+        operation(0, 0, 0.0, 0.01),
+        operation(1, 0, 1.0, 2.0, outcome="info", error=["timeout", ""]),
+        operation(2, 0, 2.1, 3.1, outcome="info", error=["timeout", ""]),
+        operation(3, 0, 7.0, 8.0, outcome="info", error=["timeout", ""]),
+        operation(4, 0, 8.1, 8.2),
+    )
+    found = summary(Operations(history.columns), 20.0)["stretches"]
+    assert found == [{"from_s": 1.0, "to_s": 3.1}, {"from_s": 7.0, "to_s": 8.2}]
+
+
+def test_a_replay_names_the_faults_of_a_schedule_that_is_gone(tmp_path):
+    path = tmp_path / "schedule.toml"
+    path.write_text(KILL.format(at="2s", length="2s"))
+    first = run(simulated(tmp_path, schedule=str(path), time=6.0))
+    path.unlink()
+    again = run(load_test(first.folder))
+    assert (again.verdict, again.folder.parent.name) == ("valid", "simulated-register-kill_n1")
+    assert [row["nodes"] for row in again.results["faults"]] == [["n1"]]

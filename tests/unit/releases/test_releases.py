@@ -15,10 +15,16 @@ import pytest
 
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems import releases
-from quorate.harness.systems.releases import cache, tools
+from quorate.harness.systems.releases import cache, naming, tools
 from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
 from quorate.harness.systems.releases.maven import _binding
-from quorate.harness.systems.releases.resolve import list_releases, resolve, resolve_async
+from quorate.harness.systems.releases.resolve import (
+    list_releases,
+    resolve,
+    resolve_async,
+    understood,
+    unpublished,
+)
 from quorate.harness.systems.releases.way import numbers
 
 
@@ -231,6 +237,90 @@ class TestTools:
         assert "nosuchtool" in (tools.missing("sh", "nosuchtool") or "")
         with pytest.raises(Broken, match="nosuchtool"):
             tools.run(["nosuchtool"], cwd=tmp_path, deadline_s=5)
+
+
+KNOWN = (
+    "3.5.4",
+    "3.5.30",
+    "3.5.9",
+    "3.6.5",
+    "3.6.5+failpoints",
+    "3.10.1",
+    "3.11.0-alpha.0",
+    "3.5.4+failpoints",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("3.5", "3.5.30"),
+        ("3", "3.10.1"),
+        ("v3.5", "3.5.30"),
+        ("latest", "3.10.1"),
+        ("3.5+failpoints", "3.5.4+failpoints"),
+        ("latest+failpoints", "3.6.5+failpoints"),
+        ("v3.5.16", "3.5.16"),
+        ("3.5.16", "3.5.16"),
+        ("v3.11.0-alpha.0", "3.11.0-alpha.0"),
+        ("3.9", "3.9"),
+        ("nine", "nine"),
+        ("3.x", "3.x"),
+        ("", ""),
+        ("vanilla", "vanilla"),
+    ],
+)
+def test_lines_of_releases_mean_their_newest(text, meant):
+    assert naming.newest(text, KNOWN) == meant
+
+
+class Public(Local):
+    """A way whose source says what there is."""
+
+    def __init__(self, *there, answers=True):
+        super().__init__("public")
+        self.there, self.answers, self.asked = there, answers, 0
+
+    def takes(self, release):
+        return numbers(release) >= (1, 0, 0)
+
+    def published(self):
+        return self.there if self.answers else ()
+
+    def is_published(self, release):
+        self.asked += 1
+        return release in self.there if self.answers else None
+
+
+def test_the_newest_is_asked_of_the_source(toy):
+    toy(Public("2.0.0", "2.0.7", "2.1.0", "3.0.0-rc.0"))
+    assert understood("toy", "2.0") == "2.0.7"
+    assert understood("toy", "latest") == "2.1.0"
+    assert resolve("toy", "2.0").release == "2.0.7"
+
+
+def test_without_an_answer_it_is_the_newest_known(toy):
+    toy(Public("2.0.0", "2.0.7", answers=False))
+    assert understood("toy", "2.0") == "2.0.0"
+    assert unpublished("toy", "2.0.99") is None
+
+
+def test_a_release_that_no_source_has_is_known_not_to_exist(toy):
+    way = toy(Public("2.0.0", "2.0.7"))
+    assert "no way to get toy@2.0.99" in (unpublished("toy", "2.0.99") or "")
+    assert unpublished("toy", "2.0.7") is None
+    assert way.asked == 2
+    assert unpublished("toy", "2.0.0") is None
+    assert way.asked == 2, "what the catalogue knows is not asked for"
+
+
+def test_where_one_way_cannot_be_asked_the_release_may_exist(toy):
+    class Silent(Local):
+        def takes(self, release):
+            return True
+
+    toy(Public("2.0.0"), Silent())
+    assert unpublished("toy", "2.0.99") is None
 
 
 def test_every_catalogued_default_can_come_some_way():

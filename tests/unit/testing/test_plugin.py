@@ -69,10 +69,10 @@ def test_options_win_over_the_marker(pytester):
         def test_it(quorate_run):
             done = quorate_run()
             told = json.loads((done.folder / "test.json").read_text())["options"]
-            assert (told["time"], told["seed"], told["cluster"]) == (3.0, 42, "local")
+            assert (told["time"], told["seed"], told["cluster"]) == (3.0, 42, "simulated")
     """)
     pytester.runpytest_subprocess(
-        "--quorate-seed", "42", "--quorate-time", "3s", "--quorate-cluster", "local"
+        "--quorate-seed", "42", "--quorate-time", "3s", "--quorate-cluster", "simulated"
     ).assert_outcomes(passed=1)
 
 

@@ -214,14 +214,18 @@ impl Case<'_> {
         }
         // Where lists tell the whole order of what is in any circle, the circles tell all.
         let flow = [FLOW | kind::PROCESS | kind::TIME, FLOW | kind::PROCESS, FLOW];
-        let candidates = [
-            self.placed(standing),
-            self.around_knots(graph)?,
-            Some(self.ranked(graph, &[REAL_TIME, SESSION, DATA, flow[0], flow[1], flow[2]])),
-            Some(self.ranked(graph, &flow)),
-        ];
-        for place in candidates.iter().flatten() {
-            self.complete(graph, &parts, place, findings, standing)?;
+        for candidate in 0..5 {
+            let place = match candidate {
+                // Where lists tell the order of all that is in a knot, any order of the rest will do.
+                0 if matches!(self.seen, Seen::Append(_)) => Some((0..self.txns.list.len() as u32).collect()),
+                1 => self.placed(standing),
+                2 => self.around_knots(graph)?,
+                3 => Some(self.ranked(graph, &[REAL_TIME, SESSION, DATA, flow[0], flow[1], flow[2]])),
+                4 => Some(self.ranked(graph, &flow)),
+                _ => None,
+            };
+            let Some(place) = place else { continue };
+            self.complete(graph, &parts, &place, findings, standing)?;
             if !open(standing, findings) {
                 return Ok(());
             }
@@ -250,14 +254,19 @@ impl Case<'_> {
             if models::bit(model) & (ruled_out(findings) | standing.held) != 0 {
                 continue;
             }
-            let edges = graph.edges(level);
             let problem = Problem::new(self.txns, self.seen, self.limits, graph.nodes(), false);
             let mut order = None;
-            match problem.settle(&edges)? {
+            let edges = if level == REAL_TIME { Vec::new() } else { graph.edges(level) };
+            let settled =
+                if level == REAL_TIME { problem.settle_on(graph)? } else { problem.settle(&edges)? };
+            match settled {
                 Settled::Order(place) => order = Some(by_place(&place)),
                 Settled::Never(refutation) => self.refuted(name, &refutation, findings),
                 Settled::Circle => {}
-                Settled::Open => order = self.nulls(&edges, graph.nodes(), name, findings, standing)?,
+                Settled::Open => {
+                    let edges = graph.edges(level);
+                    order = self.nulls(&edges, graph.nodes(), name, findings, standing)?;
+                }
             }
             if let Some(order) = order.filter(|order| self.replays(order)) {
                 standing.held |= models::below(model);

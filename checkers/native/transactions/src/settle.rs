@@ -101,9 +101,17 @@ impl<'a> Problem<'a> {
         } else {
             Graph::of(edges, self.nodes, u8::MAX)
         };
-        let Some(order) = self.by_deadline(&graph) else { return Ok(Settled::Circle) };
-        let nodes = order.len();
-        self.limits.memory(self.txns.bytes() + self.seen.bytes() + Topo::bytes(nodes, edges.len()))?;
+        self.settle_on(&graph)
+    }
+
+    /// The same on a graph that has the edges already; with snapshots, of beginnings and commits.
+    pub fn settle_on(&self, graph: &Graph) -> Result<Settled, Halt> {
+        // Lists tell the order of all that was read, so any order of the graph explains every read.
+        let lists = matches!(self.seen, Seen::Append(_)) && !self.snapshots;
+        let order = if lists { graph.order() } else { self.by_deadline(graph) };
+        let Some(order) = order else { return Ok(Settled::Circle) };
+        let held = self.txns.bytes() + self.seen.bytes();
+        self.limits.memory(held + Topo::bytes(order.len(), graph.first(graph.nodes()) as usize))?;
         let clashes = self.replay(&order);
         if clashes.iter().any(|clash| self.untold(clash)) {
             return Ok(Settled::Open);
@@ -111,7 +119,7 @@ impl<'a> Problem<'a> {
         if clashes.is_empty() {
             return Ok(Settled::Order(self.places(&order)));
         }
-        let mut choices = Choices::new(Topo::new(&graph, order), self.limits);
+        let mut choices = Choices::new(Topo::new(graph, order), self.limits);
         let mut clashes = clashes;
         loop {
             let before = (choices.count(), choices.conflicts, choices.topo.added());

@@ -40,7 +40,7 @@ class Etcd(Daemons[Installed]):
         super().__init__(options, EtcdServers(options, self._settings.binary))
         self._health = Health()
         self.maintenance = Maintenance(self._health)
-        self.failpoints = FailpointsOfEtcd(options.release, self._settings, self.maintenance)
+        self.failpoints = FailpointsOfEtcd(self.asked, self._settings, self.maintenance)
         self.damage = DamageOfEtcd(self.data)
         self.membership = MembershipOfEtcd(
             self.maintenance, self._place, self.start, self._oldest, self.daemon
