@@ -97,8 +97,8 @@ class History:
         """
         is_frame = hasattr(events, "to_dict")
         items: list[Any] = frames.events_of(cast("pd.DataFrame", events)) if is_frame else list(events)
-        # An event has a field for its key: values are never taken apart.
-        handle = Handle("jsonl", keys="no")
+        # Events mean what their fields say: values are neither taken apart nor completed.
+        handle = Handle("jsonl", keys="no", own=True)
         if items and isinstance(items[0], Operation):
             items = _unfold(items)
         # Sets have no order: equal ones must become equal texts.

@@ -182,8 +182,8 @@ def _events(steps: list[Step]) -> list[Event]:
 
     Each process of the result has one operation at a time: the keys of one request are several processes.
     """
-    moments = []
-    free: dict[Any, list[int]] = {}
+    moments: list[tuple[int, int, int, Event]] = []
+    free: dict[Any, list[tuple[int, int]]] = {}
     count = 0
     for step in sorted(steps, key=lambda step: step.called):
         lanes = free.setdefault(step.client, [])

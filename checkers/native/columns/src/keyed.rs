@@ -6,7 +6,7 @@
 //! others do not fit, nothing is guessed: the file is refused until `keys` says what it is.
 
 use crate::scan::pair;
-use crate::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
+use crate::{Columns, Kind, NEMESIS, NONE, NO_VERSION};
 use std::collections::HashSet;
 
 /// Whether values hold keys.
