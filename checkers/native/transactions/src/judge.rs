@@ -206,9 +206,10 @@ impl Case<'_> {
             self.serial(graph, &[REPEATABLE], findings, standing)?;
         }
         let parts = parts(graph, u8::MAX);
-        let open = |standing: &Standing, findings: &Findings<'_>| {
-            models::rest(0) & !(standing.held | ruled_out(findings)) != 0
+        let left = |standing: &Standing, findings: &Findings<'_>| {
+            models::rest(0) & !(standing.held | ruled_out(findings))
         };
+        let open = |standing: &Standing, findings: &Findings<'_>| left(standing, findings) != 0;
         if !open(standing, findings) {
             return Ok(());
         }
@@ -218,6 +219,10 @@ impl Case<'_> {
             let place = match candidate {
                 // Where lists tell the order of all that is in a knot, any order of the rest will do.
                 0 if matches!(self.seen, Seen::Append(_)) => Some((0..self.txns.list.len() as u32).collect()),
+                // Where only the order of writes is left to be shown, that of the answers will do: it keeps real time.
+                0 if left(standing, findings) & !models::below("strong-read-uncommitted") == 0 => {
+                    Some(self.ranked(graph, &[]))
+                }
                 1 => self.placed(standing),
                 2 => self.around_knots(graph)?,
                 3 => Some(self.ranked(graph, &[REAL_TIME, SESSION, DATA, flow[0], flow[1], flow[2]])),
