@@ -56,9 +56,12 @@ def find(group: Group, name: str) -> Any:
     check(group, name)
     point = _found(group)[name]
     try:
-        return point.load()
+        part = point.load()
+        if not callable(part):
+            raise TypeError(f"it is {type(part).__name__}, not something to call")  # noqa: TRY301 - named as any other
     except (Exception, SystemExit) as error:
         raise Broken("plug-in", _blame(group, name, point, "cannot be loaded", error)) from error
+    return part
 
 
 def make(group: Group, name: str, *arguments: Any) -> Any:

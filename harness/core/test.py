@@ -92,7 +92,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         durations = (self.time, self.timeout, self.fault_interval, self.check_time)
         rules = (
             (1 <= self.nodes <= most_nodes, f"--nodes {self.nodes}: give 1 to {most_nodes} nodes"),
-            (1 <= self.clients <= most_clients, f"--clients {self.clients}: give 1 to {most_clients}"),
+            (
+                1 <= self.clients <= most_clients,
+                f"--clients {self.clients}: give 1 to {most_clients} clients",
+            ),
             (
                 not self.system.endswith("@"),
                 f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",

@@ -136,7 +136,7 @@ class TestSettings:
         with pytest.raises(UsageError, match=next(iter(given))):
             Etcd(SystemOptions(settings=given))
 
-    @pytest.mark.parametrize("release", ["3.5.99x", "latest", "3.4.23,nonsense", "2.3.8"])
+    @pytest.mark.parametrize("release", ["3.5.99x", "newest", "3.4.23,nonsense", "2.3.8"])
     def test_an_unknown_release_is_a_usage_error_before_anything_starts(self, release):
         with pytest.raises(UsageError, match="no way to get etcd@"):
             Etcd(SystemOptions(release=release))
