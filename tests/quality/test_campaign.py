@@ -208,15 +208,15 @@ def test_until_failure_goes_on_until_a_verdict_differs(tmp_path):
 system = "simulated"
 time = "4s"
 rate = 20.0
-settings = { bug = "lost-write", ops_per_key = 8 }
+settings = { bug = "stale-read", ops_per_key = 8 }
 """
     folder = written(tmp_path / "until", rare)
-    code, out, err = campaign(folder, "--until-failure", "--budget", "150s", "--seed", "1")
+    code, out, err = campaign(folder, "--until-failure", "--budget", "150s", "--seed", "4")
     found = lines(folder)
     assert code == 1, out + err
     assert [record["verdict"] for record in found[:-1]] == ["valid"] * (len(found) - 1)
     assert found[-1]["verdict"] == "invalid"
-    assert [record["seed"] for record in found] == list(range(1, 1 + len(found)))
+    assert [record["seed"] for record in found] == list(range(4, 4 + len(found)))
 
 
 def test_plain_lines_and_no_colours_where_nobody_watches(with_a_bug):
