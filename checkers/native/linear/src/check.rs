@@ -186,9 +186,16 @@ fn certified(
     // Confirming may take a little longer than searching was allowed to, else what was found last is lost.
     let grace = limits.deadline + request.time / 16;
     let limits = Limits { deadline: grace.min(until()), ..*limits };
-    let sub = minimal::reduce(object, ops, blame, &limits.within(EXPLAIN_ONE));
+    let mut sub = minimal::reduce(object, ops, blame, &limits.within(EXPLAIN_ONE));
     let limits = Limits { deadline: grace, ..limits };
-    let second = certify::confirm(object, ops, decision.engine, &sub, &limits.within(CONFIRM_ONE));
+    let mut second = certify::confirm(object, ops, decision.engine, &sub, &limits.within(CONFIRM_ONE));
+    if second == certify::Second::Silent {
+        let whole = minimal::unreduced(ops, &sub);
+        let again = certify::confirm(object, ops, decision.engine, &whole, &limits.within(CONFIRM_ONE));
+        if matches!(again, certify::Second::Agrees(_)) {
+            (sub, second) = (whole, again);
+        }
+    }
     let (engine, size) = (decision.engine, sub.kept.len());
     let (confirmed_by, second, reason) = match second {
         Second::Agrees(by) => (Some(by), "agrees", None),

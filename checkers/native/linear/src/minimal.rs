@@ -159,6 +159,20 @@ fn of_sums(ops: &[Op], bounds: Bounds) -> Sub {
     Sub { ops: shown, kept, since: None, bounds: Some(bounds), culprit: read, minimal: true, elements: None }
 }
 
+/// All operations up to the last that the reduced part keeps whole, as they are: what a second judge may find easier,
+/// since a smaller part may hold operations that were weakened to open ones, any order of which has to be tried.
+#[must_use]
+pub fn unreduced(ops: &[Op], sub: &Sub) -> Sub {
+    let end = ops[sub.culprit as usize].ret;
+    let kept: Kept = (0..)
+        .zip(ops.iter().copied())
+        .filter(|(_, op)| op.call < end)
+        .map(|(id, op)| (id, if op.ret <= end { op } else { weaker(op) }))
+        .collect();
+    let shown = kept.iter().map(|&(id, op)| (id, !op.open())).collect();
+    Sub { ops: shown, kept, since: None, bounds: None, culprit: sub.culprit, minimal: false, elements: None }
+}
+
 impl Reducer<'_, '_> {
     /// Leave out elements of a set, then operations, until neither can be; returns the elements left.
     fn narrow_elements(&mut self, kept: &mut Kept) -> Vec<u32> {
