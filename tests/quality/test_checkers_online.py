@@ -64,7 +64,9 @@ def test_longer_histories_online_as_offline(model: str, unique: bool) -> None:  
         fed(online, events)
         assert verdicts[number] != "valid" or online.anomaly is None, f"false alarm: seed {SEED + number}"
         missed += verdicts[number] == "invalid" and online.anomaly is None
-    exact = unique and model != "set"
+    # An alarm needs a second judge within one look's limits; strings built by open appends can be beyond these, and are
+    # left to the judgement of the finished history.
+    exact = unique and model not in {"set", "kv"}
     assert missed <= (0 if exact else len(histories) / 20), f"{missed} missed"
 
 
