@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from quorate.harness.cluster import make_cluster, new_run_id
+from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.systems.etcd import Etcd
@@ -112,6 +113,11 @@ def test_what_could_not_be_given_back_is_held_still(run, servers):
             lock = await client.acquire("kept")
             term = await client.campaign("kept", "me")
             await node.signal("etcd", signal.SIGKILL)
+            while await node.state("etcd") is not ProcessState.DEAD:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(
+                0.1
+            )  # until the client has seen its connection end: what it sends before is unknown
             try:
                 for call in (client.release, client.release, client.resign, client.resign):
                     refused = await outcome(call("kept"))
