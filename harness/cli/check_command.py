@@ -46,7 +46,7 @@ _KEY_MAX: Final = 100
 Examples:
   quorate check store/latest
   quorate check history.edn --as cas-register --engine both --json
-  zcat history.edn.gz | quorate check - --keys yes
+  quorate check history.edn.gz --keys yes
   quorate check history.edn --as cas-register --initial 0
 """,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import signal
 import sys
 import traceback
 from typing import Any, Final
@@ -86,6 +87,8 @@ def quorate() -> None:
 
 def main() -> None:
     """Run the command line and exit with CONTRACT's codes; one line for people on every error."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _interrupted)
     try:
         outcome = _command()
     except click.ClickException as error:
@@ -110,6 +113,11 @@ def main() -> None:
         _complain("quorate itself failed; please report the lines above")
         sys.exit(Exit.BROKEN)
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
+
+
+def _interrupted(*_: object) -> None:
+    """End as Ctrl-C does; runs and campaigns handle the signals themselves while they are under way."""
+    raise KeyboardInterrupt
 
 
 def _command() -> Any:

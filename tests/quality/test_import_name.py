@@ -10,7 +10,7 @@ import pytest
 
 FOLDERS = ("harness", "workloads", "nemesis", "checkers", "reports", "docker", "bench", "tools")
 OWN_TEST = """
-import quorate.harness.things
+import harness.things
 import workloads, nemesis, checkers, reports
 
 
@@ -26,7 +26,7 @@ SCRIPT = """
 import quorate
 from quorate import Event, Test, run
 from quorate.workloads import register
-from quorate import harness
+import harness
 
 assert harness.OWNER == "the project"
 assert quorate.__version__
