@@ -187,7 +187,8 @@ def test_a_refusal_that_tells_the_value_is_an_answer(f, code, waits):
     plan = make("register", patient_share="1", read_share="0").operations
     ctx = Context(time_ns=0, free=1, everyone=(1 << 6) - 1, processes=list(range(6)), clients=6)
     decision, plan = plan.next(ctx)
-    plan = plan.update(ctx, Event(0, 1, 0, "fail", f, decision.invocation.key, [1, 2], error=[code, "text"]))
+    text = "unread" if waits else "answered: the value is another"
+    plan = plan.update(ctx, Event(0, 1, 0, "fail", f, decision.invocation.key, [1, 2], error=[code, text]))
     assert (plan.next(ctx)[0].invocation.f == "read") == waits
 
 
