@@ -20,7 +20,7 @@ import msgspec
 
 from quorate.checkers.explain import Told
 from quorate.checkers.linearizable import Linearizable
-from quorate.checkers.names import object_consistency_named
+from quorate.checkers.names import OBJECT_CONSISTENCY, object_consistency_named
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
 from quorate.harness.history.columns import NONE
@@ -36,15 +36,7 @@ IMPLIES: Final[Mapping[str, Sequence[str]]] = {
     "causal": ("pram", "writes-follow-reads"),
     "pram": ("monotonic-reads", "monotonic-writes", "read-your-writes"),
 }
-LEVELS: Final = (
-    "sequential",
-    "causal",
-    "pram",
-    "writes-follow-reads",
-    "monotonic-writes",
-    "monotonic-reads",
-    "read-your-writes",
-)
+LEVELS: Final = OBJECT_CONSISTENCY[1:]  # those below linearizable, stronger ones first
 _BYTES_PER_MB: Final = 1e6
 
 
