@@ -146,6 +146,11 @@ def list_releases(system: str) -> list[ReleaseRow]:
     return sorted(rows.values(), key=lambda row: (numbers(row.release), row.release), reverse=True)
 
 
+def usual(system: str) -> str | None:
+    """Return the release that is taken where none is asked for: the first default that this machine can have."""
+    return _default(system, _catalogue(system))
+
+
 def _row(system: str, release: str, catalogue: Catalogue) -> ReleaseRow:
     cached = cache.is_cached(system, release)
     ways = [way for way in catalogue.ways if way.takes(release)]
