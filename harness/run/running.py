@@ -67,11 +67,12 @@ async def _parts_only(test: Test, run_id: str) -> Parts:
     return assemble(test, run_id, clock_of(asyncio.get_running_loop()))
 
 
-def run(test: Test, *, progress: Listener | None = None) -> Run:
+def run(test: Test, *, progress: Listener | None = None, report: bool = True) -> Run:
     """Run one test and return its results; raises `UsageError` for options that cannot work, nothing else.
 
     A run that breaks (no engine, a server that does not start, a full disk) has exit code 3 and says why in its
-    results. The folder is complete in every case, the HTML report included.
+    results. The folder is complete in every case, the HTML report included; without `report` that is left out, for
+    runs of which there are thousands.
     """
     test.validate()
     test = msgspec.structs.replace(test, seed=draw_seed() if test.seed is None else test.seed)
@@ -92,7 +93,8 @@ def run(test: Test, *, progress: Listener | None = None) -> Run:
         unwritten = _attempt(save, conducted)
         results = _judged(test, folder, parts, conducted, listener, interruption)
         unwritten = _attempt(store.write_json, folder, store.RESULTS, results) or unwritten
-        _report(folder, listener)
+        if report:
+            _report(folder, listener)
     if interruption.requested and results["exit_code"] != ANOMALY:
         results["exit_code"] = INTERRUPTED
     if unwritten is not None:
