@@ -16,6 +16,7 @@ from quorate.harness.systems.releases.resolve import (
     unknown_release,
     unobtainable,
     unpublished,
+    usual,
 )
 from quorate.harness.systems.releases.server import Server
 
@@ -30,4 +31,5 @@ __all__ = [
     "unknown_release",
     "unobtainable",
     "unpublished",
+    "usual",
 ]

@@ -85,7 +85,8 @@ def _ask(system: str, catalogue: Catalogue) -> Mapping[str, Told]:
     for way in catalogue.ways:
         if isinstance(way, Publishes):
             sources.setdefault(way.name, []).append(way)
-    now = {name: Told(releases, datetime.now(UTC).timestamp()) for name, releases in outside(lambda: _answers(sources)).items()}
+    at = datetime.now(UTC).timestamp()
+    now = {name: Told(releases, at) for name, releases in outside(lambda: _answers(sources)).items()}
     kept = last | {name: answer for name, answer in now.items() if answer.releases}
     if any(answer.releases for answer in now.values()):
         _keep(_path(system), kept)

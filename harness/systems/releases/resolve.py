@@ -137,11 +137,17 @@ def list_releases(system: str, *, ask: bool = True) -> list[ReleaseRow]:
     return rows(system, catalogue, _default(system, catalogue), ask=ask)
 
 
+def usual(system: str) -> str | None:
+    """Return the release that is taken where none is asked for: the first default that this machine can have."""
+    return _default(system, _catalogue(system))
+
+
 def _default(system: str, catalogue: Catalogue) -> str | None:
     for release in catalogue.defaults:
         if cache.is_cached(system, release):
             return release
-        if any(way.takes(release) and way.unable() is None for way in catalogue.ways):
+        # From the last on, as the first is the one that asks over the network whether it can.
+        if any(way.takes(release) and outside(way.unable) is None for way in reversed(catalogue.ways)):
             return release
     return None
 

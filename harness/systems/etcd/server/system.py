@@ -23,6 +23,7 @@ from quorate.harness.systems.etcd.server.health import Health
 from quorate.harness.systems.etcd.server.installing import EtcdServers, Installed
 from quorate.harness.systems.etcd.server.logs import last_words, log_path
 from quorate.harness.systems.etcd.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.etcd.server.tuning import KNOBS
 
 
 class Etcd(Daemons[Installed]):
@@ -34,6 +35,7 @@ class Etcd(Daemons[Installed]):
     same_term = True
     client_type: ClassVar[type[EtcdClient]] = EtcdClient
     settings: ClassVar[Mapping[str, str]] = SETTINGS
+    knobs = KNOBS
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
