@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from quorate.harness.systems.releases.catalogue import SYSTEMS
+from quorate.harness.systems.releases.listing import ReleaseRow
 from quorate.harness.systems.releases.resolve import (
-    ReleaseRow,
     list_releases,
     resolve,
     resolve_async,
