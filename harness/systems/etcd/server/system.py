@@ -18,6 +18,7 @@ from quorate.harness.systems.etcd.operations.dumping import dump
 from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
 from quorate.harness.systems.etcd.operations.maintenance import Maintenance
 from quorate.harness.systems.etcd.operations.membership import MembershipOfEtcd
+from quorate.harness.systems.etcd.operations.operating import OperatingEtcd
 from quorate.harness.systems.etcd.server import flags
 from quorate.harness.systems.etcd.server.health import Health
 from quorate.harness.systems.etcd.server.installing import EtcdServers, Installed
@@ -42,6 +43,7 @@ class Etcd(Daemons[Installed]):
         super().__init__(options, EtcdServers(options, self._settings.binary))
         self._health = Health()
         self.maintenance = Maintenance(self._health)
+        self.operating = OperatingEtcd(self.maintenance)
         self.failpoints = FailpointsOfEtcd(self.asked, self._settings, self.maintenance)
         self.damage = DamageOfEtcd(self.data)
         self.membership = MembershipOfEtcd(
