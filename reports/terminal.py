@@ -109,6 +109,8 @@ def _head(writer: _Writer, run: StoredRun) -> None:
     if run.weak is not None:
         writer.line(weakness.promise(run.weak), "yellow")
         writer.lines.append("  " + clean(run.weak.link))
+    if run.tuning:
+        writer.line(f"tuning: {run.tuning}", "dim", hang=8)
     writer.blank()
 
 

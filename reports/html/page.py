@@ -190,6 +190,7 @@ def _context(
         "release",
         "started",
         "settings",
+        "tuning",
     }
     return {
         "run": run,
@@ -233,6 +234,8 @@ def _tested(run: StoredRun) -> list[tuple[str, str]]:
     found = [(name, pretty(test[key])) for name, key in wanted if test.get(key) not in (None, "", [])]
     given = stored.given(run)
     found += [("set", words.cut(", ".join(given), 400))] if given else []
+    if run.tuning:
+        found.append(("tuning", run.tuning))
     if isinstance(test.get("started"), str):
         found.append(("started", f"{words.minute(test['started'])} UTC"))
     return found
