@@ -22,6 +22,7 @@ from quorate.harness.core.test import UsageError
 COMMANDS: Final = {
     "test": "one run against a cluster",
     "campaign": "a matrix of runs from a file",
+    "init": "a gate and a workflow for a project of one's own",
     "check": "judge a history",
     "report": "write a run's HTML report",
     "compare": "what changed between two runs",
@@ -30,7 +31,7 @@ COMMANDS: Final = {
     "shrink": "the smallest way to see a run's anomaly",
     "bisect": "since which release, and until which, a run's anomaly comes",
     "serve": "results browser, loopback only",
-    "list": "what there is: systems, releases, workloads, faults, checkers, models, reports",
+    "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
     "fetch": "get or build servers beforehand",
     "images": "node images for Docker",
