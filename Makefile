@@ -38,10 +38,10 @@ $(VENV)/.installed: $(BUILT_FROM)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.runs
 
-# Enough to run: no test runner, no type checker, no compilers of protocols.
+# Enough to run: no test runner, no type checker, no compilers of protocols; the native core in its quick profile.
 $(VENV)/.runs: $(BUILT_FROM)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --no-compile --config-settings build-args=--profile=quick --editable .
 	touch $@
 
 clean:
