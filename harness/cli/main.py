@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "compare": "what changed between two runs",
     "show": "a run's verdict in the terminal, the anomaly explained",
     "replay": "the same options, seed and faults again",
+    "shrink": "the smallest way to see a run's anomaly",
     "serve": "results browser, loopback only",
     "list": "what there is: systems, releases, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
