@@ -44,6 +44,12 @@ def _models() -> list[Row]:
     return sorted(MODELS.items())
 
 
+def _campaigns() -> list[Row]:
+    from quorate.harness.campaign.shipped import described  # noqa: PLC0415 - keeps --help quick
+
+    return sorted(described().items())
+
+
 def _releases(system: str | None) -> list[Row]:
     from quorate.harness.systems.releases import list_releases  # noqa: PLC0415 - keeps --help quick
 
@@ -67,6 +73,7 @@ KINDS: Final[dict[str, Callable[[], list[Row]]]] = {
     "checkers": lambda: _parts("checkers"),
     "reports": lambda: _parts("reports"),
     "models": _models,
+    "campaigns": _campaigns,
 }
 
 
@@ -83,7 +90,9 @@ Examples:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print an object of name and line.")
 def command(kind: str, name: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """List what quorate knows of KIND, a line each: systems, releases, workloads, faults, checkers, models, reports.
+    """List what quorate knows of KIND, a line each.
+
+    Kinds are systems, releases, campaigns, workloads, faults, checkers, models and reports.
 
     With the NAME of a system, workload or fault: what it is, and what --set can change in it. With that of a system,
     `releases` lists its alone.

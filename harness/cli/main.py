@@ -22,6 +22,7 @@ from quorate.harness.core.test import UsageError
 COMMANDS: Final = {
     "test": "one run against a cluster",
     "campaign": "a matrix of runs from a file",
+    "init": "a gate and a workflow for a project of one's own",
     "check": "judge a history",
     "report": "write a run's HTML report",
     "compare": "what changed between two runs",
@@ -29,7 +30,7 @@ COMMANDS: Final = {
     "replay": "the same options, seed and faults again",
     "shrink": "the smallest way to see a run's anomaly",
     "serve": "results browser, loopback only",
-    "list": "what there is: systems, releases, workloads, faults, checkers, models, reports",
+    "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
     "fetch": "get or build servers beforehand",
     "images": "node images for Docker",
