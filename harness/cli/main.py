@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "show": "a run's verdict in the terminal, the anomaly explained",
     "replay": "the same options, seed and faults again",
     "shrink": "the smallest way to see a run's anomaly",
+    "bisect": "since which release, and until which, a run's anomaly comes",
     "serve": "results browser, loopback only",
     "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
