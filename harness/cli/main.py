@@ -104,6 +104,7 @@ def main() -> None:
         _complain(error.text or error.code)
         sys.exit(Exit.BROKEN)
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
+        _deaf()
         _complain("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -115,7 +116,14 @@ def main() -> None:
         traceback.print_exc()
         _complain("quorate itself failed; please report the lines above")
         sys.exit(Exit.BROKEN)
+    _deaf()
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
+
+
+def _deaf() -> None:
+    """Ignore signals from here on: the outcome is known and written, and Python's own ending would die of one."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _interrupted(*_: object) -> None:
