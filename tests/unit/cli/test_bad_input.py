@@ -77,7 +77,7 @@ TABLE = [
     ("test simulated --schedule nofile.toml", "cannot read the schedule nofile.toml"),
     ("test simulated -f kill --time 1s", "leaves no room for a fault"),
     ("test simulated --store hello.txt", "is a file"),
-    ("campaign nofile.toml", "there is no campaign file"),
+    ("campaign nofile.toml", "does not exist"),
     ("campaign cut.toml", "line 1"),
     ("campaign binary.toml", "no text in UTF-8"),
     ("campaign empty.toml", "give [matrix] or [[include]]"),
