@@ -40,6 +40,7 @@ class Partition:
 
     name = "partition"
     targets = (ANY, *SHAPES, *ALIASES)
+    holds = True
     settings: ClassVar[Mapping[str, str]] = COMMON
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:

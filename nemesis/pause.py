@@ -6,6 +6,7 @@ Proved by the process state T.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Mapping
 from random import Random
@@ -13,9 +14,10 @@ from typing import ClassVar, Final
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import ProcessState
-from quorate.nemesis import processes
+from quorate.nemesis import processes, triggers
 from quorate.nemesis.settings import COMMON
 from quorate.nemesis.targets import NODE_TARGETS, choose, obstacle
+from quorate.nemesis.triggers import Trigger
 
 _STOPPED: Final = frozenset({ProcessState.STOPPED})
 _AWAKE: Final = frozenset({ProcessState.RUNNING, ProcessState.DEAD})
@@ -27,10 +29,12 @@ class Pause:
 
     name = "pause"
     targets = NODE_TARGETS
-    settings: ClassVar[Mapping[str, str]] = COMMON
+    holds = True
+    settings: ClassVar[Mapping[str, str]] = {**COMMON, **triggers.about("pause", "frozen")}
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        del settings
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        self._trigger = Trigger(self.name, given or {})
 
     @staticmethod
     def obstacle(target: str, count: int) -> str | None:
@@ -43,15 +47,18 @@ class Pause:
         return named(names, self.name, resolved)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
-        """Freeze."""
-        await processes.signal_all(scene, plan.nodes, signal.SIGSTOP)
+        """Freeze at once, or each the moment a log says what it was asked to wait for."""
+        if self._trigger.waits:
+            await asyncio.gather(*(self._freeze_when_told(scene, name) for name in plan.nodes))
+        else:
+            await processes.signal_all(scene, plan.nodes, signal.SIGSTOP)
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Wait for state T in the process table."""
         found = await processes.wait_for(scene, plan.nodes, _STOPPED, _CHANGE_S)
         return Proof(
             holds=set(found.values()) <= _STOPPED,
-            text=f"state T in the process table: {processes.told(found)}",
+            text=f"state T in the process table: {processes.told(found)}{self._trigger.told}",
         )
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
@@ -62,3 +69,7 @@ class Pause:
         """See that none is frozen. A server that died is not frozen either: its death is told elsewhere."""
         found = await processes.wait_for(scene, plan.nodes, _AWAKE, _CHANGE_S)
         return Proof(holds=set(found.values()) <= _AWAKE, text=f"process table: {processes.told(found)}")
+
+    async def _freeze_when_told(self, scene: Scene, name: str) -> None:
+        await self._trigger.wait(scene, name)
+        await processes.signal_all(scene, [name], signal.SIGSTOP)

@@ -52,9 +52,20 @@ class Nemesis:
     """
 
     def __init__(
-        self, specs: Sequence[FaultSpec], entries: tuple[Entry, ...], rng: Random, settings: Mapping[str, str]
+        self,
+        specs: Sequence[FaultSpec],
+        entries: tuple[Entry, ...],
+        rng: Random,
+        settings: Mapping[str, str],
+        *,
+        spare: bool = False,
     ) -> None:
-        """Do these entries with these faults; raises `UsageError` for settings that make no sense."""
+        """Do these entries with these faults; raises `UsageError` for settings that make no sense.
+
+        With `spare`, faults in force are healed before another one that with them would hold a majority.
+        """
+        self._spare = spare
+        self._early: set[str] = set()
         self.specs = tuple(specs)
         self.entries = entries
         self.counts: Counter[str] = Counter()
@@ -82,8 +93,9 @@ class Nemesis:
         """Decide a random mix of these faults."""
         settings = settings or {}
         overlap = flag(settings, "overlap", default=False)
+        spare = overlap and not flag(settings, "overlap.majority", default=False)
         entries = mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap)
-        return cls(specs, entries, rng, settings)
+        return cls(specs, entries, rng, settings, spare=spare)
 
     @classmethod
     def from_schedule(
@@ -230,6 +242,9 @@ class Nemesis:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
             return _failed(told, name, error)
         told["plan"] = msgspec.to_builtins(plan)
+        if self._spare:
+            told |= await self._make_room(scene, fault, plan)
+        self._early.discard(name)
         self._in_force[name] = plan  # before it is done: half done must be healed as well
         try:
             took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", _step_s(fault))
@@ -240,9 +255,29 @@ class Nemesis:
             return failed
         return _judged(told, _with(proof, inject_ms=took_ms))
 
+    async def _make_room(self, scene: Scene, fault: Fault, plan: Plan) -> dict[str, Any]:
+        """Heal what would hold a majority together with this plan, the oldest first; return what was, with proofs."""
+        healed: dict[str, Any] = {}
+        majority = len(scene.cluster.nodes) // 2 + 1
+        while _holds(fault):
+            others = {
+                name: one
+                for name, one in self._in_force.items()
+                if name != fault.name and _holds(self._faults[name])
+            }
+            held = {node for one in others.values() for node in one.nodes}
+            left = [name for name in others if name not in healed]
+            if not left or len(held.union(plan.nodes)) < majority:
+                break
+            healed[left[0]] = msgspec.to_builtins(await self._heal(scene, left[0]))
+            self._early.add(left[0])
+        return {"healed_first": healed} if healed else {}
+
     async def _act_heal(self, scene: Scene, name: str, value: Mapping[str, Any]) -> NemesisOutcome:
         told: dict[str, Any] = {"action": HEAL, "target": value["target"]}
         plan = self._in_force.get(name)
+        if plan is None and name in self._early:
+            return NemesisOutcome("ok", {**told, "early": True})
         if plan is None:
             return NemesisOutcome("fail", told, ["not-in-force", f"{name} is not in force: nothing to heal"])
         told["plan"] = msgspec.to_builtins(plan)
@@ -290,6 +325,11 @@ class Nemesis:
         if proof.holds:
             del self._in_force[name]
         return _with(proof, heal_ms=took_ms)
+
+
+def _holds(fault: Fault) -> bool:
+    """Whether nodes under this fault are lost to a majority: dead, frozen, or cut off."""
+    return bool(getattr(fault, "holds", getattr(fault, "downs", False)))
 
 
 def _failed(told: Mapping[str, Any], name: str, error: BaseException) -> NemesisOutcome:

@@ -10,7 +10,8 @@ from quorate.harness.core.registry import did_you_mean
 from quorate.harness.core.test import UsageError
 
 COMMON: Final[Mapping[str, str]] = {
-    "overlap": "yes: different faults may be in force at the same time; no (the default): one at a time"
+    "overlap": "yes: different faults may be in force at the same time; no (the default): one at a time",
+    "overlap.majority": "yes: faults that overlap may hold a majority down; no (the default): older ones heal first",
 }
 
 

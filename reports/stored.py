@@ -158,6 +158,14 @@ class StoredRun(msgspec.Struct, frozen=True):
         return str(self.test.get("name") or self.folder.parent.name or self.folder.name)
 
     @property
+    def tuning(self) -> str:
+        """What `tuning` drew, as `snapshot_count=100, election=500ms`; empty where nothing was."""
+        found = self.test.get("tuning")
+        return (
+            ", ".join(f"{name}={value}" for name, value in found.items()) if isinstance(found, dict) else ""
+        )
+
+    @property
     def system(self) -> str:
         """System and release as typed: `etcd@3.5.30`."""
         system, release = self.test.get("system") or "unknown system", self.test.get("release")

@@ -102,6 +102,8 @@ def _head(writer: _Writer, run: StoredRun) -> None:
     if run.interrupted:
         writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
     writer.line(f"{words.plain(run.system)} · {run.name}", "dim")
+    if run.tuning:
+        writer.line(f"tuning: {run.tuning}", "dim", hang=8)
     writer.blank()
 
 

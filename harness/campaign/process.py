@@ -20,7 +20,7 @@ import msgspec
 from quorate.harness.campaign.jobs import Job
 from quorate.harness.cluster import slots
 
-_CHILD: Final = str(Path(__file__).with_name("child.py"))
+CHILD: Final = str(Path(__file__).with_name("child.py"))
 _ERROR_LINES: Final = 5
 _START_S: Final = 600.0  # building a server or an image for the first time
 _GRACE_S: Final = 60.0  # healing, writing, reporting
@@ -49,13 +49,17 @@ def limit_s(job: Job) -> float:
     return _START_S + 2 * test.time + 2 * test.check_time + _GRACE_S
 
 
-async def run_process(job: Job, store: str, slot: int) -> Finished:
-    """Run the job to its end or its limit; cancelled, it lets the run heal (SIGINT) before it kills it."""
+async def run_process(job: Job, store: str, slot: int, deadline_s: float | None = None) -> Finished:
+    """Run the job to its end or its limit; cancelled, it lets the run heal (SIGINT) before it kills it.
+
+    `deadline_s` is a limit of the caller's own, in place of `limit_s`.
+    """
+    patience_s = limit_s(job) if deadline_s is None else deadline_s
     loop = asyncio.get_running_loop()
     begun = loop.time()
     environment = {**os.environ, **slots.environment(slot)}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", _CHILD, str(os.getpid())),
+        *(sys.executable, "-I", CHILD, str(os.getpid())),
         *arguments(job, store),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -65,11 +69,11 @@ async def run_process(job: Job, store: str, slot: int) -> Finished:
         limit=_OUTPUT_MAX,
     )
     try:
-        async with asyncio.timeout(limit_s(job)):
+        async with asyncio.timeout(patience_s):
             out, err = await process.communicate()
     except TimeoutError:
         await _end(process)
-        return Finished(3, None, f"no end after {limit_s(job):.0f} s: killed", loop.time() - begun)
+        return Finished(3, None, f"no end after {patience_s:.0f} s: killed", loop.time() - begun)
     except asyncio.CancelledError:
         await _end(process)
         raise

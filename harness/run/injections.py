@@ -41,6 +41,7 @@ def _paired(history: History) -> list[dict[str, Any]]:
         began_s = round(operation.invoke.time / 1e9, 4)
         time_s = round((done or operation.invoke).time / 1e9, 4)
         if value.get("action") == "inject":
+            _close(open_rows, value.get("healed_first") or {}, began_s, time_s)
             plan = value.get("plan") or {}
             row = {
                 "fault": fault,
@@ -63,6 +64,16 @@ def _paired(history: History) -> list[dict[str, Any]]:
             row["heal_began_s"], row["healed_s"] = began_s, time_s
             row["healed_proof"] = value.get("proof")
     return rows
+
+
+def _close(
+    open_rows: dict[str, dict[str, Any]], healed: dict[str, Any], began_s: float, time_s: float
+) -> None:
+    """End the faults that were healed so that this injection would not hold a majority with them."""
+    for fault, proof in healed.items():
+        row = open_rows.pop(fault, None)
+        if row is not None:
+            row["heal_began_s"], row["healed_s"], row["healed_proof"] = began_s, time_s, proof
 
 
 def _steps(row: dict[str, Any], operations: Operations, found: list[Stretch]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from quorate.harness.core.clock import Clock
 from quorate.harness.core.node import Cluster
 from quorate.harness.core.system import Plants, System, SystemOptions
 from quorate.harness.core.test import Test, UsageError
+from quorate.harness.core.tuning import DEFAULT, SETTING, Tunes
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.history import History
 from quorate.harness.run.gates import Thresholds
@@ -32,6 +33,7 @@ class Parts(msgspec.Struct, frozen=True):
     nemesis: Nemesis | None
     thresholds: Thresholds
     faults_asked: tuple[str, ...]
+    tuning: Mapping[str, str] = {}
 
 
 def stream(seed: int, purpose: str) -> Random:
@@ -49,9 +51,11 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     assert test.seed is not None
     check_settings(test)
     settings = dict(test.settings)
-    system: System = registry.make(
-        "systems", test.system_name, SystemOptions(release=test.release, image=test.image, settings=settings)
-    )
+    system = _system(test, settings)
+    tuning = _tuning(test, system)
+    if tuning:
+        settings = {**tuning, **settings}
+        system = _system(test, settings)
     workload = _workload(test, settings, system.client_type)
     _must_offer(system, workload)
     if isinstance(system, Plants):
@@ -66,7 +70,22 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
         nemesis=nemesis,
         thresholds=thresholds(settings),
         faults_asked=tuple(spec.name for spec in nemesis.specs) if nemesis is not None else (),
+        tuning=tuning,
     )
+
+
+def _system(test: Test, settings: Mapping[str, str]) -> System:
+    options = SystemOptions(release=test.release, image=test.image, settings=settings)
+    made: System = registry.make("systems", test.system_name, options)
+    return made
+
+
+def _tuning(test: Test, system: System) -> dict[str, str]:
+    """Draw what `--set tuning=` asks for; raise `UsageError` for a given setting that the release does not have."""
+    if not isinstance(system, Tunes):
+        return {}
+    assert test.seed is not None
+    return system.tune(test.settings.get(SETTING, DEFAULT), stream(test.seed, SETTING))
 
 
 def _must_offer(system: System, workload: Workload) -> None:

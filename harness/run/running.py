@@ -10,7 +10,7 @@ import logging
 import platform
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,15 +67,16 @@ async def _parts_only(test: Test, run_id: str) -> Parts:
     return assemble(test, run_id, clock_of(asyncio.get_running_loop()))
 
 
-def run(test: Test, *, progress: Listener | None = None) -> Run:
+def run(test: Test, *, progress: Listener | None = None, report: bool = True) -> Run:
     """Run one test and return its results; raises `UsageError` for options that cannot work, nothing else.
 
     A run that breaks (no engine, a server that does not start, a full disk) has exit code 3 and says why in its
-    results. The folder is complete in every case, the HTML report included.
+    results. The folder is complete in every case, the HTML report included; without `report` that is left out, for
+    runs of which there are thousands.
     """
     test.validate()
-    prepare(test)
     test = msgspec.structs.replace(test, seed=draw_seed() if test.seed is None else test.seed)
+    tuning = dict(prepare(test).tuning)  # what is drawn depends on the seed
     assert test.seed is not None
     listener = progress or (lambda _: None)
     started = datetime.now(UTC)
@@ -84,15 +85,16 @@ def run(test: Test, *, progress: Listener | None = None) -> Run:
     with _logging_to(folder / store.LOG), interruption.handling():
         run_id = new_run_id()
         listener(Snapshot("run", f"seed {test.seed}, folder {folder}"))
-        _write_test(folder, test, started, run_id)
-        save = functools.partial(_write_test, folder, test, started, run_id)
+        save = functools.partial(_write_test, folder, test, started, run_id, tuning)
+        save()
         main = _live(test, folder, run_id, listener, interruption, save)
         parts, conducted = run_virtual(main) if is_simulated(test) else run_real(main)
         # Before the judging, which may be killed: what was conducted is then known all the same.
         unwritten = _attempt(save, conducted)
         results = _judged(test, folder, parts, conducted, listener, interruption)
         unwritten = _attempt(store.write_json, folder, store.RESULTS, results) or unwritten
-        _report(folder, listener)
+        if report:
+            _report(folder, listener)
     if interruption.requested and results["exit_code"] != ANOMALY:
         results["exit_code"] = INTERRUPTED
     if unwritten is not None:
@@ -144,7 +146,7 @@ def _judged(
     interruption: Interruption | None = None,
 ) -> dict[str, Any]:
     try:
-        return judge(
+        results = judge(
             test,
             folder,
             parts.workload,
@@ -156,6 +158,7 @@ def _judged(
                 interruption is not None and interruption.requested and not conducted.interrupted
             ),
         )
+        return {**results, "tuning": dict(parts.tuning)}
     except (Broken, HistoryError) as error:
         reason = conducted.error or str(error)
         return {"verdict": "unknown", "exit_code": BROKEN, "reason": reason, "guarantees": [], "gates": []}
@@ -183,7 +186,12 @@ def judge_again(
 
 
 def _write_test(
-    folder: Path, test: Test, started: datetime, run_id: str, conducted: Conducted | None = None
+    folder: Path,
+    test: Test,
+    started: datetime,
+    run_id: str,
+    tuning: Mapping[str, str],
+    conducted: Conducted | None = None,
 ) -> None:
     faults = faults_of(test)
     content = {
@@ -200,6 +208,7 @@ def _write_test(
         "timeout_s": test.timeout,
         "seed": test.seed,
         "settings": test.settings,
+        "tuning": tuning,
         "command": test.command() if test.replay is None else f"quorate replay {test.replay}",
         "options": msgspec.to_builtins(test),
         "started": started.isoformat(),

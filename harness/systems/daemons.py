@@ -6,8 +6,10 @@ import abc
 import asyncio
 import signal
 from collections.abc import Sequence
+from random import Random
 from typing import Any, ClassVar, Final, Generic
 
+from quorate.harness.core import tuning
 from quorate.harness.core.node import Cluster, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeStatus, SystemOptions
@@ -23,11 +25,18 @@ class Daemons(abc.ABC, Generic[Server]):
     daemon: ClassVar[str]
     poll_s: ClassVar[float] = 0.1
     same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
+    knobs: ClassVar[tuple[tuning.Knob, ...]] = ()  # what `--set tuning=` turns
 
     def __init__(self, options: SystemOptions, servers: Servers[Any, Server]) -> None:
         self._options = options
         self._servers = servers
         self._installed: dict[str, Server] = {}
+
+    def tune(self, kind: str, rng: Random) -> dict[str, str]:
+        """Return the settings that this kind of tuning adds; raise `UsageError` for one that the release lacks."""
+        given, releases = self._options.settings, self._servers.known()
+        tuning.check(self.name, self.knobs, releases, given)
+        return tuning.drawn(kind, self.knobs, releases=releases, given=given, rng=rng)
 
     @property
     def release(self) -> str:

@@ -11,7 +11,8 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from quorate.harness.core.node import Node
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
-from quorate.harness.systems.releases import understood, unknown_release, unobtainable
+from quorate.harness.systems.releases import understood, unknown_release, unobtainable, usual
+from quorate.harness.systems.releases.way import numbers
 
 
 class Titled(Protocol):
@@ -46,6 +47,13 @@ class Servers(abc.ABC, Generic[Found, Server]):
         for release in self.asked:
             if why := unknown_release(self.system, release):
                 raise UsageError(why)
+
+    def known(self) -> list[tuple[int, ...]]:
+        """Return the releases that will run, as numbers; none where that is told by a binary or an image alone."""
+        if self._image is not None or self._own_path is not None:
+            return []
+        asked = self.asked or tuple(filter(None, (usual(self.system),)))
+        return [numbers(release) for release in asked]
 
     async def install(self, nodes: Sequence[Node]) -> dict[str, Server]:
         """Put a server on every node and return what is where; several releases (`3.8.6,3.9.4`) go in turn."""

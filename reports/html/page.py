@@ -185,6 +185,7 @@ def _context(
         "release",
         "started",
         "settings",
+        "tuning",
     }
     return {
         "run": run,
@@ -226,6 +227,8 @@ def _tested(run: StoredRun) -> list[tuple[str, str]]:
     test = run.test
     wanted = (("workload", "workload"), ("faults", "faults"), ("cluster", "cluster"), ("nodes", "nodes"))
     found = [(name, pretty(test[key])) for name, key in wanted if test.get(key) not in (None, "", [])]
+    if run.tuning:
+        found.append(("tuning", run.tuning))
     if isinstance(test.get("started"), str):
         found.append(("started", f"{words.minute(test['started'])} UTC"))
     return found

@@ -20,6 +20,12 @@ FLOORS = {
     "cluster": GROUND,
     "systems": {*GROUND, "cluster"},
 }
+# The floors above the plugs may import any of those below, and none above.
+ABOVE = {
+    "run": {"campaign", "experiments", "cli"},
+    "campaign": {"experiments", "cli"},
+    "experiments": {"cli"},
+}
 SEEN_BY_PLUGS = {
     "workloads": GROUND,
     "nemesis": {*GROUND, "cluster", "systems"},
@@ -68,6 +74,16 @@ def test_a_floor_of_the_harness_imports_only_what_is_below_it(floor):
     for path in (ROOT / "harness" / floor).rglob("*.py"):
         for folder, room in rooms(path):
             if folder in PLUGS or (folder == "harness" and room not in FLOORS[floor] | {floor}):
+                wrong.append(f"{path.relative_to(ROOT)} imports {folder}.{room}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("floor", ABOVE)
+def test_a_floor_above_the_plugs_imports_none_above_itself(floor):
+    wrong = []
+    for path in (ROOT / "harness" / floor).rglob("*.py"):
+        for folder, room in rooms(path):
+            if folder == "harness" and room in ABOVE[floor]:
                 wrong.append(f"{path.relative_to(ROOT)} imports {folder}.{room}")
     assert wrong == []
 

@@ -46,6 +46,7 @@ _PROBE_TIMEOUT_S = 10.0
 T = TypeVar("T")
 
 _outside: ThreadPoolExecutor | None = None
+_outside_thread: int | None = None
 
 
 class Delegated(SystemExit):
@@ -86,14 +87,14 @@ def enter() -> None:
 
     Does nothing the second time, nor where this process is not the first of its namespace.
     """
-    global _outside  # noqa: PLW0603 - one process, one thread left behind in the host's network
+    global _outside, _outside_thread  # noqa: PLW0603 - one process, one thread left behind in the host's network
     if _outside is not None:
         return
     if os.getpid() == 1:
         _leave_reaping_to_this_process()
     # The child that goes on has no thread yet but this one: the next is made before the main thread moves.
     _outside = ThreadPoolExecutor(1, thread_name_prefix="outside")
-    _outside.submit(threading.get_ident).result()
+    _outside_thread = _outside.submit(threading.get_ident).result()
     try:
         kernel.unshare(kernel.CLONE_NEWNET)
         links.bring_up("lo")
@@ -112,9 +113,9 @@ def outside(work: Callable[[], T]) -> T:
     """Run `work` in the host's network: on the thread left behind when rootless, else right here.
 
     For what needs the world: downloads, registries, a Docker engine over TCP. Programs it starts are outside too.
-    Context variables go along. One work at a time, and none inside another.
+    Context variables go along. One work at a time; work inside of work runs at once.
     """
-    if _outside is None:
+    if _outside is None or threading.get_ident() == _outside_thread:
         return work()
     return _outside.submit(contextvars.copy_context().run, work).result()
 

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from quorate.harness.systems.releases.catalogue import SYSTEMS
+from quorate.harness.systems.releases.listing import ReleaseRow
 from quorate.harness.systems.releases.resolve import (
-    ReleaseRow,
     list_releases,
     resolve,
     resolve_async,
@@ -16,6 +16,7 @@ from quorate.harness.systems.releases.resolve import (
     unknown_release,
     unobtainable,
     unpublished,
+    usual,
 )
 from quorate.harness.systems.releases.server import Server
 
@@ -30,4 +31,5 @@ __all__ = [
     "unknown_release",
     "unobtainable",
     "unpublished",
+    "usual",
 ]

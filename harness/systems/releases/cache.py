@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases import platform, tools
 from quorate.harness.systems.releases.server import Manifest, Server
 
 MANIFEST: Final = "manifest.json"
@@ -31,8 +31,13 @@ def root() -> Path:
 
 
 def folder_of(system: str, release: str) -> Path:
-    """Where a server is kept."""
-    return root() / "servers" / system / release
+    """Where a server is kept; one for another platform than this host's has its name behind a tilde."""
+    return root() / "servers" / system / _entry(release)
+
+
+def _entry(release: str) -> str:
+    target = platform.wanted()
+    return release if target == platform.here() else f"{release}~{target.os}-{target.arch}"
 
 
 def find(system: str, release: str) -> Server | None:
@@ -59,7 +64,7 @@ def releases(system: str) -> list[str]:
         return sorted(
             entry.name
             for entry in (root() / "servers" / system).glob("[!.]*")
-            if is_cached(system, entry.name)
+            if "~" not in entry.name and is_cached(system, entry.name)
         )
     except OSError:
         return []
@@ -102,7 +107,7 @@ def add(system: str, release: str, make: Callable[[Path], str]) -> Server:
 @contextlib.contextmanager
 def lock(system: str, release: str, deadline_s: float) -> Iterator[None]:
     """Hold the only right to make this release; waits for another process that makes it, at most `deadline_s`."""
-    path = root() / "locks" / f"{system}-{release}.lock"
+    path = root() / "locks" / f"{system}-{_entry(release)}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")

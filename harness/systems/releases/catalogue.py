@@ -6,8 +6,11 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.systems.releases import layouts
+from quorate.harness.systems.releases.archive import Archive
 from quorate.harness.systems.releases.debian import Debian, Package
 from quorate.harness.systems.releases.failpoints import Failpoints
+from quorate.harness.systems.releases.gocopy import ModuleCopy
 from quorate.harness.systems.releases.golang import CONSUL_MAIN, ETCD_MAIN, GoModule, Module
 from quorate.harness.systems.releases.maven import Artifact, Extra, Maven
 from quorate.harness.systems.releases.way import Way
@@ -26,11 +29,10 @@ _ETCD_MODULE: Final = Module(
     path="go.etcd.io/etcd/server/v3",
     main=ETCD_MAIN,
     binary="etcd",
-    known=("3.7.3", "3.6.5", "3.5.35", "3.5.4", "3.5.0"),
+    known=("3.7.3", "3.6.16", "3.6.5", "3.5.35", "3.5.4", "3.5.0"),
     oldest="3.5.0",
 )
 
-# Later releases need parts of Consul that are not published as modules.
 _CONSUL_MODULE: Final = Module(
     path="github.com/hashicorp/consul",
     main=CONSUL_MAIN,
@@ -38,6 +40,16 @@ _CONSUL_MODULE: Final = Module(
     known=("1.12.9",),
     oldest="1.12.0",
     newest="1.12.9",
+)
+
+# Later releases need parts of Consul that are not published as modules.
+_CONSUL_COPY: Final = Module(
+    path="github.com/hashicorp/consul",
+    main="",
+    binary="consul",
+    known=("1.14.11", "1.13.9"),
+    oldest="1.13.0",
+    newest="1.14.11",
 )
 
 _METRICS: Final = "io.dropwizard.metrics:metrics-core:4.1.12.1"
@@ -56,6 +68,7 @@ _ZOOKEEPER: Final = Artifact(
 SYSTEMS: Final[dict[str, Catalogue]] = {
     "etcd": Catalogue(
         ways=(
+            Archive(layouts.ETCD),
             GoModule(_ETCD_MODULE),
             Failpoints(_ETCD_MODULE, ("3.7.3", "3.6.5", "3.5.4")),
             Debian(
@@ -81,14 +94,19 @@ SYSTEMS: Final[dict[str, Catalogue]] = {
     ),
     "consul": Catalogue(
         ways=(
+            Archive(layouts.CONSUL),
+            ModuleCopy(_CONSUL_COPY),
             GoModule(_CONSUL_MODULE),
             Debian(Package(name="consul", suites={"1.8.7": "bullseye"}, member="usr/bin/consul")),
         ),
         defaults=("1.12.9", "1.8.7"),
-        notes={"1.12.9": "the newest that is published as a Go module; the build takes some minutes"},
+        notes={
+            "1.12.9": "the build takes some minutes",
+            "1.14.11": "the newest that builds from its Go module; the build takes some minutes",
+        },
     ),
     "zookeeper": Catalogue(
-        ways=(Maven(_ZOOKEEPER),),
+        ways=(Archive(layouts.ZOOKEEPER), Maven(_ZOOKEEPER)),
         defaults=("3.9.4",),
         notes={"3.4.14": "out of support", "3.5.10": "out of support", "3.6.4": "out of support"},
     ),

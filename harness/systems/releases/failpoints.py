@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.releases import golang, tools
+from quorate.harness.systems.releases import golang, platform, tools
+from quorate.harness.systems.releases.gocopy import make_writable
 from quorate.harness.systems.releases.golang import Module
 from quorate.harness.systems.releases.way import Progress
 
@@ -57,7 +58,8 @@ class Failpoints:
         """Build it; says how many failpoints there are."""
         plain = release.removesuffix(SUFFIX)
         with tempfile.TemporaryDirectory(prefix="quorate-build-") as scratch:
-            tool = _gofail(Path(scratch) / "tool", progress)
+            with platform.wanting(None):  # the tool runs here
+                tool = _gofail(Path(scratch) / "tool", progress)
             work = Path(scratch) / "server-main"
             work.mkdir()
             golang.start(work, self._module)
@@ -86,8 +88,7 @@ def _gofail(work: Path, progress: Progress) -> Path:
 
 def _enable(tool: Path, copy: Path) -> int:
     """Turn the comments of all folders into code; return how many failpoints there are."""
-    for path in [copy, *copy.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)  # Go's cache is read-only
+    make_writable(copy)
     marked = [
         path
         for path in copy.rglob("*.go")

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases import platform, tools
 from quorate.harness.systems.releases.way import Progress, numbers
 
 _ASK_S: Final = 5.0
@@ -179,8 +179,16 @@ def build(work: Path, module: Module, release: str, folder: Path, progress: Prog
 
 
 def go(work: Path, *argv: str, deadline_s: float) -> str:
-    """Run the go command there, deaf to the user's GOFLAGS and workspace."""
-    isolated = {"GOFLAGS": "-modcacherw", "GOWORK": "off", "GO111MODULE": "on", "CGO_ENABLED": "0"}
+    """Run the go command there, deaf to the user's GOFLAGS and workspace; it builds for the wanted platform."""
+    target = platform.wanted()
+    isolated = {
+        "GOOS": target.os,
+        "GOARCH": target.arch,
+        "GOFLAGS": "-modcacherw",
+        "GOWORK": "off",
+        "GO111MODULE": "on",
+        "CGO_ENABLED": "0",
+    }
     return tools.run(["go", *argv], cwd=work, deadline_s=deadline_s, env=isolated)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import tempfile
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
@@ -11,10 +15,12 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.releases import tools
+from quorate.harness.systems.releases import download, tools
 from quorate.harness.systems.releases.way import Progress, numbers
 
 _DEADLINE_S: Final = 300.0
+_CENTRAL: Final = "https://repo.maven.apache.org/maven2"
+_SETTINGS: Final = Path.home() / ".m2" / "settings.xml"
 _FOREIGN: Final = ("-osx-", "-windows-")
 _POM: Final = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -65,6 +71,17 @@ class Maven:
         """Whether it may be published: any release since the oldest is tried."""
         return "+" not in release and numbers(release) >= numbers(self._artifact.oldest)
 
+    def published(self) -> Sequence[str]:
+        """Read the list of versions at Maven Central, once a process; none where it does not answer."""
+        return tuple(release for release in _versions(self._artifact.name) if self.takes(release))
+
+    def is_published(self, release: str) -> bool | None:
+        """Look into Central's list; a mirror of the user's own, whose list this is not, may have more."""
+        known = _versions(self._artifact.name)
+        if release in known:
+            return True
+        return None if not known or _SETTINGS.is_file() else False
+
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Resolve the dependencies and copy all jars."""
         progress(f"fetching {self._artifact.name}:{release} and what it needs from Maven")
@@ -86,6 +103,17 @@ class Maven:
             if numbers(release) >= extra.since:
                 found = extra.artifacts
         return found
+
+
+@cache
+def _versions(name: str) -> tuple[str, ...]:
+    central = os.environ.get("QUORATE_MAVEN_MIRROR", _CENTRAL).rstrip("/")
+    path = "/".join(part.replace(".", "/") if at == 0 else part for at, part in enumerate(name.split(":")))
+    try:
+        text = download.data(f"{central}/{path}/maven-metadata.xml").decode(errors="replace")
+    except Broken:
+        return ()
+    return tuple(re.findall(r"<version>([^<]+)</version>", text))
 
 
 def _copy(work: Path, artifacts: list[str]) -> list[str]:

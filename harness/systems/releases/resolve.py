@@ -15,19 +15,11 @@ from quorate.harness.core.registry import did_you_mean
 from quorate.harness.core.telling import tell
 from quorate.harness.systems.releases import cache, naming, tools
 from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
+from quorate.harness.systems.releases.listing import ReleaseRow, rows, way_names
 from quorate.harness.systems.releases.server import Server
 from quorate.harness.systems.releases.way import Progress, Publishes, Way, numbers
 
 _LOCK_S: Final = 2700.0
-
-
-class ReleaseRow(msgspec.Struct, frozen=True):
-    """One release that can be tested: the way it comes, whether it is here already, and a word on it."""
-
-    release: str
-    way: str
-    cached: bool
-    note: str = ""
 
 
 def resolve(system: str, release: str | None = None, *, progress: Progress | None = None) -> Server:
@@ -58,17 +50,19 @@ def understood(system: str, text: str) -> str:
 
 
 def unpublished(system: str, release: str) -> str | None:
-    """Say that there is no such release, where every source of it says so; None where there may be. Asks them."""
+    """Say that there is no such release, where all sources within reach say so; None where there may be. Asks them."""
     catalogue = _catalogue(system)
     ways = [way for way in catalogue.ways if way.takes(release)]
     if cache.is_cached(system, release) or any(release in way.releases() for way in ways):
         return None
+    answers = []
     for way in ways:
-        if not isinstance(way, Publishes) or way.unable() is not None:
-            return None
-        if outside(lambda way=way: way.is_published(release)) is not False:  # type: ignore[misc]
-            return None
-    return _unknown(system, release, catalogue)
+        if outside(way.unable) is None:
+            if not isinstance(way, Publishes):
+                return None
+            answers.append(outside(lambda way=way: way.is_published(release)))  # type: ignore[misc]
+    # Sources that are out of reach say nothing; where none is within reach, nobody knows.
+    return _unknown(system, release, catalogue) if answers and set(answers) == {False} else None
 
 
 def _resolve(system: str, release: str | None, say: Progress) -> Server:
@@ -124,46 +118,36 @@ def unobtainable(system: str, release: str | None = None) -> str | None:
     wanted = catalogue.defaults if release is None else (release,)
     reasons: list[str] = []
     for one in wanted:
+        if cache.is_cached(system, one):
+            return None
         ways = [way for way in catalogue.ways if way.takes(one)]
-        refusals = [(way, why) for way in ways if (why := way.unable()) is not None]
-        if cache.is_cached(system, one) or len(refusals) < len(ways):
+        refusals = [(way, why) for way in ways if (why := outside(way.unable)) is not None]
+        if len(refusals) < len(ways):
             return None
         reasons += [f"{system}@{one} by {way.name}: {why}" for way, why in refusals]
     return f"{'; '.join(reasons)}. {_others(system, catalogue)}"
 
 
-def list_releases(system: str) -> list[ReleaseRow]:
-    """Every known release with its way, newest first; the first default that works here is noted."""
+def list_releases(system: str, *, ask: bool = True) -> list[ReleaseRow]:
+    """Every known release with its way, newest first, and what the sources have; the first default that works here.
+
+    Without `ask` the sources count with what they said last.
+    """
     catalogue = _catalogue(system)
-    rows: dict[str, ReleaseRow] = {}
-    for way in catalogue.ways:
-        for release in way.releases():
-            if release not in rows:
-                rows[release] = _row(system, release, catalogue)
-    for release in cache.releases(system):
-        if release not in rows:
-            rows[release] = _row(system, release, catalogue)
-    return sorted(rows.values(), key=lambda row: (numbers(row.release), row.release), reverse=True)
+    return rows(system, catalogue, _default(system, catalogue), ask=ask)
 
 
-def _row(system: str, release: str, catalogue: Catalogue) -> ReleaseRow:
-    cached = cache.is_cached(system, release)
-    ways = [way for way in catalogue.ways if way.takes(release)]
-    able = [way for way in ways if way.unable() is None]
-    note = [catalogue.notes[release]] if release in catalogue.notes else []
-    if not able and not cached and ways:
-        note.append(f"not here: {ways[0].unable()}")
-    if release == _default(system, catalogue):
-        note.append("the default here")
-    way = (able or ways)[0].name if ways else "cache"
-    return ReleaseRow(release, way, cached, "; ".join(note))
+def usual(system: str) -> str | None:
+    """Return the release that is taken where none is asked for: the first default that this machine can have."""
+    return _default(system, _catalogue(system))
 
 
 def _default(system: str, catalogue: Catalogue) -> str | None:
     for release in catalogue.defaults:
         if cache.is_cached(system, release):
             return release
-        if any(way.takes(release) and way.unable() is None for way in catalogue.ways):
+        # From the last on, as the first is the one that asks over the network whether it can.
+        if any(way.takes(release) and outside(way.unable) is None for way in reversed(catalogue.ways)):
             return release
     return None
 
@@ -188,6 +172,8 @@ def _one(system: str, release: str, catalogue: Catalogue, say: Progress) -> Serv
             except Broken as error:
                 tools.check_given_up()
                 reasons.append(f"{way.name}: {error.text}")
+                if error.code.startswith("bad-"):
+                    say(f"{system}@{release} by {reasons[-1]}; it is not used")
     raise Broken("no-server", f"{system}@{release} - {'; '.join(reasons)}. {_others(system, catalogue)}")
 
 
@@ -196,8 +182,8 @@ def _make(system: str, release: str, way: Way, say: Progress) -> Server:
 
 
 def _others(system: str, catalogue: Catalogue) -> str:
-    able = [f"{way.name} ({', '.join(way.releases())})" for way in catalogue.ways if way.unable() is None]
-    here = f"Other ways here: {'; '.join(able)}; " if able else "Other ways: "
+    able = [way for way in catalogue.ways if outside(way.unable) is None]
+    here = f"Other ways here: {way_names(able)}; " if able else "Other ways: "
     own = (
         "jars of your own (--set jars=PATH)"
         if system == "zookeeper"

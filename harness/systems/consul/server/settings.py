@@ -7,6 +7,7 @@ from typing import Final, cast
 
 import msgspec
 
+from quorate.harness.core import tuning
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.consul.client.caller import MODES, ClientOptions, Reads
 from quorate.harness.systems.given import choice, count, seconds
@@ -22,6 +23,8 @@ SETTINGS: Final[dict[str, str]] = {
     "spare_connections": "idle connections that a client of one server keeps to it, as users' pools do [8]",
     "processors": "how much of a server runs at once (GOMAXPROCS), whatever the machine; 0: as many as it has [8]",
     "snapshot_threshold": "entries of raft's log between two snapshots [Consul's own]",
+    "trailing_logs": "entries of raft's log that a snapshot leaves in it [Consul's own]",
+    tuning.SETTING: tuning.ABOUT,
     "binary": "path of a consul of your own on this host",
 }
 _TTL_LEAST_S: Final = 10
@@ -40,6 +43,7 @@ class ConsulSettings(msgspec.Struct, frozen=True):
     cleanup_dead_servers: bool = True
     processors: int = _PROCESSORS
     snapshot_threshold: int | None = None
+    trailing_logs: int | None = None
     binary: str | None = None
 
 
@@ -65,5 +69,6 @@ def read_settings(given: Mapping[str, str]) -> ConsulSettings:
         cleanup_dead_servers=choice(given, "cleanup_dead_servers", ("yes", "no")) == "yes",
         processors=_PROCESSORS if processors is None else processors,
         snapshot_threshold=count(given, "snapshot_threshold"),
+        trailing_logs=count(given, "trailing_logs"),
         binary=given.get("binary"),
     )

@@ -17,6 +17,7 @@ from quorate.harness.systems.consul.operations.membership import MembershipOfCon
 from quorate.harness.systems.consul.server import health
 from quorate.harness.systems.consul.server.installing import ConsulServers, Installed
 from quorate.harness.systems.consul.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.consul.server.tuning import KNOBS
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.logs import tail
 
@@ -33,6 +34,7 @@ class Consul(Daemons[Installed]):
     runtime = "go"
     client_type: ClassVar[type[ConsulClient]] = ConsulClient
     settings: ClassVar[Mapping[str, str]] = SETTINGS
+    knobs = KNOBS
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
@@ -83,12 +85,13 @@ class Consul(Daemons[Installed]):
 
     def _snapshots(self) -> dict[str, Any]:
         """How often raft makes one; Consul's own is every 16,384 entries, which most runs never reach."""
-        threshold = self._settings.snapshot_threshold
-        return (
+        threshold, trailing = self._settings.snapshot_threshold, self._settings.trailing_logs
+        often = (
             {}
             if threshold is None
             else {"raft_snapshot_threshold": threshold, "raft_snapshot_interval": "1s"}
         )
+        return often if trailing is None else {**often, "raft_trailing_logs": trailing}
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""

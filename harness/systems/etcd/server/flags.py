@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from quorate.harness.systems.etcd.server.settings import EtcdSettings
+from quorate.harness.systems.etcd.server.tuning import CATCHUP_SINCE, SLEEP_SINCE, ZAP_SINCE
 
 CLIENT_PORT: Final = 2379
 PEER_PORT: Final = 2380
@@ -69,16 +70,20 @@ def _by_release(release: tuple[int, ...], settings: EtcdSettings) -> dict[str, s
     """Flags that came, or lost their prefix `experimental-`, with a release."""
     minor = release[:2]
     flags: dict[str, str] = {}
-    if minor >= (3, 4):
+    if minor >= ZAP_SINCE:
         flags |= {"logger": "zap", "log-outputs": "stderr"}
         if settings.pre_vote is not None:
             flags["pre-vote"] = str(settings.pre_vote).lower()
         if settings.compaction_batch is not None:
             stem = "" if minor >= (3, 6) else "experimental-"
             flags[f"{stem}compaction-batch-limit"] = str(settings.compaction_batch)
+        if settings.backend_interval_ms is not None:
+            flags["backend-batch-interval"] = f"{settings.backend_interval_ms}ms"
     if minor >= (3, 5) and settings.unsafe_no_fsync:
         flags["unsafe-no-fsync"] = "true"
-    if minor >= (3, 5) and settings.catchup_entries is not None:
-        stem = "" if minor >= (3, 6) else "experimental-"
+    stem = "" if minor >= (3, 6) else "experimental-"
+    if release >= CATCHUP_SINCE and settings.catchup_entries is not None:
         flags[f"{stem}snapshot-catchup-entries"] = str(settings.catchup_entries)
+    if release >= SLEEP_SINCE and settings.compaction_sleep_ms is not None:
+        flags[f"{stem}compaction-sleep-interval"] = f"{settings.compaction_sleep_ms}ms"
     return flags

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.core import tuning
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.etcd.client.caller import ClientOptions
 from quorate.harness.systems.given import choice, count, milliseconds, truth
@@ -19,8 +20,11 @@ SETTINGS: Final[dict[str, str]] = {
     "heartbeat": "how often the leader lets itself be heard (default 100ms)",
     "election": "how long a silent leader is believed in (default 1s)",
     "snapshot_count": "applied entries between two snapshots (default: etcd's)",
-    "catchup_entries": "entries kept behind a snapshot for slow followers (default: etcd's; 3.5 and later)",
+    "catchup_entries": "entries kept behind a snapshot for slow followers (default: etcd's; 3.5.14 and later)",
     "compaction_batch": "revisions compacted in one batch (default: etcd's; 3.4 and later)",
+    "compaction_sleep": "pause between two batches (default: etcd's 10ms; 3.5.16 and later)",
+    "backend_interval": "how long writes are gathered before the store commits them (default: etcd's; 3.4 and later)",
+    tuning.SETTING: tuning.ABOUT,
     "quota": "largest size of the store in bytes (default: etcd's)",
     "max_request": "largest request in bytes (default: etcd's 1.5 MiB)",
     "unsafe_no_fsync": "true: never wait for the disk (default false; 3.5 and later; loses data on a power cut)",
@@ -40,6 +44,8 @@ class EtcdSettings(msgspec.Struct, frozen=True):
     snapshot_count: int | None = None
     catchup_entries: int | None = None
     compaction_batch: int | None = None
+    compaction_sleep_ms: int | None = None
+    backend_interval_ms: int | None = None
     quota: int | None = None
     max_request: int | None = None
     unsafe_no_fsync: bool = False
@@ -74,6 +80,8 @@ def read_settings(given: Mapping[str, str]) -> EtcdSettings:
         snapshot_count=count(given, "snapshot_count"),
         catchup_entries=count(given, "catchup_entries"),
         compaction_batch=count(given, "compaction_batch"),
+        compaction_sleep_ms=_optional(given, "compaction_sleep"),
+        backend_interval_ms=_optional(given, "backend_interval"),
         quota=count(given, "quota"),
         max_request=count(given, "max_request"),
         unsafe_no_fsync=truth(given, "unsafe_no_fsync") or False,
@@ -82,3 +90,7 @@ def read_settings(given: Mapping[str, str]) -> EtcdSettings:
         binary=given.get("binary"),
         failpoints=given.get("failpoints"),
     )
+
+
+def _optional(given: Mapping[str, str], name: str) -> int | None:
+    return milliseconds(given, name, 1) if name in given else None

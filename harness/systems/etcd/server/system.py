@@ -18,11 +18,13 @@ from quorate.harness.systems.etcd.operations.dumping import dump
 from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
 from quorate.harness.systems.etcd.operations.maintenance import Maintenance
 from quorate.harness.systems.etcd.operations.membership import MembershipOfEtcd
+from quorate.harness.systems.etcd.operations.operating import OperatingEtcd
 from quorate.harness.systems.etcd.server import flags
 from quorate.harness.systems.etcd.server.health import Health
 from quorate.harness.systems.etcd.server.installing import EtcdServers, Installed
 from quorate.harness.systems.etcd.server.logs import last_words, log_path
 from quorate.harness.systems.etcd.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.etcd.server.tuning import KNOBS
 
 
 class Etcd(Daemons[Installed]):
@@ -34,12 +36,14 @@ class Etcd(Daemons[Installed]):
     same_term = True
     client_type: ClassVar[type[EtcdClient]] = EtcdClient
     settings: ClassVar[Mapping[str, str]] = SETTINGS
+    knobs = KNOBS
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
         super().__init__(options, EtcdServers(options, self._settings.binary))
         self._health = Health()
         self.maintenance = Maintenance(self._health)
+        self.operating = OperatingEtcd(self.maintenance)
         self.failpoints = FailpointsOfEtcd(self.asked, self._settings, self.maintenance)
         self.damage = DamageOfEtcd(self.data)
         self.membership = MembershipOfEtcd(

@@ -7,6 +7,7 @@ from typing import Final, cast, get_args
 
 import msgspec
 
+from quorate.harness.core import tuning
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.given import choice, count, milliseconds
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions, Reads
@@ -20,6 +21,8 @@ SETTINGS: Final[dict[str, str]] = {
     "init_limit": "ticks that a follower may take to come up to date [20]",
     "session": "time to live of sessions; the servers take from 2 ticks to 1m [15s]",
     "snap_count": "transactions between two snapshots [ZooKeeper's own]",
+    "commit_log": "transactions kept in memory for followers that come back [ZooKeeper's own 500; 3.6 and later]",
+    tuning.SETTING: tuning.ABOUT,
     "container_check": "how often the servers look for containers and nodes whose time is over [1m]",
     "force_sync": "yes (ZooKeeper's own) or no: acknowledge before the transaction log is on the disk [yes]",
     "enforce_quota": "yes or no (ZooKeeper's own): refuse what goes over a quota, from 3.7 on [no]",
@@ -38,6 +41,7 @@ class ZooKeeperSettings(msgspec.Struct, frozen=True):
     sync_limit: int = 4
     init_limit: int = 20
     snap_count: int | None = None
+    commit_log: int | None = None
     container_check_ms: int = 60_000
     force_sync: bool = True
     enforce_quota: bool = False
@@ -61,6 +65,7 @@ def read_settings(given: Mapping[str, str]) -> ZooKeeperSettings:
         sync_limit=sync_limit,
         init_limit=count(given, "init_limit") or 20,
         snap_count=count(given, "snap_count"),
+        commit_log=count(given, "commit_log"),
         container_check_ms=milliseconds(given, "container_check", 60_000),
         force_sync=choice(given, "force_sync", ("yes", "no")) == "yes",
         enforce_quota=choice(given, "enforce_quota", ("no", "yes")) == "yes",

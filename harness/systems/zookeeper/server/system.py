@@ -22,6 +22,7 @@ from quorate.harness.systems.zookeeper.server import health
 from quorate.harness.systems.zookeeper.server.configuring import first_files
 from quorate.harness.systems.zookeeper.server.installing import Installed, ZooKeeperServers, java_of, unpack
 from quorate.harness.systems.zookeeper.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.zookeeper.server.tuning import KNOBS
 
 _PERSISTENT_SINCE: Final = (3, 6)
 
@@ -38,6 +39,7 @@ class ZooKeeper(Daemons[Installed]):
     runtime = "jvm"
     image_kind = "jre"
     settings: ClassVar[Mapping[str, str]] = SETTINGS
+    knobs = KNOBS
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
@@ -64,7 +66,7 @@ class ZooKeeper(Daemons[Installed]):
         """Start the JVM with the data as it is."""
         self.membership.check(node)
         server = self.installed(node)
-        root, snap_count = node.directory, self._settings.snap_count
+        root = node.directory
         argv = (
             self._java,
             f"-Xmx{self._settings.heap}",
@@ -74,7 +76,7 @@ class ZooKeeper(Daemons[Installed]):
             "-Dzookeeper.4lw.commands.whitelist=*",
             "-Dzookeeper.extendedTypesEnabled=true",
             f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
-            *([f"-Dzookeeper.snapCount={snap_count}"] if snap_count else []),
+            *self._snapshots(),
             *([superuser()] if self.membership.prepared else []),
             "-cp",
             f"{root}/conf:{server.jars}/*",
@@ -82,6 +84,10 @@ class ZooKeeper(Daemons[Installed]):
             f"{root}/conf/zoo.cfg",
         )
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/zookeeper.log", cwd=root))
+
+    def _snapshots(self) -> list[str]:
+        found = {"snapCount": self._settings.snap_count, "commitLogCount": self._settings.commit_log}
+        return [f"-Dzookeeper.{name}={value}" for name, value in found.items() if value is not None]
 
     def data(self, node: Node) -> str:
         """The directory of all that the server must not forget."""

@@ -1,0 +1,26 @@
+"""Compaction at the head: everything but the present is forgotten, on all servers, while clients look at the past.
+
+What a service's operators and its own timers do. With `compact.then=kill` the server that was asked dies in the midst
+of it. Proved by the revision up to which that server says it has compacted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.node import Node
+from quorate.harness.core.operating import OPERATING
+from quorate.nemesis.operators import Operator, settings_of
+
+
+class Compact(Operator):
+    """Have the service forget all but the present."""
+
+    name = "compact"
+    settings: ClassVar[Mapping[str, str]] = settings_of("compact")
+
+    async def _act(self, scene: Scene, node: Node, plan: Plan) -> str:
+        del plan
+        return await OPERATING.found(scene.system).compact(node)

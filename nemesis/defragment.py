@@ -1,0 +1,26 @@
+"""Defragmentation under load: the store is rewritten and replaced while the server goes on.
+
+What an operator does when a disk fills up. The server answers nobody meanwhile, as the documents of etcd say. With
+`defragment.then=kill` it dies in the midst of it. Proved by the server's own answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.node import Node
+from quorate.harness.core.operating import OPERATING
+from quorate.nemesis.operators import Operator, settings_of
+
+
+class Defragment(Operator):
+    """Have servers rewrite their stores."""
+
+    name = "defragment"
+    settings: ClassVar[Mapping[str, str]] = settings_of("defragment")
+
+    async def _act(self, scene: Scene, node: Node, plan: Plan) -> str:
+        del plan
+        return await OPERATING.found(scene.system).defragment(node)

@@ -1,0 +1,112 @@
+"""What faults that are operators' actions share: targets, an aftermath, proofs, and servers that run again."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import signal
+from collections.abc import Mapping
+from random import Random
+from typing import ClassVar, Final
+
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.node import Node
+from quorate.harness.core.operating import OPERATING
+from quorate.harness.core.outcome import Broken, OutcomeError
+from quorate.harness.core.system import System
+from quorate.harness.core.test import UsageError
+from quorate.nemesis import aftermath, processes
+from quorate.nemesis.aftermath import Aftermath
+from quorate.nemesis.restarts import Restarts
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import FOLLOWER, choose_servers, obstacle
+
+SERVERS: Final = ("one", "leader", FOLLOWER, "all")
+_ACT_S: Final = 15.0  # of one action: below the nemesis' own deadline for a step
+_STRUCK_S: Final = 0.3  # for the answer of a server that was struck: mostly there is none
+
+
+def settings_of(fault: str) -> dict[str, str]:
+    """Return the settings of an operator's action of this name."""
+    return {**COMMON, **aftermath.about(fault)}
+
+
+class Operator(abc.ABC):
+    """One action on each target, all at once, with what comes after it."""
+
+    name: ClassVar[str]
+    targets: ClassVar[tuple[str, ...]] = SERVERS
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        self._aftermath = Aftermath(self.name, given or {})
+        self.downs = self._aftermath.kills
+        self._restarts = Restarts()
+        self._done: dict[str, str] = {}  # what each action came to
+        self._failed: dict[str, str] = {}
+
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never have this target, or None."""
+        return obstacle(target, count)
+
+    def suits(self, system: System) -> None:
+        """Raise `UsageError` for a system, or a release of it, without the action."""
+        if self.name not in OPERATING.asked(system, self.name).actions:
+            raise UsageError(f"{self.name}: {system.name} has no such action in this release")
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide the servers, and what comes after."""
+        after = self._aftermath.drawn(rng)
+        resolved, names = await choose_servers(scene, target, rng)
+        return named(names, self.name, resolved, **after)
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Act on all targets at once, and strike while they are at it where the plan says so."""
+        self._done, self._failed = {}, {}
+        nodes = processes.nodes_of(scene, plan.nodes)
+        await asyncio.gather(*(self._one(scene, node, plan) for node in nodes))
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Tell what the servers answered, and what the process table says where something came after."""
+        struck, after = await self._aftermath.seen(scene, plan, self.victims(plan))
+        cut_short = bool(plan.detail.get("then"))
+        told = "; ".join([*self._done.values(), *self._failed.values()])
+        fine = struck and (cut_short or not self._failed)
+        return Proof(holds=fine, text=f"{told}{after}", data={"cut_short": len(self._failed)})
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Let the paused go on and start the dead; the action itself is not undone."""
+        if plan.detail.get("then") == aftermath.PAUSE:
+            await processes.signal_all(scene, self.victims(plan), signal.SIGCONT)
+        await self._restarts.start_dead(scene, plan.nodes)
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """See the servers running, and still running a moment later."""
+        return await self._restarts.prove(scene, plan.nodes)
+
+    def victims(self, plan: Plan) -> list[str]:
+        """Return whom the aftermath strikes."""
+        return list(plan.nodes)
+
+    @abc.abstractmethod
+    async def _act(self, scene: Scene, node: Node, plan: Plan) -> str:
+        """Do it to one server, and return in words what the server answered."""
+
+    async def _one(self, scene: Scene, node: Node, plan: Plan) -> None:
+        cut_short = bool(plan.detail.get("then"))
+        act = asyncio.ensure_future(self._act(scene, node, plan))
+        try:
+            # A plan that has an aftermath has it in any case: what was half done is what is looked for.
+            await self._aftermath.strike(scene, plan, self._struck_with(node, plan))
+            self._done[node.name] = await asyncio.wait_for(act, _STRUCK_S if cut_short else _ACT_S)
+        except (OutcomeError, TimeoutError) as error:
+            why = str(error) or "no answer in time"
+            self._failed[node.name] = f"{node.name} did not come to its end: {why}"
+            if not cut_short:
+                raise Broken("no-action", self._failed[node.name]) from None
+        finally:
+            act.cancel()
+
+    def _struck_with(self, node: Node, plan: Plan) -> list[str]:
+        return [node.name] if node.name in self.victims(plan) else []

@@ -1,0 +1,129 @@
+"""Rolling restarts: one server after the other is stopped in good order and started again, its data kept.
+
+What every change of a configuration does. The next server follows once the one before serves again; who leads comes
+last. With `restart.then=kill` the last of them dies again soon after its start, while it catches up. Proved by the
+process table, dead and then running, and by one leader whom all know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from random import Random
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
+
+from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
+from quorate.nemesis import aftermath, processes
+from quorate.nemesis.aftermath import Aftermath
+from quorate.nemesis.restarts import Restarts
+from quorate.nemesis.settings import COMMON
+from quorate.nemesis.targets import NODE_TARGETS, choose, obstacle
+
+_DEATH_S: Final = 10.0
+_READY_S: Final = 20.0
+_POLL_S: Final = 0.05
+
+
+@runtime_checkable
+class Stops(Protocol):
+    """A system that ends a server as its operators do."""
+
+    async def stop(self, node: Node) -> None:
+        """End it in good order."""
+        ...
+
+
+class Restart:
+    """Restart servers in good order, one after the other."""
+
+    name = "restart"
+    targets = ("all", *(target for target in NODE_TARGETS if target != "all"))
+    downs = True
+    deadline_s = 120.0  # nodes are restarted in turn
+    settings: ClassVar[Mapping[str, str]] = {**COMMON, **aftermath.about("restart")}
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """Raise `UsageError` for settings that make no sense."""
+        self._aftermath = Aftermath(self.name, given or {})
+        self._restarts = Restarts()
+        self._steps: list[dict[str, Any]] = []
+
+    @staticmethod
+    def obstacle(target: str, count: int) -> str | None:
+        """Return why a cluster of `count` nodes can never have this target, or None."""
+        return obstacle(target, count)
+
+    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
+        """Decide the servers and their order, who leads last."""
+        after = self._aftermath.drawn(rng)
+        resolved, names = await choose(scene, target, rng)
+        leads = {one.node for one in await scene.system.status(scene.cluster) if one.role == "leader"}
+        order = sorted(names, key=lambda name: (name in leads, names.index(name)))
+        return named(names, self.name, resolved, order=order, **after)
+
+    async def inject(self, scene: Scene, plan: Plan) -> None:
+        """Restart one after the other."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        self._steps.clear()
+        order = [str(name) for name in plan.detail["order"]]
+        for node in processes.nodes_of(scene, order):
+            stopped = loop.time()
+            await self._stop(scene, node)
+            await scene.system.start(scene.cluster, node)
+            moments = {"stopped_s": stopped, "up_s": loop.time()}
+            if plan.detail.get("then") and node.name == order[-1]:
+                await self._aftermath.strike(scene, plan, [node.name])
+            else:
+                await self._serves(scene, node)
+            moments["healthy_s"] = loop.time()
+            self._steps.append(
+                {"node": node.name} | {key: round(at - begin, 3) for key, at in moments.items()}
+            )
+
+    async def prove(self, scene: Scene, plan: Plan) -> Proof:
+        """Tell the steps; what came after stands in the process table."""
+        order = [str(name) for name in plan.detail["order"]]
+        struck, after = await self._aftermath.seen(scene, plan, order[-1:])
+        gone = [f"{step['node']} away for {step['up_s'] - step['stopped_s']:.2f} s" for step in self._steps]
+        text = f"stopped, seen dead and started: {', '.join(gone)}{after}"
+        fine = struck and [step["node"] for step in self._steps] == order
+        return Proof(holds=fine, text=text, data={"steps": list(self._steps)})
+
+    async def heal(self, scene: Scene, plan: Plan) -> None:
+        """Start what is down, let go on what is paused."""
+        await processes.signal_all(scene, plan.nodes, signal.SIGCONT)
+        await self._restarts.start_dead(scene, plan.nodes)
+
+    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
+        """See the servers running, and still running a moment later."""
+        return await self._restarts.prove(scene, plan.nodes)
+
+    @staticmethod
+    async def _stop(scene: Scene, node: Node) -> None:
+        """Stop in good order, and see it dead."""
+        if isinstance(scene.system, Stops):
+            await scene.system.stop(node)
+        else:
+            await node.signal(scene.system.daemon, signal.SIGTERM)
+        found = await processes.wait_for(scene, [node.name], processes.DEAD, _DEATH_S)
+        if not set(found.values()) <= processes.DEAD:
+            raise Broken("not-stopped", f"{node.name} did not stop within {_DEATH_S:g} s")
+
+    @staticmethod
+    async def _serves(scene: Scene, node: Node) -> None:
+        """Wait until the node says that it is well, and somebody leads."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _READY_S
+        while True:
+            statuses = await scene.system.status(scene.cluster)
+            here = next((one for one in statuses if one.node == node.name), None)
+            if here is not None and here.healthy and any(one.role == "leader" for one in statuses):
+                return
+            if loop.time() > end:
+                said = here.error if here is not None else "nothing"
+                raise Broken("not-restarted", f"{node.name} was not well within {_READY_S:g} s: {said}")
+            await asyncio.sleep(_POLL_S)
