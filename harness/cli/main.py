@@ -6,6 +6,7 @@ Subcommands are imported only when asked for, so that `quorate --help` and shell
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import signal
 import sys
@@ -29,6 +30,7 @@ COMMANDS: Final = {
     "show": "a run's verdict in the terminal, the anomaly explained",
     "replay": "the same options, seed and faults again",
     "shrink": "the smallest way to see a run's anomaly",
+    "bisect": "since which release, and until which, a run's anomaly comes",
     "serve": "results browser, loopback only",
     "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
@@ -103,6 +105,7 @@ def main() -> None:
         _complain(error.text or error.code)
         sys.exit(Exit.BROKEN)
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
+        atexit.register(_deaf)
         _complain("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -114,7 +117,14 @@ def main() -> None:
         traceback.print_exc()
         _complain("quorate itself failed; please report the lines above")
         sys.exit(Exit.BROKEN)
+    atexit.register(_deaf)
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
+
+
+def _deaf() -> None:
+    """Ignore signals once the interpreter ends: all is written, and they would get their default handlers back."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _interrupted(*_: object) -> None:

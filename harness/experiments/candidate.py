@@ -16,6 +16,7 @@ from quorate.harness.run.replaying import read_test
 from quorate.nemesis.rows import Row, recorded, to_toml
 
 SCHEDULES: Final = "schedules"
+SHRUNK: Final = "shrink/candidate.json"
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -89,6 +90,17 @@ def of_run(folder: Path) -> Candidate:
         keep_cluster=False,
     )
     return Candidate(kept, tuple(row for row in rows if row.at < test.time))
+
+
+def start_of(run: Path) -> Candidate:
+    """Return the smallest known way to a run's anomaly: what `quorate shrink` has left of it, else the run itself."""
+    path = run / SHRUNK
+    if not path.is_file():
+        return of_run(run)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Candidate)
+    except (OSError, msgspec.DecodeError) as error:
+        raise Broken("store", f"{path} cannot be read: {error}") from error
 
 
 def seen_s(run: Path) -> float | None:

@@ -56,14 +56,15 @@ async def decide(
     question: Question,
     budget: Budget,
     *,
-    quiet_is_miss: bool = False,
+    quiet_ok: int | None = None,
     heard: Callable[[Tally], None] = lambda _: None,
 ) -> Decision:
     """Ask whether runs of `test`, with seeds that follow its own, show one of the `wanted` anomalies.
 
-    A run that was inconclusive says nothing, or with `quiet_is_miss` that it did not show it: whoever looks for a short
-    way to an anomaly does not care why a run was of no use. Runs are counted in the order in which they were started,
-    not in that in which they ended: anomalies end runs early, so the first to end would be a biased choice.
+    A run that was inconclusive says nothing; with `quiet_ok` it did not show it if so many of its operations succeeded:
+    a small run has too few for a verdict, but if it did as much as those that show the anomaly do, it counts. Runs are
+    counted in the order in which they were started, not in that in which they ended: anomalies end runs early, so the
+    first to end would be a biased choice.
     """
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -87,14 +88,11 @@ async def decide(
                 break
             seed, task = under_way.popleft()
             trial = await task
-            one = _counted(trial, wanted, quiet_is_miss=quiet_is_miss)
+            one = _counted(trial, wanted, quiet_ok)
             tally = tally.add(one)
             in_a_row = in_a_row + 1 if one.broken else 0
             if one.hits:
-                folder = None if trial.folder is None else str(trial.folder)
-                if decision.shown is not None:
-                    shutil.rmtree(decision.shown, ignore_errors=True)
-                decision = msgspec.structs.replace(decision, shown=folder, said=trial.said, seed=seed)
+                decision = _shown(decision, trial, seed)
             else:
                 last_bad = trial.said if one.broken or one.inconclusive else last_bad
                 if one.misses:
@@ -111,11 +109,51 @@ async def decide(
     return ended if tally.hits else msgspec.structs.replace(ended, said=last_bad)
 
 
+async def count(
+    trials: Runs,
+    test: Test,
+    wanted: Collection[Signature],
+    runs: int,
+    enough: int,
+    heard: Callable[[Tally], None] = lambda _: None,
+) -> Decision:
+    """Count in how many of `runs` runs, with seeds that follow, it is shown, or until `enough` have shown it.
+
+    One after the other. The answer is "yes" if any did; whatever else a run did is a miss, but for broken ones.
+    """
+    begun = asyncio.get_running_loop().time()
+    found = Decision("no", Tally(), 0.0)
+    for turn in range(runs):
+        seed = (test.seed or 0) + turn
+        trial = await trials.run(msgspec.structs.replace(test, seed=seed))
+        one = _counted(trial, wanted, 0)
+        found = msgspec.structs.replace(found, tally=found.tally.add(one))
+        if one.hits:
+            found = _shown(found, trial, seed)
+        else:
+            found = found if found.tally.hits else msgspec.structs.replace(found, said=trial.said)
+            trial.discard()
+        heard(found.tally)
+        if found.tally.hits >= enough:
+            break
+    return _ended(
+        found, "yes" if found.tally.hits else "no", found.tally, asyncio.get_running_loop().time() - begun
+    )
+
+
+def _shown(decision: Decision, trial: Trial, seed: int) -> Decision:
+    """Keep the last run that showed it, and its folder alone."""
+    if decision.shown is not None:
+        shutil.rmtree(decision.shown, ignore_errors=True)
+    folder = None if trial.folder is None else str(trial.folder)
+    return msgspec.structs.replace(decision, shown=folder, said=trial.said, seed=seed)
+
+
 def _ended(decision: Decision, answer: Answer, tally: Tally, seconds: float) -> Decision:
     return msgspec.structs.replace(decision, answer=answer, tally=tally, seconds=round(seconds, 1))
 
 
-def _counted(trial: Trial, wanted: Collection[Signature], *, quiet_is_miss: bool) -> Tally:
+def _counted(trial: Trial, wanted: Collection[Signature], quiet_ok: int | None) -> Tally:
     """Count one run: whatever else it found, it shows the anomaly or it does not."""
     if alike(trial.signatures, wanted):
         return Tally(hits=1)
@@ -123,6 +161,7 @@ def _counted(trial: Trial, wanted: Collection[Signature], *, quiet_is_miss: bool
         case "anomaly" | "valid":
             return Tally(misses=1)
         case "inconclusive":
-            return Tally(misses=1) if quiet_is_miss else Tally(inconclusive=1)
+            did_enough = quiet_ok is not None and trial.succeeded >= quiet_ok
+            return Tally(misses=1) if did_enough else Tally(inconclusive=1)
         case "broken":
             return Tally(broken=1)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core import store
-from quorate.harness.experiments.candidate import Candidate, write
+from quorate.harness.experiments.candidate import SHRUNK, Candidate, write
 from quorate.harness.experiments.shrinking import Shrunk
 from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.smaller import SIMULATED
@@ -43,6 +43,7 @@ def hand_out(shrunk: Shrunk, folder: Path, wanted: Sequence[Signature], start_op
         test = msgspec.structs.replace(test, schedule=str(schedule))
     elif (folder / SCHEDULE).exists():
         (folder / SCHEDULE).unlink()
+    write(folder / Path(SHRUNK).name, msgspec.json.encode(shrunk.end).decode())
     history, shown = _history(shrunk, folder)
     command = test.command()
     operations = _operations(shrunk.at_end.shown)

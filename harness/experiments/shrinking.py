@@ -8,7 +8,6 @@ that seed is kept.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -17,10 +16,10 @@ import msgspec
 
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.candidate import Candidate, seen_s
-from quorate.harness.experiments.decide import Budget, Decision, Runs, decide
+from quorate.harness.experiments.decide import Budget, Decision, Runs, count, decide
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.sequential import Question, Tally
-from quorate.harness.experiments.signature import Signature, alike
+from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.smaller import PASSES, SIMULATED, Move, Pass, until
 
 _ROUNDS_MAX: Final = 4
@@ -165,7 +164,7 @@ class Shrinker:
                 self._wanted,
                 self._question,
                 Budget(runs=_RUNS_MAX, seconds=left_s),
-                quiet_is_miss=True,
+                quiet_ok=0,
                 heard=lambda tally: self._asking(words, tally),
             )
         except UsageError as error:
@@ -180,7 +179,6 @@ class Shrinker:
                 known = await self._exact(start, 1)
             else:
                 known = await self._some(start, _FIRST_RUNS, "as it was", enough=3)
-                known = msgspec.structs.replace(known, answer="yes" if known.tally.hits else "no")
             self._memo.add(key, "as it was", known)
         self._heard(Step(0, "as it was", known, start))
         return known
@@ -195,30 +193,10 @@ class Shrinker:
         return known
 
     async def _some(self, candidate: Candidate, runs: int, words: str, *, enough: int) -> Decision:
-        """Make so many runs, or until `enough` have shown it."""
-        begun = _now_s()
         test = candidate.written(self._folder)
-        found = Decision("undecided", Tally(), 0.0)
-        for turn in range(runs):
-            seed = (test.seed or 0) + turn
-            trial = await self._trials.run(msgspec.structs.replace(test, seed=seed))
-            tally = found.tally
-            if alike(trial.signatures, self._wanted):
-                folder = None if trial.folder is None else str(trial.folder)
-                if found.shown is not None:
-                    shutil.rmtree(found.shown, ignore_errors=True)
-                found = msgspec.structs.replace(found, shown=folder, said=trial.said, seed=seed)
-                tally = tally.add(Tally(hits=1))
-            else:
-                found = found if tally.hits else msgspec.structs.replace(found, said=trial.said)
-                tally = tally.add(Tally(broken=1) if trial.outcome == "broken" else Tally(misses=1))
-                trial.discard()
-            found = msgspec.structs.replace(found, tally=tally)
-            self._asking(words, tally)
-            if tally.hits >= enough:
-                break
-        took_s = round(_now_s() - begun, 1)
-        return msgspec.structs.replace(found, answer="yes" if found.tally.hits else "no", seconds=took_s)
+        return await count(
+            self._trials, test, self._wanted, runs, enough, lambda tally: self._asking(words, tally)
+        )
 
     async def _exact(self, candidate: Candidate, seeds: int) -> Decision:
         """Try one seed after the other until one shows it: in virtual time that is a proof."""

@@ -142,7 +142,9 @@ def fewer_nodes(now: Candidate) -> Iterator[Move]:
 def slower(now: Candidate) -> Iterator[Move]:
     """Fewer operations a second."""
     rates = (
-        (10.0, 100.0, 1000.0) if not now.test.rate else (now.test.rate * share for share in (0.1, 0.25, 0.5))
+        (10.0, 100.0, 1000.0)
+        if not now.test.rate
+        else (now.test.rate * share for share in (0.1, 0.25, 0.5, 0.75))
     )
     for exact in rates:
         rate = max(1.0, float(round(exact)))

@@ -17,8 +17,8 @@ PHANTOM = Signature("linearizable", "phantom-value")
 class Scripted:
     """Answers by seed; `slow` names seeds whose runs end last."""
 
-    def __init__(self, script, slots=1, slow=()):
-        self.script, self.slots, self.slow = script, slots, slow
+    def __init__(self, script, slots=1, slow=(), did=0):
+        self.script, self.slots, self.slow, self.did = script, slots, slow, did
         self.begun = []
 
     async def run(self, test):
@@ -27,7 +27,9 @@ class Scripted:
         what = self.script(test.seed)
         found = {STALE} if what == "stale" else {PHANTOM} if what == "phantom" else set()
         outcome = "anomaly" if found else what
-        return Trial(outcome, frozenset(found), None, 0.1, said=f"{what} {test.seed}")
+        return Trial(
+            outcome, frozenset(found), None, 0.1, f"{what} {test.seed}", 0, {"statistics": {"ok": self.did}}
+        )
 
 
 ASKED = Question(0.9, 0.3)
@@ -56,8 +58,15 @@ def test_inconclusive_and_broken_runs_decide_nothing():
 
 
 def test_for_a_short_way_an_inconclusive_run_is_a_miss():
-    found = ask(Scripted(lambda _: "inconclusive"), quiet_is_miss=True)
+    found = ask(Scripted(lambda _: "inconclusive"), quiet_ok=0)
     assert (found.answer, found.tally.misses) == ("no", 2)
+
+
+def test_an_inconclusive_run_that_did_as_much_is_a_miss_and_one_that_did_nothing_is_not():
+    busy = Scripted(lambda _: "inconclusive", did=20)
+    assert ask(busy, quiet_ok=10).answer == "no"
+    idle = ask(Scripted(lambda _: "inconclusive", did=3), quiet_ok=10, budget=Budget(runs=5))
+    assert (idle.answer, idle.tally.inconclusive) == ("undecided", 5)
 
 
 def test_what_breaks_three_times_in_a_row_is_not_asked_again():
