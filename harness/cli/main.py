@@ -6,6 +6,7 @@ Subcommands are imported only when asked for, so that `quorate --help` and shell
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import signal
 import sys
@@ -104,7 +105,7 @@ def main() -> None:
         _complain(error.text or error.code)
         sys.exit(Exit.BROKEN)
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
-        _deaf()
+        atexit.register(_deaf)
         _complain("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -116,12 +117,12 @@ def main() -> None:
         traceback.print_exc()
         _complain("quorate itself failed; please report the lines above")
         sys.exit(Exit.BROKEN)
-    _deaf()
+    atexit.register(_deaf)
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
 
 
 def _deaf() -> None:
-    """Ignore signals from here on: the outcome is known and written, and Python's own ending would die of one."""
+    """Ignore signals once the interpreter ends: all is written, and they would get their default handlers back."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
 
