@@ -12,10 +12,11 @@ given as it stands in a run's history, and nothing is left to chance. With `deta
 
 from __future__ import annotations
 
-import tomllib
+import math
 from pathlib import Path
 from typing import Any, Final
 
+from quorate.harness.core import safely
 from quorate.harness.core.duration import parse_duration
 from quorate.harness.core.fault import Plan
 from quorate.harness.core.registry import UnknownNameError, did_you_mean
@@ -25,19 +26,15 @@ from quorate.nemesis.timetable import HEAL, INJECT, Entry, in_order
 
 _KEYS: Final = ("at", "for", "fault", "target", "nodes", "detail")
 _NS: Final = 1_000_000_000
-_BYTES_MAX: Final = 1 << 20
+_LONGEST_S: Final = 1e9  # beyond the life of any run, and of the clock's integers
 
 
 def read_schedule(path: Path) -> tuple[list[FaultSpec], tuple[Entry, ...]]:
     """Return the faults and the entries of a schedule file; raise `UsageError` that names what is wrong in it."""
     try:
-        if path.stat().st_size > _BYTES_MAX:
-            raise UsageError(f"{path}: a schedule of more than {_BYTES_MAX >> 20} MiB is a mistake")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the schedule {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        content = safely.toml(path)
+    except safely.TomlError as error:
+        raise UsageError(f"schedule {path}: {error}") from error
     rows = content.pop("fault", None)
     if content:
         raise UsageError(
@@ -91,14 +88,17 @@ def _row(row: dict[str, Any]) -> tuple[FaultSpec, list[Entry]]:
 
 def _duration(row: dict[str, Any], key: str) -> float:
     value = row.get(key)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
-    if not isinstance(value, str):
+    if isinstance(value, str):
+        try:
+            value = parse_duration(value)
+        except ValueError as error:
+            raise UsageError(f"{key}: {error}") from error
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f'{key} = "5s" is missing')
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise UsageError(f"{key}: {error}") from error
+    # Compared before it is converted: an integer may be too large for a float.
+    if math.isnan(value) or not 0 <= value <= _LONGEST_S:
+        raise UsageError(f'{key} must be a number of seconds from 0, or a text such as "5s"')
+    return float(value)
 
 
 def check_within(path: Path, entries: tuple[Entry, ...], time_s: float) -> None:

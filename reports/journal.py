@@ -16,6 +16,9 @@ from quorate.reports.operations import Operations
 def read(folder: Path, problems: list[str]) -> tuple[Operations, list[dict[str, Any]]]:
     """Return a run's operations, and the faults that its nemesis recorded, in the shape of `results.json`."""
     path = folder / HISTORY
+    if path.exists() and not path.is_file():
+        problems.append(f"{HISTORY} is no regular file and was not read")
+        return operations.none(), []
     if not path.exists():
         problems.append(f"{HISTORY} is not there: there are no operations to show")
         return operations.none(), []

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.harness.core import safely
+
 # Logs of long runs are large; a report needs the telling lines, and links to the files for the rest.
 _FILE_BYTES_MAX: Final = 64 << 20
 _FILES_MAX: Final = 200
@@ -108,7 +110,7 @@ def _read_file(path: Path, node: str, start: datetime, found: list[Line], proble
     """Append the dated lines of a file; return the number of those before the first date."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with safely.opened(path) as file:
             if size > _FILE_BYTES_MAX:
                 problems.append(
                     f"{path.name} of {node} is large: only its last {_FILE_BYTES_MAX >> 20} MiB were read"

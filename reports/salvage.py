@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import zstandard
 
+from quorate.harness.core import safely
 from quorate.harness.history.event import Event
 from quorate.reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations, in_order
 
@@ -68,8 +69,9 @@ class _Builder:
         self.nemesis: list[_Line] = []
 
     def add(self, line: _Line) -> None:
-        if not (0 <= line.time < _TIME_MAX and 0 <= line.index < _TIME_MAX):
-            msg = f"event {line.index} at {line.time} ns"
+        version = 0 if line.version is None else line.version
+        if not (0 <= line.time < _TIME_MAX and 0 <= line.index < _TIME_MAX and -1 << 63 <= version < 1 << 63):
+            msg = f"event {line.index} at {line.time} ns, version {line.version}"
             raise msgspec.DecodeError(msg)
         process = line.process
         if not isinstance(process, int):
@@ -117,7 +119,7 @@ def _lines(path: Path, problems: list[str]) -> Iterator[bytes]:
     rest = b""
     try:
         with (
-            path.open("rb") as raw,
+            safely.opened(path) as raw,
             zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader,
         ):
             while chunk := reader.read(_CHUNK):

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from quorate.harness.core import safely
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.harness.core.verdict import Result, Verdict
 from quorate.reports import journal
@@ -100,6 +101,7 @@ class Death(msgspec.Struct, frozen=True):
 
     time_s: float = 0.0
     node: str = ""
+    how: str = ""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -227,10 +229,9 @@ def _finite(text: str) -> float | None:
 def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     """Read a JSON object; an empty one and a sentence in `problems` where that cannot be."""
     try:
-        if path.stat().st_size > _JSON_BYTES_MAX:
-            problems.append(f"{path.name} is larger than {_JSON_BYTES_MAX >> 20} MiB and was not read")
-            return {}
-        content = json.loads(path.read_bytes(), parse_constant=lambda _: None, parse_float=_finite)
+        content = json.loads(
+            safely.contents(path, _JSON_BYTES_MAX), parse_constant=lambda _: None, parse_float=_finite
+        )
     except FileNotFoundError:
         problems.append(f"{path.name} is not there: the run did not come so far, or the file was removed")
         return {}

@@ -323,7 +323,10 @@ def _deaths(writer: _Writer, run: StoredRun) -> None:
     most = 12
     for death in run.deaths[:most]:
         writer.line(
-            f"✗ the server of {death.node} ended by itself at {words.seconds(death.time_s)}", "red", hang=2
+            f"✗ the server of {death.node} ended by itself at {words.seconds(death.time_s)}"
+            + (f": {death.how}" if death.how else ""),
+            "red",
+            hang=2,
         )
 
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,9 +32,11 @@ import msgspec
 from quorate.harness.campaign.cell import Cell
 from quorate.harness.campaign.location import line_of, place_of
 from quorate.harness.campaign.values import CELL_KEYS, TEST_KEYS, convert
+from quorate.harness.core import safely
 from quorate.harness.core.duration import parse_duration
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import UnknownNameError, did_you_mean
+from quorate.harness.core.store import unfit
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.run import prepare
 
@@ -105,20 +106,22 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
     Raise `CampaignError` with every error of the file, a line each.
     """
     try:
-        text = path.read_text("utf-8")
-        content = tomllib.loads(text)
-    except OSError as error:
-        raise CampaignError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CampaignError(f"{path}: no text in UTF-8, as TOML must be: {error.reason}") from error
-    except tomllib.TOMLDecodeError as error:
+        text = safely.toml_text(path)
+        content = safely.parsed(text)
+    except safely.TomlError as error:
         raise CampaignError(f"{path}: {error}") from error
     reader = _Reader(path, text)
     reader.known(content, _TOP, None)
+    _check_head(reader, content)
     for table in ("defaults", "matrix", "budget"):
         if not isinstance(content.get(table, {}), dict):
             reader.complain(f'"{table}" must be a table: [{table}]', None, table)
             content[table] = {}
+    for table in ("include", "exclude"):
+        rows = content.get(table, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            reader.complain(f'"{table}" must be tables: [[{table}]]', None, table)
+            content[table] = []
     allowed = (*TEST_KEYS, *CELL_KEYS)
     reader.known(content.get("defaults", {}), allowed, "defaults")
     reader.known(content.get("matrix", {}), allowed, "matrix")
@@ -137,6 +140,17 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
         budget_s=budget_s,
         budget_runs=budget_runs,
     )
+
+
+def _check_head(reader: _Reader, content: dict[str, Any]) -> None:
+    """The campaign's name is a folder's, its seed a whole number."""
+    name, seed = content.get("name", reader.path.stem), content.get("seed", 0)
+    why = unfit(name) if isinstance(name, str) else f"{name!r} must be a text in quotes"
+    if why is not None:
+        reader.complain(f"name: {why}", None, "name")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        reader.complain(f"seed: {seed!r} must be a whole number", None, "seed")
+        content["seed"] = 0
 
 
 def _budget(reader: _Reader, table: Mapping[str, Any]) -> tuple[float | None, int | None]:
@@ -190,8 +204,8 @@ def _product(reader: _Reader, matrix: Mapping[str, Any]) -> Iterator[dict[str, A
         options = listed if isinstance(listed, list) else [listed]
         if not options:
             reader.complain(f"{key}: an empty list leaves no cell", "matrix", key)
-        converted = [reader.values({key: option}, "matrix").get(key) for option in options]
-        axes.append([(key, value) for value in converted])
+        converted = [reader.values({key: option}, "matrix") for option in options]
+        axes.append([(key, found[key]) for found in converted if key in found])  # the others were told
         size *= max(1, len(options))
     if size > _CELLS_MAX:
         reader.complain(f"the matrix has {size} cells, at most {_CELLS_MAX} are run", "matrix")

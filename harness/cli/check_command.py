@@ -177,7 +177,7 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
         _copies(judged, options, results)
     click.echo(text)
     if not as_json and "conducted" not in store.read_json(folder, store.TEST):
-        count = results["statistics"]["operations"]
+        count = (results.get("statistics") or {}).get("operations", 0)
         click.echo(
             f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"
         )

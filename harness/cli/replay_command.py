@@ -21,17 +21,28 @@ Examples:
 @click.option("--repeat", type=click.IntRange(1, 10_000), default=1, help="Times to do it again.")
 @click.option("--store", type=click.Path(file_okay=False), help="Where the new runs are kept. [as the run]")
 @click.option(
+    "--trust", is_flag=True, help="Also run a program or an image of one's own that the run's settings name."
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print results.json and the run's folder, nothing else."
 )
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
-def command(run: str, repeat: int, store: str | None, as_json: bool, quiet: bool) -> int:  # noqa: FBT001
+def command(
+    run: str,
+    repeat: int,
+    store: str | None,
+    trust: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+    quiet: bool,  # noqa: FBT001
+) -> int:
     """Ask RUN's cluster for the same: options and seed from its test.json, faults from its history.
 
-    Faults come at the same times with the same plans, on the same nodes, whoever leads this time.
+    Faults come at the same times with the same plans, on the same nodes, whoever leads this time. A run may come from
+    somebody else: a program, its options or an image that its settings name are used with --trust only.
     """
     from quorate.harness.run import load_test  # noqa: PLC0415 - keeps --help quick
 
     folder = run_folder(run)
-    test = load_test(folder, keep_in=store)
+    test = load_test(folder, keep_in=store, trusted=trust)
     codes = [run_tests(test, repeat=1, as_json=as_json, quiet=quiet) for _ in range(repeat)]
     return worst(codes)

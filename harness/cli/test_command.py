@@ -52,7 +52,7 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     codes = []
     for turn in range(repeat):
         progress = Progress(silent=as_json or quiet)
-        done = run(msgspec.structs.replace(test, seed=first + turn), progress=progress)
+        done = run(msgspec.structs.replace(test, seed=first + turn), progress=progress, required=True)
         codes.append(done.exit_code)
         if as_json:
             click.echo(json.dumps({**done.results, "run": str(done.folder)}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -40,6 +40,15 @@ class ProcessState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"  # SIGSTOP: state T
     DEAD = "dead"  # never started, exited, or killed
+
+
+@runtime_checkable
+class TellsEnds(Protocol):
+    """A node that knows how its daemons ended, for it is their parent."""
+
+    async def ended(self, daemon: str) -> str | None:
+        """Say how it ended, `exit code 2` or `killed by signal 6 (SIGABRT)`; None while it runs or if nobody knows."""
+        ...
 
 
 class Node(Protocol):

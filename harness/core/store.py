@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from quorate.harness.core import safely
 from quorate.harness.core.outcome import Broken
 
 TEST: Final = "test.json"
@@ -17,6 +18,20 @@ HISTORY: Final = "history.jsonl.zst"
 REPORT: Final = "report.html"
 COUNTEREXAMPLE: Final = "counterexample.jsonl"
 LOG: Final = "quorate.log"
+_JSON_BYTES_MAX: Final = 256 << 20
+_NAME_MAX: Final = 200
+_TAKEN: Final = frozenset({"latest", "campaigns"})
+
+
+def unfit(name: str) -> str | None:
+    """Say why a run or a campaign cannot be called this, for it is a folder's name in the store; None if it can."""
+    if name in _TAKEN:
+        return f'"{name}" has a meaning of its own in a store'
+    if name.strip(".") == "" or name.startswith("."):
+        return f'"{name}" begins with a dot, and would be hidden or another folder'
+    if len(name) > _NAME_MAX:
+        return f"a name of {len(name)} letters; at most {_NAME_MAX}"
+    return None
 
 
 def create(store: Path, title: str, seed: int, started: datetime | None = None) -> Path:
@@ -25,6 +40,9 @@ def create(store: Path, title: str, seed: int, started: datetime | None = None) 
     A second run in the same second with the same seed gets `-2`, `-3`, … appended.
     """
     moment = (started or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    why = unfit(title)
+    if why is not None:
+        raise Broken("store", f"{why}: choose another with --name")
     safe = "".join(letter if letter.isalnum() or letter in "+-_.@" else "_" for letter in title)
     tries_max = 1000
     try:
@@ -72,11 +90,13 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """Read a run's JSON file; raise `Broken` with the file's name when it is missing or damaged."""
     path = folder / name
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(safely.contents(path, _JSON_BYTES_MAX))
     except FileNotFoundError:
         raise Broken(
             "store", f"{path} is not there: the run did not come so far, or this is no run folder"
         ) from None
+    except RecursionError as error:
+        raise Broken("store", f"{path} cannot be read: it is nested too deeply") from error
     except (OSError, ValueError) as error:
         raise Broken("store", f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):

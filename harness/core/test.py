@@ -11,6 +11,7 @@ import msgspec
 from quorate.harness.core import registry
 from quorate.harness.core.duration import format_duration
 from quorate.harness.core.outcome import UsageError
+from quorate.harness.core.store import unfit
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
 
@@ -85,6 +86,9 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             hint = registry.did_you_mean(self.cluster, list(CLUSTERS))
             msg = f'unknown cluster "{self.cluster}"{hint} (known: {", ".join(CLUSTERS)})'
             raise UsageError(msg)
+        why = unfit(self.name) if self.name is not None else None
+        if why is not None:
+            raise UsageError(f"--name: {why}")
         self._validate_numbers()
 
     def _validate_numbers(self) -> None:

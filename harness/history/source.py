@@ -60,6 +60,8 @@ class Source:
         if self.path.is_dir():
             self.path = history_in(self.path) or self.path / FILE_NAME
             self.name = str(self.path)
+            if self.path.exists() and not self.path.is_file():  # a FIFO in somebody's store would hang
+                raise HistoryError("it is no regular file", source=self.name)
         self.is_journal = self.path.name == FILE_NAME
         self.truncated = False
         self.fraction: float | None = None

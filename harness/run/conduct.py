@@ -20,13 +20,13 @@ from quorate.harness.core.outcome import Broken, Reply
 from quorate.harness.core.system import Closes, Dumps, Planted, Plants
 from quorate.harness.core.telling import heard
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.generators import Generator, Invocation, stagger
+from quorate.harness.generators import Generator, Invocation, limit, stagger
 from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
 from quorate.harness.run import divergence
 from quorate.harness.run.dues import Latencies, Timed
-from quorate.harness.run.parts import Parts, stream
+from quorate.harness.run.parts import Parts, is_simulated, stream
 from quorate.harness.run.progress import Counter, Listener, Snapshot
 from quorate.harness.run.runner import Connection, DriveStats, Recorder, drive
 from quorate.harness.run.runner import Nemesis as RunnerNemesis
@@ -34,6 +34,7 @@ from quorate.harness.run.watch import Watcher
 
 log = logging.getLogger(__name__)
 
+_VIRTUAL_MAX: Final = 250_000
 _READY_S: Final = 60.0
 _RECOVERY_S: Final = 60.0
 _FINAL_S: Final = 60.0
@@ -247,6 +248,9 @@ class Conductor:
             paced = stagger(test.rate, operations, stream(test.seed, "pace"))
             assert isinstance(paced, Paced)
             operations = Timed(paced, self._latencies.forgiven)
+        elif is_simulated(test):
+            # A second of virtual time holds any number of operations: without a bound there is no end in real time.
+            operations = limit(_VIRTUAL_MAX, operations)
         # A fault that has begun must be seen to its end by clients: without them it would prove nothing.
         return at_least(test.time, self._faults_over.is_set, operations)
 

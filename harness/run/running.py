@@ -28,6 +28,7 @@ from quorate.harness.run.interruption import Interruption
 from quorate.harness.run.judging import ANOMALY, BROKEN, INTERRUPTED, judge
 from quorate.harness.run.parts import Parts, assemble, is_simulated
 from quorate.harness.run.progress import Listener, Snapshot
+from quorate.harness.run.requirements import require
 from quorate.harness.run.settings import check_settings, faults_of
 from quorate.nemesis.schedule import parse
 
@@ -67,16 +68,21 @@ async def _parts_only(test: Test, run_id: str) -> Parts:
     return assemble(test, run_id, clock_of(asyncio.get_running_loop()))
 
 
-def run(test: Test, *, progress: Listener | None = None, report: bool = True) -> Run:
-    """Run one test and return its results; raises `UsageError` for options that cannot work, nothing else.
+def run(test: Test, *, progress: Listener | None = None, report: bool = True, required: bool = False) -> Run:
+    """Run one test and return its results; raises `UsageError` for options that cannot work.
 
+    Raises `Broken` with all that this machine lacks for it, before anything is made; `required` says that
+    `quorate.harness.run.require` was asked already.
     A run that breaks (no engine, a server that does not start, a full disk) has exit code 3 and says why in its
     results. The folder is complete in every case, the HTML report included; without `report` that is left out, for
     runs of which there are thousands.
     """
     test.validate()
     test = msgspec.structs.replace(test, seed=draw_seed() if test.seed is None else test.seed)
-    tuning = dict(prepare(test).tuning)  # what is drawn depends on the seed
+    prepared = prepare(test)  # what is drawn depends on the seed
+    if not required:
+        require(test, prepared)
+    tuning = dict(prepared.tuning)
     assert test.seed is not None
     listener = progress or (lambda _: None)
     started = datetime.now(UTC)
@@ -179,16 +185,23 @@ def judge_again(
         check_time=check_time or test.check_time,
         check_memory=check_memory or test.check_memory,
         strict=strict or test.strict,
+        seed=test.seed or 0,  # nothing is drawn any more
     )
     content = store.read_json(folder, store.TEST)
-    stored = content.get("conducted", {})
-    if stored and "reached" not in stored:  # of a version that noted it only once the run had ended
-        stored = {**stored, "reached": "end"}
-    conducted = msgspec.convert(stored, Conducted)
+    conducted = _conducted(folder, content.get("conducted") or {})
     parts = run_virtual(_parts_only(test, str(content.get("run_id", "again"))))
     results = _judged(test, folder, parts, conducted, lambda _: None)
     store.write_json(folder, store.RESULTS, results)
     return results
+
+
+def _conducted(folder: Path, stored: Any) -> Conducted:
+    if isinstance(stored, dict) and stored and "reached" not in stored:
+        stored = {**stored, "reached": "end"}  # of a version that noted it only once the run had ended
+    try:
+        return msgspec.convert(stored, Conducted)
+    except msgspec.ValidationError as error:
+        raise Broken("store", f"{folder / store.TEST} is damaged: conducted: {error}") from error
 
 
 def _write_test(

@@ -81,7 +81,8 @@ def _died(folder: Path, deaths: Sequence[Mapping[str, Any]], logged: Sequence[Si
     for death in deaths:
         said = next((one.lines for one in logged if one.node == death["node"]), None)
         lines = said or _last_lines(folder / "nodes" / death["node"])
-        found.append(Sighting(death["node"], death["time_s"], "ended by itself", lines))
+        how = f" ({death['how']})" if death.get("how") else ""
+        found.append(Sighting(death["node"], death["time_s"], f"ended by itself{how}", lines))
     return found
 
 

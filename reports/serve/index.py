@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.harness.core import safely
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.reports.matrix import CAMPAIGN
 
@@ -191,7 +192,7 @@ def _decoded(folder: str, name: str, stamps: Mapping[str, tuple[int, int]], deco
     if name not in stamps or stamps[name][1] > _BYTES_MAX:
         return None
     try:
-        with open(os.path.join(folder, name), "rb") as file:  # noqa: PTH123, PTH118 - ten thousand times
+        with safely.opened(os.path.join(folder, name)) as file:  # noqa: PTH118 - ten thousand times
             return decoder.decode(file.read())
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from quorate.harness.core import safely
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.store import REPORT
 from quorate.reports import campaign, compare, matrix, stored
@@ -149,6 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
         before, after = (self.server.place(query.get(name, "").strip("/")) for name in ("a", "b"))
         if self.server.store in (before, after):
             raise Missing
+        if any(safely.stray(folder, self.server.store) is not None for folder in (before, after)):
+            raise Missing
         self._page(compare.render(compare.compare(before, after)))
 
     def _stored(self, path: str) -> None:
@@ -169,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _folder(self, folder: Path, path: str) -> None:
         """Show a run's or a campaign's report, made now where it was never written; else what is in the folder."""
+        if safely.stray(folder, self.server.store) is not None:
+            raise Missing
         if (folder / REPORT).is_file():
             self._file(folder / REPORT)
         elif (folder / CAMPAIGN).exists():
@@ -212,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
             kind = guess if guess in ("image/png", "image/jpeg") else "application/octet-stream"
             policy = "default-src 'none'; sandbox"
         try:
-            with path.open("rb") as file:
+            with safely.opened(path) as file:
                 left = path.stat().st_size
                 self._head(HTTPStatus.OK, kind, left, policy)
                 while (
@@ -220,5 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
                 ):
                     self.wfile.write(chunk)
                     left -= len(chunk)
-        except PermissionError:
+        except OSError as error:
+            if isinstance(error, (BrokenPipeError, ConnectionResetError, TimeoutError)):
+                raise
             raise Missing from None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -110,6 +111,14 @@ class LocalNode:
             return ProcessState.DEAD
         return processes.state(known[0])
 
+    async def ended(self, daemon: str) -> str | None:
+        """Say how the daemon ended, as its parent was told."""
+        known = self._daemons.get(daemon)
+        code = None if known is None else known[1].poll()
+        if code is None:
+            return None
+        return f"exit code {code}" if code >= 0 else f"killed by signal {-code} ({_named(-code)})"
+
     async def pid(self, daemon: str) -> int | None:
         """Return the daemon's pid while it lives."""
         if await self.state(daemon) is ProcessState.DEAD:
@@ -211,6 +220,13 @@ class LocalNode:
                 "outside-node", f"{target} is not below {self._directory}: a local node has no other files"
             )
         return path
+
+
+def _named(signum: int) -> str:
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return "unnamed"
 
 
 def _executed(process: subprocess.Popen[bytes]) -> bool:

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from quorate.harness.core import safely
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 
@@ -47,11 +47,9 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_inventory(path: Path) -> list[Host]:
     """Read the hosts of an inventory; raises `UsageError` with the line or field that is wrong."""
     try:
-        raw = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"cannot read the inventory {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
+        raw = safely.toml(path)
+    except safely.TomlError as error:
+        raise UsageError(f"inventory {path}: {error}") from error
     return parse_inventory(raw, str(path))
 
 

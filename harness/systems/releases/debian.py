@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +55,7 @@ class Debian:
         """Fetch the suite's lists and the package, check that it is the release, unpack, take the binary."""
         suite = self._package.suites[release]
         progress(f"downloading {self._package.name} {release} from Debian {suite}")
-        with tempfile.TemporaryDirectory(prefix="quorate-apt-") as scratch:
+        with tools.scratch("apt") as scratch:
             work = Path(scratch)
             config = _configure(work, suite)
             env = {"APT_CONFIG": str(config), "DEBIAN_FRONTEND": "noninteractive"}

@@ -7,7 +7,6 @@ time, over HTTP (`GOFAIL_HTTP=host:port`, PUT /name with `panic` or `sleep(1000)
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -58,7 +57,7 @@ class Failpoints:
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Build it; says how many failpoints there are."""
         plain = release.removesuffix(SUFFIX)
-        with tempfile.TemporaryDirectory(prefix="quorate-build-") as scratch:
+        with tools.scratch("build") as scratch:
             with platform.wanting(None):  # the tool runs here
                 tool = _gofail(Path(scratch) / "tool", progress)
             work = Path(scratch) / "server-main"

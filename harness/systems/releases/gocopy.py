@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +51,7 @@ class ModuleCopy:
 
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Fetch the module, copy it, and build."""
-        with tempfile.TemporaryDirectory(prefix="quorate-build-") as scratch:
+        with tools.scratch("build") as scratch:
             copy = Path(scratch) / self._module.binary
             progress(f"fetching {self._module.path}@v{release}")
             wanted = f"{self._module.path}@v{release}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -124,7 +123,7 @@ class GoModule:
 
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Fetch the module and its dependencies, and build."""
-        with tempfile.TemporaryDirectory(prefix="quorate-build-") as scratch:
+        with tools.scratch("build") as scratch:
             work = Path(scratch)
             start(work, self._module)
             fetch(work, self._module, release, progress)
@@ -151,7 +150,7 @@ def _exists(path: str, release: str) -> bool | None:
 
 
 def _asked(*words: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="quorate-ask-") as scratch:
+    with tools.scratch("ask") as scratch:
         return go(Path(scratch), "list", "-m", *words, deadline_s=_ASK_S)
 
 

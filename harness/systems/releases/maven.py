@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -85,7 +84,7 @@ class Maven:
     def obtain(self, release: str, folder: Path, progress: Progress) -> str:
         """Resolve the dependencies and copy all jars."""
         progress(f"fetching {self._artifact.name}:{release} and what it needs from Maven")
-        with tempfile.TemporaryDirectory(prefix="quorate-mvn-") as scratch:
+        with tools.scratch("mvn") as scratch:
             work = Path(scratch)
             wanted = [f"{self._artifact.name}:{release}", *self._extras(release)]
             if binding := _binding(_copy(work, wanted)):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
@@ -18,6 +21,19 @@ from quorate.harness.core.outcome import Broken
 
 _LAST_LINES: Final = 8
 _LOOK_S: Final = 0.2
+_PREFIX: Final = "quorate-tmp-"
+_LIVES: Final = ".lives"
+_YOUNG_S: Final = 60.0
+_SWEPT_MAX: Final = 1000
+# Becomes the tool, to be killed by the kernel when the thread that waits for it ends (PR_SET_PDEATHSIG, prctl(2)): a
+# build of minutes must not go on after a `kill -9` of quorate. Set in a process of its own: forks with threads cannot.
+_WITH_US: Final = (
+    "import ctypes,os,signal,sys\n"
+    "ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
+    "if os.getppid() != int(sys.argv[1]): os._exit(1)\n"
+    "try: os.execvp(sys.argv[2], sys.argv[2:])\n"
+    "except OSError as error: print(sys.argv[2] + ': ' + str(error.strerror)); os._exit(127)\n"
+)
 
 # Set by whoever gave up waiting for the thread that runs the tools; looked at while they run.
 given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
@@ -30,6 +46,42 @@ def check_given_up() -> None:
         raise Broken("given-up", "interrupted")
 
 
+@contextlib.contextmanager
+def scratch(purpose: str) -> Iterator[str]:
+    """Give a folder for the time of a `with`; whoever comes next removes those whose maker was killed.
+
+    A lock on a file in it says that its maker lives: the kernel lets go of it with the process.
+    """
+    _sweep()
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{purpose}-") as folder,
+        (Path(folder) / _LIVES).open("w") as held,
+    ):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield folder
+
+
+def _sweep() -> None:
+    """Remove the folders of the dead; a folder without a lock is left alone for its first minute."""
+    for folder in list(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"))[:_SWEPT_MAX]:
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            if time.time() - folder.stat().st_mtime < _YOUNG_S:  # it may not have its lock yet
+                continue
+            with (folder / _LIVES).open("r+") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove it all, also what Go made unwritable in its module cache."""
+    for where, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            Path(where).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def missing(*programs: str) -> str | None:
     """Say which programs are not there, or None."""
     absent = [program for program in programs if shutil.which(program) is None]
@@ -38,9 +90,11 @@ def missing(*programs: str) -> str | None:
 
 def run(argv: Sequence[str], *, cwd: Path, deadline_s: float, env: Mapping[str, str] | None = None) -> str:
     """Run to the end and return its output; raise `Broken` with its last lines where it fails or is late."""
+    if shutil.which(argv[0]) is None:
+        raise Broken("tool-missing", f"{argv[0]}: it is not there, or cannot be executed")
     try:
         process = subprocess.Popen(
-            argv,
+            [sys.executable, "-c", _WITH_US, str(os.getpid()), *argv],
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
