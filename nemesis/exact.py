@@ -12,7 +12,6 @@ given as it stands in a run's history, and nothing is left to chance. With `deta
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +33,7 @@ def read_schedule(path: Path) -> tuple[list[FaultSpec], tuple[Entry, ...]]:
     try:
         content = safely.toml(path)
     except safely.TomlError as error:
-        raise UsageError(f"schedule {path}: {error}") from error
+        raise UsageError(f"cannot read the schedule {path}: {error}") from error
     rows = content.pop("fault", None)
     if content:
         raise UsageError(
@@ -96,7 +95,7 @@ def _duration(row: dict[str, Any], key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f'{key} = "5s" is missing')
     # Compared before it is converted: an integer may be too large for a float.
-    if math.isnan(value) or not 0 <= value <= _LONGEST_S:
+    if not 0 <= value <= _LONGEST_S:  # nan is not either
         raise UsageError(f'{key} must be a number of seconds from 0, or a text such as "5s"')
     return float(value)
 

@@ -50,11 +50,11 @@ def toml_text(path: Path) -> str:
     except OSError as error:
         raise TomlError(f"cannot be read: {error.strerror or error}") from error
     if len(found) > _TOML_BYTES_MAX:
-        raise TomlError(f"is larger than {_TOML_BYTES_MAX >> 20} MiB, which is a mistake")
+        raise TomlError(f"it is larger than {_TOML_BYTES_MAX >> 20} MiB, which is a mistake")
     try:
         return found.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TomlError(f"no text in UTF-8, as TOML must be: {error.reason}") from error
+        raise TomlError(f"it is no text in UTF-8, as TOML must be: {error.reason}") from error
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -62,9 +62,9 @@ def parsed(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise TomlError("is nested too deeply") from error
+        raise TomlError("it is nested too deeply") from error
     except ValueError as error:
-        raise TomlError(str(error)) from error
+        raise TomlError(f"it is no TOML: {error}") from error
 
 
 def stray(folder: Path, root: Path) -> Path | None:

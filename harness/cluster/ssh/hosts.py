@@ -49,7 +49,7 @@ def read_inventory(path: Path) -> list[Host]:
     try:
         raw = safely.toml(path)
     except safely.TomlError as error:
-        raise UsageError(f"inventory {path}: {error}") from error
+        raise UsageError(f"cannot read the inventory {path}: {error}") from error
     return parse_inventory(raw, str(path))
 
 

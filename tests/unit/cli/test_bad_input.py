@@ -69,7 +69,7 @@ TABLE = [
     ("test etcd --cluster ssh", "needs --inventory"),
     ("test zookeeper -w kubernetes", "zookeeper has no Objects and no Watches and no Revisions here"),
     ("test etcd --cluster ssh --inventory nofile.toml", "cannot read the inventory nofile.toml"),
-    ("test etcd --cluster ssh --inventory cut.toml", "is not TOML"),
+    ("test etcd --cluster ssh --inventory cut.toml", "no TOML"),
     ("test etcd --cluster ssh --inventory empty.toml", "has no [[hosts]]"),
     ("test zookeeper@3.4.14 -f member", "reconfiguration came with 3.5"),
     ("images build jer", 'did you mean "jre"'),
