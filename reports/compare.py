@@ -53,6 +53,7 @@ class Comparison(msgspec.Struct, frozen=True):
     tables: Sequence[Table]
     drawing: str
     problems: Sequence[str]
+    newly: str = ""  # the verdict of what is worse in the second: invalid, or unknown
 
 
 def write(before: Path, after: Path, target: Path) -> Path:
@@ -68,7 +69,18 @@ def render(found: Comparison) -> str:
 
 def text(before: Path, after: Path, *, width: int = 80, colour: bool = False) -> str:
     """Return the comparison as lines of at most `width` letters."""
-    found = compare(before, after)
+    return told(compare(before, after), width=width, colour=colour)
+
+
+def plain(found: Comparison) -> dict[str, Any]:
+    """Return the comparison as data, without its drawing."""
+    content: dict[str, Any] = msgspec.to_builtins(found)
+    del content["drawing"]
+    return content
+
+
+def told(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
+    """Return a comparison that was made as lines of at most `width` letters."""
     codes = {"better": "32", "worse": "31", "": ""}
 
     def paint(line: str, tone: Tone) -> str:
@@ -124,6 +136,7 @@ def _runs(a: StoredRun, b: StoredRun) -> Comparison:
         tables=[table for table in tables if table.rows or table.drawn],
         drawing=str(_curves(a.operations, b.operations)),
         problems=[*(f"a: {problem}" for problem in a.problems), *(f"b: {problem}" for problem in b.problems)],
+        newly=str(b.verdict) if rank > 0 else "",
     )
 
 
@@ -311,6 +324,7 @@ def _campaigns(before: Path, after: Path) -> Comparison:
         ],
         drawing="",
         problems=[*a.problems, *b.problems],
+        newly="invalid" if worse else "",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from quorate.harness.cli import screen
 from quorate.harness.cli.exits import Exit, worst
 from quorate.harness.cli.options import DurationType, given, test_options
 
@@ -124,7 +125,8 @@ def _write(folder: Path, file: Path, own: dict[str, Any], records: Sequence[Any]
     if own["as_json"]:
         click.echo((folder / "campaign.json").read_text())
         return
-    click.echo(campaign_report.text(folder, colour=sys.stdout.isatty()))
+    colour = screen.colour()
+    click.echo(campaign_report.text(folder, width=screen.width(), colour=colour), color=colour)
     skipped = sum(record.status == "skipped" for record in records)
     never = f", {skipped} cells never ran" if skipped else ""
-    click.echo(f"{len(records) - skipped} runs{never}; report: {html}")
+    click.echo(f"{len(records) - skipped} runs{never}; report: {screen.linked(html)}", color=colour)

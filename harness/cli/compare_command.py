@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 
 import click
 
+from quorate.harness.cli import screen
+from quorate.harness.cli.exits import Exit
 from quorate.harness.cli.places import is_campaign, run_folder
 from quorate.harness.core.test import UsageError
 
@@ -22,7 +24,13 @@ Examples:
 @click.argument("before", type=click.Path(exists=True, path_type=Path))
 @click.argument("after", type=click.Path(exists=True, path_type=Path))
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page.")
-def command(before: Path, after: Path, html: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one object, nothing else.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 1 if AFTER has an anomaly and BEFORE has none, 2 if it is less sure.",
+)
+def command(before: Path, after: Path, html: Path | None, as_json: bool, exit_code: bool) -> int:  # noqa: FBT001
     """Compare AFTER with BEFORE: verdicts, latency, availability, recovery."""
     from quorate.reports import compare  # noqa: PLC0415 - keeps --help quick
 
@@ -31,6 +39,17 @@ def command(before: Path, after: Path, html: Path | None) -> None:
         raise UsageError("one of these is a campaign and the other a run: compare two of a kind")
     if not any(campaigns):
         before, after = run_folder(before), run_folder(after)
-    click.echo(compare.text(before.resolve(), after.resolve(), colour=sys.stdout.isatty()))
-    if html is not None:
-        click.echo(compare.write(before.resolve(), after.resolve(), html))
+    found = compare.compare(before.resolve(), after.resolve())
+    page = None if html is None else compare.write(before.resolve(), after.resolve(), html)
+    if as_json:
+        click.echo(json.dumps({**compare.plain(found), "html": None if page is None else str(page)}))
+    else:
+        colour = screen.colour()
+        click.echo(compare.told(found, width=screen.width(), colour=colour), color=colour)
+        if page is not None:
+            click.echo(page)
+    return (
+        {"invalid": Exit.ANOMALY, "unknown": Exit.UNKNOWN}.get(found.newly, Exit.VALID)
+        if exit_code
+        else Exit.VALID
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
 
+from quorate.harness.cli import screen
 from quorate.harness.cli.exits import Exit
 
 
@@ -36,7 +36,7 @@ def command(as_json: bool, inventory: str | None) -> int:  # noqa: FBT001
     if as_json:
         click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
     else:
-        colour = sys.stdout.isatty()
+        colour = screen.colour()
         for finding in findings:
             mark = click.style("yes", fg="green") if finding.ok else click.style("no ", fg="yellow")
             click.echo(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -137,6 +138,8 @@ def _command() -> Any:
     try:
         return quorate.main(standalone_mode=False)
     except SystemExit as exit_:
+        if "_QUORATE_COMPLETE" in os.environ:  # click ends a completion so
+            raise
         from quorate.harness.cluster.local.rootless import Delegated  # noqa: PLC0415 - `--help` stays quick
 
         if isinstance(exit_, Delegated):
@@ -146,8 +149,10 @@ def _command() -> Any:
 
 def _complain(sentence: str) -> None:
     from quorate.checkers.words import plain  # noqa: PLC0415 - only where something is wrong
+    from quorate.harness.cli import screen  # noqa: PLC0415
 
-    click.echo(click.style("error: ", fg="red", bold=True) + plain(sentence), err=True)
+    colour = screen.colour(sys.stderr)
+    click.echo(click.style("error: ", fg="red", bold=True) + plain(sentence), err=True, color=colour)
 
 
 if __name__ == "__main__":

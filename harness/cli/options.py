@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from quorate.harness.cli import completing
 from quorate.harness.core.duration import format_duration, parse_duration, parse_size
-from quorate.harness.core.test import Test
+from quorate.harness.core.test import CLUSTERS, Test
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DEFAULT = Test()
@@ -72,6 +73,7 @@ _OPTIONS = (
         "--workload",
         metavar="NAME",
         multiple=True,
+        shell_complete=completing.workloads,
         help="What clients do; repeat for several. [register]",
     ),
     click.option(
@@ -79,13 +81,19 @@ _OPTIONS = (
         "--faults",
         metavar="LIST",
         callback=_split,
+        shell_complete=completing.faults,
         help="NAME[:TARGET],… or none, e.g. partition:leader,kill:one.",
     ),
     click.option(
         "--fault-interval", type=DurationType(), help="Pause between faults." + _note(_DEFAULT.fault_interval)
     ),
     click.option("--schedule", type=click.Path(dir_okay=False), help="Exact faults at exact times (TOML)."),
-    click.option("--cluster", metavar="KIND", help="auto, docker, local or ssh. [auto]"),
+    click.option(
+        "--cluster",
+        metavar="KIND",
+        shell_complete=lambda _ctx, _param, text: [one for one in CLUSTERS if one.startswith(text)],
+        help="auto, docker, local or ssh. [auto]",
+    ),
     click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
     click.option("--nodes", type=int, help=f"Servers. [{_DEFAULT.nodes}]"),
     click.option("--image", metavar="NAME", help="Take the server from this Docker image."),
@@ -100,6 +108,7 @@ _OPTIONS = (
         metavar="KEY=VALUE",
         multiple=True,
         callback=_settings,
+        shell_complete=completing.settings,
         help="Of system, workload or fault; `quorate list workloads NAME` tells them.",
     ),
     click.option("--store", type=click.Path(file_okay=False), help="Where runs are kept. [./store]"),

@@ -6,7 +6,9 @@ import sys
 import time
 from typing import Final
 
+from quorate.harness.cli import screen
 from quorate.harness.run.progress import Snapshot
+from quorate.reports.words import cut
 
 _TERMINAL_EVERY_S: Final = 0.2
 _LOG_EVERY_S: Final = 5.0
@@ -17,7 +19,7 @@ class Progress:
 
     def __init__(self, *, silent: bool) -> None:
         self._silent = silent
-        self._terminal = sys.stderr.isatty()
+        self._terminal = screen.live(sys.stderr)
         self._last_s = 0.0
         self._phase = ""
         self._open_line = False
@@ -35,7 +37,8 @@ class Progress:
             self._end_line()
         self._phase, self._last_s = snapshot.phase, now_s
         if self._terminal and snapshot.operations is not None:
-            sys.stderr.write(f"\r\x1b[K{_line(snapshot)}")
+            # A line that wraps could not be renewed; what is cut is the fault's name, at its end.
+            sys.stderr.write(f"\r\x1b[K{cut(_line(snapshot), screen.width() - 1)}")
             self._open_line = True
         else:
             sys.stderr.write(_line(snapshot) + "\n")
@@ -62,4 +65,4 @@ def _line(snapshot: Snapshot) -> str:
         words.append(f"fault: {snapshot.fault}" if snapshot.fault else "")
     if snapshot.text:
         words.append(snapshot.text)
-    return "  ".join(word for word in words if word)
+    return "  ".join(word for word in words if word).rstrip()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Any
 
 import click
 import msgspec
 
+from quorate.harness.cli import completing, screen
 from quorate.harness.cli.exits import worst
 from quorate.harness.cli.options import given, test_options
+from quorate.harness.core import store
 from quorate.harness.core.test import Test
 
 
@@ -23,7 +24,7 @@ Examples:
   quorate test etcd@3.5.16 -f partition:leader --set reads=serializable --seed 7
 """,
 )
-@click.argument("system")
+@click.argument("system", shell_complete=completing.systems)
 @test_options
 @click.option(
     "--repeat", type=click.IntRange(1, 10_000), default=1, help="Runs in a row, with seeds that follow."
@@ -59,7 +60,11 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
         elif quiet:
             click.echo(f"{done.verdict} {done.folder}")
         else:
-            click.echo(write(done.folder, colour=sys.stdout.isatty()))
+            colour = screen.colour()
+            click.echo(write(done.folder, width=screen.width(), colour=colour), color=colour, nl=False)
+            page = done.folder / store.REPORT
+            if page.exists():
+                click.echo(f"report: {screen.linked(page)}", color=colour)
         if done.exit_code not in {0, 2}:
             break
     return worst(codes)
