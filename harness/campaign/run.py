@@ -73,7 +73,7 @@ def run_campaign(
     execution = Execution(campaign, options, where, ledger, heard)
     interrupted = False
     try:
-        with slots.campaign(), _signals_as_one():
+        with slots.campaign(), signals_as_one():
             asyncio.run(execution.run())
     except KeyboardInterrupt:
         interrupted = True
@@ -83,7 +83,7 @@ def run_campaign(
 
 
 @contextlib.contextmanager
-def _signals_as_one() -> Iterator[None]:
+def signals_as_one() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end a campaign as Ctrl-C does: with the summary of what it has."""
     before = {}
     for signum in (signal.SIGTERM, signal.SIGHUP):

@@ -22,6 +22,7 @@ from quorate.harness.core.test import UsageError
 COMMANDS: Final = {
     "test": "one run against a cluster",
     "campaign": "a matrix of runs from a file",
+    "hunt": "many short runs, each drawn anew, in search of what nobody has named",
     "check": "judge a history",
     "report": "write a run's HTML report",
     "compare": "what changed between two runs",
