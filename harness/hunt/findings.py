@@ -97,9 +97,15 @@ class Findings:
         """Those that nobody waived."""
         return [one for one in self._found.values() if not one.ignored]
 
-    def knows(self, workload: str, shown: Sequence[Shown]) -> bool:
-        """Whether a run of this workload has shown an anomaly already."""
-        return any(one.workload == workload and one.signatures for one in shown)
+    @staticmethod
+    def knows(workloads: Sequence[str], shown: Sequence[Shown]) -> bool:
+        """Whether a run with one of these workloads has shown an anomaly already."""
+        return any(one.signatures and set(workloads) & set(one.workload.split("+")) for one in shown)
+
+
+def without_workload(signature: Signature) -> Signature:
+    """Return `linearizable:stale-read` for `register/linearizable:stale-read`."""
+    return msgspec.structs.replace(signature, guarantee=signature.guarantee.rpartition("/")[2])
 
 
 def sentence_of(results: dict[str, Any], signature: Signature) -> str:
@@ -107,6 +113,6 @@ def sentence_of(results: dict[str, Any], signature: Signature) -> str:
     for result in results.get("guarantees") or ():
         for anomaly in result.get("anomalies") or ():
             one = {**result, "verdict": "invalid", "anomalies": [anomaly], "stats": {}}
-            if signature in signatures({"guarantees": [one]}):
+            if signature in map(without_workload, signatures({"guarantees": [one]})):
                 return str(anomaly.get("sentence", ""))
     return ""

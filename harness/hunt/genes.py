@@ -12,9 +12,12 @@ Arm = tuple[str, str]
 
 
 class Genes(msgspec.Struct, frozen=True):
-    """What was drawn. `extra` are settings that go with workload, faults and tuning; `seed` decides all the rest."""
+    """What was drawn. Several workloads run side by side.
 
-    workload: str
+    `extra` are settings that go with workloads, faults and tuning; `seed` decides all the rest.
+    """
+
+    workloads: tuple[str, ...]
     faults: tuple[str, ...]
     nodes: int
     clients: int
@@ -28,7 +31,7 @@ class Genes(msgspec.Struct, frozen=True):
         """Return the test: the base's settings, which somebody gave, stand above those that were drawn."""
         return msgspec.structs.replace(
             base,
-            workload=(self.workload,),
+            workload=self.workloads,
             faults=self.faults,
             nodes=self.nodes,
             clients=self.clients,
@@ -42,7 +45,7 @@ class Genes(msgspec.Struct, frozen=True):
     def arms(self) -> frozenset[Arm]:
         """Return the choices that were made, each as (what, which); the seed is none."""
         found = {
-            ("workload", self.workload),
+            *(("workload", workload) for workload in self.workloads),
             ("nodes", str(self.nodes)),
             ("clients", str(self.clients)),
             ("rate", f"{self.rate:g}"),

@@ -12,7 +12,7 @@ import msgspec
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.experiments.trial import SIMULATED, Trial, Trials
 from quorate.harness.hunt import states
-from quorate.harness.hunt.findings import Finding, Findings, Shown
+from quorate.harness.hunt.findings import Finding, Findings, Shown, without_workload
 from quorate.harness.hunt.genes import Genes
 from quorate.harness.hunt.learning import Learner
 
@@ -85,7 +85,7 @@ class Hunt:
                 return
             self._begun += 1
             number = self._begun
-            known = self.findings.knows(genes.workload, self.shown)
+            known = self.findings.knows(genes.workloads, self.shown)
             # A first anomaly ends its run, which saves time; later runs go on behind what is known.
             test = genes.test(msgspec.structs.replace(self._base, stop_on_anomaly=not known))
             try:
@@ -93,7 +93,7 @@ class Hunt:
             except UsageError as error:
                 trial = Trial("broken", frozenset(), None, 0.0, str(error), 4)
             said = {} if trial.folder is None else await asyncio.to_thread(states.of_logs, trial.folder)
-            self._hear(number, genes, test, trial, said)
+            self._hear(number, genes, test, plain(trial), said)
 
     def _hear(self, number: int, genes: Genes, test: Test, trial: Trial, said: dict[str, int]) -> None:
         reached = states.of_results(trial.results, trial.signatures)
@@ -106,7 +106,7 @@ class Hunt:
         shown = Shown(
             number=number,
             command=test.command(),
-            name=f"run {number}: {genes.workload} under {','.join(genes.faults) or 'none'}",
+            name=f"run {number}: {'+'.join(genes.workloads)} under {','.join(genes.faults) or 'none'}",
             outcome=trial.outcome,
             exit_code=trial.exit_code,
             said=trial.said,
@@ -116,7 +116,7 @@ class Hunt:
             at_s=round(asyncio.get_running_loop().time() - self._begun_s, 1),
             new=new,
             seed=genes.seed,
-            workload=genes.workload,
+            workload="+".join(genes.workloads),
             faults=",".join(genes.faults) or "none",
             release=str(trial.results.get("release", "")).partition(" (")[0],
         )
@@ -124,3 +124,9 @@ class Hunt:
         self._listener(shown, self.findings.add(shown, trial))
         if trial.outcome == "valid":  # nobody looks at it again, and there may be thousands
             trial.discard()
+
+
+def plain(trial: Trial) -> Trial:
+    """Return it with signatures that do not tell which of several workloads it was: the anomaly is the same."""
+    found = frozenset(without_workload(one) for one in trial.signatures)
+    return msgspec.structs.replace(trial, signatures=found)

@@ -19,7 +19,7 @@ _HEAD: Final = re.compile(
     r"^.*?(?:\[(?:INFO|WARN|ERROR|DEBUG)\]| - (?:INFO|WARN|ERROR|DEBUG) | [IWECND] \| )\s*"
 )
 _VARYING: Final = re.compile(
-    r'"[^"]*"|\'[^\']*\'|\b[0-9a-fA-F]*\d[0-9a-fA-F]*\b|0x[0-9a-fA-F]+|\d+|/\S+|\b\w+=\S+|\bn\d+\b'
+    r'\b[\w-]+="[^"]*"|"[^"]*"|\'[^\']*\'|\b[0-9a-fA-F]*\d[0-9a-fA-F]*\b|0x[0-9a-fA-F]+|\d+|/\S+|\b\w+=\S+|\bn\d+\b'
 )
 _LETTERS: Final = re.compile(r"[A-Za-z][A-Za-z ,:;()\-]{9,}[A-Za-z]")
 

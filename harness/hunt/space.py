@@ -36,6 +36,7 @@ _OVERLAP_SHARE: Final = 0.4
 _TRIGGER_SHARE: Final = 0.3
 _TRIES: Final = 20
 _FAULTS_MOST: Final = 3
+_SIDE_BY_SIDE: Final = (1, 1, 2, 2, 3)
 # Wrong clocks break leases by what is documented; an upgrade must be told to which release.
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
 _AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
@@ -95,18 +96,15 @@ class Space(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(genes, seed=rng.randrange(1 << 31))
 
     def _exchange(self, part: str, genes: Genes, other: Genes, rng: Random, picks: Picks) -> dict[str, Any]:
-        names = self.workloads[genes.workload]
+        names = self._names(genes.workloads)
         match part:
-            case "workload":  # the same one, with other settings
+            case "workload":  # the same, with other settings
                 kept = {key: value for key, value in genes.extra.items() if key not in names}
-                return {"extra": {**kept, **self._settings(genes.workload, rng, picks)}}
+                return {"extra": {**kept, **self._settings(genes.workloads, rng, picks)}}
             case "faults":
                 own = {key: value for key, value in genes.extra.items() if key in names}
-                drawn = {
-                    key: value
-                    for key, value in other.extra.items()
-                    if key not in self.workloads[other.workload]
-                }
+                theirs = self._names(other.workloads)
+                drawn = {key: value for key, value in other.extra.items() if key not in theirs}
                 return {"faults": other.faults, "interval_s": other.interval_s, "extra": {**drawn, **own}}
             case "load":
                 return {"clients": other.clients, "rate": other.rate, "time_s": other.time_s}
@@ -116,27 +114,43 @@ class Space(msgspec.Struct, frozen=True):
                 return {}
 
     def _draw(self, rng: Random, picks: Picks, lines: Sequence[str]) -> Genes:
-        workload = picks.pick("workload", sorted(self.workloads), rng)
+        workloads = self._side_by_side(rng, picks)
         nodes = int(picks.pick("nodes", NODES, rng))
         faults, extra = self._faults(nodes, rng, picks, lines)
         if self.tunes:
             extra[SETTING] = picks.pick(f"set {SETTING}", (RANDOM, RANDOM, SMALL), rng)
         least, most = self.seconds
         return Genes(
-            workload=workload,
+            workloads=workloads,
             faults=faults,
             nodes=nodes,
             clients=int(picks.pick("clients", CLIENTS, rng)),
             rate=float(picks.pick("rate", RATES, rng)),
             time_s=float(round(rng.uniform(least, most))),
             interval_s=float(picks.pick("interval", INTERVALS, rng)),
-            extra={**extra, **self._settings(workload, rng, picks)},
+            extra={**extra, **self._settings(workloads, rng, picks)},
             seed=rng.randrange(1 << 31),
         )
 
-    def _settings(self, workload: str, rng: Random, picks: Picks) -> dict[str, str]:
+    def _side_by_side(self, rng: Random, picks: Picks) -> tuple[str, ...]:
+        """Draw one to three workloads: starting servers costs more than another workload does."""
+        chosen: list[str] = []
+        for _ in range(min(rng.choice(_SIDE_BY_SIDE), len(self.workloads))):
+            chosen.append(
+                picks.pick("workload", [name for name in sorted(self.workloads) if name not in chosen], rng)
+            )
+        return tuple(chosen)
+
+    def _names(self, workloads: Sequence[str]) -> dict[str, Any]:
+        """Return the settings of these with their defaults; of a name that several have, the first one's."""
+        found: dict[str, Any] = {}
+        for workload in reversed(workloads):
+            found |= self.workloads[workload]
+        return found
+
+    def _settings(self, workloads: Sequence[str], rng: Random, picks: Picks) -> dict[str, str]:
         found = {}
-        for name, usual in sorted(self.workloads[workload].items()):
+        for name, usual in sorted(self._names(workloads).items()):
             options = varied(usual)
             if options and name not in self.base.settings and rng.random() < _VARIED_SHARE:
                 found[name] = picks.pick(f"set {name}", options, rng)

@@ -107,7 +107,7 @@ def _campaign(told: Told, base: Test, shown: Sequence[Shown]) -> dict[str, Any]:
     for one in shown:
         expect = "any" if one.signatures and set(one.signatures) <= waived else "valid"
         verdict = "invalid" if one.signatures else VERDICT_OF_EXIT.get(one.exit_code, "error")
-        cell = Cell(msgspec.structs.replace(base, workload=(one.workload,)), expect=expect)  # type: ignore[arg-type]
+        cell = Cell(msgspec.structs.replace(base, workload=tuple(one.workload.split("+"))), expect=expect)  # type: ignore[arg-type]
         record = record_of(
             cell,
             one.number - 1,
