@@ -3,7 +3,8 @@
 In the repository `quorate/harness` and the like link to folders at the top (docs/decisions/0005-one-import-name.md).
 An editable install uses those links as they are. maturin's wheels and source archives leave linked folders out, so both
 are built from a copy in which the links have been followed. A wheel for Linux also gets the clock helper, compiled,
-so that clock faults need no compiler where it is installed. Everything else is maturin's.
+so that clock faults need no compiler where it is installed. For publication the README's links are made absolute.
+Everything else is maturin's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -27,9 +29,9 @@ from maturin import (  # noqa: F401 - hooks that need no copy
     get_requires_for_build_sdist,
     get_requires_for_build_wheel,
     prepare_metadata_for_build_editable,
-    prepare_metadata_for_build_wheel,
 )
 
+_RELATIVE = r"(?!https?://|#|mailto:)([^)\s]+)"
 _LEFT_OUT = shutil.ignore_patterns(
     ".git",
     ".venv",
@@ -54,10 +56,35 @@ def _followed() -> Iterator[None]:
         shutil.copytree(top, copy, ignore=_LEFT_OUT)
         os.environ.setdefault("CARGO_TARGET_DIR", str(top / "checkers" / "native" / "target"))
         os.chdir(copy)
+        publish(copy, os.environ.get("QUORATE_REPOSITORY"), os.environ.get("QUORATE_REF", "main"))
         try:
             yield
         finally:
             os.chdir(top)
+
+
+def publish(tree: Path, repository: str | None, ref: str) -> None:
+    """Make the README's links absolute and name the repository's pages, for readers of a package registry.
+
+    `repository` is the address of the repository's page, which whoever builds for publication knows
+    (`QUORATE_REPOSITORY`, `QUORATE_REF`); without it nothing is changed.
+    """
+    if not repository:
+        return
+    base = repository.rstrip("/")
+    readme, project = tree / "README.md", tree / "pyproject.toml"
+    text = readme.read_text("utf-8")
+    text = re.sub(rf"(!\[[^\]]*\]\(){_RELATIVE}", rf"\g<1>{base}/raw/{ref}/\g<2>", text)
+    text = re.sub(rf"(?<!!)(\[[^\]]*\]\(){_RELATIVE}", rf"\g<1>{base}/blob/{ref}/\g<2>", text)
+    readme.write_text(text, "utf-8")
+    pages = {
+        "Homepage": base,
+        "Documentation": f"{base}/tree/{ref}/docs",
+        "Changelog": f"{base}/blob/{ref}/CHANGELOG.md",
+        "Issues": f"{base}/issues",
+    }
+    urls = "\n[project.urls]\n" + "".join(f'{name} = "{address}"\n' for name, address in pages.items())
+    project.write_text(project.read_text("utf-8") + urls, "utf-8")
 
 
 def build_wheel(
@@ -68,6 +95,15 @@ def build_wheel(
     with _followed():
         _add_clock_helper(Path("quorate/nemesis/clock"))
         return str(maturin.build_wheel(target, config_settings, metadata_directory))
+
+
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: dict[str, Any] | None = None
+) -> str:
+    """Write what the wheel says of itself; return the folder's name (PEP 517)."""
+    target = str(Path(metadata_directory).resolve())
+    with _followed():
+        return str(maturin.prepare_metadata_for_build_wheel(target, config_settings))
 
 
 def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:

@@ -17,11 +17,12 @@ from quorate.harness.cli.options import DurationType, given, test_options
     "campaign",
     epilog="""\b
 Examples:
-  quorate campaign campaigns/smoke.toml --jobs 2 --junit out.xml
-  quorate campaign campaigns/nightly.toml --budget 2h --resume
+  quorate campaign consistency.toml --jobs 2 --junit out.xml
+  quorate campaign smoke
+  quorate campaign nightly --budget 2h --resume
 """,
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file")
 @test_options
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, each on a cluster of its own."
@@ -43,22 +44,25 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print campaign.json and the folder, nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only the summary.")
-def command(file: Path, **options: Any) -> int:
+def command(file: str, **options: Any) -> int:
     """Run every cell of FILE and say which kept their promises.
 
-    Options of `test` override the file. The exit code is the worst of the unexpected verdicts.
+    FILE is a path, or the name of one that comes with quorate (`quorate list campaigns`). Options of `test` override
+    the file. The exit code is the worst of the unexpected verdicts.
     """
     from quorate.harness.campaign.execute import Options  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.campaign.file import load  # noqa: PLC0415
     from quorate.harness.campaign.ledger import read  # noqa: PLC0415
     from quorate.harness.campaign.run import baseline, exit_code, open_folder, run_campaign  # noqa: PLC0415
+    from quorate.harness.campaign.shipped import located  # noqa: PLC0415
     from quorate.harness.cli.table import Table  # noqa: PLC0415
     from quorate.harness.run import check_releases  # noqa: PLC0415
 
     own = {key: options.pop(key) for key in _OWN}
     overrides = given(options)
     root = Path(overrides.pop("store", "store"))
-    campaign = load(file, overrides)
+    path = located(file)
+    campaign = load(path, overrides)
     check_releases(cell.test for cell in campaign.cells)
     if own["where"]:
         from quorate.harness.campaign.dask import check_address  # noqa: PLC0415 - an optional extra
@@ -84,7 +88,7 @@ def command(file: Path, **options: Any) -> int:
         ended = run_campaign(campaign, folder, run_options, table, executor)
     finally:
         table.close()
-    _write(folder, file, own, ended.records)
+    _write(folder, path, own, ended.records)
     code = exit_code(ended.records, known)
     return worst([code, Exit.INTERRUPTED]) if ended.interrupted and code != Exit.ANOMALY else code
 

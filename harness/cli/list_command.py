@@ -18,6 +18,7 @@ from quorate.harness.core.outcome import Broken, UsageError
 Row = tuple[str, str]
 _TOLD: Final[dict[str, registry.Group]] = {"systems": "systems", "workloads": "workloads", "faults": "faults"}
 _ROOM_LEAST: Final = 20
+_PAGE: Final = 110
 
 
 def _first_line(part: Any) -> str:
@@ -44,6 +45,12 @@ def _models() -> list[Row]:
     return sorted(MODELS.items())
 
 
+def _campaigns() -> list[Row]:
+    from quorate.harness.campaign.shipped import described  # noqa: PLC0415 - keeps --help quick
+
+    return sorted(described().items())
+
+
 def _releases(system: str | None) -> list[Row]:
     from quorate.harness.systems.releases import list_releases  # noqa: PLC0415 - keeps --help quick
 
@@ -67,6 +74,7 @@ KINDS: Final[dict[str, Callable[[], list[Row]]]] = {
     "checkers": lambda: _parts("checkers"),
     "reports": lambda: _parts("reports"),
     "models": _models,
+    "campaigns": _campaigns,
 }
 
 
@@ -83,7 +91,9 @@ Examples:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print an object of name and line.")
 def command(kind: str, name: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """List what quorate knows of KIND, a line each: systems, releases, workloads, faults, checkers, models, reports.
+    """List what quorate knows of KIND, a line each.
+
+    Kinds are systems, releases, campaigns, workloads, faults, checkers, models and reports.
 
     With the NAME of a system, workload or fault: what it is, and what --set can change in it. With that of a system,
     `releases` lists its alone.
@@ -98,10 +108,12 @@ def command(kind: str, name: str | None, as_json: bool) -> None:  # noqa: FBT001
     _print(rows)
 
 
-def _print(rows: list[Row]) -> None:
-    """Print a table of two columns; at a terminal its lines are wrapped, in a pipe each stays one line."""
+def _print(rows: list[Row], columns: int | None = None) -> None:
+    """Print a table of two columns, wrapped to the terminal or to `columns`; else, in a pipe, each row is one line."""
     width = max((len(name) for name, _ in rows), default=0)
-    room = shutil.get_terminal_size().columns - width - 2 if sys.stdout.isatty() else 0
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+    room = columns - width - 2 if columns else 0
     for name, line in rows:
         first, *more = textwrap.wrap(line, room) if room > _ROOM_LEAST and line else [line]
         click.echo(f"{name:<{width}}  {first}")
@@ -127,4 +139,4 @@ def _tell(kind: str, name: str, *, as_json: bool) -> None:
         click.echo("\n" + "\n".join(textwrap.wrap(words, 80)))
     if settings:
         click.echo("\nSettings, for --set NAME=VALUE:")
-        _print([(f"  {key}", text) for key, text in settings.items()])
+        _print([(f"  {key}", text) for key, text in settings.items()], _PAGE)

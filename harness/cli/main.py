@@ -23,13 +23,16 @@ COMMANDS: Final = {
     "test": "one run against a cluster",
     "campaign": "a matrix of runs from a file",
     "hunt": "many short runs, each drawn anew, in search of what nobody has named",
+    "init": "a gate and a workflow for a project of one's own",
     "check": "judge a history",
     "report": "write a run's HTML report",
     "compare": "what changed between two runs",
     "show": "a run's verdict in the terminal, the anomaly explained",
     "replay": "the same options, seed and faults again",
+    "shrink": "the smallest way to see a run's anomaly",
+    "bisect": "since which release, and until which, a run's anomaly comes",
     "serve": "results browser, loopback only",
-    "list": "what there is: systems, releases, workloads, faults, checkers, models, reports",
+    "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
     "fetch": "get or build servers beforehand",
     "images": "node images for Docker",
@@ -102,6 +105,7 @@ def main() -> None:
         _complain(error.text or error.code)
         sys.exit(Exit.BROKEN)
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
+        _deaf()
         _complain("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -113,7 +117,14 @@ def main() -> None:
         traceback.print_exc()
         _complain("quorate itself failed; please report the lines above")
         sys.exit(Exit.BROKEN)
+    _deaf()
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
+
+
+def _deaf() -> None:
+    """Ignore signals from here on: the outcome is known and written, and Python's own ending would die of one."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _interrupted(*_: object) -> None:

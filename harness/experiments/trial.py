@@ -49,6 +49,11 @@ class Trial(msgspec.Struct, frozen=True):
     exit_code: int = 0
     results: dict[str, Any] = {}
 
+    @property
+    def succeeded(self) -> int:
+        """How many operations succeeded."""
+        return int((self.results.get("statistics") or {}).get("ok") or 0)
+
     def discard(self) -> None:
         """Remove the folder: of a thousand valid runs none is looked at again."""
         if self.folder is not None:

@@ -129,4 +129,6 @@ class Hunt:
 def plain(trial: Trial) -> Trial:
     """Return it with signatures that do not tell which of several workloads it was: the anomaly is the same."""
     found = frozenset(without_workload(one) for one in trial.signatures)
-    return msgspec.structs.replace(trial, signatures=found)
+    # Python's own exit code for a crash is 1 as well: without results nothing was found.
+    outcome = "broken" if trial.outcome == "anomaly" and not trial.results else trial.outcome
+    return msgspec.structs.replace(trial, signatures=found, outcome=outcome)

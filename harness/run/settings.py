@@ -34,8 +34,8 @@ def faults_of(test: Test) -> tuple[str, ...]:
     return tuple(map(str, specs))
 
 
-def check_settings(test: Test) -> None:
-    """Raise `UsageError` for a `--set` key that nothing in this test knows, and for a value out of its range."""
+def known_settings(test: Test) -> frozenset[str]:
+    """Return the `--set` keys that something in this test knows."""
     known: dict[str, str] = dict(registry.find("systems", test.system_name).settings)
     for workload in test.workload:
         known |= dict(registry.find("workloads", workload).settings)
@@ -46,6 +46,12 @@ def check_settings(test: Test) -> None:
     known |= {
         "pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"
     }
+    return frozenset(known)
+
+
+def check_settings(test: Test) -> None:
+    """Raise `UsageError` for a `--set` key that nothing in this test knows, and for a value out of its range."""
+    known = known_settings(test)
     for key in test.settings:
         if key not in known:
             hint = registry.did_you_mean(key, sorted(known))
