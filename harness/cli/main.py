@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "replay": "the same options, seed and faults again",
     "shrink": "the smallest way to see a run's anomaly",
     "bisect": "since which release, and until which, a run's anomaly comes",
+    "gate": "whether one version is worse than another, for a pull request",
     "serve": "results browser, loopback only",
     "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
