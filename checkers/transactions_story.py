@@ -1,6 +1,6 @@
 """What the events say of some keys of transactions: the reading glasses of the second judge.
 
-Shares no code with the engine, and reads only the lines of the history that name one of the keys: a million operations
+Shares no code with the engine, and reads only the events that name one of the keys: the texts of a million operations
 are scanned as bytes, and few are decoded.
 """
 
@@ -18,7 +18,8 @@ import msgspec
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import NONE
 
-_EVENTS_AT_ONCE: Final = 50_000
+# Events that are fewer than one in so many are decoded one by one.
+_FEW: Final = 8
 _NAMES: Final = {"r": "r", "read": "r", "w": "w", "write": "w", "append": "w"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 
@@ -80,11 +81,8 @@ class Story:
 
     def _read(self, keys: Sequence[Any], deadline: float) -> Iterator[Txn]:
         events: dict[int, Event] = {}
-        for start in range(0, len(self.history), _EVENTS_AT_ONCE):
-            chunk = self.history.handle.write("jsonl", start, start + _EVENTS_AT_ONCE)
-            for line in _lines_about(chunk, keys):
-                event = _EVENT.decode(line)
-                events[self.history.position(event.index)] = event
+        for at, event in _about(self.history, keys):
+            events[at] = event
             if time.monotonic() > deadline:
                 msg = "reading the history again took longer than the time given"
                 raise TooLargeError(msg)
@@ -175,28 +173,21 @@ def same(value: Any) -> Any:
 
 
 NULL: Final = same(None)
-_EVENT: Final = msgspec.json.Decoder(Event)
 
 
-def _lines_about(chunk: bytes, keys: Sequence[Any]) -> Iterator[bytes]:
-    """The lines that can be about one of these keys: all where a key cannot be searched for by its spelling."""
-    plain = [
-        key
+def _about(history: History, keys: Sequence[Any]) -> Iterator[tuple[int, Event]]:
+    """The events that can be about one of these keys: all where a key has more than one spelling."""
+    texts = [
+        msgspec.json.encode(key)
         for key in keys
         if type(key) is int or (isinstance(key, str) and _PLAIN.fullmatch(key) is not None)
     ]
-    if len(plain) < len(keys):
-        yield from filter(None, chunk.split(b"\n"))
+    if len(texts) < len(keys):
+        yield from enumerate(history.events())
         return
-    starts: set[int] = set()
-    for key in plain:
-        text = msgspec.json.encode(key)
-        for needle in (b'",' + text + b",", b'",' + text + b"]"):
-            at = chunk.find(needle)
-            while at >= 0:
-                starts.add(chunk.rfind(b"\n", 0, at) + 1)
-                end = chunk.find(b"\n", at)
-                at = -1 if end < 0 else chunk.find(needle, end)
-    for start in sorted(starts):
-        end = chunk.find(b"\n", start)
-        yield chunk[start : len(chunk) if end < 0 else end]
+    found = history.handle.holding([b'",' + text + end for text in texts for end in (b",", b"]")]).tolist()
+    if len(found) * _FEW < len(history):
+        yield from ((at, history.event(at)) for at in found)
+        return
+    events = history.events()
+    yield from ((at, events[at]) for at in found)

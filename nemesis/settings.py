@@ -11,10 +11,7 @@ from quorate.harness.core.test import UsageError
 
 COMMON: Final[Mapping[str, str]] = {
     "overlap": "yes: different faults may be in force at the same time; no (the default): one at a time",
-    "overlap.majority": (
-        "yes: faults that overlap may together hold a majority down or cut off; no (the default): older ones are "
-        "healed first"
-    ),
+    "overlap.majority": "yes: faults that overlap may hold a majority down; no (the default): older ones heal first",
 }
 
 

@@ -21,6 +21,7 @@ from quorate.reports import journal
 from quorate.reports import operations as columns
 from quorate.reports.logs import Lines, read_logs, started_at
 from quorate.reports.operations import Operations
+from quorate.reports.weakness import Weak
 from quorate.reports.words import brief, seconds, share
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class FaultRow(msgspec.Struct, frozen=True):
     nodes: Sequence[str] = ()
     began_s: float | None = None
     injected_s: float | None = None
+    heal_began_s: float | None = None
     healed_s: float | None = None
     proof: Proof | None = None
     healed_proof: Proof | None = None
@@ -147,6 +149,7 @@ class StoredRun(msgspec.Struct, frozen=True):
     loop_lag_ms: Mapping[str, float]
     leaders: Sequence[Leader]
     deaths: Sequence[Death]
+    weak: Weak | None
     interrupted: bool
     operations: Operations
     lines: Lines
@@ -274,11 +277,23 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
         loop_lag_ms=take.get("loop_lag_ms", dict[str, float], {}),
         leaders=sorted(take.rows("leaders", Leader), key=lambda leader: leader.time_s),
         deaths=take.rows("deaths", Death),
+        weak=take.get("weak_reads", Weak, Weak()) if results.get("weak_reads") else None,
         interrupted=interrupted,
         operations=operations,
         lines=lines,
         problems=problems,
     )
+
+
+def given(run: StoredRun) -> list[str]:
+    """The settings that were given, as `name=value`, and what else changes how a run is judged."""
+    settings = run.test.get("settings")
+    found = (
+        [f"{name}={value}" for name, value in sorted(settings.items())] if isinstance(settings, dict) else []
+    )
+    options = run.test.get("options")
+    strict = isinstance(options, dict) and options.get("strict") is True
+    return [*found, *(["strict"] if strict else [])]
 
 
 def _brief(result: Result) -> Result:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
-from quorate.reports import evidence, holds, stored, words
+from quorate.reports import evidence, holds, lists, moments, stored, weakness, words
 from quorate.reports.evidence import Drawn
 from quorate.reports.operations import NEVER
 from quorate.reports.stored import StoredRun
@@ -52,6 +52,7 @@ def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
             f"… {words.plural(len(shown) - _ANOMALIES_SHOWN, 'more anomaly', 'more anomalies')} in results.json"
         )
     _work(writer, run)
+    _weak(writer, run)
     _faults(writer, run)
     _deaths(writer, run)
     for problem in run.problems:
@@ -102,6 +103,12 @@ def _head(writer: _Writer, run: StoredRun) -> None:
     if run.interrupted:
         writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
     writer.line(f"{words.plain(run.system)} · {run.name}", "dim")
+    given = stored.given(run)
+    if given:
+        writer.line("with " + ", ".join(given), "dim", hang=5)
+    if run.weak is not None:
+        writer.line(weakness.promise(run.weak), "yellow")
+        writer.lines.append("  " + clean(run.weak.link))
     if run.tuning:
         writer.line(f"tuning: {run.tuning}", "dim", hang=8)
     writer.blank()
@@ -126,18 +133,12 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
     if anomaly.sentence not in run.reason:
         writer.line(anomaly.sentence, indent=2)
     rows, missing = evidence.drawn(anomaly, run.operations, model, _OPERATIONS_SHOWN)
+    _moment(writer, run, anomaly, next((row for row in rows if row.culprit), None))
     edges, legend = evidence.cycle_of(anomaly, rows)
     if edges:
         rows = evidence.without_culprit(rows)
         writer.blank()
-    for name, what in legend.items():
-        writer.cut(f"  {name}  {what}")
-    for edge in edges:
-        writer.line(f"{edge.source} ─{edge.kind}→ {edge.target}  {edge.why}", indent=2, hang=4)
-    for held in holds.told(anomaly, model, run.operations, rows)[:_OPERATIONS_SHOWN]:
-        until = "?" if held.end_s is None else words.seconds(held.end_s)
-        token = f" token {held.token}" if held.token else ""
-        writer.cut(f"  {held.process:>5}  {held.kind:<6}{words.seconds(held.begin_s)} to {until}{token}")
+    _beside(writer, run, anomaly, model, rows, (edges, legend))
     if rows:
         writer.blank()
         for text, marked in lanes(rows, writer.width - 2):
@@ -149,6 +150,54 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
         near = run.lines.around(culprit.begin_us / 1e6, 0.5, 0.5, most=_LINES_SHOWN)
         for line in near:
             writer.cut(f"  {words.seconds(line.time_s)} {line.node}: {line.text}", "dim")
+
+
+def _beside(
+    writer: _Writer,
+    run: StoredRun,
+    anomaly: Anomaly,
+    model: str | None,
+    rows: Sequence[Drawn],
+    cycle: tuple[Sequence[evidence.Edge], Mapping[str, str]],
+) -> None:
+    """The cycle, who held what, and the list, where the anomaly has them."""
+    edges, legend = cycle
+    for name, what in legend.items():
+        writer.cut(f"  {name}  {what}")
+    for edge in edges:
+        writer.line(f"{edge.source} ─{edge.kind}→ {edge.target}  {edge.why}", indent=2, hang=4)
+    for held in holds.told(anomaly, model, run.operations, rows)[:_OPERATIONS_SHOWN]:
+        until = "?" if held.end_s is None else words.seconds(held.end_s)
+        token = f" token {held.token}" if held.token else ""
+        writer.cut(f"  {held.process:>5}  {held.kind:<6}{words.seconds(held.begin_s)} to {until}{token}")
+    for mark in evidence.marks_of(anomaly):
+        writer.cut(f"  {words.seconds(mark.at_s)} {mark.what}")
+    _list(writer, lists.listed_of(anomaly))
+
+
+def _moment(writer: _Writer, run: StoredRun, anomaly: Anomaly, culprit: Drawn | None) -> None:
+    moment = moments.at_that_moment(run, culprit)
+    if moment:
+        writer.line(f"at that moment: {moment}", indent=2, hang=2)
+    documented = weakness.documented(run.weak, anomaly.name)
+    if documented:
+        writer.line(documented, "yellow", indent=2, hang=2)
+
+
+def _list(writer: _Writer, listed: lists.Listed | None) -> None:
+    """The wrong row of a list among its neighbours, and the changes of that object."""
+    if listed is None:
+        return
+    writer.blank()
+    wide = max(len(row.name) for row in listed.rows)
+    writer.cut(f"  {listed.who} at revision {listed.at}:")
+    for row in listed.rows:
+        sign = "✗" if row.bad else " "
+        text = f"  {sign} {row.name:<{wide}}  {row.value:<20} revision {row.revision}"
+        writer.cut(text, "red" if row.bad else "")
+    writer.cut(f"  changes of {listed.name}:")
+    for change in listed.changes:
+        writer.cut(f"    {change.revision:>8} {change.value:<20} {change.note}")
 
 
 def _operations(writer: _Writer, rows: Sequence[Drawn], missing: int) -> None:
@@ -238,6 +287,14 @@ def _work(writer: _Writer, run: StoredRun) -> None:
     if run.availability:
         shares = ", ".join(f"{node} {words.share(value)}" for node, value in run.availability.items())
         writer.line(f"served: {shares}", hang=8)
+
+
+def _weak(writer: _Writer, run: StoredRun) -> None:
+    """How old weak reads were, and behind which faults they were oldest."""
+    for one in run.weak.staleness if run.weak is not None else ():
+        writer.line(f"staleness: {weakness.figures(one)}", hang=11)
+        for row in weakness.worst(one):
+            writer.line(weakness.behind(row), "dim", indent=4, hang=2)
 
 
 def _faults(writer: _Writer, run: StoredRun) -> None:

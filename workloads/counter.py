@@ -11,13 +11,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from quorate.checkers.linearizable import Linearizable
 from quorate.harness.core.capabilities import Counters
 from quorate.harness.core.outcome import Reply
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.generators import Draws, Generator, Invocation, each, mix, repeat
 from quorate.workloads.keyed import ReadingSettings, on_keys
 from quorate.workloads.part import Count, Share, Used, weights, workload
+from quorate.workloads.weak import must_hold
 
 _POWERS = 20
 
@@ -56,7 +56,7 @@ def counter(options: WorkloadOptions, settings: Settings) -> Workload:
         operations=on_keys(on_key, options, settings),
         perform=perform,
         final=used.read_each("read"),
-        must_hold=(Linearizable(model="counter", per_key=True),),
+        must_hold=must_hold(options, "counter"),
         model="counter",
         functions=("add", "read"),
     )

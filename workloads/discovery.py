@@ -11,13 +11,13 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from quorate.checkers.linearizable import Linearizable
 from quorate.harness.core.capabilities import Catalogs
 from quorate.harness.core.outcome import Reply
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.generators import Draws, Generator, Invocation, each, mix, repeat
 from quorate.workloads.keyed import ReadingSettings, on_keys
 from quorate.workloads.part import Share, Used, weights, workload
+from quorate.workloads.weak import must_hold
 
 _SPACE: Final = "discovery"
 
@@ -57,7 +57,7 @@ def discovery(options: WorkloadOptions, settings: Settings) -> Workload:
         operations=on_keys(on_key, options, settings),
         perform=perform,
         final=used.read_each("read"),
-        must_hold=(Linearizable(model="register", per_key=True),),
+        must_hold=must_hold(options, "register", versions=False),
         model="register",
         functions=("write", "read"),
     )

@@ -151,7 +151,10 @@ def kubernetes(options: WorkloadOptions, settings: Settings) -> Workload:
         must_hold=(
             ListsAreSnapshots(),
             WatchesAreReliable(),
-            Only(("put", "delete", "list"), VersionsNeverRegress(scope="global")),
+            # A list that may be stale is a state that was, which `ListsAreSnapshots` holds it to.
+            Only(
+                ("put", "delete", *([] if options.weak else ["list"])), VersionsNeverRegress(scope="global")
+            ),
         ),
         model=None,
         functions=("put", "list", "follow", *(("delete",) if settings.delete_share else ())),

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from quorate.checkers.linearizable import Linearizable
 from quorate.checkers.versions import VersionsNeverRegress
 from quorate.harness.core.capabilities import Registers
 from quorate.harness.core.outcome import Reply
@@ -20,6 +19,7 @@ from quorate.harness.generators import Context, Draws, Generator, Invocation, Of
 from quorate.harness.generators.draws import seed_of
 from quorate.workloads.keyed import ReadingSettings, on_keys
 from quorate.workloads.part import Share, Used, workload
+from quorate.workloads.weak import must_hold
 
 _RECENT = 3
 _VALUES = 5
@@ -89,7 +89,7 @@ def register(options: WorkloadOptions, settings: Settings) -> Workload:
         operations=on_keys(on_key, options, settings),
         perform=perform,
         final=used.read_each("read"),
-        must_hold=(Linearizable(model="cas-register", per_key=True), VersionsNeverRegress()),
+        must_hold=must_hold(options, "cas-register", VersionsNeverRegress()),
         model="cas-register",
         functions=tuple(f for f, share in shares if share > 0),
     )

@@ -14,7 +14,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from quorate.checkers.linearizable import Linearizable
 from quorate.checkers.only import Only
 from quorate.checkers.versions import VersionsNeverRegress
 from quorate.harness.core.capabilities import Revisions
@@ -23,6 +22,7 @@ from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.generators import Draws, Generator, Invocation, by_key, each, limit, mix, phases, repeat
 from quorate.harness.generators.draws import seed_of
 from quorate.workloads.part import Count, Share, Used, threads_for, weights, workload
+from quorate.workloads.weak import must_hold
 
 _SPACE = "revisions"
 _BULK = 100
@@ -98,8 +98,8 @@ def revisions(options: WorkloadOptions, settings: Settings) -> Workload:
         perform=perform,
         final=used.read_each("read"),
         must_hold=(
-            Only(("read", "write"), Linearizable(model="register", per_key=True)),
-            Only(("read", "write"), VersionsNeverRegress(scope="global")),
+            *(Only(("read", "write"), each) for each in must_hold(options, "register")),
+            Only(("write",) if options.weak else ("read", "write"), VersionsNeverRegress(scope="global")),
         ),
         model=None,
         functions=("read", "write", *(("compact",) if compact else ())),

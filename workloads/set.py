@@ -11,13 +11,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from quorate.checkers.linearizable import Linearizable
 from quorate.harness.core.capabilities import Sets
 from quorate.harness.core.outcome import Reply
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.generators import Generator, Invocation, each, mix, repeat
 from quorate.workloads.keyed import ReadingSettings, on_keys
 from quorate.workloads.part import Share, Used, weights, workload
+from quorate.workloads.weak import must_hold
 
 
 class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +49,7 @@ def set_(options: WorkloadOptions, settings: Settings) -> Workload:
         operations=on_keys(on_key, options, settings),
         perform=perform,
         final=used.read_each("read"),
-        must_hold=(Linearizable(model="set", per_key=True),),
+        must_hold=must_hold(options, "set"),
         model="set",
         functions=("add", "read"),
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from quorate.checkers.transactions import STRICTEST
 from quorate.checkers.transactions import Transactions as TransactionChecker
 from quorate.harness.core.capabilities import Transactions
 from quorate.harness.core.outcome import Reply
@@ -90,6 +91,7 @@ def transactions(
             )
         ]
 
+    stale = options.weak is not None and options.weak.transactions
     active = tuple((key, 0) for key in range(settings.active_keys))
     return Workload(
         name=name,
@@ -97,7 +99,7 @@ def transactions(
         operations=Operations(write, settings, seed_of(options.rng), active, settings.active_keys),
         perform=perform,
         final=deferred(final),
-        must_hold=(TransactionChecker(name),),
+        must_hold=(TransactionChecker(name, "serializable" if stale else STRICTEST),),
         model=name,
         functions=("txn",),
     )

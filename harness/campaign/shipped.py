@@ -43,6 +43,6 @@ def located(given: str) -> Path:
     if path.is_dir():
         raise UsageError(f"{given} is a folder: give a campaign's file")
     raise UsageError(
-        f"there is no campaign file {given}{did_you_mean(given, list(known))} "
+        f"campaign file {given} does not exist{did_you_mean(given, list(known))} "
         f"(quorate brings {', '.join(known)})"
     )

@@ -98,8 +98,9 @@ Examples:
 def command(source: str, *, as_json: bool, **options: Any) -> int:
     """Judge SOURCE: a run's folder or a history in any known format (docs/checking.md).
 
-    A run is judged by everything that its workload promises; with --as, or for a file, by one model. Nothing is
-    written but what is asked for.
+    A run is judged by everything that its workload promises; with --as, or for a file, by one model. Reads that the
+    service promises less of are held to that, with --expect linearizable to linearizability. Nothing is written but
+    what is asked for.
     """
     path = Path(source)
     if options["check_time"] <= 0:
@@ -147,8 +148,9 @@ def _is_foreign(folder: Path) -> bool:
 
 def _only_of_models(options: dict[str, Any]) -> None:
     """Refuse what says nothing where a run is judged by all that its workload promises."""
+    expect = options["expect"]
     for name, option in (
-        ("expect", "--expect"),
+        *([] if expect == "linearizable" else [("expect", "--expect")]),
         ("initial", "--initial"),
         ("form", "--format"),
         ("keys", "--keys"),
@@ -165,7 +167,12 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
     from quorate.reports.terminal import write  # noqa: PLC0415
 
     with contextlib.nullcontext(folder) if options["save"] else _beside(folder) as judged:
-        results = judge_again(judged, check_time=options["check_time"], check_memory=options["check_memory"])
+        results = judge_again(
+            judged,
+            check_time=options["check_time"],
+            check_memory=options["check_memory"],
+            strict=options["expect"] == "linearizable",
+        )
         text = json.dumps({**results, "run": str(folder)}) if as_json else write(judged, colour=False)
         _copies(judged, options, results)
     click.echo(text)

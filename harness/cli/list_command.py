@@ -18,6 +18,7 @@ from quorate.harness.core.outcome import Broken, UsageError
 Row = tuple[str, str]
 _TOLD: Final[dict[str, registry.Group]] = {"systems": "systems", "workloads": "workloads", "faults": "faults"}
 _ROOM_LEAST: Final = 20
+_PAGE: Final = 110
 
 
 def _first_line(part: Any) -> str:
@@ -107,10 +108,12 @@ def command(kind: str, name: str | None, as_json: bool) -> None:  # noqa: FBT001
     _print(rows)
 
 
-def _print(rows: list[Row]) -> None:
-    """Print a table of two columns; at a terminal its lines are wrapped, in a pipe each stays one line."""
+def _print(rows: list[Row], columns: int | None = None) -> None:
+    """Print a table of two columns, wrapped to the terminal or to `columns`; else, in a pipe, each row is one line."""
     width = max((len(name) for name, _ in rows), default=0)
-    room = shutil.get_terminal_size().columns - width - 2 if sys.stdout.isatty() else 0
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+    room = columns - width - 2 if columns else 0
     for name, line in rows:
         first, *more = textwrap.wrap(line, room) if room > _ROOM_LEAST and line else [line]
         click.echo(f"{name:<{width}}  {first}")
@@ -136,4 +139,4 @@ def _tell(kind: str, name: str, *, as_json: bool) -> None:
         click.echo("\n" + "\n".join(textwrap.wrap(words, 80)))
     if settings:
         click.echo("\nSettings, for --set NAME=VALUE:")
-        _print([(f"  {key}", text) for key, text in settings.items()])
+        _print([(f"  {key}", text) for key, text in settings.items()], _PAGE)

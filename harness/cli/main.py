@@ -6,6 +6,7 @@ Subcommands are imported only when asked for, so that `quorate --help` and shell
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import signal
 import sys
@@ -105,6 +106,7 @@ def main() -> None:
         _complain(error.text or error.code)
         sys.exit(Exit.BROKEN)
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
+        atexit.register(_deaf)
         _complain("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -116,7 +118,14 @@ def main() -> None:
         traceback.print_exc()
         _complain("quorate itself failed; please report the lines above")
         sys.exit(Exit.BROKEN)
+    atexit.register(_deaf)
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
+
+
+def _deaf() -> None:
+    """Ignore signals once the interpreter ends: all is written, and they would get their default handlers back."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _interrupted(*_: object) -> None:

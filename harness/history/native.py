@@ -7,6 +7,7 @@ released during every call, so a check can run beside a progress display.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -166,6 +167,11 @@ class Handle:
         handles = np.ascontiguousarray(handles, dtype=np.uint32)
         pointer = ffi.cast("uint32_t *", ffi.from_buffer(handles)) if len(handles) else ffi.NULL
         return decode_lines(_call("quorate_history_text", self.pointer, pointer, len(handles)))
+
+    def holding(self, needles: Sequence[bytes]) -> npt.NDArray[np.uint32]:
+        """Return the positions of the events whose value, as compact JSON, holds one of these sequences of bytes."""
+        text = b"\n".join(needles)
+        return np.frombuffer(_call("quorate_history_holding", self.pointer, text, len(text)), dtype=np.uint32)
 
     def write(self, format: str, start: int, end: int) -> bytes:  # noqa: A002
         """Return the events from `start` to before `end`, one a line, in `jsonl` or `edn`."""

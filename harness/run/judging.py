@@ -15,7 +15,16 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.history import History
-from quorate.harness.run import divergence, dues, objectives, outages, standstill, statistics, staying
+from quorate.harness.run import (
+    divergence,
+    dues,
+    objectives,
+    outages,
+    standstill,
+    statistics,
+    staying,
+    weakness,
+)
 from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Gate, Thresholds, gates
@@ -86,6 +95,7 @@ def judge(
         "outages": figures.gone,
         "unavailable": outages.by_node(figures.gone),
         "recovery_s": conducted.recovery_s,
+        "weak_reads": weakness.told(workload.weak, results, strict=test.strict),
         "gates": [msgspec.to_builtins(gate) for gate in passed],
         "loop_lag_ms": _lag(conducted),
         "leaders": conducted.leaders,

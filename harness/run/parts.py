@@ -16,6 +16,7 @@ from quorate.harness.core.node import Cluster
 from quorate.harness.core.system import Plants, System, SystemOptions
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.core.tuning import DEFAULT, SETTING, Tunes
+from quorate.harness.core.weak import ReadsWeakly, WeakReads
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.history import History
 from quorate.harness.run.gates import Thresholds
@@ -56,7 +57,8 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     if tuning:
         settings = {**tuning, **settings}
         system = _system(test, settings)
-    workload = _workload(test, settings, system.client_type)
+    weak = system.weak_reads if isinstance(system, ReadsWeakly) else None
+    workload = _workload(test, settings, system.client_type, weak)
     _must_offer(system, workload)
     if isinstance(system, Plants):
         system.fits(workload)
@@ -114,7 +116,9 @@ def _cluster(test: Test, run_id: str, clock: Clock, image_kind: str) -> Cluster:
     return make_cluster(test.cluster, run_id=run_id, count=test.nodes, **options)
 
 
-def _workload(test: Test, settings: Mapping[str, str], client: type | None = None) -> Workload:
+def _workload(
+    test: Test, settings: Mapping[str, str], client: type | None = None, weak: WeakReads | None = None
+) -> Workload:
     assert test.seed is not None
     made = []
     share = test.clients // len(test.workload)
@@ -128,9 +132,10 @@ def _workload(test: Test, settings: Mapping[str, str], client: type | None = Non
             settings=settings,
             strict=test.strict,
             client=client,
+            weak=None if test.strict else weak,
         )
         made.append((registry.make("workloads", name, options), share + extra))
-    return side_by_side(made)
+    return msgspec.structs.replace(side_by_side(made), weak=weak)
 
 
 def recorded_model(test: Test) -> str | None:

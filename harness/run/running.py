@@ -165,14 +165,20 @@ def _judged(
 
 
 def judge_again(
-    folder: Path, *, check_time: float | None = None, check_memory: int | None = None
+    folder: Path, *, check_time: float | None = None, check_memory: int | None = None, strict: bool = False
 ) -> dict[str, Any]:
-    """Judge a stored run anew with today's checkers, and renew its results; the cluster is not needed."""
+    """Judge a stored run anew with today's checkers, and renew its results; the cluster is not needed.
+
+    With `strict`, what is documented as a weakness counts, whether or not the run said so.
+    """
     from quorate.harness.run.replaying import read_test  # noqa: PLC0415 - it imports this package's siblings only
 
     test = read_test(folder)
     test = msgspec.structs.replace(
-        test, check_time=check_time or test.check_time, check_memory=check_memory or test.check_memory
+        test,
+        check_time=check_time or test.check_time,
+        check_memory=check_memory or test.check_memory,
+        strict=strict or test.strict,
     )
     content = store.read_json(folder, store.TEST)
     stored = content.get("conducted", {})

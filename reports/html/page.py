@@ -17,7 +17,7 @@ from markupsafe import Markup
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.store import REPORT, TEST
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
-from quorate.reports import evidence, holds, logs, output, stored, watched, words
+from quorate.reports import evidence, holds, lists, logs, moments, output, stored, watched, weakness, words
 from quorate.reports.html import drawings, overview, planes
 from quorate.reports.html import watched as watch
 from quorate.reports.stored import StoredRun
@@ -86,6 +86,9 @@ def environment() -> jinja2.Environment:
         "size": size,
         "plain": words.plain,
         "brief": words.brief,
+        "web": weakness.web,
+        "promise": weakness.promise,
+        "aged": weakness.figures,
         "minute": words.minute,
     }
     return made
@@ -143,7 +146,7 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
     if edges:
         rows, few = evidence.without_culprit(rows), evidence.without_culprit(few)
     moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
-    known = {"steps", "cycle", "intervals", "transactions", "watch", "at", "missing"}
+    known = {"steps", "cycle", "intervals", "transactions", "watch", "at", "missing", "list", "marks"}
     story = watched.watched_of(anomaly)
     return {
         "anomaly": anomaly,
@@ -160,9 +163,14 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         "edges": [] if loop else edges,
         "legend": {} if loop else legend,
         "loop": loop,
-        "intervals": drawings.intervals(held, f"Who held what: {anomaly.sentence}"),
+        "intervals": drawings.intervals(
+            held, f"Who held what: {anomaly.sentence}", evidence.marks_of(anomaly)
+        ),
+        "list": lists.listed_of(anomaly),
         "watch": watch.drawing(story, f"What the watch was shown: {anomaly.sentence}"),
         "watcher": story.who if story else "",
+        "now": moments.at_that_moment(run, culprit),
+        "documented": weakness.documented(run.weak, anomaly.name),
         "lines": run.lines.around(moment) if moment is not None else [],
         "moment": moment,
         "detail": {key: value for key, value in anomaly.detail.items() if key not in known},
@@ -227,6 +235,8 @@ def _tested(run: StoredRun) -> list[tuple[str, str]]:
     test = run.test
     wanted = (("workload", "workload"), ("faults", "faults"), ("cluster", "cluster"), ("nodes", "nodes"))
     found = [(name, pretty(test[key])) for name, key in wanted if test.get(key) not in (None, "", [])]
+    given = stored.given(run)
+    found += [("set", words.cut(", ".join(given), 400))] if given else []
     if run.tuning:
         found.append(("tuning", run.tuning))
     if isinstance(test.get("started"), str):

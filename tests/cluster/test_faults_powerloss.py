@@ -143,7 +143,7 @@ def test_without_root_it_says_what_is_missing(user: list[str]) -> None:
     finally:
         shutil.rmtree(store, ignore_errors=True)
     assert done.returncode == 3, done.stderr
-    assert "needs root" in done.stdout + done.stderr
+    assert "not root - run as root" in done.stdout + done.stderr
 
 
 def test_simulated_nodes_have_no_disks() -> None:

@@ -73,6 +73,7 @@ def test_the_main_job_is_valid_with_every_fault_proved_and_nothing_left(tmp_path
 
 def test_serializable_reads_behind_a_cut_leader_are_stale_and_told(tmp_path, local):
     words = ["--cluster", "local", "-f", "partition:leader", "--set", "reads=serializable", "--rate", "400"]
+    words += ["--strict"]
     for seed in range(1, 4):
         done = quorate(*short(tmp_path, *words, "--seed", str(seed)))
         found = results(done)

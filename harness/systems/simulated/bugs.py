@@ -32,11 +32,12 @@ from quorate.harness.core.capabilities import (
     Watches,
 )
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.simulated.commands import READS, Command
+from quorate.harness.systems.simulated.commands import READS, SESSION_READS, Command
 from quorate.harness.systems.simulated.store import Effect, Store
 
 BUGS: Final = {
     "stale-read": "any replica answers reads from what it has applied so far (register, set, counter)",
+    "session-forgotten": "with reads=session, a session is shown less than it saw before (register, set, counter)",
     "lost-write": "one write in 25 is acknowledged and forgotten (register, append, rw, counter)",
     "dirty-read": "one write in 12 is seen by readers for a while, then refused (register, set)",
     "split-brain": "a leader that lost its majority goes on answering (all; needs a partition)",
@@ -82,6 +83,7 @@ _LATER: Final = {"lose", "late"}  # twists that leave the answer as it is and th
 # Which commands each bug acts on, beside those of `_UPDATES`; `split-brain` acts on all of them.
 _ACTS_ON: Final = {
     "stale-read": set(READS) - {"renew"},
+    "session-forgotten": set(SESSION_READS),
     "dirty-read": {"write", "add"},
     "double-apply": _AGAIN,
     "phantom": {"read", "members", "value", "current", "leader"},

@@ -20,6 +20,7 @@ class Caller:
         self._cluster = cluster
         self._nodes = nodes
         self._at = cluster.sessions % len(nodes)
+        self._seen = 0
         self._timeout_s = timeout_s
 
     async def close(self) -> None:
@@ -44,7 +45,7 @@ class Caller:
         loop = asyncio.get_running_loop()
         latency_s = self._cluster.network.latency_s
         future: asyncio.Future[Outcome] = loop.create_future()
-        command = Command(f, key, argument, self.session)
+        command = Command(f, key, argument, self.session, seen=self._seen)
         place = self._at
 
         def settle(outcome: Outcome) -> None:
@@ -74,4 +75,5 @@ class Caller:
             if outcome.code in {"timeout", "connection-reset", "no-leader", "not-leader"}:
                 self._at = (place + 1) % len(self._nodes)
             raise outcome
+        self._seen = max(self._seen, outcome.version or 0)
         return outcome

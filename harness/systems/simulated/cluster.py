@@ -161,6 +161,7 @@ class SimulatedCluster:
         self.clock = clock
         self.rng = rng
         self.bug: str | None = None
+        self.session_reads = False
         self.bug_acts = 0  # how often the bug made a server do otherwise than a correct one
         self.closed_sessions: set[str] = set()
         self.sessions = 0
@@ -211,6 +212,7 @@ class SimulatedCluster:
             rng=self.rng,
             bugs=Bugs(self.bug, self.rng, self.acted),
             closed=self.closed_sessions,
+            session_reads=self.session_reads,
         )
 
     def _carry(self, source: str, target: str, message: Message) -> None:

@@ -12,6 +12,8 @@ from quorate.harness.core.outcome import OutcomeError, Reply
 READS: Final = frozenset(
     {"read", "members", "value", "current", "listing", "granted", "renew", "leader", "names"}
 )
+# What a replica may answer by itself where reads are the session's.
+SESSION_READS: Final = frozenset({"read", "members", "value", "current"})
 NOTHING: Final = "nothing"  # what a new leader commits first, to learn what is committed
 
 
@@ -19,7 +21,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """One request: what to do, to which key, with which argument, for which session.
 
     `twist` is a bug that the leader decided on when it accepted the command, so that all replicas apply the same;
-    `prepared` is what a buggy leader worked out in advance.
+    `prepared` is what a buggy leader worked out in advance; `seen` the newest version that the session was told.
     """
 
     f: str
@@ -28,6 +30,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     session: str = ""
     twist: str = ""
     prepared: Any = None
+    seen: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -16,7 +16,15 @@ import msgspec
 
 from quorate.harness.core.outcome import Refused, Reply, Unknown
 from quorate.harness.systems.simulated.bugs import Bugs
-from quorate.harness.systems.simulated.commands import NOTHING, READS, Answer, Command, Entry, Outcome
+from quorate.harness.systems.simulated.commands import (
+    NOTHING,
+    READS,
+    SESSION_READS,
+    Answer,
+    Command,
+    Entry,
+    Outcome,
+)
 from quorate.harness.systems.simulated.deadlines import Deadlines
 from quorate.harness.systems.simulated.messages import (
     Append,
@@ -58,6 +66,7 @@ class Replica:
         rng: Random,
         bugs: Bugs,
         closed: Collection[str],
+        session_reads: bool = False,
     ) -> None:
         self.name = name
         self.peers = peers
@@ -87,6 +96,8 @@ class Replica:
         self._forwarded: dict[int, Answer] = {}
         self._forwards = 0
         self._tentative: dict[tuple[str, str], Command] = {}
+        self._session_reads = session_reads
+        self._behind: list[tuple[Command, Answer]] = []
         self._expiring: set[tuple[str, str]] = set()
         self._deadlines = Deadlines(bugs)
         self._reset_election()
@@ -315,6 +326,15 @@ class Replica:
             if proposed is not None:
                 term, answer = proposed
                 answer(outcome if term == entry.term else Unknown("leader-changed"))
+        self._answer_behind()
+
+    def _answer_behind(self) -> None:
+        if not self._behind:
+            return
+        ready = [each for each in self._behind if each[0].seen <= self.applied]
+        self._behind = [each for each in self._behind if each[0].seen > self.applied]
+        for command, answer in ready:
+            answer(self._query(command))
 
     # Clients.
 
@@ -327,6 +347,8 @@ class Replica:
             if self.role != "leader":
                 self._bugs.count()
             answer(self._query(command))
+        elif self._session_reads and command.f in SESSION_READS:
+            self._answer_session(command, answer)
         elif self.role == "leader":
             self._lead(command, answer)
         elif self.leader is not None:
@@ -335,6 +357,13 @@ class Replica:
             self._send(self.leader, Forward(self._forwards, command))
         else:
             self._waiting.append((self._loop.time(), command, answer))
+
+    def _answer_session(self, command: Command, answer: Answer) -> None:
+        """Answer from what is applied, once that is all that the session was told of."""
+        if self.applied >= command.seen or self._bugs.strikes("session-forgotten"):
+            answer(self._query(command))
+        else:
+            self._behind.append((command, answer))
 
     def _lead(self, command: Command, answer: Answer) -> None:
         if command.f in READS:

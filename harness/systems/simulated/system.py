@@ -11,12 +11,21 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import did_you_mean
 from quorate.harness.core.system import NodeStatus, Planted, SystemOptions
 from quorate.harness.core.test import UsageError
+from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload
 from quorate.harness.systems.simulated.bugs import BUGS, acts_on
 from quorate.harness.systems.simulated.client import SimulatedClient
 from quorate.harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
 
 _POLL_S: Final = 0.02
+_READS: Final = ("linearizable", "session")
+SESSION_READS: Final = WeakReads(
+    mode="reads=session",
+    says="any replica answers a read that has applied all that its session has seen and written",
+    link="docs/decisions/0406-the-simulated-system.md",
+    monotonic=True,
+    own_writes=True,
+)
 
 
 class Simulated:
@@ -26,13 +35,18 @@ class Simulated:
     daemon = DAEMON
     client_type: ClassVar[type[SimulatedClient]] = SimulatedClient
     settings: ClassVar[Mapping[str, str]] = {
-        "bug": "a bug to switch on: " + "; ".join(f"{name} - {text}" for name, text in BUGS.items())
+        "bug": "a bug to switch on: " + "; ".join(f"{name} - {text}" for name, text in BUGS.items()),
+        "reads": "linearizable (default) or session: any replica answers that has what the session saw and wrote",
     }
 
     def __init__(self, options: SystemOptions) -> None:
         """Raise `UsageError` for a bug that does not exist, and for a release."""
         if options.release is not None:
             raise UsageError(f"simulated@{options.release}: simulated has no releases; write simulated")
+        self.reads = options.settings.get("reads", "linearizable")
+        if self.reads not in _READS:
+            hint = did_you_mean(self.reads, sorted(_READS))
+            raise UsageError(f"reads={self.reads}: give one of {', '.join(_READS)}{hint}")
         bug = options.settings.get("bug", "none")
         if bug != "none" and bug not in BUGS:
             hint = did_you_mean(bug, sorted(BUGS))
@@ -45,6 +59,13 @@ class Simulated:
             raise UsageError(
                 f"--set bug={self.bug} does nothing with {workload.name}: {self.bug}: {BUGS[self.bug]}"
             )
+        if self.bug == "session-forgotten" and self.reads != "session":
+            raise UsageError("--set bug=session-forgotten does nothing without --set reads=session")
+
+    @property
+    def weak_reads(self) -> WeakReads | None:
+        """Return what is promised of session reads."""
+        return SESSION_READS if self.reads == "session" else None
 
     def planted(self, cluster: Cluster) -> Planted | None:
         """Return how often the bug has acted; None without one."""
@@ -57,7 +78,8 @@ class Simulated:
 
     async def install(self, cluster: Cluster) -> None:
         """Give the cluster its bug."""
-        _simulated(cluster).bug = self.bug
+        simulated = _simulated(cluster)
+        simulated.bug, simulated.session_reads = self.bug, self.reads == "session"
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the server on one node with its disk as it is."""

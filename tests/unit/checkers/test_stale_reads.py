@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from quorate.checkers.stale_reads import StaleReads
@@ -69,8 +70,97 @@ def test_what_is_promised_is_held_and_what_is_not_is_quiet(
         assert weak.verdict is Verdict.VALID
 
 
-def test_without_versions_nothing_is_said() -> None:
+def test_without_versions_registers_are_placed_by_time() -> None:
+    """What began after a value's own write had ended is newer than it."""
+    steps = [(0, "write", 1, None), (0, "write", 2, None), (1, "read", 1, None)]
+    result = StaleReads().check(history(*steps), Limits())
+    assert result.verdict is Verdict.VALID
+    assert result.stats["staleness"]["max_s"] == pytest.approx(1, abs=0.01)
+    ghost = StaleReads().check(history(*steps, (1, "read", 9, None)), Limits())
+    assert [one.name for one in ghost.anomalies] == ["state that never was"]
+
+
+def test_where_no_read_can_be_placed_nothing_is_said() -> None:
     """Unknown, with the reason."""
-    result = StaleReads().check(history((0, "write", 1, None), (1, "read", 1, None)), Limits())
+    steps = [(0, "add", 1, None), (1, "read", 1, None)]
+    result = StaleReads(model="counter").check(history(*steps), Limits())
     assert result.verdict is Verdict.UNKNOWN
     assert "version" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "steps", "wrong"),
+    [
+        ("set", [(0, "add", 1, 1), (0, "add", 2, 2), (1, "read", [1], 1)], 0),
+        ("set", [(0, "add", 1, 1), (0, "add", 2, 2), (1, "read", [2], 2)], 1),
+        ("set", [(0, "add", 1, 1), (0, "add", 2, 2), (1, "read", [2], None)], 1),
+        ("set", [(0, "add", 1, 1), (1, "read", [1, 7], 1)], 1),
+        ("set", [(0, "add", 1, 1), (0, "add", 2, 2), (1, "read", [1, 2], 1)], 1),
+        ("counter", [(0, "add", 1, 1), (0, "add", 2, 2), (1, "read", 1, 1)], 0),
+        ("counter", [(0, "add", 1, 1), (0, "add", 2, 2), (1, "read", 2, 2)], 1),
+        ("register", [(0, "write", 1, 1), (0, "write", 2, 2), (1, "read", 1, 5)], 1),
+    ],
+)
+def test_a_state_is_what_the_updates_up_to_a_version_left(model: str, steps: list[tuple], wrong: int) -> None:
+    """A prefix of the order of updates, and nothing else."""
+    result = StaleReads(model=model).check(history(*steps), Limits())
+    assert [one.name for one in result.anomalies] == ["state that never was"] * wrong
+
+
+@pytest.mark.parametrize(
+    ("model", "f", "value", "shown"),
+    [("register", "write", 2, 2), ("set", "add", 2, [1, 2]), ("counter", "add", 2, 3)],
+)
+def test_an_update_without_an_answer_may_have_happened(model: str, f: str, value: int, shown: object) -> None:
+    """A read that shows it is fine once it was asked for, and not before."""
+    done = history((0, f, 1, 1)).events()
+    asked = Event(2, 10 * SECOND, 3, "invoke", f, "k", value)
+    read = [
+        Event(3, 11 * SECOND, 1, "invoke", "read", "k"),
+        Event(4, 12 * SECOND, 1, "ok", "read", "k", shown, version=2),
+    ]
+    assert not StaleReads(model=model).check(History.of([*done, asked, *read]), Limits()).anomalies
+    early = [
+        Event(2, 9 * SECOND, 1, "invoke", "read", "k"),
+        Event(3, 9 * SECOND + 1, 1, "ok", "read", "k", shown, version=2),
+        Event(4, 10 * SECOND, 3, "invoke", f, "k", value),
+    ]
+    assert StaleReads(model=model).check(History.of([*done, *early]), Limits()).anomalies
+
+
+def test_sessions_are_what_replies_name() -> None:
+    """A process that comes back with another session starts anew."""
+    events = list(
+        history((0, "write", 1, 1), (0, "write", 2, 2), (1, "read", 2, 2), (1, "read", 1, 1)).events()
+    )
+    named = [
+        msgspec.structs.replace(event, session="a" if at < 6 else "b") if event.type == "ok" else event
+        for at, event in enumerate(events)
+    ]
+    assert not StaleReads().check(History.of(named), Limits()).anomalies
+    assert StaleReads().check(History.of(events), Limits()).anomalies
+
+
+def test_staleness_is_told_by_fault() -> None:
+    """Reads asked for between injection and healing, and the others."""
+    steps = list(
+        history((0, "write", 1, 1), (0, "write", 2, 2), (1, "read", 1, 1), (1, "read", 2, 2)).events()
+    )
+    inject = {"action": "inject", "plan": {"target": "leader", "nodes": ["n1"]}}
+    cut = [
+        Event(4, SECOND + 5, "nemesis", "invoke", "partition", value=inject),
+        Event(5, SECOND + 6, "nemesis", "info", "partition", value=inject),
+    ]
+    heal = [
+        Event(8, 2 * SECOND + 5, "nemesis", "invoke", "partition", value={"action": "heal"}),
+        Event(9, 2 * SECOND + 6, "nemesis", "info", "partition", value={"action": "heal"}),
+    ]
+    events = [*steps[:4], *cut, *steps[4:6], *heal, *steps[6:]]
+    numbered = [
+        msgspec.structs.replace(event, index=at, index_of_invoke=None) for at, event in enumerate(events)
+    ]
+    rows = StaleReads().check(History.of(numbered), Limits()).stats["by_fault"]
+    assert [(row["fault"], row["target"], row["reads"], row["behind"]) for row in rows] == [
+        ("partition", "leader", 1, 1),
+        ("none", "", 1, 0),
+    ]

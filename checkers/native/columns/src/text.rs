@@ -112,6 +112,25 @@ impl Texts {
         }
     }
 
+    /// Whether each text, by its number, holds one of these sequences of bytes. Small integers have no number.
+    #[must_use]
+    pub fn holding(&self, needles: &[&[u8]]) -> Vec<bool> {
+        let mut found = vec![false; self.ends.len()];
+        for needle in needles.iter().filter(|needle| !needle.is_empty()) {
+            let finder = memchr::memmem::Finder::new(needle);
+            let mut start = 0;
+            while let Some(offset) = finder.find(&self.bytes[start..]) {
+                let at = start + offset;
+                let id = self.ends.partition_point(|&end| end <= at);
+                let end = self.ends[id];
+                // What goes over the end of a text is in none.
+                found[id] |= at + needle.len() <= end;
+                start = if found[id] { end } else { at + 1 };
+            }
+        }
+        found
+    }
+
     /// Number of distinct texts, small integers not counted.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -197,6 +216,16 @@ fn small_integer(json: &[u8]) -> Option<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_holds_what_stands_wholly_inside_it() {
+        let mut texts = Texts::default();
+        let names: [&[u8]; 5] = [b"[\"r\",1,null]", b"[\"r\",11,2]", b"[\"r\"", b",1,null]", b"[\"w\",1]"];
+        let ids: Vec<usize> = names.iter().map(|name| texts.intern(name).0 as usize).collect();
+        let found = texts.holding(&[b"\",1,", b"\",1]", b""]);
+        let held: Vec<bool> = ids.iter().map(|&id| found[id]).collect();
+        assert_eq!(held, [true, false, false, false, true]);
+    }
 
     #[test]
     fn equal_texts_have_equal_handles() {

@@ -200,6 +200,32 @@ pub unsafe extern "C" fn quorate_history_text(
     }
 }
 
+/// The positions of the events whose value, as canonical JSON, holds one of the sequences of bytes in `needles`, which
+/// stand one a line; each a 32-bit number in the machine's order.
+///
+/// # Safety
+/// `history` is valid, `needles` has `length` readable bytes, `out` and `out_length` are writable.
+#[no_mangle]
+pub unsafe extern "C" fn quorate_history_holding(
+    history: *const History,
+    needles: *const u8,
+    length: usize,
+    out: *mut *mut u8,
+    out_length: *mut usize,
+) -> i32 {
+    // SAFETY: the caller vouches for the pointers.
+    unsafe {
+        guarded(out, out_length, || {
+            let columns = (*history).columns()?;
+            let needles: Vec<&[u8]> = slice(needles, length).split(|&byte| byte == b'\n').collect();
+            let found = columns.texts.holding(&needles);
+            let holds = |text: &Text| found.get(text.0 as usize).copied().unwrap_or(false);
+            let positions = (0u32..).zip(&columns.value).filter(|(_, text)| holds(text));
+            Ok(positions.flat_map(|(at, _)| at.to_ne_bytes()).collect())
+        })
+    }
+}
+
 /// The events from `start` to before `end` in the named format (`jsonl` or `edn`), one a line.
 ///
 /// # Safety

@@ -4,8 +4,8 @@
 //! consistency", 1999). So one order that does is a proof, and one that does not proves nothing.
 
 use crate::append::Versions;
-use crate::cycles::{parts, shortest, Part, CLASSES};
-use crate::graph::{kind, Edge, Graph};
+use crate::cycles::{shortest, Part, CLASSES};
+use crate::graph::{kind, Edge};
 use crate::limits::{Halt, Limits};
 use crate::models::{self, Set};
 use crate::register::{Registers, UNTOLD};
@@ -18,11 +18,9 @@ const DATA: u8 = FLOW | kind::RW;
 const SESSION: u8 = kind::PROCESS;
 const REAL_TIME: u8 = kind::PROCESS | kind::TIME;
 
-/// Models that these edges, which are all there are, rule out. `edges` may be of the components alone. Models of what
-/// single transactions read are not looked at.
-pub(crate) fn violated(edges: &[Edge], nodes: u32, count: u32, limits: &Limits<'_>) -> Result<Set, Halt> {
-    let graph = Graph::of(edges, nodes, u8::MAX);
-    let parts = parts(&graph, u8::MAX);
+/// Models that all dependencies rule out, by the components of their graph; `count` is the number of transactions.
+/// Models of what single transactions read are not looked at.
+pub(crate) fn violated(parts: &[Part], count: u32, limits: &Limits<'_>) -> Result<Set, Halt> {
     let mut set = 0;
     let plain = [
         ("read-uncommitted", WRITES),
@@ -41,7 +39,7 @@ pub(crate) fn violated(edges: &[Edge], nodes: u32, count: u32, limits: &Limits<'
         ("strong-session-snapshot-isolation", DATA | SESSION),
         ("strong-snapshot-isolation", DATA | REAL_TIME),
     ];
-    for part in &parts {
+    for part in parts {
         for (name, mask) in plain {
             if set & models::bit(name) == 0 && part.has_cycle(mask) {
                 set |= models::above(name);
@@ -126,7 +124,7 @@ pub(crate) fn order_of_registers(
             edges.push(edge(txns, pair[0].2, pair[1].2, pair[1].2, kind::WW));
         }
     }
-    let mut set = 0;
+    let mut lost = false;
     for deal in registers.deals.iter().filter(|deal| deal.read != NONE && deal.saw != UNTOLD) {
         let follows = if deal.saw == NONE { first[deal.key as usize] } else { next[deal.saw as usize] };
         if deal.saw != NONE && txns.mops[deal.saw as usize].txn != deal.txn {
@@ -136,11 +134,18 @@ pub(crate) fn order_of_registers(
             edges.push(edge(txns, deal.read, follows, deal.read, kind::RW));
         }
         if deal.wrote != NONE && follows != deal.wrote {
-            set |= models::above("cursor-stability") | models::above("rola");
+            lost = true;
         }
     }
     edges.retain(|edge| edge.from != edge.to);
-    (edges, set | fractured(txns, registers, &rank))
+    let set = if lost { overwritten() } else { 0 };
+    let all = 0..txns.list.len() as u32;
+    (edges, set | fractured(txns, registers, all, |write| rank[write as usize]))
+}
+
+/// Models that forbid to write on top of a version that is not the one that was read.
+pub(crate) fn overwritten() -> Set {
+    models::above("cursor-stability") | models::above("rola")
 }
 
 /// Writes in chains of those that read one another; chains stand where their first write does.
@@ -170,14 +175,19 @@ fn chains(txns: &Txns, registers: &Registers, writers: &[(u32, u32, u32)]) -> Ve
     ordered
 }
 
-fn edge(txns: &Txns, from: u32, to: u32, why: u32, kind: u8) -> Edge {
+pub(crate) fn edge(txns: &Txns, from: u32, to: u32, why: u32, kind: u8) -> Edge {
     Edge { from: txns.mops[from as usize].txn, to: txns.mops[to as usize].txn, why, kind }
 }
 
-/// Models that forbid what some transaction saw of another and missed, with these ranks of versions.
-fn fractured(txns: &Txns, registers: &Registers, rank: &[u32]) -> Set {
-    let mut set = 0;
-    for txn in 0..txns.list.len() as u32 {
+/// Models that forbid what some of these transactions saw of another and missed, with these ranks of versions.
+pub(crate) fn fractured(
+    txns: &Txns,
+    registers: &Registers,
+    readers: impl Iterator<Item = u32>,
+    rank: impl Fn(u32) -> u32,
+) -> Set {
+    let (mut torn, mut vanished) = (false, false);
+    for txn in readers {
         let reads = || {
             registers.deals_of(txn).map(|at| registers.deals[at as usize]).filter(|deal| deal.read != NONE)
         };
@@ -191,17 +201,15 @@ fn fractured(txns: &Txns, registers: &Registers, rank: &[u32]) -> Set {
                     continue;
                 }
                 for read in reads().filter(|read| read.key == other.key && read.read != saw.read) {
-                    let older = read.saw == NONE
-                        || (read.saw < UNTOLD && rank[read.saw as usize] < rank[other.wrote as usize]);
+                    let older = read.saw == NONE || (read.saw < UNTOLD && rank(read.saw) < rank(other.wrote));
                     if older && read.saw != other.wrote {
-                        set |= models::above("read-atomic");
-                        if read.read > saw.read {
-                            set |= models::above("monotonic-atomic-view");
-                        }
+                        torn = true;
+                        vanished |= read.read > saw.read;
                     }
                 }
             }
         }
     }
-    set
+    let torn = if torn { models::above("read-atomic") } else { 0 };
+    torn | if vanished { models::above("monotonic-atomic-view") } else { 0 }
 }

@@ -101,6 +101,17 @@ impl Part {
         Graph::of(&edges, nodes * 2, u8::MAX).order().is_none()
     }
 
+    /// The nodes that are in a cycle by edges in `mask`, with how many are in one with each.
+    pub fn knotted(&self, mask: u8) -> Vec<(usize, u32)> {
+        let component = self.graph.components(mask);
+        let mut sizes = vec![0; component.len()];
+        for &one in &component {
+            sizes[one as usize] += 1;
+        }
+        let nodes = self.nodes.iter().zip(&component).map(|(&node, &one)| (sizes[one as usize], node));
+        nodes.filter(|&(size, _)| size > 1).collect()
+    }
+
     /// The edges inside, with the nodes of the whole graph.
     pub fn edges(&self) -> Vec<Edge> {
         let mut edges = self.graph.edges(u8::MAX);
@@ -176,6 +187,25 @@ pub(crate) fn parts(graph: &Graph, mask: u8) -> Vec<Part> {
         parts.push(Part { nodes, graph });
     }
     parts.sort_by_key(|part| part.nodes.len());
+    parts
+}
+
+/// The components of more than one node that these edges make, with the nodes of a larger graph.
+pub(crate) fn parts_of(edges: &[Edge], nodes: u32) -> Vec<Part> {
+    let mut touched: Vec<u32> = edges.iter().flat_map(|edge| [edge.from, edge.to]).collect();
+    touched.sort_unstable();
+    touched.dedup();
+    let mut numbers = vec![0u32; nodes as usize];
+    for (number, &node) in (0..).zip(&touched) {
+        numbers[node as usize] = number;
+    }
+    let renamed =
+        |edge: &Edge| Edge { from: numbers[edge.from as usize], to: numbers[edge.to as usize], ..*edge };
+    let edges: Vec<Edge> = edges.iter().map(renamed).collect();
+    let mut parts = parts(&Graph::of(&edges, touched.len() as u32, u8::MAX), u8::MAX);
+    for node in parts.iter_mut().flat_map(|part| &mut part.nodes) {
+        *node = touched[*node as usize];
+    }
     parts
 }
 

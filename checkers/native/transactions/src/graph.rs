@@ -192,9 +192,16 @@ impl Graph {
     /// An order in which no edge points back, smaller numbers first where the edges leave a choice among those that
     /// became free together; None if there is a cycle (Kahn, "Topological sorting of large networks", 1962).
     pub fn order(&self) -> Option<Vec<u32>> {
+        let order = self.kahn();
+        (order.len() == self.nodes() as usize).then_some(order)
+    }
+
+    /// The same for all nodes that no cycle leads to, in such an order; all edges from others lead to others.
+    pub fn kahn(&self) -> Vec<u32> {
         let nodes = self.nodes();
         let mut open = self.incoming();
-        let mut order: Vec<u32> = (0..nodes).filter(|&node| open[node as usize] == 0).collect();
+        let mut order: Vec<u32> = Vec::with_capacity(nodes as usize);
+        order.extend((0..nodes).filter(|&node| open[node as usize] == 0));
         let mut at = 0;
         while at < order.len() {
             for arc in self.arcs(order[at]) {
@@ -205,12 +212,17 @@ impl Graph {
             }
             at += 1;
         }
-        (order.len() == nodes as usize).then_some(order)
+        order
     }
 
     /// The strongly connected component of each node by edges in `mask`; an edge never leads to a component of a higher
     /// number (Tarjan, "Depth-first search and linear graph algorithms", 1972, without recursion).
     pub fn components(&self, mask: u8) -> Vec<u32> {
+        self.components_from(mask, 0..self.nodes())
+    }
+
+    /// The same for what can be reached from some nodes; `u32::MAX` for all others.
+    pub fn components_from(&self, mask: u8, roots: impl Iterator<Item = u32>) -> Vec<u32> {
         const NEW: u32 = u32::MAX;
         let nodes = self.nodes() as usize;
         let mut component = vec![NEW; nodes];
@@ -218,7 +230,7 @@ impl Graph {
         let (mut visits, mut found) = (0u32, 0u32);
         let mut waiting: Vec<u32> = Vec::new();
         let mut path: Vec<(u32, u32, u32)> = Vec::new();
-        for root in 0..nodes as u32 {
+        for root in roots {
             if low[root as usize] != NEW {
                 continue;
             }

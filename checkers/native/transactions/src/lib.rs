@@ -7,6 +7,7 @@
 
 mod answer;
 mod append;
+mod around;
 mod atomic;
 mod choices;
 mod complete;
@@ -18,13 +19,17 @@ mod inside;
 mod judge;
 mod limits;
 mod models;
+mod named;
 mod nulls;
 mod pairs;
 mod parse;
+mod prove;
+mod refuted;
 mod register;
 mod replay;
 mod seen;
 mod settle;
+mod shape;
 mod table;
 mod time;
 mod topo;

@@ -128,6 +128,11 @@ pub(crate) fn rest(ruled_out: Set) -> Set {
     (0..MODELS.len()).filter(|at| (SHOWN & !ruled_out) >> at & 1 == 1).fold(0, |set, at| set | implied(at))
 }
 
+/// The models that these leave open, of those decided directly: of others nothing more can be found.
+pub(crate) fn undecided(decided: Set) -> Set {
+    SHOWN & !decided
+}
+
 /// The set of one model by its name.
 pub(crate) fn named(name: &str) -> Option<Set> {
     number(name).map(|at| 1 << at)

@@ -17,15 +17,14 @@ use crate::graph::{kind, Edge, Graph};
 use crate::limits::{Halt, Limits};
 use crate::register::{Registers, UNTOLD};
 use crate::seen::Seen;
+use crate::shape::Shape;
 use crate::topo::Topo;
 use crate::txns::{Txns, F};
 use columns::NONE;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 pub(crate) enum Settled {
-    /// Where each transaction stands (at its commit) in an order that explains every read.
-    Order(Vec<u32>),
+    /// An order that explains every read.
+    Order(Found),
     /// There is none. The transactions that show it, and whether these are all that it takes; the write that fits
     /// nowhere in the end, and the read or write that it contradicts.
     Never(Refutation),
@@ -33,6 +32,15 @@ pub(crate) enum Settled {
     Circle,
     /// Not known: some read does not tell which write it saw.
     Open,
+}
+
+/// An order that explains every read but those passed over.
+pub(crate) struct Found {
+    /// Where each transaction stands (at its commit); `NONE` for what did not happen.
+    pub place: Vec<u32>,
+    /// All nodes; with snapshots, beginnings and commits.
+    pub order: Vec<u32>,
+    pub passed: Vec<Clash>,
 }
 
 pub(crate) struct Refutation {
@@ -50,6 +58,12 @@ pub(crate) enum Clash {
     Write { first: u32, second: u32 },
 }
 
+/// What an order does not explain, and what of that is passed over.
+struct Wrong {
+    clashes: Vec<Clash>,
+    passed: Vec<Clash>,
+}
+
 pub(crate) struct Problem<'a> {
     txns: &'a Txns,
     seen: &'a Seen,
@@ -59,15 +73,14 @@ pub(crate) struct Problem<'a> {
     snapshots: bool,
     /// Only these transactions; None: all.
     only: Option<Vec<bool>>,
-    /// Per node, the knot of dependencies that it is in (of more than one node, or none at all): what goes wrong inside
-    /// one is passed over.
-    knots: Vec<Option<u32>>,
+    /// What goes wrong inside a knot of dependencies is passed over.
+    apart: bool,
 }
 
 impl<'a> Problem<'a> {
     /// Transactions one after the other, or from snapshots.
     pub fn new(txns: &'a Txns, seen: &'a Seen, limits: &'a Limits<'a>, nodes: u32, snapshots: bool) -> Self {
-        Problem { txns, seen, limits, nodes, snapshots, only: None, knots: Vec::new() }
+        Problem { txns, seen, limits, nodes, snapshots, only: None, apart: false }
     }
 
     /// Leave out all but these transactions, which the caller knows to fit in.
@@ -76,18 +89,18 @@ impl<'a> Problem<'a> {
     }
 
     /// Pass over what goes wrong inside a knot.
-    pub fn apart(self, knots: Vec<Option<u32>>) -> Self {
-        Problem { knots, ..self }
+    pub fn apart(self) -> Self {
+        Problem { apart: true, ..self }
     }
 
     /// Whether a read that finds another write than it had seen has to do with a knot.
-    fn in_knot(&self, reader: u32, saw: u32, found: u32) -> bool {
-        let knot = |txn: u32| self.knots.get(txn as usize).copied().flatten();
+    fn in_knot(&self, shape: &Shape, reader: u32, saw: u32, found: u32) -> bool {
+        let knot = |txn: u32| shape.knots.get(txn as usize).copied().filter(|&knot| knot != NONE);
         let of = |mop: u32| self.txns.mops.get(mop as usize).and_then(|mop| knot(mop.txn));
         let txn_of = |mop: u32| self.txns.mops.get(mop as usize).map(|mop| mop.txn);
         // What only a knot could explain, or nothing: a write that did not last, or did not happen.
         let lasting = |txn: u32| self.txns.list[txn as usize].committed && txn_of(found) != Some(txn);
-        if !self.knots.is_empty() && txn_of(saw).is_some_and(|txn| !lasting(txn)) {
+        if txn_of(saw).is_some_and(|txn| !lasting(txn)) {
             return true;
         }
         let all = [knot(reader), of(saw), of(found)];
@@ -101,29 +114,35 @@ impl<'a> Problem<'a> {
         } else {
             Graph::of(edges, self.nodes, u8::MAX)
         };
-        self.settle_on(&graph)
+        self.settle_on(&graph, &self.shape(&graph))
     }
 
     /// The same on a graph that has the edges already; with snapshots, of beginnings and commits.
-    pub fn settle_on(&self, graph: &Graph) -> Result<Settled, Halt> {
-        // Lists tell the order of all that was read, so any order of the graph explains every read.
-        let lists = matches!(self.seen, Seen::Append(_)) && !self.snapshots;
-        let order = if lists { graph.order() } else { self.by_deadline(graph) };
-        let Some(order) = order else { return Ok(Settled::Circle) };
+    pub fn settle_on(&self, graph: &Graph, shape: &Shape) -> Result<Settled, Halt> {
+        if !shape.acyclic() && !self.apart {
+            return Ok(Settled::Circle);
+        }
+        let order = &shape.order;
         let held = self.txns.bytes() + self.seen.bytes();
         self.limits.memory(held + Topo::bytes(order.len(), graph.first(graph.nodes()) as usize))?;
-        let clashes = self.replay(&order);
-        if clashes.iter().any(|clash| self.untold(clash)) {
+        let mut wrong = self.replay(order, shape);
+        if wrong.clashes.iter().any(|clash| self.untold(clash)) {
             return Ok(Settled::Open);
         }
-        if clashes.is_empty() {
-            return Ok(Settled::Order(self.places(&order)));
+        if wrong.clashes.is_empty() {
+            return Ok(Settled::Order(self.found(order.clone(), wrong.passed)));
         }
-        let mut choices = Choices::new(Topo::new(graph, order), self.limits);
-        let mut clashes = clashes;
+        let untied;
+        let graph = if shape.acyclic() {
+            graph
+        } else {
+            untied = shape.untied(graph);
+            &untied
+        };
+        let mut choices = Choices::new(Topo::new(graph, order.clone()), self.limits);
         loop {
             let before = (choices.count(), choices.conflicts, choices.topo.added());
-            for &clash in &clashes {
+            for &clash in &wrong.clashes {
                 let fit = self.resolve(clash, &mut choices)?;
                 if let Fit::Never(core) = fit {
                     return Ok(Settled::Never(self.refutation(core, clash)));
@@ -133,11 +152,11 @@ impl<'a> Problem<'a> {
             if before == (choices.count(), choices.conflicts, choices.topo.added()) {
                 return Ok(Settled::Open);
             }
-            clashes = self.replay(choices.topo.order());
-            if clashes.is_empty() {
-                return Ok(Settled::Order(self.places(choices.topo.order())));
+            wrong = self.replay(choices.topo.order(), shape);
+            if wrong.clashes.is_empty() {
+                return Ok(Settled::Order(self.found(choices.topo.order().to_vec(), wrong.passed)));
             }
-            if clashes.iter().any(|clash| self.untold(clash)) {
+            if wrong.clashes.iter().any(|clash| self.untold(clash)) {
                 return Ok(Settled::Open);
             }
         }
@@ -192,17 +211,17 @@ impl<'a> Problem<'a> {
         Refutation { txns, whole, clash }
     }
 
-    fn places(&self, order: &[u32]) -> Vec<u32> {
-        let mut places = vec![NONE; self.txns.list.len()];
-        for (at, &node) in (0..).zip(order) {
+    fn found(&self, order: Vec<u32>, passed: Vec<Clash>) -> Found {
+        let mut place = vec![NONE; self.txns.list.len()];
+        for (at, &node) in (0..).zip(&order) {
             if self.snapshots && node < self.nodes {
                 continue;
             }
             if let Some(txn) = self.txn_of(node) {
-                places[txn as usize] = at;
+                place[txn as usize] = at;
             }
         }
-        places
+        Found { place, order, passed }
     }
 
     /// Beginnings and commits instead of transactions.
@@ -226,48 +245,36 @@ impl<'a> Problem<'a> {
         doubled
     }
 
-    /// An order by the graph, and where that leaves a choice by the earliest completion of all that must follow: most
-    /// stores take effect in about that order. None if there is a circle.
-    fn by_deadline(&self, graph: &Graph) -> Option<Vec<u32>> {
-        let plain = graph.order()?;
-        let mut due = vec![NONE; plain.len()];
-        for &node in plain.iter().rev() {
+    /// Knots and an order of all nodes, by their deadlines where that helps: lists tell the order of all that was read,
+    /// so for them any order will do.
+    pub fn shape(&self, graph: &Graph) -> Shape {
+        let shape = Shape::of(graph);
+        let lists = matches!(self.seen, Seen::Append(_)) && !self.snapshots;
+        if lists || !(shape.acyclic() || self.apart) {
+            return shape;
+        }
+        shape.by_deadline(graph, |node| {
             let txn = if node >= self.nodes { node - self.nodes } else { node };
-            let own = self.txns.list.get(txn as usize).map_or(NONE, |txn| txn.complete);
-            let followers = graph.arcs(node).iter().map(|arc| due[arc.to as usize]);
-            due[node as usize] = followers.fold(own, u32::min);
-        }
-        let mut open = graph.incoming();
-        let free = (0..graph.nodes()).filter(|&node| open[node as usize] == 0);
-        let mut queue: BinaryHeap<Reverse<(u32, u32)>> =
-            free.map(|node| Reverse((due[node as usize], node))).collect();
-        let mut order = Vec::with_capacity(open.len());
-        while let Some(Reverse((_, node))) = queue.pop() {
-            order.push(node);
-            for arc in graph.arcs(node) {
-                open[arc.to as usize] -= 1;
-                if open[arc.to as usize] == 0 {
-                    queue.push(Reverse((due[arc.to as usize], arc.to)));
-                }
-            }
-        }
-        Some(order)
+            self.txns.list.get(txn as usize).map_or(NONE, |txn| txn.complete)
+        })
     }
 
     /// All that an order does not explain.
-    fn replay(&self, order: &[u32]) -> Vec<Clash> {
+    fn replay(&self, order: &[u32], shape: &Shape) -> Wrong {
         match self.seen {
-            Seen::Append(versions) => self.replay_lists(versions, order),
-            Seen::Register(registers) => self.replay_registers(registers, order),
+            Seen::Append(versions) => {
+                Wrong { clashes: self.replay_lists(versions, order), passed: Vec::new() }
+            }
+            Seen::Register(registers) => self.replay_registers(registers, order, shape),
         }
     }
 
-    fn replay_registers(&self, registers: &Registers, order: &[u32]) -> Vec<Clash> {
+    fn replay_registers(&self, registers: &Registers, order: &[u32], shape: &Shape) -> Wrong {
         let txns = self.txns;
         let mut state = vec![NONE; txns.keys.len()];
         let mut commits = vec![0u32; if self.snapshots { txns.keys.len() } else { 0 }];
         let mut begun = vec![0u32; if self.snapshots { txns.list.len() } else { 0 }];
-        let mut wrong = Vec::new();
+        let mut wrong = Wrong { clashes: Vec::new(), passed: Vec::new() };
         for (place, &node) in (1..).zip(order) {
             let Some(txn) = self.txn_of(node) else { continue };
             let (reads, writes) =
@@ -281,8 +288,10 @@ impl<'a> Problem<'a> {
                 // Of a read whose write cannot be told, any write of its value will do.
                 let same = || txns.mops[found as usize].value == txns.mops[deal.read as usize].value;
                 let fits = || found == deal.saw || (deal.saw == UNTOLD && (found == NONE || same()));
-                if deal.read != NONE && !fits() && !self.in_knot(txn, deal.saw, found) {
-                    wrong.push(Clash::Read { deal: at, found });
+                if deal.read != NONE && !fits() {
+                    let passed = self.apart && self.in_knot(shape, txn, deal.saw, found);
+                    let list = if passed { &mut wrong.passed } else { &mut wrong.clashes };
+                    list.push(Clash::Read { deal: at, found });
                 }
             }
             for at in registers.deals_of(txn).filter(|_| writes) {
@@ -293,7 +302,7 @@ impl<'a> Problem<'a> {
                 }
                 if self.snapshots {
                     if state[key] != NONE && commits[key] > begun[txn as usize] {
-                        wrong.push(Clash::Write { first: state[key], second: deal.wrote });
+                        wrong.clashes.push(Clash::Write { first: state[key], second: deal.wrote });
                     }
                     commits[key] = place;
                 }

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
+from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.operations.damage import DamageOfConsul
 from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
@@ -18,6 +19,7 @@ from quorate.harness.systems.consul.server import health
 from quorate.harness.systems.consul.server.installing import ConsulServers, Installed
 from quorate.harness.systems.consul.server.settings import SETTINGS, read_settings
 from quorate.harness.systems.consul.server.tuning import KNOBS
+from quorate.harness.systems.consul.server.weak import WEAK
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.logs import tail
 
@@ -42,6 +44,11 @@ class Consul(Daemons[Installed]):
         self._clients = 0
         self.damage = DamageOfConsul(self.data)
         self.membership = MembershipOfConsul(self.daemon, self.start)
+
+    @property
+    def weak_reads(self) -> WeakReads | None:
+        """What is documented of the mode; neither promises sessions or a bound."""
+        return WEAK.get(self._settings.client.reads)
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""

@@ -10,6 +10,7 @@ import msgspec
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
+from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.etcd.client.client import EtcdClient
 from quorate.harness.systems.etcd.client.connection import Connection
@@ -25,6 +26,7 @@ from quorate.harness.systems.etcd.server.installing import EtcdServers, Installe
 from quorate.harness.systems.etcd.server.logs import last_words, log_path
 from quorate.harness.systems.etcd.server.settings import SETTINGS, read_settings
 from quorate.harness.systems.etcd.server.tuning import KNOBS
+from quorate.harness.systems.etcd.server.weak import SERIALIZABLE
 
 
 class Etcd(Daemons[Installed]):
@@ -50,6 +52,11 @@ class Etcd(Daemons[Installed]):
             self.maintenance, self._place, self.start, self._oldest, self.daemon
         )
         self._clients = 0
+
+    @property
+    def weak_reads(self) -> WeakReads | None:
+        """Serializable reads show what their member has applied; no session is promised anything beyond that."""
+        return SERIALIZABLE if self._settings.client.serializable else None
 
     async def install(self, cluster: Cluster) -> None:
         """Put the server on every node, from the cache, a binary of one's own, or the image."""

@@ -10,6 +10,7 @@ import msgspec
 
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
+from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.logs import tail
 from quorate.harness.systems.releases.way import numbers
@@ -23,6 +24,7 @@ from quorate.harness.systems.zookeeper.server.configuring import first_files
 from quorate.harness.systems.zookeeper.server.installing import Installed, ZooKeeperServers, java_of, unpack
 from quorate.harness.systems.zookeeper.server.settings import SETTINGS, read_settings
 from quorate.harness.systems.zookeeper.server.tuning import KNOBS
+from quorate.harness.systems.zookeeper.server.weak import PLAIN
 
 _PERSISTENT_SINCE: Final = (3, 6)
 
@@ -55,6 +57,12 @@ class ZooKeeper(Daemons[Installed]):
     def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
         """The client of the recipes asked for."""
         return ZooKeeperClient if self._settings.recipes == "own" else KazooRecipes
+
+    @property
+    def weak_reads(self) -> WeakReads | None:
+        """Plain reads keep the order of their session; what recipes read is theirs to promise."""
+        own = self._settings.recipes == "own"
+        return PLAIN if own and self._settings.client.reads == "plain" else None
 
     async def install(self, cluster: Cluster) -> None:
         """Put the jars and a configuration on every node, and find its Java."""

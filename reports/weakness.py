@@ -1,0 +1,105 @@
+"""Weak reads in words: what their mode promises, how old they were, and behind which fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from quorate.reports import words
+
+# What reads that are old by design show where they are held to more. Lost or invented values are none of it.
+_ALLOWED: Final = ("stale", "version went back", "realtime", "process", "lost write")
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """Reads asked for during one fault, or (`none`) outside of all."""
+
+    fault: str = ""
+    target: str = ""
+    from_s: float = 0.0
+    to_s: float | None = None
+    reads: int = 0
+    behind: int = 0
+    max_s: float = 0.0
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """How old the reads of one guarantee were."""
+
+    guarantee: str = ""
+    reads: int = 0
+    behind: int = 0
+    max_s: float = 0.0
+    percentiles_s: dict[str, float] = {}
+    went_back: int = 0
+    own_writes_unseen: int = 0
+    by_fault: Sequence[Behind] = ()
+
+
+class Weak(msgspec.Struct, frozen=True):
+    """The documented promise of the read mode, and what the run held it to."""
+
+    mode: str = ""
+    says: str = ""
+    link: str = ""
+    held_to: str = ""
+    staleness: Sequence[Figures] = ()
+
+
+def promise(weak: Weak) -> str:
+    """Say what the mode promises and whether the run held it to more."""
+    held = (
+        "Judged as linearizable all the same: what such reads show may be documented behaviour."
+        if weak.held_to == "linearizable"
+        else "Reads are judged by that; their age is a figure, not an anomaly."
+    )
+    return f"{weak.mode} promises less than linearizability: {weak.says}. {held}"
+
+
+def documented(weak: Weak | None, anomaly: str) -> str:
+    """Say that an anomaly is one that the mode's documentation allows; empty where it is not, or was not asked."""
+    if weak is None or weak.held_to != "linearizable" or not any(word in anomaly for word in _ALLOWED):
+        return ""
+    return f"{weak.mode} is documented to allow this: {weak.says} ({weak.link})"
+
+
+def web(link: str) -> bool:
+    """Whether it is an address that a page may link to: a store may come from anywhere."""
+    return link.startswith(("https://", "http://"))
+
+
+def figures(one: Figures) -> str:
+    """Say how many reads were behind and how old they were: `12 of 900 reads behind (1.3 %), oldest 1.2 s`."""
+    text = f"{one.behind:,} of {words.plural(one.reads, 'read')} behind"
+    if one.behind and one.reads:
+        p99 = one.percentiles_s.get("p99")
+        text += f" ({words.share(one.behind / one.reads)}), oldest {words.duration(one.max_s)}"
+        text += "" if p99 is None else f", p99 {words.duration(p99)}"
+    more = [
+        f"{count:,} {what}"
+        for count, what in (
+            (one.went_back, "older than one before in their session"),
+            (one.own_writes_unseen, "without a write of their own session"),
+        )
+        if count
+    ]
+    return "; ".join([text, *more])
+
+
+def worst(one: Figures, most: int = 3) -> list[Behind]:
+    """The faults behind which reads were oldest."""
+    return sorted((row for row in one.by_fault if row.behind), key=lambda row: -row.max_s)[:most]
+
+
+def behind(row: Behind) -> str:
+    """Say it of one fault: `partition leader 2.1 s to 4.0 s: 30 of 200 reads behind, oldest 1.2 s`."""
+    until = "the end" if row.to_s is None else words.seconds(row.to_s)
+    where = (
+        "outside of faults"
+        if row.fault == "none"
+        else f"{' '.join(filter(None, (row.fault, row.target)))}, {words.seconds(row.from_s)} to {until}"
+    )
+    count = f"{row.behind:,} of {words.plural(row.reads, 'read')} behind"
+    return f"{where}: {count}" + (f", oldest {words.duration(row.max_s)}" if row.behind else "")
