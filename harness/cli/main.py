@@ -23,6 +23,7 @@ from quorate.harness.core.test import UsageError
 COMMANDS: Final = {
     "test": "run one test against a cluster",
     "campaign": "run a matrix of tests from a file",
+    "hunt": "search for unknown bugs: many short runs with random workloads, faults and tuning",
     "init": "write a CI gate and a workflow into your project",
     "check": "check a history or a run again",
     "report": "write a run's HTML report",
@@ -31,6 +32,7 @@ COMMANDS: Final = {
     "replay": "repeat a run: same options, seed and faults",
     "shrink": "find the smallest test that shows a run's anomaly",
     "bisect": "find the releases that introduced and fixed an anomaly",
+    "gate": "decide whether one version is worse than another, for a pull request",
     "serve": "browse results on the loopback interface",
     "list": "list systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "check what this machine supports, and how to fix what it does not",
