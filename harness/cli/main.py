@@ -6,6 +6,7 @@ Subcommands are imported only when asked for, so that `quorate --help` and shell
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import signal
 import sys
@@ -22,6 +23,7 @@ from quorate.harness.core.test import UsageError
 COMMANDS: Final = {
     "test": "one run against a cluster",
     "campaign": "a matrix of runs from a file",
+    "hunt": "many short runs, each drawn anew, in search of what nobody has named",
     "init": "a gate and a workflow for a project of one's own",
     "check": "judge a history",
     "report": "write a run's HTML report",
@@ -30,6 +32,7 @@ COMMANDS: Final = {
     "replay": "the same options, seed and faults again",
     "shrink": "the smallest way to see a run's anomaly",
     "bisect": "since which release, and until which, a run's anomaly comes",
+    "gate": "whether one version is worse than another, for a pull request",
     "serve": "results browser, loopback only",
     "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",
@@ -104,7 +107,7 @@ def main() -> None:
         _complain(error.text or error.code)
         sys.exit(Exit.BROKEN)
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
-        _deaf()
+        atexit.register(_deaf)
         _complain("interrupted")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -116,12 +119,12 @@ def main() -> None:
         traceback.print_exc()
         _complain("quorate itself failed; please report the lines above")
         sys.exit(Exit.BROKEN)
-    _deaf()
+    atexit.register(_deaf)
     sys.exit(outcome if isinstance(outcome, int) else Exit.VALID)
 
 
 def _deaf() -> None:
-    """Ignore signals from here on: the outcome is known and written, and Python's own ending would die of one."""
+    """Ignore signals once the interpreter ends: all is written, and they would get their default handlers back."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
 

@@ -27,6 +27,8 @@ from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import Cluster
 from quorate.harness.core.outcome import Broken
 
+_REGISTRY_S = 10
+
 _TIMEOUT_S = 10.0
 _DISK_BYTES = 16 << 20
 _ATTACH = (
@@ -155,13 +157,21 @@ def java() -> Finding:
 
 def image_builder() -> Finding:
     """Whether node images can be built."""
-    found = shutil.which("mmdebstrap")
-    return Finding(
-        "node images",
-        found is not None,
-        "" if found else "mmdebstrap is missing",
-        "apt-get install mmdebstrap",
-    )
+    from quorate.harness.cluster.docker import dockerfiles, images  # noqa: PLC0415 - loads the SDK
+    from quorate.harness.cluster.docker import engine as docker_engine  # noqa: PLC0415
+
+    mend = "apt-get install mmdebstrap"
+    try:
+        api = docker_engine.connect(timeout_s=_REGISTRY_S)
+        if not images.by_engine(api):
+            return Finding("node images", ok=True)
+        why = dockerfiles.reachable(api, images.recipes().suite)
+        system, arch = docker_engine.platform(api)
+    except Broken as broken:
+        found = shutil.which("mmdebstrap")
+        return Finding("node images", found is not None, "" if found else broken.text, mend)
+    lacking = f"mmdebstrap is missing, or not for the engine's {system}/{arch}"
+    return Finding("node images", why is None, "" if why is None else f"{lacking}, and {why}", mend)
 
 
 def cuts() -> Finding:

@@ -11,12 +11,14 @@ from quorate.harness.cluster.factory import engine_answers
 from quorate.harness.core.fault import Fault, Tries
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.platform import Platform, wanting
 from quorate.harness.core.system import Obtains
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.run.parts import Parts
 from quorate.harness.systems.releases import SYSTEMS, understood, unknown_release, unpublished
 
 _OWN: Final = frozenset({"binary", "jars"})
+_ENGINE_S: Final = 5
 _UPGRADE: Final = "upgrade.release"
 
 Probe = Callable[[], Finding]
@@ -73,8 +75,21 @@ def _findings(test: Test, parts: Parts) -> Iterator[Finding]:
     if kind == "local" or (kind == "docker" and os.geteuid() == 0):
         faults = parts.nemesis.faults if parts.nemesis is not None else ()
         yield from (probe() for probe in _probes(faults))
-    if isinstance(parts.system, Obtains) and (why := parts.system.unobtainable()) is not None:
-        yield Finding("server", ok=False, reason=why)
+    with wanting(_platform(kind)):
+        if isinstance(parts.system, Obtains) and (why := parts.system.unobtainable()) is not None:
+            yield Finding("server", ok=False, reason=why)
+
+
+def _platform(kind: str) -> Platform | None:
+    """Return the platform of the engine's containers; None: as this host."""
+    if kind != "docker":
+        return None
+    from quorate.harness.cluster.docker import engine  # noqa: PLC0415 - loads the SDK
+
+    try:
+        return Platform(*engine.platform(engine.connect(timeout_s=_ENGINE_S)))
+    except Broken:
+        return None  # told as a finding of its own
 
 
 def _kind(test: Test) -> str:

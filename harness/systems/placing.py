@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
+from quorate.harness.core.platform import Platform, architecture, wanting
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.releases import understood, unknown_release, unobtainable, usual
@@ -64,7 +66,8 @@ class Servers(abc.ABC, Generic[Found, Server]):
         if self._own_path is not None:
             sources = [await asyncio.to_thread(self._own, self._own_path)]
         else:
-            sources = [await self._resolved(release) for release in self.asked or (None,)]
+            with wanting(await _platform(nodes[0])):
+                sources = [await self._resolved(release) for release in self.asked or (None,)]
         placed = await asyncio.gather(
             *(self._put(node, sources[turn % len(sources)]) for turn, node in enumerate(nodes))
         )
@@ -88,7 +91,9 @@ class Servers(abc.ABC, Generic[Found, Server]):
 
     async def install_release(self, node: Node, release: str) -> Server:
         """Put another release on one node, beside what runs there."""
-        return await self._put(node, await self._resolved(release))
+        with wanting(await _platform(node)):
+            found = await self._resolved(release)
+        return await self._put(node, found)
 
     @abc.abstractmethod
     def _own(self, path: str) -> Found:
@@ -105,3 +110,12 @@ class Servers(abc.ABC, Generic[Found, Server]):
     @abc.abstractmethod
     async def _in_image(self, node: Node, image: str) -> Server:
         """Find it in the node's image; the image's entry point is not used."""
+
+
+async def _platform(node: Node) -> Platform | None:
+    """Return what the node is, by its own word; None where it does not say: as this host."""
+    try:
+        said = (await node.run(["uname", "-sm"], check=False)).stdout.split()
+    except Broken:
+        return None
+    return Platform(said[0].lower(), architecture(said[1])) if len(said) == 2 else None  # noqa: PLR2004

@@ -75,6 +75,16 @@ def connect(timeout_s: int = _TIMEOUT_S) -> docker.APIClient:
     return api
 
 
+def platform(api: docker.APIClient) -> tuple[str, str]:
+    """Return the operating system and the architecture of the engine's containers, as Go calls them: linux, arm64.
+
+    The engine may live in a virtual machine or on another host: this host's say nothing.
+    """
+    with translated("asking the engine for its platform"):
+        told = api.version(api_version=False)
+    return str(told.get("Os", "linux")).lower(), str(told.get("Arch", "amd64")).lower()
+
+
 @contextlib.contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Turn the SDK's errors into `Broken`."""

@@ -1,7 +1,8 @@
 """Node images: built once from Debian's packages, named by what they hold, layers shared.
 
 `mmdebstrap` makes the tree of the base in about 25 s; a kind built upon it installs its packages into a copy of that
-tree, and only what changed becomes a layer upon the base.
+tree, and only what changed becomes a layer upon the base. Where it is missing, or the engine runs another platform than
+this host, the engine builds them from a registry's Debian (`dockerfiles`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import fcntl
 import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -24,9 +26,10 @@ from typing import IO, Any
 import docker
 import msgspec
 
-from quorate.harness.cluster.docker import engine
+from quorate.harness.cluster.docker import dockerfiles, engine
 from quorate.harness.cluster.state import state_directory
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.platform import here
 from quorate.harness.core.registry import did_you_mean
 from quorate.harness.core.telling import tell
 from quorate.harness.core.test import UsageError
@@ -36,6 +39,10 @@ BUILD_DEADLINE_S = 600.0
 _RECIPES = Path(__file__).with_name("node-images.toml")
 _REVISION = "1"  # of this builder: raise it when the same recipe makes another image
 _TAIL = 1500
+_MEND = (
+    "install mmdebstrap (`apt-get install mmdebstrap`), which needs no registry; or let the engine reach one "
+    "(QUORATE_BASE_IMAGE names a Debian of another); or give an image of your own with --image"
+)
 
 Progress = Callable[[str], None]
 
@@ -91,6 +98,16 @@ def recipes(path: Path = _RECIPES) -> Recipes:
     return Recipes(raw["suite"], raw["variant"], tuple(raw["exclude"]), kinds)
 
 
+def by_engine(api: docker.APIClient) -> bool:
+    """Whether the engine has to build: mmdebstrap is not here, or would make this host's platform, not the engine's."""
+    return shutil.which("mmdebstrap") is None or engine.platform(api) != _host()
+
+
+def _host() -> tuple[str, str]:
+    found = here()
+    return found.os, found.arch
+
+
 def list_images() -> list[NodeImage]:
     """Return every kind of image and whether the engine has it."""
     api = engine.connect()
@@ -137,7 +154,9 @@ class _Builder:
         if _size(self._api, tag) is not None:  # another process built it while this one waited
             return tag
         started = time.monotonic()
-        if recipe.base is None:
+        if by_engine(self._api):
+            self._by_engine(kind, recipe, tag)
+        elif recipe.base is None:
             self._say(f"building the node image {tag} from Debian {self._known.suite} (once, about 30 s)")
             tree = self._tree(kind, recipe, None)
             with engine.translated(f"importing {tag}"):
@@ -153,6 +172,17 @@ class _Builder:
             raise Broken("no-image", f"the engine does not know {tag} although it was just built")
         self._say(f"built {tag}: {size / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
         return tag
+
+    def _by_engine(self, kind: str, recipe: Recipe, tag: str) -> None:
+        """Let the engine build it upon the kind below, or upon the registry's Debian."""
+        known = self._known
+        below = self.build(recipe.base) if recipe.base else dockerfiles.base_image(known.suite)
+        self._say(f"the engine builds the node image {tag} from {below} (once, a minute or so)")
+        text = dockerfiles.dockerfile(below, recipe.packages, recipe.directories, known.exclude)
+        try:
+            dockerfiles.build(self._api, tag, text)
+        except Broken as error:
+            raise Broken(error.code, f"{error.text}. For the node image {kind}: {_MEND}") from error
 
     def _tree(self, kind: str, recipe: Recipe, lower: Path | None) -> Path:
         """Make the tarball of a kind's whole file system, starting from `lower` if it stands upon another kind."""
@@ -203,14 +233,13 @@ class _Builder:
             raise Broken("no-image", f"building {tag}: {' '.join(filter(None, words))}")
 
     def _execute(self, argv: list[str]) -> None:
-        mend = "install it (`apt-get install mmdebstrap`), or give an image of your own with --image"
         try:
             process = subprocess.Popen(
                 argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
             )
         except FileNotFoundError as error:
             raise Broken(
-                "no-mmdebstrap", f"mmdebstrap builds the node images and is missing: {mend}"
+                "no-mmdebstrap", f"mmdebstrap builds the node images and is missing: {_MEND}"
             ) from error
         try:
             output, _ = process.communicate(timeout=max(0.0, self._end - time.monotonic()))

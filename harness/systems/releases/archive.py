@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.platform import wanted
 from quorate.harness.systems.releases import cache as servers
 from quorate.harness.systems.releases import download, signature
 from quorate.harness.systems.releases.layouts import Layout
-from quorate.harness.systems.releases.platform import wanted
 from quorate.harness.systems.releases.way import Progress, numbers
 
 _MOST_MEMBERS: Final = 5000

@@ -16,8 +16,9 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.core import platform
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.releases import platform, tools
+from quorate.harness.systems.releases import tools
 from quorate.harness.systems.releases.server import Manifest, Server
 
 MANIFEST: Final = "manifest.json"

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.platform import here, wanted
 from quorate.harness.systems.releases import tools
 from quorate.harness.systems.releases.way import Progress, numbers
 
@@ -37,6 +38,8 @@ class Debian:
 
     def unable(self) -> str | None:
         """It needs apt-get and dpkg-deb, and Debian's keys to check what it gets."""
+        if wanted() != here():
+            return f"gives this host's platform, not {wanted()}"
         return tools.missing("apt-get", "dpkg-deb") or (
             None if _KEYRING.is_file() else f"{_KEYRING} not found (package debian-archive-keyring)"
         )

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from quorate.harness.core import platform
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.releases import golang, platform, tools
+from quorate.harness.systems.releases import golang, tools
 from quorate.harness.systems.releases.gocopy import make_writable
 from quorate.harness.systems.releases.golang import Module
 from quorate.harness.systems.releases.way import Progress

@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.core import platform
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.releases import platform, tools
+from quorate.harness.systems.releases import tools
 from quorate.harness.systems.releases.way import Progress, numbers
 
 _ASK_S: Final = 5.0

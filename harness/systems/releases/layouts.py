@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from quorate.harness.systems.releases.platform import Platform
+from quorate.harness.core.platform import Platform
 from quorate.harness.systems.releases.way import numbers
 
 _GITHUB: Final = "https://github.com/etcd-io/etcd/releases/download"

