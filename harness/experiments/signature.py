@@ -72,7 +72,8 @@ def signatures(results: Mapping[str, Any]) -> frozenset[Signature]:
         guarantee = _guarantee(str(result["guarantee"]))
         anomalies = result.get("anomalies") or ()
         # Checkers show some twenty anomalies; the kinds of all of them stand in the statistics.
-        kinds = {_slug(kind) for kind in (result.get("stats") or {}).get("violations") or ()}
+        counted = (result.get("stats") or {}).get("violations")
+        kinds = {_slug(kind) for kind in counted} if isinstance(counted, Mapping) else set()
         told = {_of(guarantee, anomaly) for anomaly in anomalies}
         found |= told | {Signature(guarantee, kind) for kind in kinds - {one.kind for one in told}}
         if not anomalies and not kinds:
