@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from quorate.harness.cli.places import run_folder
 Examples:
   quorate bisect etcd 3.5.13..3.5.17 --like store/latest
   quorate bisect etcd 3.4.30..3.6.5 --like store/latest --budget 2h --resume
+  quorate bisect etcd v3.5.15..v3.5.16 --repo ../etcd --build "make build" --like store/latest
   quorate bisect simulated --over bug=none,lost-write,lost-write,none --like store/latest
 """,
 )
@@ -48,6 +50,9 @@ def command(
     releases: str | None,
     *,
     like: str,
+    repo: Path | None,
+    build: str | None,
+    binary: str | None,
     over: str | None,
     only: tuple[str, ...],
     confidence: float,
@@ -66,7 +71,7 @@ def command(
     from quorate.harness.cli.steps import Steps  # noqa: PLC0415
     from quorate.harness.core.registry import check  # noqa: PLC0415
     from quorate.harness.core.test import UsageError  # noqa: PLC0415
-    from quorate.harness.experiments import bisection, shrink, versions  # noqa: PLC0415
+    from quorate.harness.experiments import bisection, commits, shrink, versions  # noqa: PLC0415
     from quorate.harness.experiments.trial import Trials  # noqa: PLC0415
 
     check("systems", system)
@@ -74,10 +79,17 @@ def command(
         raise UsageError("give either a range of releases, A..B, or --over KEY=V1,V2,…")
     run = run_folder(like)
     wanted = sorted(shrink.wanted_of(run, only))
-    line = versions.over(system, over) if over is not None else versions.between(system, releases or "")
+    if repo is None and (build or binary):
+        raise UsageError("--build and --binary say how commits are built: give --repo DIR, too")
     folder = into or run / "bisect"
     memo = shrink.open_experiment(folder, resume=resume)
     steps = Steps(silent=as_json or quiet)
+    made = None
+    if repo is not None:
+        made = commits.Commits(repo, releases or "", build or "make build", binary or f"bin/{system}", folder)
+        line = made.versions(system)
+    else:
+        line = versions.over(system, over) if over is not None else versions.between(system, releases or "")
 
     async def main() -> dict[str, Any]:
         async with Trials(folder / "runs", slots=jobs) as trials:
@@ -90,6 +102,7 @@ def command(
                 wanted,
                 error=1 - confidence,
                 budget_s=budget,
+                build=None if made is None else made.build,
                 heard=lambda number, name, decision, remembered: steps.decided(
                     number, name, decision, "bad", remembered=remembered
                 ),
@@ -97,7 +110,7 @@ def command(
             )
 
     try:
-        with signals_as_one():
+        with signals_as_one(), made or contextlib.nullcontext():
             content = asyncio.run(main())
     finally:
         steps.close()
