@@ -95,7 +95,8 @@ def _bugs(cells: list[Mapping[str, Any]]) -> list[tuple[str, dict[str, Count]]]:
         counts: dict[str, Count] = defaultdict(Count)
         for cell in cells:
             if cell["status"] == "done" and (cell.get("link") == link or _asked(cell["command"]) in asked):
-                name = f"{cell['system']} {cell['release']}".strip()
+                system, release = str(cell["system"]), str(cell["release"])
+                name = release if release.startswith(system) else f"{system} {release}".strip()
                 count = counts[name]
                 match cell["verdict"]:
                     case "invalid":
