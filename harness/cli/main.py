@@ -23,6 +23,7 @@ from quorate.harness.core.test import UsageError
 COMMANDS: Final = {
     "test": "one run against a cluster",
     "campaign": "a matrix of runs from a file",
+    "hunt": "many short runs, each drawn anew, in search of what nobody has named",
     "init": "a gate and a workflow for a project of one's own",
     "check": "judge a history",
     "report": "write a run's HTML report",
