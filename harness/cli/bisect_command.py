@@ -31,6 +31,11 @@ Examples:
     "--like", required=True, metavar="RUN", help="A run that shows the anomaly; shrunk, it is quicker."
 )
 @click.option(
+    "--repo", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A..B are commits of it."
+)
+@click.option("--build", metavar="COMMAND", help="Builds a commit of --repo, run at its top. [make build]")
+@click.option("--binary", metavar="PATH", help="What the build makes, from the top of --repo. [bin/SYSTEM]")
+@click.option(
     "--over", metavar="KEY=V1,V2,…", help="Go over values of a setting (binary=…) instead of releases."
 )
 @click.option(
