@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from quorate.harness.cli.exits import Exit
 from quorate.harness.cli.options import DurationType
 from quorate.harness.cli.places import run_folder
+from quorate.harness.core.test import UsageError
 
 
 @click.command(
@@ -31,6 +33,11 @@ Examples:
     "--like", required=True, metavar="RUN", help="A run that shows the anomaly; shrunk, it is quicker."
 )
 @click.option(
+    "--repo", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A..B are commits of it."
+)
+@click.option("--build", metavar="COMMAND", help="Builds a commit of --repo, run at its top. [make build]")
+@click.option("--binary", metavar="PATH", help="What the build makes, from the top of --repo. [bin/SYSTEM]")
+@click.option(
     "--over", metavar="KEY=V1,V2,…", help="Go over values of a setting (binary=…) instead of releases."
 )
 @click.option(
@@ -45,54 +52,63 @@ Examples:
 @click.option("--resume", is_flag=True, help="Go on where an earlier bisection like RUN ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print bisection.json, nothing else.")
 @click.option("--quiet", is_flag=True, help="Print only the sentence of each branch.")
-def command(
-    system: str,
-    releases: str | None,
-    *,
-    like: str,
-    repo: Path | None,
-    build: str | None,
-    binary: str | None,
-    over: str | None,
-    only: tuple[str, ...],
-    confidence: float,
-    jobs: int,
-    budget: float,
-    into: Path | None,
-    resume: bool,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+def command(system: str, releases: str | None, **own: Any) -> int:
     """Find where SYSTEM's releases A..B begin and cease to show what RUN shows, on each branch.
 
     Exits with 0 once each branch is gone through, with 2 if time ran out.
     """
-    from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
-    from quorate.harness.cli.steps import Steps  # noqa: PLC0415
+    from quorate.harness.cli.steps import Steps  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.core.registry import check  # noqa: PLC0415
-    from quorate.harness.core.test import UsageError  # noqa: PLC0415
+    from quorate.harness.experiments import shrink  # noqa: PLC0415
+
+    check("systems", system)
+    _check(releases, own)
+    run = run_folder(own["like"])
+    wanted = sorted(shrink.wanted_of(run, own["only"]))
+    folder = own["into"] or run / "bisect"
+    silent = own["as_json"] or own["quiet"]
+    steps = Steps(silent=silent)
+    try:
+        content = _bisect(system, releases or "", run, folder, wanted, steps, own)
+    finally:
+        steps.close()
+    _tell(content, folder, as_json=own["as_json"], quiet=own["quiet"])
+    return Exit.VALID if content["complete"] else Exit.UNKNOWN
+
+
+def _check(releases: str | None, own: dict[str, Any]) -> None:
+    """Raise `UsageError` for options that do not go together."""
+    if (releases is None) == (own["over"] is None):
+        raise UsageError("give either a range of releases, A..B, or --over KEY=V1,V2,…")
+    if own["repo"] is None and (own["build"] or own["binary"]):
+        raise UsageError("--build and --binary say how commits are built: give --repo DIR, too")
+
+
+def _bisect(
+    system: str,
+    releases: str,
+    run: Path,
+    folder: Path,
+    wanted: Sequence[Any],
+    steps: Any,
+    own: dict[str, Any],
+) -> dict[str, Any]:
+    """Open the experiment's folder, find the versions, and go through them."""
+    from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.experiments import bisection, commits, shrink, versions  # noqa: PLC0415
     from quorate.harness.experiments.trial import Trials  # noqa: PLC0415
 
-    check("systems", system)
-    if (releases is None) == (over is None):
-        raise UsageError("give either a range of releases, A..B, or --over KEY=V1,V2,…")
-    run = run_folder(like)
-    wanted = sorted(shrink.wanted_of(run, only))
-    if repo is None and (build or binary):
-        raise UsageError("--build and --binary say how commits are built: give --repo DIR, too")
-    folder = into or run / "bisect"
-    memo = shrink.open_experiment(folder, resume=resume)
-    steps = Steps(silent=as_json or quiet)
     made = None
-    if repo is not None:
-        made = commits.Commits(repo, releases or "", build or "make build", binary or f"bin/{system}", folder)
+    if own["repo"] is not None:
+        build, binary = own["build"] or "make build", own["binary"] or f"bin/{system}"
+        made = commits.Commits(own["repo"], releases, build, binary, folder)
         line = made.versions(system)
     else:
-        line = versions.over(system, over) if over is not None else versions.between(system, releases or "")
+        line = versions.over(system, own["over"]) if own["over"] else versions.between(system, releases)
+    memo = shrink.open_experiment(folder, resume=own["resume"])
 
     async def main() -> dict[str, Any]:
-        async with Trials(folder / "runs", slots=jobs) as trials:
+        async with Trials(folder / "runs", slots=own["jobs"]) as trials:
             return await bisection.bisect_like(
                 run,
                 line,
@@ -100,8 +116,8 @@ def command(
                 memo,
                 folder,
                 wanted,
-                error=1 - confidence,
-                budget_s=budget,
+                error=1 - own["confidence"],
+                budget_s=own["budget"],
                 build=None if made is None else made.build,
                 heard=lambda number, name, decision, remembered: steps.decided(
                     number, name, decision, "bad", remembered=remembered
@@ -109,13 +125,8 @@ def command(
                 asking=steps.asking,
             )
 
-    try:
-        with signals_as_one(), made or contextlib.nullcontext():
-            content = asyncio.run(main())
-    finally:
-        steps.close()
-    _tell(content, folder, as_json=as_json, quiet=quiet)
-    return Exit.VALID if content["complete"] else Exit.UNKNOWN
+    with signals_as_one(), made or contextlib.nullcontext():
+        return asyncio.run(main())
 
 
 def _tell(content: dict[str, Any], folder: Path, *, as_json: bool, quiet: bool) -> None:
