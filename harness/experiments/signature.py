@@ -59,7 +59,7 @@ def parse(text: str) -> Signature:
     """Return the signature that a text is; raise `UsageError` with the form where it is none."""
     found = _FORM.match(text.strip())
     if found is None:
-        raise UsageError(f'"{text}" is no signature: write GUARANTEE:KIND, as in linearizable:stale-read')
+        raise UsageError(f'"{text}" is not a signature: write GUARANTEE:KIND, as in linearizable:stale-read')
     return Signature(found["guarantee"], found["kind"], found["cause"] or "")
 
 
