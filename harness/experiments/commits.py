@@ -28,13 +28,13 @@ _SHORT: Final = 12
 class Commits:
     """The commits of `A..B` on the first-parent line, A and B included, oldest first, and their builds.
 
-    Use it with `with`. Raise `UsageError` for what is no repository or no range, and for a binary outside of the tree.
+    Use it with `with`. Raise `UsageError` for what is not a repository or not a range, and for a binary outside of the tree.
     """
 
     def __init__(self, repo: Path, text: str, build: str, binary: str, folder: Path) -> None:
         first, dots, last = text.partition("..")
         if not dots or not first or not last:
-            raise UsageError(f'"{text}" is no range of commits: write A..B, as in v3.5.14..release-3.5')
+            raise UsageError(f'"{text}" is not a range of commits: write A..B, as in v3.5.14..release-3.5')
         if Path(binary).is_absolute() or ".." in Path(binary).parts:
             raise UsageError(f"--binary {binary}: give where the build puts it, relative to the repository")
         self._repo = repo.resolve()

@@ -45,8 +45,8 @@ def test_what_cannot_be_looked_for_is_told(monkeypatch, capsys, anomaly, tmp_pat
         (("shrink", anomaly, "--resume"), "holds nothing to go on with"),
         (("bisect", "simulated", *like), "give either a range of releases"),
         (("bisect", "simulated", "1.0..2.0", *like), "simulated has no releases"),
-        (("bisect", "etcd", "3.5.1", *like), "is no range: write A..B"),
-        (("bisect", "simulated", "--over", "bug=none", *like), "is no list"),
+        (("bisect", "etcd", "3.5.1", *like), "is not a range: write A..B"),
+        (("bisect", "simulated", "--over", "bug=none", *like), "is not a list"),
         (("bisect", "etcd", "3.5.1..3.5.2", "--build", "make", *like), "give --repo DIR"),
         (("bisect", "etcd", "a..b", "--repo", tmp_path, *like), "git rev-parse"),
         (
