@@ -28,7 +28,7 @@ _SHORT: Final = 12
 class Commits:
     """The commits of `A..B` on the first-parent line, A and B included, oldest first, and their builds.
 
-    Use it with `with`. Raise `UsageError` for what is not a repository or not a range, and for a binary outside of the tree.
+    Use it with `with`. Raise `UsageError` for what is not a repository or a range, and for a binary outside of it.
     """
 
     def __init__(self, repo: Path, text: str, build: str, binary: str, folder: Path) -> None:
