@@ -86,6 +86,7 @@ _CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
     "inventory": _text,
     "nodes": _whole,
     "image": _text,
+    "build": _text,
     "time": _duration,
     "clients": _whole,
     "rate": _number,

@@ -89,6 +89,7 @@ _OPTIONS = (
     click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
     click.option("--nodes", type=int, help=f"Servers. [{_DEFAULT.nodes}]"),
     click.option("--image", metavar="NAME", help="Take the server from this Docker image."),
+    click.option("--build", metavar="DIR[@REV]", help="Build the server (etcd, Consul) from this checkout."),
     click.option("--time", type=DurationType(), help="How long clients work." + _note(_DEFAULT.time)),
     click.option("--clients", type=int, help=f"Concurrent clients. [{_DEFAULT.clients}]"),
     click.option("--rate", type=float, help=f"Operations a second in all; 0: unlimited. [{_DEFAULT.rate:g}]"),

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class SystemOptions(msgspec.Struct, frozen=True):
-    """What a system is made from: the release asked for (None: its default) and the `--set` options for it."""
+    """What a system is made from: the release asked for (None: its default) and the `--set` options for it.
+
+    `build` is a checkout to build the server from: DIR[@REV].
+    """
 
     release: str | None = None
     image: str | None = None
+    build: str | None = None
     settings: Mapping[str, str] = {}
 
 

@@ -36,6 +36,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     inventory: str | None = None
     nodes: int = 3
     image: str | None = None
+    build: str | None = None
     time: float = 60.0
     clients: int = 10
     rate: float = 200.0
@@ -113,6 +114,16 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
                 f"--image {self.image} needs --cluster docker and a real service",
             ),
+            (
+                self.build is None
+                or (
+                    self.image is None
+                    and self.release is None
+                    and self.system_name != "simulated"
+                    and "binary" not in self.settings
+                ),
+                f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
+            ),
             (self.timeout > 0, "--timeout must be positive"),
             (
                 math.isfinite(self.rate) and self.rate >= 0,
@@ -166,6 +177,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             ("--inventory", self.inventory, None, str(self.inventory)),
             ("--nodes", self.nodes, default.nodes, str(self.nodes)),
             ("--image", self.image, None, str(self.image)),
+            ("--build", self.build, None, str(self.build)),
             ("--time", self.time, default.time, format_duration(self.time)),
             ("--clients", self.clients, default.clients, str(self.clients)),
             ("--rate", self.rate, default.rate, f"{self.rate:g}"),

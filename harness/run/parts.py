@@ -77,7 +77,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
 
 
 def _system(test: Test, settings: Mapping[str, str]) -> System:
-    options = SystemOptions(release=test.release, image=test.image, settings=settings)
+    options = SystemOptions(release=test.release, image=test.image, build=test.build, settings=settings)
     made: System = registry.make("systems", test.system_name, options)
     return made
 

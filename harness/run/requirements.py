@@ -55,7 +55,7 @@ def _releases(test: Test) -> Iterator[str]:
     """Return the releases that a test names and that are to be found."""
     if test.system_name not in SYSTEMS:
         return
-    own = test.image is not None or not _OWN.isdisjoint(test.settings)
+    own = test.image is not None or test.build is not None or not _OWN.isdisjoint(test.settings)
     given = test.release if test.release is not None and not own else ""
     for text in (*given.split(","), test.settings.get(_UPGRADE, "")):
         if text.strip():
