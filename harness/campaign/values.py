@@ -84,6 +84,7 @@ _CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
     "schedule": _text,
     "cluster": _text,
     "inventory": _text,
+    "endpoints": _names,
     "nodes": _whole,
     "image": _text,
     "build": _text,

@@ -85,8 +85,14 @@ _OPTIONS = (
         "--fault-interval", type=DurationType(), help="Pause between faults." + _note(_DEFAULT.fault_interval)
     ),
     click.option("--schedule", type=click.Path(dir_okay=False), help="Exact faults at exact times (TOML)."),
-    click.option("--cluster", metavar="KIND", help="auto, docker, local or ssh. [auto]"),
+    click.option("--cluster", metavar="KIND", help="auto, docker, local, ssh or running. [auto]"),
     click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
+    click.option(
+        "--endpoints",
+        metavar="LIST",
+        callback=_split,
+        help="HOST:PORT,… of a cluster that is already there, for --cluster running.",
+    ),
     click.option("--nodes", type=int, help=f"Servers. [{_DEFAULT.nodes}]"),
     click.option("--image", metavar="NAME", help="Take the server from this Docker image."),
     click.option("--build", metavar="DIR[@REV]", help="Build the server (etcd, Consul) from this checkout."),

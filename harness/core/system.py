@@ -86,6 +86,18 @@ class Obtains(Protocol):
 
 
 @runtime_checkable
+class Adopts(Protocol):
+    """A system whose clients can be let loose on a cluster that was there before the run."""
+
+    def adopt(self, workloads: Sequence[str]) -> None:
+        """Be told that the nodes are somebody else's: nothing is installed or started, and nothing outside the prefix.
+
+        Raises `UsageError` for a workload that cannot keep to a prefix, and for settings of a server.
+        """
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A system that holds connections of the harness's own."""
 

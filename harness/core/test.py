@@ -14,7 +14,7 @@ from quorate.harness.core.outcome import UsageError
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
 
-CLUSTERS: Final = ("auto", "docker", "local", "ssh", "simulated")
+CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +34,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     schedule: str | None = None
     cluster: str = "auto"
     inventory: str | None = None
+    endpoints: tuple[str, ...] = ()
     nodes: int = 3
     image: str | None = None
     build: str | None = None
@@ -51,6 +52,11 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     strict: bool = False
     keep_cluster: bool = False
     replay: str | None = None
+
+    def __post_init__(self) -> None:
+        """Count the members of a cluster that is already there."""
+        if self.endpoints:
+            msgspec.structs.force_setattr(self, "nodes", len(self.endpoints))
 
     @property
     def system_name(self) -> str:
@@ -138,6 +144,15 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "--cluster ssh needs --inventory FILE.toml",
             ),
             (
+                (self.cluster == "running") == bool(self.endpoints),
+                "--cluster running and --endpoints HOST:PORT,… belong together",
+            ),
+            (
+                self.cluster != "running"
+                or not (self.faults or self.schedule or self.replay or self.release or self.build),
+                "--cluster running takes no faults, no release and no --build: its servers are not quorate's",
+            ),
+            (
                 self.cluster in ("auto", "simulated") or self.system_name != "simulated",
                 f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
             ),
@@ -175,7 +190,13 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             ("--schedule", self.schedule, None, str(self.schedule)),
             ("--cluster", self.cluster, default.cluster, self.cluster),
             ("--inventory", self.inventory, None, str(self.inventory)),
-            ("--nodes", self.nodes, default.nodes, str(self.nodes)),
+            ("--endpoints", self.endpoints, (), ",".join(self.endpoints)),
+            (
+                "--nodes",
+                default.nodes if self.endpoints else self.nodes,
+                default.nodes,
+                str(self.nodes),
+            ),
             ("--image", self.image, None, str(self.image)),
             ("--build", self.build, None, str(self.build)),
             ("--time", self.time, default.time, format_duration(self.time)),
