@@ -13,7 +13,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -26,6 +26,7 @@ from quorate.harness.history.columns import INVOKE, KINDS, NEMESIS_PROCESS, NONE
 
 SLACK_MS: Final = 5_000  # for a service on a busy machine to get round to ending what is over
 _NS_PER_MS: Final = 1_000_000
+_MARKS_MAX: Final = 4
 _NS: Final = 1e9
 
 
@@ -318,7 +319,7 @@ def _anomaly(
     name: str, text: str, lease: Lease, calls: Iterable[Call], culprit: Call, life: Iterable[Stretch] = ()
 ) -> Anomaly:
     """Make it; `life` is when the lease was alive for certain ("held") and when it may have been."""
-    grant = lease.grant
+    grant, life = lease.grant, tuple(life)
     events = {index for call in (*calls, *([grant] if grant else [])) for index in call.events}
     owner = grant or culprit
     intervals = [
@@ -338,8 +339,28 @@ def _anomaly(
         key=lease.name,
         events=sorted(events),
         culprit=min(culprit.events),
-        detail={"intervals": intervals} if intervals else {},
+        detail={
+            "marks": _marks(name, lease, culprit, life),
+            **({"intervals": intervals} if intervals else {}),
+        },
     )
+
+
+def _marks(name: str, lease: Lease, culprit: Call, life: Iterable[Stretch]) -> list[dict[str, Any]]:
+    """The moments of the lease that its story is made of, in order of time."""
+    seen = {
+        "lease lost too early": "not there any more",
+        "lease renewed after its end": "renewed all the same",
+    }
+    renewed = [
+        call for call in lease.renewals if call.ok and call.done <= culprit.done and call is not culprit
+    ]
+    marks = [(call.done, f"renewed by {_who(call)}") for call in renewed[-_MARKS_MAX:]]
+    marks += [(call.done, f"revoked by {_who(call)}") for call in lease.revokes if call.ok]
+    marks += [(lease.grant.done, "granted")] if lease.grant is not None else []
+    marks += [(end, "promised until" if kind == "held" else "must be gone by") for _, end, kind in life]
+    marks.append((culprit.done, f"{_who(culprit)}: {seen.get(name, 'still there')}"))
+    return [{"at_s": at / _NS, "what": what} for at, what in sorted(marks) if at != NEVER]
 
 
 def _who(call: Call) -> str:

@@ -14,8 +14,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+
 from quorate.checkers.changes import Change, Known, Reached, is_conflict, what
 from quorate.checkers.deletions import Deletions
+from quorate.checkers.list_story import story
 from quorate.checkers.tell import told
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import Event, History
@@ -91,15 +94,17 @@ class _Replay:
         for name in sorted(shown.keys() | self._known.revisions.keys()):
             revision = shown.get(name, 0)
             if revision > at:
-                yield told(
-                    "list shows its future",
-                    f"{who} shows {name} as of revision {revision}, which came later",
-                    event,
-                )
+                text = f"{who} shows {name} as of revision {revision}, which came later"
+                yield self._with_story(told("list shows its future", text, event), event, name)
                 return
             for anomaly in self._judge_one(event, at, name, revision, who, "list is no snapshot"):
-                yield anomaly
+                yield self._with_story(anomaly, event, name)
                 return
+
+    def _with_story(self, anomaly: Anomaly, event: Event, name: str) -> Anomaly:
+        at, objects = event.value["at"], event.value["objects"]
+        shown = story(f"p{event.process}'s list", at, objects, name, self._known)
+        return msgspec.structs.replace(anomaly, detail={**anomaly.detail, "list": shown})
 
     def _judge_refusal(self, event: Event) -> Iterator[Anomaly]:
         """What a refusal returned is a list of one object at the revision of the answer."""

@@ -2,7 +2,8 @@
 
 `Anomaly.detail` may hold `steps` (`[{"operation": index of an invocation, "state": any, "text": …}]`: the legal state
 after each; no `state` for the impossible one), `cycle` (`[{"from", "to", "kind", "why"}]`, ends being indexes of
-invocations or names) and `intervals` (`[{"process", "node", "from_s", "to_s", "kind": "held|maybe", "token"}]`).
+invocations or names) and `intervals` (`[{"process", "node", "from_s", "to_s", "kind": "held|maybe", "token"}]`) with
+`marks` (`[{"at_s", "what"}]`: moments beside them), and `list` (`reports.lists`).
 Whatever else is there is shown as it is.
 """
 
@@ -23,6 +24,8 @@ from quorate.reports.words import EDGES, cut, error_words, operation, seconds, t
 SHOWN_MAX: Final = 60
 NODES_MAX: Final = 24
 _INTERVALS_MAX: Final = 200
+_MARKS_MAX: Final = 24
+_WHAT_MAX: Final = 40
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -289,6 +292,22 @@ def chosen(guarantees: Sequence[Result]) -> list[tuple[Result, Anomaly]]:
             seen[anomaly.name] += 1
     found.sort(key=lambda item: item[0])
     return [(result, anomaly) for _, result, anomaly in found]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A moment of what was held: a grant, a renewal, a promised end; seconds."""
+
+    at_s: float
+    what: str
+
+
+def marks_of(anomaly: Anomaly) -> list[Mark]:
+    """Read the moments beside the holdings: `detail["marks"]`."""
+    return [
+        Mark(float(row["at_s"]), cut(str(row.get("what", "")), _WHAT_MAX))
+        for row in _rows(anomaly, "marks")[:_MARKS_MAX]
+        if isinstance(row.get("at_s"), (int, float))
+    ]
 
 
 def intervals_of(anomaly: Anomaly) -> list[Interval]:

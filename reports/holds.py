@@ -2,7 +2,8 @@
 
 A holder certainly held from the moment its acquire was answered to the moment it asked to give the lock back; around
 that, while either was on its way, it may have. A release that the service refused says that the lock had been lost
-before: nobody can tell since when, so all of that stretch is a maybe.
+before: nobody can tell since when, but not before the service gave it to somebody else. So until the answer to the next
+grant it was held for certain, and the rest of that stretch is a maybe; without another grant all of it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from quorate.harness.core.verdict import Anomaly
 from quorate.reports.evidence import Drawn, Interval, intervals_of
-from quorate.reports.operations import INFO, NEVER, OK, Operations
+from quorate.reports.operations import INFO, NEVER, OK, Ints, Operations
 
 MODELS: Final = frozenset({"lock", "fenced-lock"})
 _HOLDS_MAX: Final = 12
@@ -39,7 +40,8 @@ def around(o: Operations, rows: Sequence[Drawn]) -> list[Interval]:
     found: list[tuple[int, list[Interval]]] = []
     for at in mine[(o.f[mine] == acquire) & ((o.outcome[mine] == OK) | (o.outcome[mine] == INFO))].tolist():
         later = mine[(mine > at) & (o.process[mine] == o.process[at]) & (o.f[mine] == release)]
-        pieces = _pieces(o, at, int(later[0]) if len(later) else None)
+        release_at = int(later[0]) if len(later) else None
+        pieces = _pieces(o, at, release_at, _given_away(o, mine, at, acquire))
         ends = [piece.end_s for piece in pieces]
         until = last if None in ends else max(end for end in ends if end is not None) * 1e6
         if o.begin_us[at] <= last and until >= first:
@@ -48,7 +50,15 @@ def around(o: Operations, rows: Sequence[Drawn]) -> list[Interval]:
     return [piece for _, pieces in sorted(found[:_HOLDS_MAX], key=lambda hold: hold[0]) for piece in pieces]
 
 
-def _pieces(o: Operations, at: int, release: int | None) -> list[Interval]:
+def _given_away(o: Operations, mine: Ints, at: int, acquire: int) -> int | None:
+    """When the service first answered somebody else's acquire after this one; None if it never did."""
+    granted = int(o.end_us[at])
+    others = mine[(o.f[mine] == acquire) & (o.outcome[mine] == OK) & (o.process[mine] != o.process[at])]
+    later = o.end_us[others][o.end_us[others] > granted]
+    return int(later.min()) if len(later) else None
+
+
+def _pieces(o: Operations, at: int, release: int | None, given_away: int | None) -> list[Interval]:
     """One acquire and the release after it, if any, as stretches of maybe and held."""
     process, node = f"p{int(o.process[at])}", o.nodes[int(o.node[at])]
     granted_as = o.texts[int(o.got[at])] if o.outcome[at] == OK else "null"
@@ -68,4 +78,7 @@ def _pieces(o: Operations, at: int, release: int | None) -> list[Interval]:
     end = None if o.end_us[release] == NEVER else int(o.end_us[release])
     if o.outcome[release] == OK or o.outcome[release] == INFO:
         return [piece(begin, granted, "maybe"), piece(granted, asked, "held"), piece(asked, end, "maybe")]
-    return [piece(begin, asked, "maybe")]
+    if given_away is None or given_away > asked:
+        return [piece(begin, asked, "maybe")]
+    held = piece(granted, given_away, "held")
+    return [piece(begin, granted, "maybe"), held, piece(given_away, asked, "maybe")]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
-from quorate.reports import evidence, holds, moments, stored, weakness, words
+from quorate.reports import evidence, holds, lists, moments, stored, weakness, words
 from quorate.reports.evidence import Drawn
 from quorate.reports.operations import NEVER
 from quorate.reports.stored import StoredRun
@@ -138,14 +138,7 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
     if edges:
         rows = evidence.without_culprit(rows)
         writer.blank()
-    for name, what in legend.items():
-        writer.cut(f"  {name}  {what}")
-    for edge in edges:
-        writer.line(f"{edge.source} ─{edge.kind}→ {edge.target}  {edge.why}", indent=2, hang=4)
-    for held in holds.told(anomaly, model, run.operations, rows)[:_OPERATIONS_SHOWN]:
-        until = "?" if held.end_s is None else words.seconds(held.end_s)
-        token = f" token {held.token}" if held.token else ""
-        writer.cut(f"  {held.process:>5}  {held.kind:<6}{words.seconds(held.begin_s)} to {until}{token}")
+    _beside(writer, run, anomaly, model, rows, (edges, legend))
     if rows:
         writer.blank()
         for text, marked in lanes(rows, writer.width - 2):
@@ -159,6 +152,29 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
             writer.cut(f"  {words.seconds(line.time_s)} {line.node}: {line.text}", "dim")
 
 
+def _beside(
+    writer: _Writer,
+    run: StoredRun,
+    anomaly: Anomaly,
+    model: str | None,
+    rows: Sequence[Drawn],
+    cycle: tuple[Sequence[evidence.Edge], Mapping[str, str]],
+) -> None:
+    """The cycle, who held what, and the list, where the anomaly has them."""
+    edges, legend = cycle
+    for name, what in legend.items():
+        writer.cut(f"  {name}  {what}")
+    for edge in edges:
+        writer.line(f"{edge.source} ─{edge.kind}→ {edge.target}  {edge.why}", indent=2, hang=4)
+    for held in holds.told(anomaly, model, run.operations, rows)[:_OPERATIONS_SHOWN]:
+        until = "?" if held.end_s is None else words.seconds(held.end_s)
+        token = f" token {held.token}" if held.token else ""
+        writer.cut(f"  {held.process:>5}  {held.kind:<6}{words.seconds(held.begin_s)} to {until}{token}")
+    for mark in evidence.marks_of(anomaly):
+        writer.cut(f"  {words.seconds(mark.at_s)} {mark.what}")
+    _list(writer, lists.listed_of(anomaly))
+
+
 def _moment(writer: _Writer, run: StoredRun, anomaly: Anomaly, culprit: Drawn | None) -> None:
     moment = moments.at_that_moment(run, culprit)
     if moment:
@@ -166,6 +182,22 @@ def _moment(writer: _Writer, run: StoredRun, anomaly: Anomaly, culprit: Drawn | 
     documented = weakness.documented(run.weak, anomaly.name)
     if documented:
         writer.line(documented, "yellow", indent=2, hang=2)
+
+
+def _list(writer: _Writer, listed: lists.Listed | None) -> None:
+    """The wrong row of a list among its neighbours, and the changes of that object."""
+    if listed is None:
+        return
+    writer.blank()
+    wide = max(len(row.name) for row in listed.rows)
+    writer.cut(f"  {listed.who} at revision {listed.at}:")
+    for row in listed.rows:
+        sign = "✗" if row.bad else " "
+        text = f"  {sign} {row.name:<{wide}}  {row.value:<20} revision {row.revision}"
+        writer.cut(text, "red" if row.bad else "")
+    writer.cut(f"  changes of {listed.name}:")
+    for change in listed.changes:
+        writer.cut(f"    {change.revision:>8} {change.value:<20} {change.note}")
 
 
 def _operations(writer: _Writer, rows: Sequence[Drawn], missing: int) -> None:

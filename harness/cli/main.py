@@ -23,6 +23,7 @@ from quorate.harness.core.test import UsageError
 COMMANDS: Final = {
     "test": "one run against a cluster",
     "campaign": "a matrix of runs from a file",
+    "hunt": "many short runs, each drawn anew, in search of what nobody has named",
     "init": "a gate and a workflow for a project of one's own",
     "check": "judge a history",
     "report": "write a run's HTML report",
@@ -31,6 +32,7 @@ COMMANDS: Final = {
     "replay": "the same options, seed and faults again",
     "shrink": "the smallest way to see a run's anomaly",
     "bisect": "since which release, and until which, a run's anomaly comes",
+    "gate": "whether one version is worse than another, for a pull request",
     "serve": "results browser, loopback only",
     "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
     "doctor": "what this machine can do, each no with the mend",

@@ -62,6 +62,18 @@ def _settings(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ..
     return settings or None
 
 
+def settings_option(text: str) -> Callable[[Command], Command]:
+    """Return the decorator that adds `--set KEY=VALUE`, read into a dictionary."""
+    return click.option(
+        "--set", "settings", metavar="KEY=VALUE", multiple=True, callback=_settings, help=text
+    )
+
+
+def split_option(*names: str, **more: Any) -> Callable[[Command], Command]:
+    """Return the decorator that adds an option whose value is a list with commas."""
+    return click.option(*names, callback=_split, **more)
+
+
 def _note(default: float) -> str:
     return f" [{format_duration(default)}]"
 

@@ -41,7 +41,7 @@ def command(system: str, repeat: int, as_json: bool, quiet: bool, **options: Any
 def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     """Run once or several times in a row, print each verdict, and return the worst exit code."""
     test.validate()
-    _enter_namespaces(test)
+    enter_namespaces(test)
     # Imported late: a usage error must not wait for pandas and gRPC, and no thread may run before the line above.
     from quorate.harness.cli.progress import Progress  # noqa: PLC0415
     from quorate.harness.run import draw_seed, prepare, require, run  # noqa: PLC0415
@@ -65,7 +65,7 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     return worst(codes)
 
 
-def _enter_namespaces(test: Test) -> None:
+def enter_namespaces(test: Test) -> None:
     """Without root, a local cluster lives in a user namespace, and this command has to live there too.
 
     Returns inside it; the command outside only waits and exits with the same code.

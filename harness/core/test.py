@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -93,6 +94,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             msg = f'unknown cluster "{self.cluster}"{hint} (known: {", ".join(CLUSTERS)})'
             raise UsageError(msg)
         self._validate_numbers()
+        self._validate_places()
 
     def _validate_numbers(self) -> None:
         most_nodes, most_clients, least_memory = 63, 100_000, 16 << 20
@@ -115,21 +117,6 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             ),
             (self.check_time > 0, "--check-time must be positive"),
             (self.check_memory >= least_memory, f"--check-memory {self.check_memory}: give 16MiB or more"),
-            (
-                self.image is None
-                or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
-                f"--image {self.image} needs --cluster docker and a real service",
-            ),
-            (
-                self.build is None
-                or (
-                    self.image is None
-                    and self.release is None
-                    and self.system_name != "simulated"
-                    and "binary" not in self.settings
-                ),
-                f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
-            ),
             (self.timeout > 0, "--timeout must be positive"),
             (
                 math.isfinite(self.rate) and self.rate >= 0,
@@ -139,27 +126,6 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             (len(self.workload) > 0, "name at least one workload with -w"),
             (len(set(self.workload)) == len(self.workload), "name each workload once"),
             (self.clients >= len(self.workload), "give at least one client to each workload"),
-            (
-                self.cluster != "ssh" or self.inventory is not None,
-                "--cluster ssh needs --inventory FILE.toml",
-            ),
-            (
-                (self.cluster == "running") == bool(self.endpoints),
-                "--cluster running and --endpoints HOST:PORT,… belong together",
-            ),
-            (
-                self.cluster != "running"
-                or not (self.faults or self.schedule or self.replay or self.release or self.build),
-                "--cluster running takes no faults, no release and no --build: its servers are not quorate's",
-            ),
-            (
-                self.cluster in ("auto", "simulated") or self.system_name != "simulated",
-                f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
-            ),
-            (
-                self.cluster != "simulated" or self.system_name == "simulated",
-                f"--cluster simulated is for the system simulated; {self.system_name} runs on docker, local or ssh",
-            ),
             (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
             (
                 not self.faults or self.fault_interval < self.time,
@@ -169,9 +135,50 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 ),
             ),
         )
-        for holds, sentence in rules:
-            if not holds:
-                raise UsageError(sentence)
+        _hold(rules)
+
+    def _validate_places(self) -> None:
+        """Check where nodes live and what runs on them."""
+        _hold(
+            (
+                (
+                    self.image is None
+                    or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
+                    f"--image {self.image} needs --cluster docker and a real service",
+                ),
+                (
+                    self.build is None
+                    or (
+                        self.image is None
+                        and self.release is None
+                        and self.system_name != "simulated"
+                        and "binary" not in self.settings
+                    ),
+                    f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
+                ),
+                (
+                    (self.cluster == "running") == bool(self.endpoints),
+                    "--cluster running and --endpoints HOST:PORT,… belong together",
+                ),
+                (
+                    self.cluster != "running"
+                    or not (self.faults or self.schedule or self.replay or self.release or self.build),
+                    "--cluster running takes no faults, no release and no --build: its servers are not quorate's",
+                ),
+                (
+                    self.cluster != "ssh" or self.inventory is not None,
+                    "--cluster ssh needs --inventory FILE.toml",
+                ),
+                (
+                    self.cluster in ("auto", "simulated") or self.system_name != "simulated",
+                    f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
+                ),
+                (
+                    self.cluster != "simulated" or self.system_name == "simulated",
+                    f"--cluster simulated is for the system simulated; {self.system_name} runs on docker, local or ssh",
+                ),
+            )
+        )
 
     def command(self) -> str:
         """The exact command that asks for the same run again."""
@@ -216,3 +223,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         for key, value in sorted(self.settings.items()):
             words += ["--set", f"{key}={value}"]
         return shlex.join(words)
+
+
+def _hold(rules: Iterable[tuple[bool, str]]) -> None:
+    """Raise `UsageError` with the sentence of the first rule that does not hold."""
+    for holds, sentence in rules:
+        if not holds:
+            raise UsageError(sentence)

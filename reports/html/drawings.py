@@ -7,12 +7,12 @@ tooltip, and the drawing names the first, the last and the culprit's. Only the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from markupsafe import Markup
 
-from quorate.reports.evidence import Drawn, Interval
+from quorate.reports.evidence import Drawn, Interval, Mark
 from quorate.reports.html import svg
 from quorate.reports.operations import NEVER
 from quorate.reports.words import cut, seconds
@@ -28,6 +28,8 @@ _WORDS_FEW: Final = 64
 _FEW: Final = 5
 _AXIS: Final = 26
 _STATE: Final = 34
+_ROW: Final = 17  # of words below holdings
+_ROOM: Final = 14
 
 
 def diagram(rows: Sequence[Drawn], label: str, moment: str = "asked") -> Markup:
@@ -162,19 +164,22 @@ def _axis(
     return parts
 
 
-def intervals(rows: Sequence[Interval], label: str) -> Markup:
-    """Draw holdings to scale, a lane for each, the stretches in which two certainly held marked across."""
+def intervals(rows: Sequence[Interval], label: str, marks: Sequence[Mark] = ()) -> Markup:
+    """Draw holdings to scale, a lane for each, with `marks` below, and marked across where two certainly held."""
     if not rows:
         return Markup()
-    first = min(row.begin_s for row in rows)
-    last = max([row.end_s for row in rows if row.end_s is not None] + [row.begin_s for row in rows])
+    moments = [mark.at_s for mark in marks]
+    first = min([row.begin_s for row in rows] + moments)
+    last = max([row.end_s for row in rows if row.end_s is not None] + [row.begin_s for row in rows] + moments)
     margin = max(1e-6, (last - first) * 0.04)
     first, last = max(0.0, first - margin), last + 3 * margin
     left, width, lane, top = 150.0, 1000.0, 30, 30
     scale = (width - left - 10) / (last - first)
     lanes = {holder: number for number, holder in enumerate(dict.fromkeys(map(_holder, rows)))}
-    height = top + lane * len(lanes) + 26
-    parts = []
+    under = top + lane * len(lanes) + 4
+    labelled, below = _marked(marks, lambda at: left + (at - first) * scale, width, under)
+    height = under + below + (30 if marks else 22)
+    parts = labelled
     for begin, end in _twice(rows, last):
         x = left + (begin - first) * scale
         parts.append(svg.rect(x, top - 8, (end - begin) * scale, lane * len(lanes) + 12, "twice"))
@@ -205,6 +210,23 @@ def intervals(rows: Sequence[Interval], label: str) -> Markup:
         svg.text(width, height - 6, seconds(last), "tick", "end"),
     ]
     return svg.svg(width, height, label, *parts, cls="spacetime intervals")
+
+
+def _marked(
+    marks: Sequence[Mark], place: Callable[[float], float], width: float, top: float
+) -> tuple[list[Markup], float]:
+    """Lines through the lanes with words below, each word in the first row that has room; and the rows' height."""
+    free: list[float] = []
+    parts = []
+    for mark in sorted(marks, key=lambda mark: mark.at_s):
+        x, words = place(mark.at_s), f"{mark.what} {seconds(mark.at_s)}"
+        size = _LETTER * len(words)
+        begin = min(x, width - size)
+        row = next((number for number, until in enumerate(free) if until <= begin), len(free))
+        free[row:] = [begin + size + _ROOM, *free[row + 1 :]]
+        y = top + _ROW * (row + 1)
+        parts += [svg.line(x, 22, x, y - 9, "moment"), svg.text(begin, y, words, "tick")]
+    return parts, _ROW * len(free)
 
 
 def _holder(row: Interval) -> tuple[str, str]:

@@ -25,6 +25,21 @@ function link(view) {
   });
 }
 
+function centre() {
+  // What is wider than the window shows its culprit first; what is folded does so once it is opened.
+  const look = (root) => {
+    for (const scroll of root.querySelectorAll(".anomaly .scroll")) {
+      const wrong = scroll.querySelector(".culprit:not(.swatch), .twice, .alarm");
+      if (!wrong || scroll.scrollWidth <= scroll.clientWidth) continue;
+      const box = wrong.querySelector("rect, code")?.getBoundingClientRect() ?? wrong.getBoundingClientRect();
+      const room = scroll.getBoundingClientRect();
+      scroll.scrollLeft += box.left - room.left - Math.max(8, (room.width - box.width) / 2);
+    }
+  };
+  look(document);
+  for (const fold of document.querySelectorAll(".anomaly details, details.anomaly")) fold.addEventListener("toggle", () => look(document));
+}
+
 function copying() {
   const command = document.getElementById("command");
   if (!command || !navigator.clipboard) return;
@@ -38,6 +53,7 @@ function copying() {
 
 async function start() {
   copying();
+  centre();
   const packed = document.getElementById("packed");
   if (typeof DecompressionStream === "undefined" || packed.textContent === "") return;
   const operations = await unpack(packed.textContent);

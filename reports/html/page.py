@@ -17,7 +17,7 @@ from markupsafe import Markup
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.store import REPORT, TEST
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
-from quorate.reports import evidence, holds, logs, moments, output, stored, watched, weakness, words
+from quorate.reports import evidence, holds, lists, logs, moments, output, stored, watched, weakness, words
 from quorate.reports.html import drawings, overview, planes
 from quorate.reports.html import watched as watch
 from quorate.reports.stored import StoredRun
@@ -146,7 +146,7 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
     if edges:
         rows, few = evidence.without_culprit(rows), evidence.without_culprit(few)
     moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
-    known = {"steps", "cycle", "intervals", "transactions", "watch", "at", "missing"}
+    known = {"steps", "cycle", "intervals", "transactions", "watch", "at", "missing", "list", "marks"}
     story = watched.watched_of(anomaly)
     return {
         "anomaly": anomaly,
@@ -163,7 +163,10 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         "edges": [] if loop else edges,
         "legend": {} if loop else legend,
         "loop": loop,
-        "intervals": drawings.intervals(held, f"Who held what: {anomaly.sentence}"),
+        "intervals": drawings.intervals(
+            held, f"Who held what: {anomaly.sentence}", evidence.marks_of(anomaly)
+        ),
+        "list": lists.listed_of(anomaly),
         "watch": watch.drawing(story, f"What the watch was shown: {anomaly.sentence}"),
         "watcher": story.who if story else "",
         "now": moments.at_that_moment(run, culprit),

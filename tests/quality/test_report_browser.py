@@ -173,6 +173,25 @@ def test_both_themes_paint_and_nothing_overflows(page):
     page.scheme("light")
 
 
+CULPRITS = """
+return [...document.querySelectorAll('#anomaly-1 .scroll')].filter((s) => s.scrollWidth > s.clientWidth)
+  .map((s) => [s, s.querySelector('.culprit')?.querySelector('rect, code')])
+  .map(([s, c]) => [s.getBoundingClientRect(), c?.getBoundingClientRect()])
+  .filter(([_, c]) => c).map(([s, c]) => [s.left, s.right, c.left, c.right])"""
+
+
+def test_on_a_phone_the_culprit_is_in_view(chromium, report):
+    chromium.size(390, 844)
+    try:
+        chromium.open(report.as_uri())
+        found = chromium.run(CULPRITS)
+        assert found, "at this width something scrolls"
+        for left, right, begin, end in found:
+            assert min(right, end) - max(left, begin) > 20, "the culprit is hidden"
+    finally:
+        chromium.size(1280, 900)
+
+
 def test_without_a_script_verdict_explanation_and_drawings_are_there(report, tmp_path):
     with headless.browser(tmp_path, script=False) as plain:
         plain.open(report.as_uri(), "return document.readyState === 'complete'")

@@ -1,0 +1,134 @@
+"""What a hunt leaves behind: hunt.json, hunt.md, and campaign.json, from which JUnit and the browser are made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from quorate.harness.campaign.cell import VERDICT_OF_EXIT, Cell, record_of
+from quorate.harness.core import store
+from quorate.harness.core.test import Test
+from quorate.harness.hunt.findings import Finding, Shown
+
+JSON, MARKDOWN = "hunt.json", "hunt.md"
+_LINE_MOST = 400
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A hunt that has ended, as it is written down."""
+
+    system: str
+    release: str
+    seed: int
+    budget_s: float
+    spent_s: float
+    runs: int
+    outcomes: dict[str, int]
+    states: int
+    findings: list[Finding]
+    left_out: dict[str, str]
+    interrupted: bool
+    command: str
+
+    @property
+    def counting(self) -> list[Finding]:
+        """Findings that nobody waived."""
+        return [one for one in self.findings if not one.ignored]
+
+    @property
+    def exit_code(self) -> int:
+        """Return CONTRACT's exit code.
+
+        1 where something was found that nobody waived, 130 interrupted, 3 where runs only broke, 2 where none came to
+        a verdict, else 0.
+        """
+        if self.counting:
+            return 1
+        if self.interrupted:
+            return 130
+        if self.outcomes.get("valid") or self.outcomes.get("anomaly"):
+            return 0
+        return 3 if self.outcomes.get("broken") else 2
+
+
+def outcomes(shown: Sequence[Shown]) -> dict[str, int]:
+    """Return how many runs ended how."""
+    return dict(Counter(one.outcome for one in shown))
+
+
+def write(folder: Path, told: Told, base: Test, shown: Sequence[Shown]) -> None:
+    """Write all three; renewed after every run, so that a hunt that is killed leaves what it has."""
+    content: dict[str, Any] = msgspec.to_builtins(told)
+    content |= {"exit_code": told.exit_code, "shown": [msgspec.to_builtins(one) for one in shown]}
+    store.write_json(folder, JSON, content)
+    (folder / MARKDOWN).write_text(markdown(told), encoding="utf-8")
+    store.write_json(folder, "campaign.json", _campaign(told, base, shown))
+
+
+def markdown(told: Told) -> str:
+    """Return the hunt in words, for a page or a terminal."""
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(told.outcomes.items()))
+    head = (
+        f"{told.release or told.system}: {told.runs} runs in {told.spent_s:.0f} s ({counts or 'none'}), "
+        f"{told.states} states reached, seed {told.seed}."
+    )
+    lines = [f"# Hunt on {told.system}", "", head, ""]
+    if not told.findings:
+        lines += ["Nothing was found. That says that no run showed an anomaly, not that there is none.", ""]
+    for finding in sorted(told.findings, key=lambda one: bool(one.ignored)):
+        lines += _finding(finding)
+    if told.left_out:
+        lines += ["Faults left out:", "", *(f"- `{name}`: {why}" for name, why in told.left_out.items()), ""]
+    return "\n".join(lines)
+
+
+def _finding(finding: Finding) -> list[str]:
+    runs = "1 run" if finding.runs == 1 else f"{finding.runs} runs"
+    lines = [
+        f"## {finding.signature}" + (" (ignored)" if finding.ignored else ""),
+        "",
+        f"First in run {finding.first_run}, {finding.first_s:.0f} s after the beginning; shown by {runs}.",
+    ]
+    if finding.together:
+        lines.append(f"In its first run together with {', '.join(finding.together)}.")
+    if finding.ignored:
+        lines.append(f"Ignored: {' '.join(filter(None, (finding.ignored, finding.link)))}")
+    return [*lines, "", f"> {finding.sentence[:_LINE_MOST]}", "", f"    {finding.command}", ""]
+
+
+def _campaign(told: Told, base: Test, shown: Sequence[Shown]) -> dict[str, Any]:
+    """Return the runs as cells of a campaign; one whose anomalies are all waived is as expected."""
+    waived = {one.signature for one in told.findings if one.ignored}
+    records = []
+    for one in shown:
+        expect = "any" if one.signatures and set(one.signatures) <= waived else "valid"
+        verdict = "invalid" if one.signatures else VERDICT_OF_EXIT.get(one.exit_code, "error")
+        cell = Cell(msgspec.structs.replace(base, workload=tuple(one.workload.split("+"))), expect=expect)  # type: ignore[arg-type]
+        record = record_of(
+            cell,
+            one.number - 1,
+            one.seed,
+            status="error" if one.outcome == "broken" else "done",
+            verdict=verdict,
+            exit_code=1 if one.signatures else one.exit_code,
+            sentence=one.said,
+            command=one.command,
+            run=one.folder,
+            release=one.release,
+            time_s=round(one.seconds, 2),
+            attempts=1,
+        )
+        records.append(
+            msgspec.structs.replace(record, cell=f"run-{one.number}", name=one.name, faults=one.faults)
+        )
+    return {
+        "name": f"hunt {told.system}",
+        "seed": told.seed,
+        "time_s": told.spent_s,
+        "planned": len(records),
+        "cells": [msgspec.to_builtins(record) for record in records],
+    }
