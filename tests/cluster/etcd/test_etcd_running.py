@@ -168,9 +168,7 @@ def _settings(folder, **more):
     }
 
 
-@pytest.mark.parametrize(
-    "workload", [("register",), ("append",), ("set", "queue"), ("lock",), ("counter", "election")]
-)
+@pytest.mark.parametrize("workload", [("register",), ("append",), ("set", "queue"), ("lock",), ("counter",)])
 def test_workloads_are_valid_and_leave_nothing(theirs, certificates, tmp_path, monkeypatch, workload):
     monkeypatch.setenv("QUORATE_PASSWORD", PASSWORD)
     test = Test(
@@ -181,6 +179,25 @@ def test_workloads_are_valid_and_leave_nothing(theirs, certificates, tmp_path, m
     assert done.verdict == "valid", done.results["reason"]
     assert "a cluster that is already there" in (done.folder / "test.json").read_text()
     assert PASSWORD not in (done.folder / "test.json").read_text()
+    assert _everything(theirs[0], certificates) == {b"/theirs/1": b"kept"}
+
+
+def test_elections_are_valid_too(theirs, certificates, tmp_path, monkeypatch):
+    monkeypatch.setenv("QUORATE_PASSWORD", PASSWORD)
+    settings = _settings(certificates, lease_ttl="2s")
+    done = run(
+        Test(
+            cluster="running",
+            endpoints=theirs,
+            workload=("election",),
+            time=8.0,
+            timeout=3.0,
+            clients=4,
+            store=str(tmp_path),
+            settings=settings,
+        )
+    )
+    assert done.verdict == "valid", done.results["reason"]
     assert _everything(theirs[0], certificates) == {b"/theirs/1": b"kept"}
 
 

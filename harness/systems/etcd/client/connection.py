@@ -75,7 +75,7 @@ class Connection:
         space = self._namespace
         if space is not None:
             request = space.into(method, request)
-        metadata = await self._identity.metadata(self.stubs, self.target, deadline)
+        metadata = await self.metadata(deadline)
         try:
             response = await getattr(self.stubs, method)(
                 request, timeout=self._left(deadline), metadata=metadata
@@ -86,6 +86,10 @@ class Connection:
                 self._identity.renew(metadata)  # for the next call: this one is not sent again
             raise outcome from None
         return response if space is None else space.out_of(method, response)
+
+    async def metadata(self, deadline: float) -> tuple[tuple[str, str], ...] | None:
+        """Return what must go along with a stream that is opened on `stubs`; raises `Refused` as `call` does."""
+        return await self._identity.metadata(self.stubs, self.target, deadline)
 
     def _left(self, deadline: float) -> float:
         left = deadline - asyncio.get_running_loop().time()

@@ -12,7 +12,7 @@ from quorate.harness.core import tuning
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.etcd.client.caller import ClientOptions
 from quorate.harness.systems.etcd.client.security import Security, read_security
-from quorate.harness.systems.given import choice, count, milliseconds, truth
+from quorate.harness.systems.given import choice, count, milliseconds, switch, truth
 
 SETTINGS: Final[dict[str, str]] = {
     "reads": "linearizable (default) or serializable: a member answers from what it has applied, possibly stale",
@@ -32,6 +32,8 @@ SETTINGS: Final[dict[str, str]] = {
     "pre_vote": "true or false (default: etcd's, true from 3.5 on)",
     "args": "more flags for etcd, as in a shell",
     "binary": "path of an etcd of your own on this host",
+    "tls": "true: clients and members speak TLS and show certificates, made for the run (default false)",
+    "auth": "true: clients need a user and a password (default false)",
     "prefix": "of a cluster that is already there: all keys of the run lie below it (default /quorate/RUN/)",
     "ca": "PEM file: the authority of the servers' certificates; clients then speak TLS",
     "cert": "PEM file: the clients' certificate, with key",
@@ -64,6 +66,8 @@ class EtcdSettings(msgspec.Struct, frozen=True):
     args: tuple[str, ...] = ()
     binary: str | None = None
     failpoints: str | None = None
+    tls: bool = False
+    auth: bool = False
     security: Security = Security()
     prefix: str | None = None
 
@@ -102,6 +106,8 @@ def read_settings(given: Mapping[str, str]) -> EtcdSettings:
         args=args,
         binary=given.get("binary"),
         failpoints=given.get("failpoints"),
+        tls=switch(given, "tls"),
+        auth=switch(given, "auth"),
         security=read_security(given),
         prefix=_prefix(given),
     )

@@ -15,14 +15,14 @@ from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.etcd.client.client import EtcdClient
 from quorate.harness.systems.etcd.client.connection import CLIENT_PORT, Connection
 from quorate.harness.systems.etcd.client.namespace import Namespace
-from quorate.harness.systems.etcd.client.security import Identity
+from quorate.harness.systems.etcd.client.security import Identity, Security
 from quorate.harness.systems.etcd.operations.damage import DamageOfEtcd
 from quorate.harness.systems.etcd.operations.dumping import dump
 from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
 from quorate.harness.systems.etcd.operations.maintenance import Maintenance
 from quorate.harness.systems.etcd.operations.membership import MembershipOfEtcd
 from quorate.harness.systems.etcd.operations.operating import OperatingEtcd
-from quorate.harness.systems.etcd.server import adopted, flags
+from quorate.harness.systems.etcd.server import adopted, flags, securing
 from quorate.harness.systems.etcd.server.health import Health
 from quorate.harness.systems.etcd.server.installing import EtcdServers, Installed
 from quorate.harness.systems.etcd.server.logs import last_words, log_path
@@ -57,7 +57,8 @@ class Etcd(Daemons[Installed]):
         self._clients = 0
         self._theirs = False
         self._space: Namespace | None = None
-        self._identity = Identity(self._settings.security)
+        self._security = self._settings.security
+        self._identity = Identity(self._security)
         self._nodes: Sequence[Node] = ()
 
     def adopt(self, workloads: Sequence[str]) -> None:
@@ -77,6 +78,8 @@ class Etcd(Daemons[Installed]):
             self._installed = await adopted.look(self._health, cluster)
             return
         self._installed = await self._servers.install(cluster.nodes)
+        if self._settings.tls:
+            self._be_known(await securing.give_certificates(cluster.nodes))
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
@@ -95,6 +98,7 @@ class Etcd(Daemons[Installed]):
             self._settings,
             token=cluster.run_id,
             joining=joined is not None,
+            more=securing.flags(node.directory) if self._settings.tls else None,
         )
         await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
 
@@ -104,7 +108,7 @@ class Etcd(Daemons[Installed]):
         It votes once `maintenance.promote` has succeeded, which etcd refuses until it has caught up.
         """
         here = self._place(node)
-        added = await self.maintenance.add(through, node.address, learner=True)
+        added = await self.maintenance.add(through, here.peer_url, learner=True)
         members = await self.maintenance.members(through)
         known = [
             msgspec.structs.replace(here, name=member.name or here.name, address=_host(member.peer_urls[0]))
@@ -121,7 +125,9 @@ class Etcd(Daemons[Installed]):
     async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
         """Return once all members are healthy, agree on one leader, and serve; of somebody else's: once they serve."""
         if not self._theirs:
-            return await super().wait_ready(cluster, deadline_s)
+            statuses = await super().wait_ready(cluster, deadline_s)
+            await self._require_users(cluster)
+            return statuses
         await adopted.wait_serving(self._health, cluster, deadline_s)
         return await self.status(cluster)
 
@@ -139,9 +145,22 @@ class Etcd(Daemons[Installed]):
         connections = [self._connect(node) for node in nodes]
         return EtcdClient(f"c{self._clients}", connections, timeout_s, self._settings.client)
 
+    def _be_known(self, security: Security) -> None:
+        """Let connections from now on prove themselves so."""
+        self._security, self._identity = security, Identity(security)
+
+    async def _require_users(self, cluster: Cluster) -> None:
+        """With auth=yes, once: from then on nobody may do anything without a password."""
+        if not self._settings.auth or self._security.user is not None:
+            return
+        security = securing.with_user(self._security)
+        await securing.require_users(self._health.connection(cluster.nodes[0]), security)
+        await self._health.close()
+        self._be_known(security)
+
     def _connect(self, node: Node) -> Connection:
         port = getattr(node, "port", CLIENT_PORT)
-        security, space = self._settings.security, self._space
+        security, space = self._security, self._space
         return Connection(
             node.name, node.address, port, security=security, identity=self._identity, namespace=space
         )
@@ -164,7 +183,8 @@ class Etcd(Daemons[Installed]):
 
     def _place(self, node: Node) -> flags.Place:
         server = self.installed(node)
-        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
+        scheme = "https" if self._settings.tls else "http"
+        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd", scheme)
 
     def data(self, node: Node) -> str:
         """The directory of all that the member must not forget."""
