@@ -225,6 +225,7 @@ def test_refused_credentials_are_failures(theirs, certificates):
         found = {}
         for name, make in {
             "password": _connection(theirs[0], certificates, "tester", "wrong"),
+            # Whoever shows a certificate without a token is, to etcd, the user of its common name.
             "nobody": _connection(theirs[0], certificates),
             "rights": _connection(theirs[0], certificates, "tester", PASSWORD),
         }.items():
@@ -237,7 +238,7 @@ def test_refused_credentials_are_failures(theirs, certificates):
 
     assert asyncio.run(codes()) == {
         "password": "not-authenticated",
-        "nobody": "unauthenticated",
+        "nobody": "denied",
         "rights": "denied",
     }
     assert _everything(theirs[0], certificates) == {b"/theirs/1": b"kept"}
