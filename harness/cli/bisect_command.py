@@ -26,23 +26,30 @@ Examples:
 @click.argument("system")
 @click.argument("releases", required=False)
 @click.option(
-    "--like", required=True, metavar="RUN", help="A run that shows the anomaly; shrunk, it is quicker."
+    "--like", required=True, metavar="RUN", help="Run that shows the anomaly; a shrunk one is faster."
 )
 @click.option(
-    "--over", metavar="KEY=V1,V2,…", help="Go over values of a setting (binary=…) instead of releases."
+    "--over", metavar="KEY=V1,V2,…", help="Bisect over values of a setting (binary=…) instead of releases."
 )
 @click.option(
-    "--only", multiple=True, metavar="KIND", help="Of several anomalies, e.g. linearizable:stale-read."
+    "--only", multiple=True, metavar="KIND", help="Follow only this anomaly, e.g. linearizable:stale-read."
 )
-@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, help="Of each answer. [0.95]")
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, each on a cluster of its own."
+    "--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, help="Confidence of each step. [0.95]"
 )
-@click.option("--budget", type=DurationType(), default=7200.0, help="Ask nothing new after this time. [2h]")
-@click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="Where to. [RUN/bisect]")
-@click.option("--resume", is_flag=True, help="Go on where an earlier bisection like RUN ended.")
-@click.option("--json", "as_json", is_flag=True, help="Print bisection.json, nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only the sentence of each branch.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    help="Number of concurrent runs, each on its own cluster.",
+)
+@click.option("--budget", type=DurationType(), default=7200.0, help="Start no new step after this time. [2h]")
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), help="Output directory. [RUN/bisect]"
+)
+@click.option("--resume", is_flag=True, help="Continue an earlier bisection of RUN.")
+@click.option("--json", "as_json", is_flag=True, help="Print only bisection.json.")
+@click.option("--quiet", is_flag=True, help="Print only one line per branch.")
 def command(
     system: str,
     releases: str | None,

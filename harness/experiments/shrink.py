@@ -41,7 +41,7 @@ def wanted_of(run: Path, only: Sequence[str]) -> frozenset[Signature]:
     """Return what is to be shown again; raise `UsageError` where the run shows nothing of the kind."""
     shown = signatures(store.read_json(run, store.RESULTS))
     if not shown:
-        raise UsageError(f"{run} shows no anomaly: there is nothing to look for")
+        raise UsageError(f"{run} shows no anomaly: nothing to look for")
     chosen = frozenset(one for one in shown if not only or any(one.matches(pattern) for pattern in only))
     if not chosen:
         raise UsageError(

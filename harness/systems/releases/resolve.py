@@ -83,7 +83,7 @@ def _resolve(system: str, release: str | None, say: Progress) -> Server:
         if passed:
             return msgspec.structs.replace(server, how=f"{server.how}; not {'; not '.join(passed)}")
         return server
-    raise Broken("no-server", f"no release of {system} can be had here: " + "; ".join(passed))
+    raise Broken("no-server", f"no release of {system} is available here: " + "; ".join(passed))
 
 
 async def resolve_async(

@@ -99,5 +99,5 @@ async def _in_path(node: Node) -> list[str]:
 def _version(output: str, what: str) -> str:
     found = _VERSION.search(output)
     if found is None:
-        raise Broken("bad-binary", f"{what} is no etcd: asked for its version it said {output[:200]!r}")
+        raise Broken("bad-binary", f"{what} is not etcd: --version printed {output[:200]!r}")
     return found.group(1)

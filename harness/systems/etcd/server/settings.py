@@ -18,7 +18,7 @@ SETTINGS: Final[dict[str, str]] = {
     "reads": "linearizable (default) or serializable: a member answers from what it has applied, possibly stale",
     "lock": "key (default): a key created under a lease; service: etcd's own lock service",
     "lease_ttl": "time to live of a client's lease, whole seconds (default 10s)",
-    "heartbeat": "how often the leader lets itself be heard (default 100ms)",
+    "heartbeat": "heartbeat interval of the leader (default 100ms)",
     "election": "how long a silent leader is believed in (default 1s)",
     "snapshot_count": "applied entries between two snapshots (default: etcd's)",
     "catchup_entries": "entries kept behind a snapshot for slow followers (default: etcd's; 3.5.14 and later)",
