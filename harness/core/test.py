@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core import registry
-from quorate.harness.core.duration import format_duration
+from quorate.harness.core.duration import exact_duration, exact_number, format_duration
 from quorate.harness.core.outcome import UsageError
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
@@ -192,7 +192,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "--fault-interval",
                 self.fault_interval,
                 default.fault_interval,
-                format_duration(self.fault_interval),
+                exact_duration(self.fault_interval),
             ),
             ("--schedule", self.schedule, None, str(self.schedule)),
             ("--cluster", self.cluster, default.cluster, self.cluster),
@@ -206,11 +206,11 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             ),
             ("--image", self.image, None, str(self.image)),
             ("--build", self.build, None, str(self.build)),
-            ("--time", self.time, default.time, format_duration(self.time)),
+            ("--time", self.time, default.time, exact_duration(self.time)),
             ("--clients", self.clients, default.clients, str(self.clients)),
-            ("--rate", self.rate, default.rate, f"{self.rate:g}"),
-            ("--timeout", self.timeout, default.timeout, format_duration(self.timeout)),
-            ("--check-time", self.check_time, default.check_time, format_duration(self.check_time)),
+            ("--rate", self.rate, default.rate, exact_number(self.rate)),
+            ("--timeout", self.timeout, default.timeout, exact_duration(self.timeout)),
+            ("--check-time", self.check_time, default.check_time, exact_duration(self.check_time)),
             ("--check-memory", self.check_memory, default.check_memory, str(self.check_memory)),
             ("--name", self.name, None, str(self.name)),
             ("--store", self.store, default.store, self.store),
@@ -220,6 +220,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             words += [flag, text] if value != usual else []
         words += ["--stop-on-anomaly"] if self.stop_on_anomaly else []
         words += ["--strict"] if self.strict else []
+        words += ["--keep-cluster"] if self.keep_cluster else []
         for key, value in sorted(self.settings.items()):
             words += ["--set", f"{key}={value}"]
         return shlex.join(words)
