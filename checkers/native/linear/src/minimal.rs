@@ -69,6 +69,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             let these: std::collections::BTreeSet<u32> = these.iter().copied().collect();
             match reducer.groups(&everything()) {
                 Some(groups) => reducer.project(&everything(), &groups, &these),
+                None if object.model == Model::Queue => reducer.shortest(&everything()),
                 None => match of_register.then(|| sources_of(ops, &these)).flatten() {
                     Some(few) => few,
                     None => reducer.without(&everything(), &|id, _| !these.contains(&id)),
@@ -251,6 +252,23 @@ impl Reducer<'_, '_> {
         let called = everything.iter().filter(|(_, op)| op.call < end);
         let known = called.map(|&(id, op)| (id, if op.ret > end { weaker(op) } else { op }));
         self.prune(known.filter(|(_, op)| !(op.open() && op.f.looks_only())).collect())
+    }
+
+    /// Everything up to the first return by which it is wrong: what is wrong stays so, so halves will do.
+    fn shortest(&mut self, everything: &Kept) -> Kept {
+        let mut ends: Vec<u32> =
+            everything.iter().map(|(_, op)| op.ret).filter(|&ret| ret != NEVER).collect();
+        ends.sort_unstable();
+        let (mut right, mut wrong) = (0, ends.len());
+        while right < wrong && !self.limits.over() {
+            let half = (right + wrong) / 2;
+            if self.invalid(&self.until(everything, ends[half])) {
+                wrong = half;
+            } else {
+                right = half + 1;
+            }
+        }
+        ends.get(wrong).map_or_else(|| everything.clone(), |&end| self.until(everything, end))
     }
 
     /// Cut off a register's past: go back from the end, twice as far each time, until what is left is wrong whatever
