@@ -1,7 +1,7 @@
 """The costly cells of objects whose values come again: `python bench/grid.py [OPERATIONS]`.
 
 Queue, bag, set with removal, strings with append, counter with unequal steps: 5 values, 5 to 20 clients, 0, 1 and 5 %
-unknown outcomes, 1,000 operations. Every cell has three histories, valid by construction (checkers/native/made), each
+unknown outcomes, 1,000 operations. Every cell has three histories whose verdict is known (checkers/native/made), each
 judged in a process of its own within 10 s and 256 MB. A row tells how many of them were decided, and the slowest. Exits
 1 if a verdict is wrong.
 """
@@ -36,12 +36,20 @@ TIME_S: Final = 10.0
 MEMORY: Final = 256 << 20
 
 
-def made(model: str, mix: int, clients: int, unknown: float, operations: int, number: int) -> bytes:
-    """A valid history as JSON lines."""
-    command = ["cargo", "run", "--release", "--quiet", "-p", "made", "--", "--write", "--model", model]
+def made(
+    model: str, mix: int, clients: int, unknown: float, operations: int, number: int
+) -> tuple[bytes, str]:
+    """A history as JSON lines, and its verdict."""
+    command = ["cargo", "run", "--release", "--quiet", "-p", "made", "--", "--model", model]
     command += ["--operations", str(operations), "--clients", str(clients), "--values", str(VALUES)]
     command += ["--unknown", str(unknown), "--mix", str(mix), "--number", str(number)]
-    return subprocess.run(command, cwd=NATIVE, check=True, capture_output=True, timeout=600).stdout
+
+    def run(*more: str) -> bytes:
+        done = subprocess.run([*command, *more], cwd=NATIVE, check=True, capture_output=True, timeout=600)
+        return done.stdout
+
+    answers = json.loads(run("--way", "exact", "--steps", "1"))["answers"]
+    return run("--write"), next(iter(answers)).split()[2]
 
 
 def judge(path: str, model: str) -> dict[str, float | str]:
@@ -52,7 +60,13 @@ def judge(path: str, model: str) -> dict[str, float | str]:
 
     history = History.read(path)
     low = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    request = {"engine": "linear:auto", "model": model, "time_s": TIME_S, "memory_bytes": MEMORY, "threads": 1}
+    request = {
+        "engine": "linear:auto",
+        "model": model,
+        "time_s": TIME_S,
+        "memory_bytes": MEMORY,
+        "threads": 1,
+    }
     cpu = time.process_time()
     answer = check(history, request)
     spent = time.process_time() - cpu
@@ -67,15 +81,16 @@ def cell(model: str, mix: int, clients: int, unknown: float, operations: int) ->
     with tempfile.TemporaryDirectory() as folder:
         for number in range(HISTORIES):
             path = Path(folder) / f"{number}.jsonl"
-            path.write_bytes(made(model, mix, clients, unknown, operations, number))
+            text, truth = made(model, mix, clients, unknown, operations, number)
+            path.write_bytes(text)
             command = [sys.executable, str(Path(__file__).resolve()), "--judge", str(path), model]
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-            rows.append(json.loads(done.stdout))
+            rows.append({**json.loads(done.stdout), "truth": truth})
     decided = sum(row["verdict"] != "unknown" for row in rows)
     reasons = sorted({row["reason"] for row in rows if row["reason"]})
     figures = f"{decided} of {len(rows)} | {max(row['cpu_s'] for row in rows):.2f} s | "
     figures += f"{max(row['mb'] for row in rows):.0f} MB | {'; '.join(reasons)}"
-    return figures, all(row["verdict"] != "invalid" for row in rows)
+    return figures, all(row["verdict"] in ("unknown", row["truth"]) for row in rows)
 
 
 def main() -> int:

@@ -49,6 +49,9 @@ struct Reducer<'a, 'b> {
     complete: bool,
     /// The values that were possible at the moment before which nothing is looked at.
     starts: Option<Vec<u32>>,
+    /// Whether of alike writes of unknown outcome only as many stay as there are observers: a rule of registers, which
+    /// is not one of the elements of a set that are looked at as such.
+    counts: bool,
 }
 
 /// Reduce the operations of one part, which were shown invalid.
@@ -60,7 +63,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             return of_sums(ops, bounds);
         }
     }
-    let mut reducer = Reducer { object, limits, complete: true, starts: None };
+    let mut reducer = Reducer { object, limits, complete: true, starts: None, counts: true };
     let everything = || -> Kept { (0..).zip(ops.iter().copied()).collect() };
     let of_register =
         matches!(object.model, Model::Register | Model::Kv) && !ops.iter().any(|op| op.f == F::Append);
@@ -129,7 +132,7 @@ fn sources_of(ops: &[Op], these: &std::collections::BTreeSet<u32>) -> Option<Kep
                 false if op.f != F::Read && wanted.contains(&left(op)) => Some((id, weaker(*op))),
                 false => None,
             });
-            return Some(prune_register(some.collect()));
+            return Some(prune_register(some.collect(), true));
         }
     }
     None
@@ -182,7 +185,8 @@ impl Reducer<'_, '_> {
         *kept = all;
         loop {
             let object = Object { values: &values, ..*self.object };
-            let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+            let mut reducer =
+                Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: true };
             let before = (kept.len(), elements.len());
             reducer.drop_elements(kept, &mut elements);
             let (fewer, next) = scope::project(kept, &values, &elements);
@@ -208,8 +212,13 @@ impl Reducer<'_, '_> {
                 let rest = [&elements[..first], &elements[last..]].concat();
                 let (fewer, values) = scope::project(kept, self.object.values, &rest);
                 let object = Object { values: &values, ..*self.object };
-                let mut reducer =
-                    Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+                let mut reducer = Reducer {
+                    object: &object,
+                    limits: self.limits,
+                    complete: true,
+                    starts: None,
+                    counts: true,
+                };
                 if reducer.invalid(&fewer) {
                     *elements = rest;
                 } else {
@@ -281,7 +290,7 @@ impl Reducer<'_, '_> {
         let mut back = 1;
         while back < calls.len() {
             let (since, id) = calls[back - 1];
-            let mut late = prune_register(after(kept, since));
+            let mut late = prune_register(after(kept, since), self.counts);
             self.starts = Some(values_at(ops, self.object.initial, since, &late));
             if self.invalid(&late) {
                 self.complete = complete;
@@ -304,7 +313,8 @@ impl Reducer<'_, '_> {
         let as_bits: Vec<Op> = ops.iter().map(|op| bit(op).unwrap_or(*op)).collect();
         let bits: Kept = kept.iter().filter_map(|(id, op)| Some((*id, bit(op)?))).collect();
         let object = Object { model: Model::Register, initial: OUT, ..*self.object };
-        let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+        let mut reducer =
+            Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: false };
         let own: Vec<Op> = as_bits
             .into_iter()
             .zip(ops)
@@ -344,7 +354,7 @@ impl Reducer<'_, '_> {
     fn prune(&self, kept: Kept) -> Kept {
         match self.object.model {
             Model::Register | Model::Kv if !kept.iter().any(|(_, op)| op.f == F::Append) => {
-                prune_register(kept)
+                prune_register(kept, self.counts)
             }
             Model::Queue | Model::UnorderedQueue => prune_queue(kept),
             Model::Set => prune_set(self.object, kept),
@@ -572,9 +582,12 @@ fn sources(ops: &[Op], kept: &Kept, since: u32, elements: Option<&[u32]>) -> Vec
 /// No more than this many are shown.
 const SOURCES: usize = 32;
 
-fn prune_register(mut kept: Kept) -> Kept {
+fn prune_register(mut kept: Kept, counts: bool) -> Kept {
     let wanted = wanted(&kept);
     kept.retain(|(_, op)| !op.open() || wanted.contains(&if op.f == F::Cas { op.b } else { op.a }));
+    if !counts {
+        return kept;
+    }
     loop {
         let mut observers: Map<u32, usize> = Map::default();
         for (_, op) in &kept {
