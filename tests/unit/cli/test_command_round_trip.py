@@ -32,6 +32,8 @@ TESTS = st.builds(
     inventory=st.none() | WORD,
     nodes=st.integers(1, 63),
     image=st.none() | WORD,
+    build=st.none() | WORD,
+    endpoints=st.sampled_from([(), ("db1:2379", "db2:2379")]),
     time=SECONDS,
     clients=st.integers(1, 100_000),
     rate=st.floats(min_value=0, max_value=1e9),
