@@ -37,7 +37,7 @@ def read_schedule(path: Path) -> tuple[list[FaultSpec], tuple[Entry, ...]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the schedule {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
     rows = content.pop("fault", None)
     if content:
         raise UsageError(
@@ -71,7 +71,7 @@ def _row(row: dict[str, Any]) -> tuple[FaultSpec, list[Entry]]:
     (spec,) = found
     at, length = _duration(row, "at"), _duration(row, "for")
     if length <= 0:
-        raise UsageError("for must be longer than nothing")
+        raise UsageError("for must be positive")
     plan = None
     if "nodes" in row or "detail" in row:
         nodes, detail = row.get("nodes", []), row.get("detail", {})

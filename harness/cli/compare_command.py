@@ -21,7 +21,7 @@ Examples:
 )
 @click.argument("before", type=click.Path(exists=True, path_type=Path))
 @click.argument("after", type=click.Path(exists=True, path_type=Path))
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page.")
 def command(before: Path, after: Path, html: Path | None) -> None:
     """Compare AFTER with BEFORE: verdicts, latency, availability, recovery."""
     from quorate.reports import compare  # noqa: PLC0415 - keeps --help quick

@@ -26,31 +26,36 @@ Examples:
 """,
 )
 @click.argument("campaigns", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--base", required=True, metavar="SYSTEM", help="SYSTEM[@RELEASE] as it was.")
-@click.option("--head", required=True, metavar="SYSTEM", help="SYSTEM[@RELEASE] as it is to be.")
+@click.option("--base", required=True, metavar="SYSTEM", help="SYSTEM[@RELEASE] to compare with.")
+@click.option("--head", required=True, metavar="SYSTEM", help="SYSTEM[@RELEASE] under test.")
 @click.option(
-    "--base-set", multiple=True, metavar="KEY=VALUE", help="Settings of the base alone, e.g. binary=…"
+    "--base-set", multiple=True, metavar="KEY=VALUE", help="Set an option of the base only, e.g. binary=…"
 )
-@click.option("--head-set", multiple=True, metavar="KEY=VALUE", help="Settings of the head alone.")
-@click.option("--budget", type=DurationType(), default=900.0, help="Time in all. [15m]")
+@click.option("--head-set", multiple=True, metavar="KEY=VALUE", help="Set an option of the head only.")
+@click.option("--budget", type=DurationType(), default=900.0, help="Total time. [15m]")
 @click.option(
-    "--margin", type=click.FloatRange(0.001, 0.9), default=0.05, help="That counts as worse. [0.05]"
-)
-@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, help="Of the verdict. [0.95]")
-@click.option(
-    "--ignore", multiple=True, metavar="KIND", help="Anomalies that are known, e.g. linearizable:stale-read."
-)
-@click.option(
-    "--leave-out", multiple=True, metavar="FIGURE", help="A figure not to compare, e.g. latency-p99."
+    "--margin",
+    type=click.FloatRange(0.001, 0.9),
+    default=0.05,
+    help="Smallest difference that counts as worse. [0.05]",
 )
 @click.option(
-    "--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Also write it to this file."
+    "--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, help="Confidence of the verdict. [0.95]"
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, nothing else.")
+@click.option(
+    "--ignore", multiple=True, metavar="KIND", help="Known anomaly to ignore, e.g. linearizable:stale-read."
+)
+@click.option("--leave-out", multiple=True, metavar="FIGURE", help="Figure to leave out, e.g. latency-p99.")
+@click.option(
+    "--markdown",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the verdict as Markdown to this file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print only JSON.")
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
 @test_options
 def command(campaigns: tuple[Path, ...], *, base: str, head: str, **options: Any) -> int:
-    """Run pairs of runs, HEAD against BASE, with the same seeds and faults until it is known which it is.
+    """Compare HEAD with BASE in pairs of runs with the same seeds and faults, until the verdict is certain.
 
     Compared are anomalies, servers that ended by themselves, outages, recovery, and latency at the given rate; over the
     cells of campaign files, or over one test given by options as for `test`. Exits with 1 for worse, 0 for not worse, 2
@@ -128,7 +133,7 @@ def _tests(campaigns: Sequence[Path], sides: Sequence[Any], options: dict[str, A
     if campaigns:
         # Cells that differ in nothing but the system are one: the sides say which system it is.
         cells = [cell.test for path in campaigns for cell in load(path, options).cells]
-        tests = list({test_key(test): test for test in cells}.values())
+        tests = list({told_apart(test): test for test in cells}.values())
     else:
         tests = [Test(**{**options, "system": sides[0].system})]
     if not tests:
@@ -141,7 +146,7 @@ def _tests(campaigns: Sequence[Path], sides: Sequence[Any], options: dict[str, A
     return tests
 
 
-def test_key(test: Test) -> bytes:
+def told_apart(test: Test) -> bytes:
     """Return what tells two cells apart once the system is given."""
     return msgspec.json.encode(
         msgspec.structs.replace(test, system="any", seed=None, store="store", name=None)

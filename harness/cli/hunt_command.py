@@ -24,39 +24,47 @@ Examples:
 )
 @click.argument("system")
 @click.option(
-    "--budget", type=DurationType(), default=1800.0, help="Begin no run that would end later. [30m]"
+    "--budget",
+    type=DurationType(),
+    default=1800.0,
+    help="Total time; no run starts that would end later. [30m]",
 )
-@click.option("--runs", type=click.IntRange(1, 100_000), default=100_000, help="At most so many runs.")
+@click.option("--runs", type=click.IntRange(1, 100_000), default=100_000, help="Maximum number of runs.")
 @click.option("--first", is_flag=True, help="Stop at the first finding.")
 @click.option(
     "--ignore",
     metavar="KIND",
     multiple=True,
-    help="An anomaly that does not count: GUARANTEE:KIND, or either.",
+    help="Anomaly to ignore: GUARANTEE:KIND, or either part.",
 )
 @click.option(
-    "--waivers", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The same, as TOML."
+    "--waivers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file of anomalies to ignore, with reasons and links.",
 )
-@click.option("-w", "--workload", metavar="NAME", multiple=True, help="Draw from these only. [all that fit]")
-@split_option("-f", "--faults", metavar="LIST", help="Draw from these only. [all that fit]")
-@click.option("--seed", type=int, help="Of every draw. [drawn and printed]")
-@settings_option("Held for every run, such as reads=consistent.")
-@click.option("--run-time", type=DurationType(), help="How long clients work in a run at most. [30s]")
+@click.option("-w", "--workload", metavar="NAME", multiple=True, help="Draw only from these. [all that fit]")
+@split_option("-f", "--faults", metavar="LIST", help="Draw only from these. [all that fit]")
+@click.option("--seed", type=int, help="Seed of every random choice. [drawn and printed]")
+@settings_option("Set this option in every run, e.g. reads=consistent.")
+@click.option("--run-time", type=DurationType(), help="Maximum duration of the load of one run. [30s]")
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, each on a cluster of its own."
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    help="Number of concurrent runs, each on its own cluster.",
 )
-@click.option("--random", "evenly", is_flag=True, help="Learn nothing: draw every run evenly.")
-@click.option("--cluster", metavar="KIND", help="auto, docker, local or ssh. [auto]")
+@click.option("--random", "evenly", is_flag=True, help="Draw every run uniformly, without learning.")
+@click.option("--cluster", metavar="KIND", help="Where servers run: auto, docker, local or ssh. [auto]")
 @click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML).")
 @click.option("--image", metavar="NAME", help="Take the server from this Docker image.")
-@click.option("--store", type=click.Path(file_okay=False), help="Where runs are kept. [./store]")
+@click.option("--store", type=click.Path(file_okay=False), help="Directory for runs. [./store]")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write JUnit XML.")
-@click.option("--json", "as_json", is_flag=True, help="Print hunt.json and the folder, nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print only hunt.json and the folder.")
 @click.option("--quiet", is_flag=True, help="Print only the summary.")
 def command(system: str, **options: Any) -> int:
-    """Look for anomalies of SYSTEM[@RELEASE] without being told where.
+    """Search SYSTEM[@RELEASE] for unknown anomalies with random workloads, faults and tuning.
 
-    The exit code is 1 where something was found that is not ignored.
+    Exits with 1 if it finds an anomaly that is not ignored.
     """
     # Imported late: a usage error must not wait for pandas and gRPC, and no thread may run before namespaces are had.
     from quorate.harness.cli.test_command import enter_namespaces  # noqa: PLC0415

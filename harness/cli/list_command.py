@@ -89,7 +89,7 @@ Examples:
 )
 @click.argument("kind", metavar="KIND", type=click.Choice([*KINDS, "releases"]))
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print an object of name and line.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object of names and descriptions.")
 def command(kind: str, name: str | None, as_json: bool) -> None:  # noqa: FBT001
     """List what quorate knows of KIND, a line each.
 

@@ -26,11 +26,12 @@ Examples:
 @click.argument("system")
 @test_options
 @click.option(
-    "--repeat", type=click.IntRange(1, 10_000), default=1, help="Runs in a row, with seeds that follow."
+    "--repeat",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    help="Number of runs in a row, with consecutive seeds.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print results.json and the run's folder, nothing else."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print only results.json and the run's folder.")
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
 def command(system: str, repeat: int, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: FBT001
     """Run SYSTEM[@RELEASE] under load and faults, and say whether it kept its promises."""
