@@ -1,4 +1,4 @@
-"""Options shared by `test`, `replay` and `campaign`, with CONTRACT's names and forms."""
+"""Options shared by `test`, `replay` and `campaign`."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Told(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """Return CONTRACT's exit code.
+        """Return the exit code (docs/reference/formats.md).
 
         1 where something was found that nobody waived, 130 interrupted, 3 where runs only broke, 2 where none came to
         a verdict, else 0.

@@ -49,6 +49,9 @@ struct Reducer<'a, 'b> {
     complete: bool,
     /// The values that were possible at the moment before which nothing is looked at.
     starts: Option<Vec<u32>>,
+    /// Whether of alike writes of unknown outcome only as many stay as there are observers: a rule of registers, which
+    /// is not one of the elements of a set that are looked at as such.
+    counts: bool,
 }
 
 /// Reduce the operations of one part, which were shown invalid.
@@ -60,7 +63,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             return of_sums(ops, bounds);
         }
     }
-    let mut reducer = Reducer { object, limits, complete: true, starts: None };
+    let mut reducer = Reducer { object, limits, complete: true, starts: None, counts: true };
     let everything = || -> Kept { (0..).zip(ops.iter().copied()).collect() };
     let of_register =
         matches!(object.model, Model::Register | Model::Kv) && !ops.iter().any(|op| op.f == F::Append);
@@ -69,6 +72,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             let these: std::collections::BTreeSet<u32> = these.iter().copied().collect();
             match reducer.groups(&everything()) {
                 Some(groups) => reducer.project(&everything(), &groups, &these),
+                None if object.model == Model::Queue => reducer.shortest(&everything()),
                 None => match of_register.then(|| sources_of(ops, &these)).flatten() {
                     Some(few) => few,
                     None => reducer.without(&everything(), &|id, _| !these.contains(&id)),
@@ -128,7 +132,7 @@ fn sources_of(ops: &[Op], these: &std::collections::BTreeSet<u32>) -> Option<Kep
                 false if op.f != F::Read && wanted.contains(&left(op)) => Some((id, weaker(*op))),
                 false => None,
             });
-            return Some(prune_register(some.collect()));
+            return Some(prune_register(some.collect(), true));
         }
     }
     None
@@ -181,7 +185,8 @@ impl Reducer<'_, '_> {
         *kept = all;
         loop {
             let object = Object { values: &values, ..*self.object };
-            let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+            let mut reducer =
+                Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: true };
             let before = (kept.len(), elements.len());
             reducer.drop_elements(kept, &mut elements);
             let (fewer, next) = scope::project(kept, &values, &elements);
@@ -207,8 +212,13 @@ impl Reducer<'_, '_> {
                 let rest = [&elements[..first], &elements[last..]].concat();
                 let (fewer, values) = scope::project(kept, self.object.values, &rest);
                 let object = Object { values: &values, ..*self.object };
-                let mut reducer =
-                    Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+                let mut reducer = Reducer {
+                    object: &object,
+                    limits: self.limits,
+                    complete: true,
+                    starts: None,
+                    counts: true,
+                };
                 if reducer.invalid(&fewer) {
                     *elements = rest;
                 } else {
@@ -253,6 +263,23 @@ impl Reducer<'_, '_> {
         self.prune(known.filter(|(_, op)| !(op.open() && op.f.looks_only())).collect())
     }
 
+    /// Everything up to the first return by which it is wrong: what is wrong stays so, so halves will do.
+    fn shortest(&mut self, everything: &Kept) -> Kept {
+        let mut ends: Vec<u32> =
+            everything.iter().map(|(_, op)| op.ret).filter(|&ret| ret != NEVER).collect();
+        ends.sort_unstable();
+        let (mut right, mut wrong) = (0, ends.len());
+        while right < wrong && !self.limits.over() {
+            let half = (right + wrong) / 2;
+            if self.invalid(&self.until(everything, ends[half])) {
+                wrong = half;
+            } else {
+                right = half + 1;
+            }
+        }
+        ends.get(wrong).map_or_else(|| everything.clone(), |&end| self.until(everything, end))
+    }
+
     /// Cut off a register's past: go back from the end, twice as far each time, until what is left is wrong whatever
     /// value was there before; then leave out what else can be. Returns the operation before whose call nothing counts.
     fn cut(&mut self, ops: &[Op], kept: &Kept) -> Option<(u32, Kept)> {
@@ -263,7 +290,7 @@ impl Reducer<'_, '_> {
         let mut back = 1;
         while back < calls.len() {
             let (since, id) = calls[back - 1];
-            let mut late = prune_register(after(kept, since));
+            let mut late = prune_register(after(kept, since), self.counts);
             self.starts = Some(values_at(ops, self.object.initial, since, &late));
             if self.invalid(&late) {
                 self.complete = complete;
@@ -286,7 +313,8 @@ impl Reducer<'_, '_> {
         let as_bits: Vec<Op> = ops.iter().map(|op| bit(op).unwrap_or(*op)).collect();
         let bits: Kept = kept.iter().filter_map(|(id, op)| Some((*id, bit(op)?))).collect();
         let object = Object { model: Model::Register, initial: OUT, ..*self.object };
-        let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+        let mut reducer =
+            Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: false };
         let own: Vec<Op> = as_bits
             .into_iter()
             .zip(ops)
@@ -326,7 +354,7 @@ impl Reducer<'_, '_> {
     fn prune(&self, kept: Kept) -> Kept {
         match self.object.model {
             Model::Register | Model::Kv if !kept.iter().any(|(_, op)| op.f == F::Append) => {
-                prune_register(kept)
+                prune_register(kept, self.counts)
             }
             Model::Queue | Model::UnorderedQueue => prune_queue(kept),
             Model::Set => prune_set(self.object, kept),
@@ -554,9 +582,12 @@ fn sources(ops: &[Op], kept: &Kept, since: u32, elements: Option<&[u32]>) -> Vec
 /// No more than this many are shown.
 const SOURCES: usize = 32;
 
-fn prune_register(mut kept: Kept) -> Kept {
+fn prune_register(mut kept: Kept, counts: bool) -> Kept {
     let wanted = wanted(&kept);
     kept.retain(|(_, op)| !op.open() || wanted.contains(&if op.f == F::Cas { op.b } else { op.a }));
+    if !counts {
+        return kept;
+    }
     loop {
         let mut observers: Map<u32, usize> = Map::default();
         for (_, op) in &kept {
