@@ -1,6 +1,6 @@
 """Hunts against the simulated system's planted bugs: virtual time until each is found, learning against drawing evenly.
 
-    python bench/hunt.py [--seeds 30] [--bugs a,b,…] [--most 600]
+    python bench/hunt.py [--seeds 30] [--bugs a,b,…] [--most 150]
 
 Nobody tells the hunt which workload the bug can come out with: a draw that the bug does nothing to costs its time all
 the same. The median is over all seeds; a hunt that has not found it after `--most` virtual seconds counts as that long.
@@ -26,7 +26,7 @@ from quorate.harness.run import run
 from quorate.harness.systems.simulated.bugs import BUGS
 
 FAULTS = ("kill", "pause", "partition", "client-partition", "restart", "staged")
-SECONDS = (4.0, 8.0)
+SECONDS = (3.0, 6.0)
 
 
 def found_after_s(space: Space, bug: str, seed: int, most_s: float, *, learns: bool) -> float:
@@ -35,7 +35,7 @@ def found_after_s(space: Space, bug: str, seed: int, most_s: float, *, learns: b
     spent_s = 0.0
     while spent_s < most_s:
         genes = learner.next()
-        genes = msgspec.structs.replace(genes, clients=min(genes.clients, 10), rate=min(genes.rate, 200.0))
+        genes = msgspec.structs.replace(genes, clients=min(genes.clients, 9), rate=min(genes.rate, 100.0))
         test = genes.test(space.base)
         spent_s += test.time
         with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--bugs", default=",".join(BUGS))
-    parser.add_argument("--most", type=float, default=600.0)
+    parser.add_argument("--most", type=float, default=150.0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     space = space_of(Test(system="simulated"), faults=FAULTS, seconds=SECONDS)
