@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 @pytest.mark.parametrize(
     ("workload", "faults"),
-    [(("register",), ("kill", "partition")), (("watch",), ("kill",)), (("lock",), ())],
+    [(("register",), ("kill", "partition")), (("watch",), ("kill",))],
 )
 def test_workloads_and_faults_are_as_without(tmp_path, workload, faults):
     done = run(
