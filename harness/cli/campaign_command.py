@@ -48,6 +48,11 @@ Examples:
     "--sarif", type=click.Path(dir_okay=False, path_type=Path), help="Also write SARIF, for code scanning."
 )
 @click.option(
+    "--track-record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the known bugs that were found again, by release, with rates (Markdown).",
+)
+@click.option(
     "--baseline",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Fail only on verdicts that differ from this earlier campaign.",
@@ -113,6 +118,7 @@ _OWN = (
     "where",
     "junit",
     "sarif",
+    "track_record",
     "baseline",
     "as_json",
     "quiet",
@@ -122,13 +128,15 @@ _OWN = (
 def _write(folder: Path, file: Path, own: dict[str, Any], records: Sequence[Any]) -> None:
     """Write the reports that were asked for and print the summary."""
     from quorate.reports import campaign as campaign_report  # noqa: PLC0415
-    from quorate.reports import github, junit, sarif  # noqa: PLC0415
+    from quorate.reports import github, junit, sarif, track_record  # noqa: PLC0415
 
     html = campaign_report.write(folder)
     if own["junit"]:
         junit.write(folder, own["junit"])
     if own["sarif"]:
         sarif.write(folder, own["sarif"], None if file.is_absolute() else file.as_posix())
+    if own["track_record"]:
+        track_record.write(folder, own["track_record"])
     # GitHub reads annotations on either stream; what --json prints must stay JSON.
     github.write(folder, out=sys.stderr if own["as_json"] else sys.stdout)
     if own["as_json"]:

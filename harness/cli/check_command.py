@@ -322,7 +322,7 @@ def _recorded_model(path: Path) -> str | None:
 
 
 def _row(result: Result) -> dict[str, Any]:
-    """CONTRACT's object."""
+    """What `check --json` prints (docs/reference/formats.md)."""
     return {
         "verdict": result.verdict.value,
         "model": result.model,

@@ -133,7 +133,7 @@ def _tests(campaigns: Sequence[Path], sides: Sequence[Any], options: dict[str, A
     if campaigns:
         # Cells that differ in nothing but the system are one: the sides say which system it is.
         cells = [cell.test for path in campaigns for cell in load(path, options).cells]
-        tests = list({test_key(test): test for test in cells}.values())
+        tests = list({told_apart(test): test for test in cells}.values())
     else:
         tests = [Test(**{**options, "system": sides[0].system})]
     if not tests:
@@ -146,7 +146,7 @@ def _tests(campaigns: Sequence[Path], sides: Sequence[Any], options: dict[str, A
     return tests
 
 
-def test_key(test: Test) -> bytes:
+def told_apart(test: Test) -> bytes:
     """Return what tells two cells apart once the system is given."""
     return msgspec.json.encode(
         msgspec.structs.replace(test, system="any", seed=None, store="store", name=None)

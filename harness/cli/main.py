@@ -92,7 +92,7 @@ def quorate() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with CONTRACT's codes; one line for people on every error."""
+    """Run the command line and exit with the documented codes; one line for people on every error."""
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupted)
     try:

@@ -1,4 +1,4 @@
-"""Options shared by `test`, `replay` and `campaign`, with CONTRACT's names and forms."""
+"""Options shared by `test`, `replay` and `campaign`."""
 
 from __future__ import annotations
 
@@ -101,10 +101,19 @@ _OPTIONS = (
         type=click.Path(dir_okay=False),
         help="Inject exactly these faults at these times (TOML).",
     ),
-    click.option("--cluster", metavar="KIND", help="Where servers run: auto, docker, local or ssh. [auto]"),
+    click.option(
+        "--cluster", metavar="KIND", help="Where servers run: auto, docker, local, ssh or running. [auto]"
+    ),
     click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
+    click.option(
+        "--endpoints",
+        metavar="LIST",
+        callback=_split,
+        help="HOST:PORT,… of a cluster that is already there, for --cluster running.",
+    ),
     click.option("--nodes", type=int, help=f"Number of servers. [{_DEFAULT.nodes}]"),
     click.option("--image", metavar="NAME", help="Docker image to take the server from."),
+    click.option("--build", metavar="DIR[@REV]", help="Checkout to build the server (etcd, Consul) from."),
     click.option("--time", type=DurationType(), help="Duration of the load." + _note(_DEFAULT.time)),
     click.option("--clients", type=int, help=f"Number of concurrent clients. [{_DEFAULT.clients}]"),
     click.option(

@@ -27,6 +27,7 @@ _OF_CELLS: Final = {
 }
 _FORMS: Final = {
     "workload": 'text, or a list for several side by side: `["register", "set"]`',
+    "endpoints": 'text with commas, or a list: `["db1:2379", "db2:2379"]`',
     "faults": 'text with commas, or a list: `"partition:leader,kill"`',
     "settings": 'table: `{ reads = "serializable" }`',
     "check_memory": 'number of bytes or text: `"1GiB"`',

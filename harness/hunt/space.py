@@ -26,17 +26,18 @@ from quorate.harness.run import prepare
 NODES: Final = ("3", "3", "3", "5", "1")
 CLIENTS: Final = ("6", "10", "16", "24")
 RATES: Final = ("100", "200", "500", "1000")
-INTERVALS: Final = ("1", "2", "4", "7")
+INTERVALS: Final = ("1", "2", "3", "5")
 _SHARES: Final = ("0", "0.02", "0.1", "0.3", "0.6", "0.9", "1")
 _FACTORS: Final = (0.1, 0.3, 3.0, 10.0)
 _COUNT_MOST: Final = 2000
 _VARIED_SHARE: Final = 0.35  # of a workload's settings: most of a draw stays as its author meant it
 _TARGET_SHARE: Final = 0.4
+_LEADER, _LEADER_SHARE = "leader", 0.5  # of targets that are named: what goes wrong there is seen by all
 _OVERLAP_SHARE: Final = 0.4
 _TRIGGER_SHARE: Final = 0.3
 _TRIES: Final = 20
 _FAULTS_MOST: Final = 3
-_SIDE_BY_SIDE: Final = (1, 1, 2, 2, 3)
+_SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
 # Wrong clocks break leases by what is documented; an upgrade must be told to which release.
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
 _AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
@@ -159,7 +160,7 @@ class Space(msgspec.Struct, frozen=True):
     def _faults(
         self, nodes: int, rng: Random, picks: Picks, lines: Sequence[str]
     ) -> tuple[tuple[str, ...], dict[str, str]]:
-        count = int(picks.pick("faults", ("0", "1", "1", "2", "3"), rng))
+        count = int(picks.pick("faults", ("0", "1", "1", "2", "2", "3"), rng))
         possible = [
             name for name in sorted(self.faults) if obstacle(name, self.faults[name][0], nodes) is None
         ]
@@ -182,7 +183,9 @@ class Space(msgspec.Struct, frozen=True):
         targets = [target for target in self.faults[name] if obstacle(name, target, nodes) is None]
         if rng.random() >= _TARGET_SHARE or not targets:
             return name
-        return f"{name}:{targets[int(rng.random() * len(targets))]}"
+        led = [target for target in targets if target.startswith(_LEADER)]
+        chosen = led if led and rng.random() < _LEADER_SHARE else targets
+        return f"{name}:{chosen[int(rng.random() * len(chosen))]}"
 
     def _works(self, genes: Genes) -> bool:
         return why_not(genes.test(self.base)) is None

@@ -41,7 +41,7 @@ class Told(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """Return CONTRACT's exit code.
+        """Return the exit code (docs/reference/formats.md).
 
         1 where something was found that nobody waived, 130 interrupted, 3 where runs only broke, 2 where none came to
         a verdict, else 0.
@@ -79,25 +79,44 @@ def markdown(told: Told) -> str:
     lines = [f"# Hunt on {told.system}", "", head, ""]
     if not told.findings:
         lines += ["Nothing was found. That says that no run showed an anomaly, not that there is none.", ""]
-    for finding in sorted(told.findings, key=lambda one: bool(one.ignored)):
-        lines += _finding(finding)
+    for group in _by_first_run(told.findings):
+        lines += _group(group)
     if told.left_out:
         lines += ["Faults left out:", "", *(f"- `{name}`: {why}" for name, why in told.left_out.items()), ""]
     return "\n".join(lines)
 
 
-def _finding(finding: Finding) -> list[str]:
-    runs = "1 run" if finding.runs == 1 else f"{finding.runs} runs"
+def _by_first_run(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Return what one run was the first to show as one group, mostly one cause; the groups that count come first."""
+    groups: dict[int, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.first_run, []).append(finding)
+    return sorted(groups.values(), key=lambda group: all(one.ignored for one in group))
+
+
+def _group(group: Sequence[Finding]) -> list[str]:
+    first = group[0]
+    more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+    ignored = " (ignored)" if all(one.ignored for one in group) else ""
+    known = [one for one in first.together if one not in {other.signature for other in group}]
     lines = [
-        f"## {finding.signature}" + (" (ignored)" if finding.ignored else ""),
+        f"## {first.signature}{more}{ignored}",
         "",
-        f"First in run {finding.first_run}, {finding.first_s:.0f} s after the beginning; shown by {runs}.",
+        f"First in run {first.first_run}, {first.first_s:.0f} s after the beginning:",
+        "",
+        *(_line(one) for one in group),
+        "",
     ]
-    if finding.together:
-        lines.append(f"In its first run together with {', '.join(finding.together)}.")
-    if finding.ignored:
-        lines.append(f"Ignored: {' '.join(filter(None, (finding.ignored, finding.link)))}")
-    return [*lines, "", f"> {finding.sentence[:_LINE_MOST]}", "", f"    {finding.command}", ""]
+    if known:
+        lines += [f"Known by then, and shown by that run too: {', '.join(known)}.", ""]
+    return [*lines, f"    {first.command}", ""]
+
+
+def _line(finding: Finding) -> str:
+    runs = "1 run" if finding.runs == 1 else f"{finding.runs} runs"
+    waived = " ".join(filter(None, (finding.ignored, finding.link)))
+    ignored = f", ignored: {waived}" if finding.ignored else ""
+    return f"- `{finding.signature}` ({runs}{ignored}): {finding.sentence[:_LINE_MOST]}"
 
 
 def _campaign(told: Told, base: Test, shown: Sequence[Shown]) -> dict[str, Any]:

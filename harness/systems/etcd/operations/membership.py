@@ -118,7 +118,7 @@ class MembershipOfEtcd:
         """Empty its disk, for what is there belongs to another member id, and add it; return why not."""
         self._away.add(node.name)
         await self._clear(node)
-        add = partial(self._maintenance.add, address=node.address, learner=learner)
+        add = partial(self._maintenance.add, peer_url=self._place(node).peer_url, learner=learner)
         return await self._tried(cluster, node, add)
 
     def _places(self, cluster: Cluster, listed: Sequence[Member]) -> list[Place]:
@@ -171,5 +171,5 @@ def _host(member: Member) -> str:
 
 def _of(listed: Sequence[Member] | None, node: Node) -> Member | None:
     """The member that lives on the node; known by its address, for a new one has no name yet."""
-    wanted = f"http://{node.address}:{PEER_PORT}"
-    return next((member for member in listed or () if wanted in member.peer_urls), None)
+    wanted = f"://{node.address}:{PEER_PORT}"
+    return next((each for each in listed or () if any(url.endswith(wanted) for url in each.peer_urls)), None)

@@ -151,7 +151,10 @@ class MembershipOfZooKeeper:
     async def _clear(self, cluster: Cluster, node: Node) -> None:
         await ended(node, self._daemon)
         await node.run(empty_command(f"{node.directory}/data"), timeout_s=_WIPE_S)
-        await unpack(node, identity(cluster.nodes, node))
+        files = identity(cluster.nodes, node)
+        await unpack(node, files)
+        # Ours, not the server's: a power cut that takes it would be told as a crash of the server.
+        await node.run(["sync", *(f"{node.directory}/{name}" for name in files)], check=False)
 
     async def _told(self, cluster: Cluster, without: Sequence[str]) -> dict[str, Ensemble]:
         """Ask every present server for the configuration, all at once."""
