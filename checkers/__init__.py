@@ -92,7 +92,7 @@ def check(
 
         return plain.restored(check_transactions(plain.history, model, expect, limits))
     if engine not in ("auto", "native", "search", "porcupine"):
-        msg = f'there is no engine "{engine}" (known: auto, native, search, porcupine)'
+        msg = f'unknown engine "{engine}" (known: auto, native, search, porcupine)'
         raise ValueError(msg)
 
     def judge(start: Any) -> Result:

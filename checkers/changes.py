@@ -138,7 +138,7 @@ class Known:
 
     def _add(self, change: Change) -> None:
         """Learn of a change; of each, the first contradiction is told."""
-        who = f"p{change.told.process} was told that {what(change)} at revision {change.revision}"
+        who = f"p{change.told.process} saw that {what(change)} at revision {change.revision}"
         known = self._at.setdefault(change.revision, change)
         if (known.name, known.value) != (change.name, change.value):
             text = f"{who}, but p{known.told.process} that {what(known)}"
@@ -153,7 +153,7 @@ class Known:
                 text = f"{who}, but that was made at revision {earlier.revision}"
                 self._tell("made twice", text, change.told, earlier.told)
             elif self._asked[change.value].time > self._reached.by(change.revision, change.told.time):
-                text = f"{who}, but a later one had been told before that was asked for"
+                text = f"{who}, but a later one had seen before that was asked for"
                 self._tell("made in the past", text, change.told, self._asked[change.value])
             elif change.value in self._refused:
                 self._tell(

@@ -79,19 +79,19 @@ class Replay(abc.ABC):
     def lost(self, version: int, at: int, event: Event) -> None:
         """Note that a change was never told of, though an answer shows a state that holds it."""
         fact = self.facts.at[version]
-        text = f"was shown state {at:#x} and not told of {say(fact)} at {version:#x}"
+        text = f"was shown state {at:#x} and not shown {say(fact)} at {version:#x}"
         self.tell("notice lost", text, event, fact.event)
 
     def _in_order(self, name: str, version: int | None, event: Event) -> None:
         if version is None:
             return
         if version in self._of:
-            self.tell("notice twice", f"was told of {name} at {version:#x} twice", event, self._of[version])
+            self.tell("notice twice", f"saw {name} at {version:#x} twice", event, self._of[version])
         elif version < self.told_last:
-            text = f"was told of {name} at {version:#x} after {self.told_last:#x}"
+            text = f"saw {name} at {version:#x} after {self.told_last:#x}"
             self.tell("notices out of order", text, event, self._of[self.told_last])
         elif version <= self.at:
-            text = f"was shown state {self.at:#x}, and then told of {name} at {version:#x}"
+            text = f"was shown state {self.at:#x}, and then saw {name} at {version:#x}"
             self.tell("data before its notice", text, event)
         self._of[version] = event
         self.told_last = max(self.told_last, version)
@@ -103,7 +103,7 @@ class Replay(abc.ABC):
         if at < self.at:
             self.tell("state went back", f"was shown state {at:#x} after {self.at:#x}", event)
         elif self.told_last > at:
-            text = f"was told of {self.told_last:#x}, and then shown the older state {at:#x}"
+            text = f"saw {self.told_last:#x}, and then shown the older state {at:#x}"
             self.tell("state went back", text, event, self._of[self.told_last])
         elif version > at:
             self.tell("read ahead of its state", f"read {name} of {version:#x} in state {at:#x}", event)
@@ -130,7 +130,7 @@ class Standing(Replay):
         """A name's notices must follow one upon another as changes can."""
         before = self._kinds.get(name)
         if not self.found and before is not None and kind not in _NEXT[before]:
-            self.tell("notices out of order", f"was told that {name} was {before} and then {kind}", event)
+            self.tell("notices out of order", f"saw that {name} was {before} and then {kind}", event)
         self._kinds[name] = kind
         self._seen.pop(name, None)
         self._pending.append((kind, name, version))
@@ -149,7 +149,7 @@ class Standing(Replay):
         if self.found:
             return
         if last is not None and (last == "deleted") == bool(version):
-            text = f"was told last that {name} was {last}, and read it {'' if version else 'not '}there"
+            text = f"last saw that {name} was {last}, and read it {'' if version else 'not '}there"
             self.tell("data before its notice", text, event)
         elif self._seen.get(name, version) != version:
             text = f"read {name} of {self._seen[name]:#x} and then of {version:#x}, with no notice between"
@@ -177,7 +177,7 @@ class Standing(Replay):
             held = Counter((self.facts.at[v].name, self.facts.at[v].kind == "deleted") for v in known)
             if held <= came:
                 names = [name for _, name, _ in pending]
-                text = f"was told of {', '.join(names)} up to state {at:#x}, which is not the order of the changes"
+                text = f"saw {', '.join(names)} up to state {at:#x}, which is not the order of the changes"
                 self.tell("notices out of order", text, event)
             else:
                 lost = next(v for v in known if not self._came(v, held, came))
@@ -208,12 +208,12 @@ class Once(Replay):
         if self.found:
             return
         if name not in self._set:
-            self.tell("notice twice", f"was told that {name} was {kind}, without a watch on it", event)
+            self.tell("notice twice", f"saw that {name} was {kind}, without a watch on it", event)
             return
         before, at = self._set.pop(name)
         self._before[name] = before
         if (kind == "created") == bool(before):
-            text = f"was told that {name} was {kind}, having read it {'' if before else 'not '}there"
+            text = f"saw that {name} was {kind}, having read it {'' if before else 'not '}there"
             self.tell("notices out of order", text, event)
             return
         first = self.facts.first(name, at, 1 << 63)
@@ -226,25 +226,23 @@ class Once(Replay):
     def _place(self, kind: str, name: str, first: int | None, event: Event) -> None:
         """Where every change of the name is known, a notice without a version is of the first one since."""
         if first is None:
-            self.tell(
-                "notice of nothing", f"was told that {name} was {kind}, and nothing changed it since", event
-            )
+            self.tell("notice of nothing", f"saw that {name} was {kind}, and nothing changed it since", event)
             return
         fact = self.facts.at[first]
         if fact.kind not in {kind, None}:
-            text = f"was told that {name} was {kind}, by {say(fact)} at {first:#x}"
+            text = f"saw that {name} was {kind}, by {say(fact)} at {first:#x}"
             self.tell("notice contradicts the change", text, event, fact.event)
         elif first < self.told_last:
-            text = f"was told of {name} at {first:#x} after the change at {self.told_last:#x}"
+            text = f"saw {name} at {first:#x} after the change at {self.told_last:#x}"
             self.tell("notices out of order", text, event, self._of[self.told_last])
         elif first <= self.at:
-            text = f"was shown state {self.at:#x}, and then told of {name} at {first:#x}"
+            text = f"was shown state {self.at:#x}, and then saw {name} at {first:#x}"
             self.tell("data before its notice", text, event)
         self.told_last = max(self.told_last, first)
         self._of.setdefault(first, event)
 
     def read(self, name: str, version: int, at: int, watched: bool, event: Event) -> None:  # noqa: FBT001
-        """No watch that is set may have a change up to this state; a name that was told of must have changed."""
+        """No watch that is set may have a change up to this state; a name whose watch fired must have changed."""
         for other, (_, since) in self._set.items():
             first = self.facts.first(other, since, at)
             if first is not None:
@@ -256,6 +254,6 @@ class Once(Replay):
         elif watched:
             before = self._before.pop(name, None)
             if before and before == version:
-                text = f"was told of a change of {name}, and read it of {version:#x} as before"
+                text = f"saw a change of {name}, and read it of {version:#x} as before"
                 self.tell("notice of nothing", text, event)
             self._set[name] = (version, at)

@@ -1,6 +1,6 @@
 """Registers that a history tells of without having them as operations: reads and writes between two moments.
 
-Each has a process of its own, since what one client was told may overlap; anomalies are told of the events and
+Each has a process of its own, since what one client saw may overlap; anomalies are told of the events and
 processes that they were made from.
 """
 

@@ -26,7 +26,7 @@ _SAYS: Final = {
     "campaign": "was elected for term",
     "crown": "was elected for term",
     "proclaim": "spoke as the leader of term",
-    "leader": "was told of a leader of term",
+    "leader": "saw a leader of term",
 }
 
 

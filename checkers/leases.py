@@ -177,7 +177,7 @@ class _Record:
         found = [] if gone is None else self._lost(lease, grant, gone.call, "saw its key gone")
         for call in lease.refusals:
             if not found and call.asked > grant.done:
-                found += self._lost(lease, grant, call, "was told that it had ended")
+                found += self._lost(lease, grant, call, "saw that it had ended")
         return judged, found + self._renewed_dead(lease)
 
     def _lost(self, lease: Lease, grant: Call, call: Call, how: str) -> list[Anomaly]:

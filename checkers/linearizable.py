@@ -76,7 +76,7 @@ class Linearizable:
         every_key: bool = False,
     ) -> None:
         if model not in MODELS:
-            msg = f'there is no model "{model}" (known: {", ".join(MODELS)})'
+            msg = f'unknown model "{model}" (known: {", ".join(MODELS)})'
             raise ValueError(msg)
         self.model = model
         self.per_key = per_key

@@ -30,7 +30,7 @@ class NoticesAreReliable:
     name = "notices-are-reliable"
 
     def check(self, history: History, limits: Limits) -> Result:
-        """Judge; unknown where no watcher was told anything, or none came as far as the last change."""
+        """Judge; unknown where no watcher saw anything, or none came as far as the last change."""
         del limits
         started = time.perf_counter()
         events = list(history.events())
@@ -42,7 +42,7 @@ class NoticesAreReliable:
             found += replay.run()
             reached = max(reached, replay.at)
             notices += sum(item[0] == "told" for item, _ in stream.items)
-        missing = "" if notices else "no watcher was told of a change"
+        missing = "" if notices else "no watcher saw a change"
         if notices and reached < facts.last_acknowledged:
             missing = "no watcher came as far as the last change that was acknowledged"
         stats = {

@@ -96,7 +96,7 @@ class Online:
     def _judge(self, key: Key) -> None:
         pairs = [pair for pair in pairs_of(key.events) if not ignored(key, pair)]
         if key.members:
-            # What every read must contain was told for a set that only grows; adding it again changes nothing.
+            # Of a set that only grows, every read must contain the known members; adding one again changes nothing.
             key.blind = any(call.f not in ("add", "read") for call, _ in pairs)
             pairs = [pair for pair in pairs if pair[0].f != "add" or name(pair[0].value) not in key.members]
         if key.blind:

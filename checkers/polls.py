@@ -52,13 +52,13 @@ class PollsTellTheState:
     name = "polls-tell-the-state"
 
     def check(self, history: History, limits: Limits) -> Result:
-        """Judge; unknown where no poll was told a change, or the order of a name's changes was not decided in time."""
+        """Judge; unknown where no poll saw a change, or the order of a name's changes was not decided in time."""
         started = time.perf_counter()
         events = list(history.events())
         seen = list(_seen(events))
         derived = _as_registers(events, seen)
         order = derived.judge(limits, "the poll")
-        missing = "" if any(each.entries for each in seen) else "no poll was told of a name"
+        missing = "" if any(each.entries for each in seen) else "no poll saw a name"
         answers = sum(not each.late for each in seen)
         stats = {
             "answers": answers,
@@ -138,11 +138,11 @@ def _facts(events: Sequence[Event], seen: Sequence[Seen]) -> list[Anomaly]:
     for each in seen:
         for name, (value, version) in each.entries.items() if not each.late else ():
             if (name, value) not in wrote or (name, value) in refused:
-                text = f"p{each.event.process} was told {name} = {value}, which nobody wrote"
+                text = f"p{each.event.process} saw {name} = {value}, which nobody wrote"
                 found.append(told("poll shows what was not written", text, each.event))
             known, source = at.setdefault((name, version), (value, each.event))
             if known != value:
-                text = f"p{each.event.process} was told {name} = {value} at {version}, but it was {known}"
+                text = f"p{each.event.process} saw {name} = {value} at {version}, but it was {known}"
                 found.append(told("poll shows what was not written", text, each.event, source))
     return found + _indexes(events)
 
@@ -155,12 +155,12 @@ def _indexes(events: Sequence[Event]) -> list[Anomaly]:
             index, entries = answer["index"], answer["entries"]
             above = [name for name, (_, version) in entries.items() if version > index]
             if above:
-                text = f"p{event.process} was told index {index} with {above[0]} of {entries[above[0]][1]}"
+                text = f"p{event.process} saw index {index} with {above[0]} of {entries[above[0]][1]}"
                 found.append(told("index below what it shows", text, event))
             known, source = states.setdefault((event.key, index), (entries, event))
             if known != entries:
                 name = next(name for name in known | entries if known.get(name) != entries.get(name))
-                text = f"index {index} was told with {name} = {known.get(name)} and with {entries.get(name)}"
+                text = f"index {index} saw {name} = {known.get(name)} and with {entries.get(name)}"
                 found.append(told("one index, two states", text, event, source))
     return found
 

@@ -35,7 +35,7 @@ def wrong_previous(events: Sequence[Event], truth: Mapping[int, Mapping[str, Any
             for name, _, revision, *before in shown:
                 text = _wrong(name, revision, before[0], changes[name], written, asked) if before else ""
                 if text:
-                    text = f"p{event.process} was told that {text}"
+                    text = f"p{event.process} saw that {text}"
                     found.append(told("watch shows a wrong value before", text, event))
     return found
 

@@ -78,7 +78,7 @@ def _shaped(model: str, shapes: _Shapes) -> str:
     if model in ("register", "cas-register", "kv"):
         return _register(model, shapes)
     if model == "bank" and not shapes.of("read", kind=OK) <= {"map", "null"}:
-        raise _doubt("transfers go with reads that are no maps of balances", ["bank"])
+        raise _doubt("transfers need reads that return maps of balances", ["bank"])
     return model
 
 

@@ -40,6 +40,7 @@ _EVENTS_MAX: Final = 2_000
 _TIME_S: Final = 15.0
 
 _BY_TIME: Final = {"": (), "-process": ("process",), "-realtime": ("process", "realtime")}
+_KEYLESS: Final = frozenset(_BY_TIME["-realtime"])
 # Which steps a circle may have beside those of time, and how many `rw` (`apart`: any number, no two in a row).
 _CIRCLES: Final[Mapping[str, tuple[frozenset[str], int | str]]] = {
     "G0": (frozenset({"ww"}), 0),
@@ -77,7 +78,8 @@ def refute_all(
     for certificate in certificates:
         for key in _keys(history, certificate):
             keys.setdefault(same(key), key)
-    story = Story(history, model, keys.values(), deadline)
+    named = {index for certificate in certificates for index in certificate["transactions"]}
+    story = Story(history, model, keys.values(), deadline, named)
     alone = len(certificates) == 1
     found: list[str | None] = []
     for certificate in certificates:
@@ -96,12 +98,13 @@ def _keys(history: History, certificate: Mapping[str, Any]) -> Iterator[Any]:
     Those are the ones whose outcome is unknown and those of which somebody saw a part. Where no order is said to exist,
     all keys of the transactions.
     """
-    yield certificate["key"]
+    if not certificate["cycle"]:
+        yield certificate["key"]
     if certificate["kind"] == "G-single" and not certificate["cycle"]:
         # Whose view is broken is not said: all keys of a history that is small enough.
         yield from _all_keys(history)
         return
-    yield from (step["key"] for step in certificate["cycle"])
+    yield from (step["key"] for step in certificate["cycle"] if step["kind"] not in _KEYLESS)
     partly = {step["from"] for step in certificate["cycle"] if step["kind"] == "atomic"}
     pair = history.columns.pair
     for index in certificate["transactions"]:

@@ -6,6 +6,7 @@ are scanned as bytes, and few are decoded.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import defaultdict
@@ -64,14 +65,25 @@ class Txn(msgspec.Struct, frozen=True):
 class Story:
     """All that transactions did to some keys. `lists` says whether the values are lists that are appended to."""
 
-    def __init__(self, history: History, model: str, keys: Iterable[Any], deadline: float) -> None:
-        """Read it; raises `TooLargeError` where that takes longer than until `deadline` (monotonic seconds)."""
+    def __init__(
+        self,
+        history: History,
+        model: str,
+        keys: Iterable[Any],
+        deadline: float,
+        named: Iterable[int] = (),
+    ) -> None:
+        """Read it, and the transactions invoked at the events `named` (indexes) whatever their keys are.
+
+        Raises `TooLargeError` where that takes longer than until `deadline` (monotonic seconds).
+        """
         self.lists = model == "append"
         self.history = history
         self._keys = {same(key) for key in keys}
         times = history.columns.time
         self.timeless = len(times) == 0 or bool(times[0] == times[-1])
-        self.txns = {txn.index: txn for txn in self._read(list(keys), deadline)}
+        read = self._read(list(keys), _known(history, named), deadline)
+        self.txns = {txn.index: txn for txn in read}
         # Who wrote a value of a key: one that was written twice tells nothing.
         self.writers: dict[tuple[Any, Any], list[tuple[Txn, Mop]]] = defaultdict(list)
         for txn in self.txns.values():
@@ -79,8 +91,8 @@ class Story:
                 if mop.f == "w":
                     self.writers[mop.key, mop.value].append((txn, mop))
 
-    def _read(self, keys: Sequence[Any], deadline: float) -> Iterator[Txn]:
-        events: dict[int, Event] = {}
+    def _read(self, keys: Sequence[Any], named: Iterable[int], deadline: float) -> Iterator[Txn]:
+        events = {at: self.history.event(at) for at in named}
         for at, event in _about(self.history, keys):
             events[at] = event
             if time.monotonic() > deadline:
@@ -173,6 +185,13 @@ def same(value: Any) -> Any:
 
 
 NULL: Final = same(None)
+
+
+def _known(history: History, indexes: Iterable[int]) -> Iterator[int]:
+    """The positions of events; what the history does not have is passed over."""
+    for index in indexes:
+        with contextlib.suppress(KeyError):
+            yield history.position(index)
 
 
 def _about(history: History, keys: Sequence[Any]) -> Iterator[tuple[int, Event]]:

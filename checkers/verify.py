@@ -30,7 +30,7 @@ def verify(
         latest = -1
         for at, fits in zip(order, _replay(model, steps, initial), strict=True):
             if at in placed or events[at].type != "invoke" or events[at].process == NEMESIS:
-                return f"event {at} is no invocation, or stands twice"
+                return f"event {at} is not an invocation, or appears twice"
             if key not in (None, events[at].key):
                 return f"event {at} is not about {key!r}"
             if at in ends and rank[ends[at]] < latest:

@@ -126,7 +126,7 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
     last, progress, judged = stream.start - 1, 0, stream.start - 1
     for revision, changes, event in stream.messages:
         if not changes:
-            text = f"{_who(stream)} was told that all up to {revision} was sent"
+            text = f"{_who(stream)} saw that all up to {revision} was sent"
             if revision < progress:
                 found.append(told("watch not bookmarkable", f"{text}, after {progress}", event))
             missing = _missing(judged + 1, revision, seen, truth)
@@ -175,7 +175,7 @@ def _judge(
             found.append(told("watch not atomic", text, event, detail=_at(name, revision)))
         if revision <= progress:
             text = (
-                f"{_who(stream)} was told that all up to {progress} was sent, and then shown {name} at revision "
+                f"{_who(stream)} saw that all up to {progress} was sent, and then shown {name} at revision "
                 f"{revision}"
             )
             found.append(told("watch not bookmarkable", text, event, detail=_at(name, revision)))

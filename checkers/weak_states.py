@@ -20,7 +20,7 @@ _SUMS_MAX: Final = 4096
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
-    """A change that may have happened: `version` is None where nobody was told it, `end` where it was not answered."""
+    """A change that may have happened: `version` is None where nobody saw it, `end` where it was not answered."""
 
     called: int
     end: int | None

@@ -89,7 +89,7 @@ def _servers() -> list[Finding]:
             continue
         here = [row.release for row in rows if row.cached]
         can = [row.release for row in rows if not row.note.startswith("not here")]
-        reason = f"cached: {', '.join(here) or 'none'}; can be had: {', '.join(can) or 'none'}"
+        reason = f"cached: {', '.join(here) or 'none'}; available: {', '.join(can) or 'none'}"
         findings.append(
             Finding(f"servers of {system}", ok=bool(can), reason=reason, mend="--set binary=PATH or --image")
         )

@@ -67,7 +67,7 @@ def _row(row: dict[str, Any]) -> tuple[FaultSpec, list[Entry]]:
     (spec,) = found
     at, length = _duration(row, "at"), _duration(row, "for")
     if length <= 0:
-        raise UsageError("for must be longer than nothing")
+        raise UsageError("for must be positive")
     plan = None
     if "nodes" in row or "detail" in row:
         nodes, detail = row.get("nodes", []), row.get("detail", {})

@@ -38,7 +38,7 @@ class MoveLeader(Operator):
             asked = check_names(names_of(target) or (target,), names)
             others = [name for name in asked if name != leader]
         if not others:
-            raise Broken("impossible-target", f"{leader} leads already, and nobody else was named")
+            raise Broken("impossible-target", f"{leader} already leads, and no other target was named")
         chosen = others[int(drawn * len(others))]
         victim = chosen if new_dies < 0.5 else leader  # noqa: PLR2004 - a coin
         return named(

@@ -130,5 +130,5 @@ class PowerLoss:
 
     def _volume(self, name: str) -> Volume:
         if name not in self._volumes:
-            raise Broken("no-volume", f"the data of {name} is on no file system of its own")
+            raise Broken("no-volume", f"the data of {name} is not on its own file system")
         return self._volumes[name]

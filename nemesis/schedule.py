@@ -234,9 +234,7 @@ class Nemesis:
         told = {"action": INJECT, "target": value["target"]}
         fault = self._faults[name]
         if name in self._in_force and not (await self._heal(scene, name)).holds:
-            return NemesisOutcome(
-                "fail", told, ["in-force", f"{name} is in force still: it could not be healed"]
-            )
+            return NemesisOutcome("fail", told, ["in-force", f"{name} is still active: healing it failed"])
         try:
             plan = await self._plan(scene, fault, value)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
@@ -279,7 +277,7 @@ class Nemesis:
         if plan is None and name in self._early:
             return NemesisOutcome("ok", {**told, "early": True})
         if plan is None:
-            return NemesisOutcome("fail", told, ["not-in-force", f"{name} is not in force: nothing to heal"])
+            return NemesisOutcome("fail", told, ["not-in-force", f"{name} is not active: nothing to heal"])
         told["plan"] = msgspec.to_builtins(plan)
         return _judged(told, await self._heal(scene, name))
 

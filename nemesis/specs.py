@@ -36,7 +36,7 @@ def parse(text: str, nodes: int | Sequence[str] | None = None) -> list[FaultSpec
     words = [word.strip() for word in text.split(",") if word.strip()]
     if NONE in words:
         if len(words) > 1:
-            raise UsageError(f'faults "{text}": none goes with nothing else')
+            raise UsageError(f'faults "{text}": "none" cannot be combined with other faults')
         return []
     specs = [_parse_one(word) for word in words]
     if nodes is not None:

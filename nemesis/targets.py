@@ -69,7 +69,7 @@ async def choose(scene: Scene, target: str, rng: Random) -> tuple[str, list[str]
         "random": rng.randint(1, len(names)),
     }
     if target not in sizes:
-        raise Broken("impossible-target", f'there is no target "{target}"')
+        raise Broken("impossible-target", f'unknown target "{target}"')
     return target, order[: sizes[target]]
 
 

@@ -109,7 +109,7 @@ def compare(before: Path, after: Path) -> Comparison:
         raise Broken("compare", "one of these is a campaign and the other a run: compare two of a kind")
     for folder in (before, after):
         if not folder.is_dir():
-            raise Broken("compare", f"there is no run at {folder}")
+            raise Broken("compare", f"no run at {folder}")
     return _runs(stored.read(before), stored.read(after))
 
 

@@ -76,7 +76,7 @@ class Cell(msgspec.Struct, frozen=True):
             "passed": "As expected.",
             "failed": "A guarantee was broken.",
             "error": "The harness or its infrastructure failed.",
-            "inconclusive": "Nobody can tell.",
+            "inconclusive": "Not decided.",
         }[self.state]
 
 

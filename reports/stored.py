@@ -209,7 +209,7 @@ class _Reader:
         if value is None:
             return []
         if not isinstance(value, list):
-            self.problems.append(f'"{name}" in {RESULTS} is no list and is left out')
+            self.problems.append(f'"{name}" in {RESULTS} is not a list and is ignored')
             return []
         found: list[T] = []
         for number, item in enumerate(value):
@@ -330,7 +330,7 @@ def _reason(results: Mapping[str, Any], verdict: Verdict, guarantees: Sequence[R
     return {
         Verdict.VALID: "Every guarantee held over everything that clients saw.",
         Verdict.INVALID: "A guarantee was broken.",
-        Verdict.UNKNOWN: "Nobody can tell from this run whether the guarantees held.",
+        Verdict.UNKNOWN: "This run does not show whether the guarantees held.",
     }[verdict]
 
 

@@ -33,7 +33,7 @@ def write(run_folder: Path, *, width: int = 80, colour: bool = False) -> str:
     Raises `Broken` where there is no such folder. Damaged parts are said, and the rest is there.
     """
     if not run_folder.is_dir():
-        raise Broken("report", f"there is no run at {run_folder}")
+        raise Broken("report", f"no run at {run_folder}")
     run = stored.read(run_folder)
     return render(run, width=width, colour=colour)
 

@@ -16,7 +16,7 @@ _NAME_MAX: Final = 24
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """One thing that the watch was shown; without a name it was told its progress."""
+    """One thing that the watch was shown; without a name, a progress notification."""
 
     message: int
     at_s: float

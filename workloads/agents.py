@@ -26,7 +26,7 @@ _PAUSE_S: Final = 0.5
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `agents`."""
+    """Settings of the agents workload."""
 
     names: Annotated[Count, Meta(description="services of each agent")] = 5
     delete_share: Annotated[Share, Meta(description="share of announcements that take a service back")] = 0.3
@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @workload("agents", Settings)
 def agents(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the agents workload."""
 
     async def perform(client: Any, invocation: Invocation) -> Reply:
         if invocation.f == "announce":

@@ -14,5 +14,5 @@ from quorate.workloads.transactions import Settings, transactions
 
 @workload("append", Settings)
 def append(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the append workload."""
     return transactions("append", "append", options, settings)

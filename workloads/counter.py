@@ -23,7 +23,7 @@ _POWERS = 20
 
 
 class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
-    """Of `counter`."""
+    """Settings of the counter workload."""
 
     read_share: Annotated[Share, Meta(description="share of operations that read the sum")] = 0.4
     ops_per_key: Annotated[
@@ -33,7 +33,7 @@ class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
 
 @workload("counter", Settings)
 def counter(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the counter workload."""
     used = Used()
     add, read = weights(1 - settings.read_share, settings.read_share)
 

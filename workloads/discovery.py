@@ -23,7 +23,7 @@ _SPACE: Final = "discovery"
 
 
 class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
-    """Of `discovery`."""
+    """Settings of the discovery workload."""
 
     read_share: Annotated[Share, Meta(description="share of operations that look a service up")] = 0.5
     delete_share: Annotated[Share, Meta(description="share of the others that take it out")] = 0.4
@@ -31,7 +31,7 @@ class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
 
 @workload("discovery", Settings)
 def discovery(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the discovery workload."""
     used = Used()
     looks = 0  # every second one asks the index of healthy services
 

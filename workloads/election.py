@@ -39,7 +39,7 @@ _LEAST: Final = 3
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `election`."""
+    """Settings of the election workload."""
 
     candidates_per_key: Annotated[Count, Meta(description="candidates that compete in one election")] = 3
     proclaims: Annotated[Count, Meta(description="how often a leader speaks before it resigns")] = 3
@@ -85,7 +85,7 @@ class Candidate(Generator, frozen=True, gc=False):
 
 @workload("election", Settings)
 def election(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the election workload."""
     if options.clients < _LEAST:
         raise UsageError(f"workload election: give at least {_LEAST} clients")
     candidates = max(2, options.clients * 3 // 5)

@@ -20,14 +20,14 @@ from quorate.workloads.part import Count, workload
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `ids`."""
+    """Settings of the ids workload."""
 
     sequences: Annotated[Count, Meta(description="sequences in use")] = 3
 
 
 @workload("ids", Settings)
 def ids(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the ids workload."""
     keys = [f"s{number}" for number in range(settings.sequences)]
 
     async def perform(client: Sequences, invocation: Invocation) -> Reply:

@@ -28,7 +28,7 @@ _SPACE = "kubernetes"
 
 
 class Settings(RevisedSettings, frozen=True, forbid_unknown_fields=True):
-    """Of `kubernetes`: API servers delete and compact less than `watch` does."""
+    """Settings of the kubernetes workload: API servers delete and compact less than `watch` does."""
 
     names: Annotated[Count, Meta(description="objects in use")] = 12
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.15
@@ -112,7 +112,7 @@ def _operations(settings: Settings, n: int, draws: Draws) -> Invocation:
 
 @workload("kubernetes", Settings)
 def kubernetes(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the kubernetes workload."""
     enough_clients("kubernetes", options)
     if settings.list_share + settings.past_share + settings.watch_share >= 1:
         raise UsageError(

@@ -48,7 +48,7 @@ _NS_PER_MS: Final = 1_000_000
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `lease`."""
+    """Settings of the lease workload."""
 
     ttl_s: Annotated[Count, Meta(description="time to live asked for, in seconds")] = 4
     leases_per_owner: Annotated[Count, Meta(description="leases that each owner keeps at a time")] = 4
@@ -136,7 +136,7 @@ class Life(Generator, frozen=True, gc=False):
 
 @workload("lease", Settings)
 def lease(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the lease workload."""
     least = 2
     if options.clients < least:
         raise UsageError(f"workload lease: give at least {least} clients")

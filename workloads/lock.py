@@ -28,7 +28,7 @@ _ENDLESS = 1 << 62
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `lock`."""
+    """Settings of the lock workload."""
 
     hold_ms: Annotated[Count, Meta(description="how long a lock is held before its release is asked")] = 5
     acquires_per_key: Annotated[Count, Meta(description="attempts after which a lock is left")] = 150
@@ -96,7 +96,7 @@ class Competition(Generator, frozen=True, gc=False):
 
 @workload("lock", Settings)
 def lock(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the lock workload."""
 
     async def perform(client: Locks, invocation: Invocation) -> Reply:
         key: str = invocation.key

@@ -25,7 +25,7 @@ _TRIES: Final = 10
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `notices`."""
+    """Settings of the notices workload."""
 
     names: Annotated[Count, Meta(description="how many names are in use")] = 8
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.3
@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @workload("notices", Settings)
 def notices(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the notices workload."""
     listening = watching("notices", options)
     once = round(settings.once_share * listening)
     names, seconds = names_of(settings.names), settings.watch_ms / 1000

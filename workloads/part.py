@@ -52,6 +52,11 @@ class Part(Generic[S]):
             found[field.name] = f"{text} [{msgspec.json.encode(getattr(defaults, field.name)).decode()}]"
         return found
 
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Name to default value of every setting: what a draw varies."""
+        return msgspec.structs.asdict(self._settings())
+
     def __call__(self, options: WorkloadOptions) -> Workload:
         """Make the workload; raise `UsageError` for a setting of this workload that cannot be."""
         own = {
@@ -89,6 +94,14 @@ class Choice:
         found: dict[str, str] = {}
         for _, part in reversed(self._ways):
             found |= part.settings
+        return found
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """The defaults of all of them."""
+        found: dict[str, Any] = {}
+        for _, part in reversed(self._ways):
+            found |= part.defaults
         return found
 
     def __call__(self, options: WorkloadOptions) -> Workload:

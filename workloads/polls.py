@@ -25,7 +25,7 @@ _TRIES: Final = 10
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `polls`."""
+    """Settings of the polls workload."""
 
     names: Annotated[Count, Meta(description="how many names are in use")] = 8
     delete_share: Annotated[Share, Meta(description="share of changes that delete")] = 0.3
@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @workload("polls", Settings)
 def polls(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the polls workload."""
     polling = watching("polls", options)
     one = round(settings.one_share * polling)
     seconds = settings.watch_ms / 1000

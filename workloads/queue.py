@@ -35,7 +35,7 @@ _TRIES = 10
 
 
 class Settings(KeyedSettings, frozen=True, forbid_unknown_fields=True):
-    """Of `queue`."""
+    """Settings of the queue workload."""
 
     dequeue_share: Annotated[Share, Meta(description="share of operations that take an element")] = 0.45
 
@@ -75,7 +75,7 @@ class Drain(Generator, frozen=True, gc=False):
 
 @workload("queue", Settings)
 def queue(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the queue workload."""
     used = Used()
     enqueue, dequeue = weights(1 - settings.dequeue_share, settings.dequeue_share)
 

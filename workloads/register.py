@@ -26,11 +26,11 @@ _VALUES = 5
 
 
 class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
-    """Of `register`."""
+    """Settings of the register workload."""
 
     read_share: Annotated[Share, Meta(description="share of operations that read")] = 0.5
     cas_share: Annotated[Share, Meta(description="share of updates that compare and set")] = 0.4
-    unique: Annotated[bool, Meta(description="every write to a key has a value of its own")] = True
+    unique: Annotated[bool, Meta(description="every write to a key has a unique value")] = True
 
 
 class Operations(Generator, frozen=True, gc=False):
@@ -60,7 +60,7 @@ class Operations(Generator, frozen=True, gc=False):
 
 @workload("register", Settings)
 def register(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the register workload."""
     used = Used()
 
     async def perform(client: Registers, invocation: Invocation) -> Reply:

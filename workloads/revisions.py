@@ -29,7 +29,7 @@ _BULK = 100
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `revisions`."""
+    """Settings of the revisions workload."""
 
     read_share: Annotated[Share, Meta(description="share of operations on keys that read")] = 0.4
     past_share: Annotated[
@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @workload("revisions", Settings)
 def revisions(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the revisions workload."""
     used = Used()
     seed = seed_of(options.rng)
     latest = 1  # the highest revision that any reply carried: what a user can know to look back from

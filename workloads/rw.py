@@ -17,7 +17,7 @@ from quorate.workloads.transactions import Settings, transactions
 
 
 class ReadFirst(Settings, frozen=True, forbid_unknown_fields=True):
-    """Of `rw`: as for append, but no write is blind."""
+    """Settings of the rw workload: as for append, but no write is blind."""
 
     blind_share: Annotated[
         Share, Meta(description="share of writes whose key the transaction did not just read")
@@ -26,5 +26,5 @@ class ReadFirst(Settings, frozen=True, forbid_unknown_fields=True):
 
 @workload("rw", ReadFirst)
 def rw(options: WorkloadOptions, settings: ReadFirst) -> Workload:
-    """Make it."""
+    """Build the rw workload."""
     return transactions("rw", "w", options, settings)

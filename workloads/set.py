@@ -21,14 +21,14 @@ from quorate.workloads.weak import must_hold
 
 
 class Settings(ReadingSettings, frozen=True, forbid_unknown_fields=True):
-    """Of `set`."""
+    """Settings of the set workload."""
 
     read_share: Annotated[Share, Meta(description="share of operations that read the whole set")] = 0.3
 
 
 @workload("set", Settings)
 def set_(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the set workload."""
     used = Used()
     add, read = weights(1 - settings.read_share, settings.read_share)
 

@@ -22,7 +22,7 @@ _FINAL_TRIES = 10
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `append` and `rw`."""
+    """Settings of the append and rw workloads."""
 
     read_share: Annotated[Share, Meta(description="share of micro-operations that read")] = 0.5
     max_length: Annotated[Count, Meta(description="longest transaction, in micro-operations")] = 4

@@ -1,7 +1,7 @@
 """Watches: changes and deletions, compaction, one standing watch per member and short ones from random revisions.
 
 Sees: changes that a watch misses, shows twice, out of order or in parts, deletions lost at the compacted revision,
-wrong values before a change, and progress that was told too early. Wants three clients more than nodes: with fewer,
+wrong values before a change, and progress that is reported too early. Wants three clients more than nodes: with fewer,
 some members have no watch.
 Cannot see: how late a watch is (delivery is eventual), a slow reader's losses.
 Where a service has no watches of revisions but others, this is the workload `notices` or `polls`.
@@ -29,7 +29,7 @@ _COMPACTED = -1  # in an invocation: from the compacted revision itself
 
 
 class Settings(RevisedSettings, frozen=True, forbid_unknown_fields=True):
-    """Of `watch`."""
+    """Settings of the watch workload."""
 
     pair_share: Annotated[Share, Meta(description="share of changes that change two names at once")] = 0.2
     progress_share: Annotated[
@@ -53,7 +53,7 @@ def _watch(settings: Settings, draws: Draws) -> Invocation:
 
 @workload("watch", Settings)
 def of_revisions(options: WorkloadOptions, settings: Settings) -> Workload:
-    """Make it."""
+    """Build the watch workload."""
     enough_clients("watch", options)
     following = min(options.nodes, options.clients - 2)
     watching = min(_WATCHING, options.clients - following - 1)

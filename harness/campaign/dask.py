@@ -42,7 +42,7 @@ def _read_files(folder: str) -> dict[str, bytes]:
     """All files of a run's folder, for `fetch`."""
     root = Path(folder)
     if not root.is_dir():
-        msg = f"there is no folder {folder}"
+        msg = f"no folder {folder}"
         raise ValueError(msg)
     files = [path for path in sorted(root.rglob("*")) if path.is_file()]
     if sum(path.stat().st_size for path in files) > _FILES_MAX_BYTES:

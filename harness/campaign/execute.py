@@ -211,7 +211,7 @@ def never_run(campaign: Campaign, records: Sequence[Record]) -> list[Record]:
                 status="skipped",
                 verdict="unknown",
                 exit_code=2,
-                sentence="no run was made of this cell: the campaign ended before",
+                sentence="this cell did not run: the campaign ended first",
                 command=msgspec.structs.replace(cell.test, seed=seed).command(),
                 run="",
                 release=cell.test.release or "",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import click
 from quorate.harness.cli.exits import Exit
 from quorate.harness.cli.options import DurationType
 from quorate.harness.cli.places import run_folder
+from quorate.harness.core.test import UsageError
 
 
 @click.command(
@@ -20,67 +23,101 @@ from quorate.harness.cli.places import run_folder
 Examples:
   quorate bisect etcd 3.5.13..3.5.17 --like store/latest
   quorate bisect etcd 3.4.30..3.6.5 --like store/latest --budget 2h --resume
+  quorate bisect etcd v3.5.15..v3.5.16 --repo ../etcd --build "make build" --like store/latest
   quorate bisect simulated --over bug=none,lost-write,lost-write,none --like store/latest
 """,
 )
 @click.argument("system")
 @click.argument("releases", required=False)
 @click.option(
-    "--like", required=True, metavar="RUN", help="A run that shows the anomaly; shrunk, it is quicker."
+    "--like", required=True, metavar="RUN", help="Run that shows the anomaly; a shrunk one is faster."
 )
 @click.option(
-    "--over", metavar="KEY=V1,V2,…", help="Go over values of a setting (binary=…) instead of releases."
+    "--repo",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Bisect over commits A..B of this repository.",
+)
+@click.option("--build", metavar="COMMAND", help="Command that builds a commit of --repo. [make build]")
+@click.option("--binary", metavar="PATH", help="Binary that the build makes, in --repo. [bin/SYSTEM]")
+@click.option(
+    "--over", metavar="KEY=V1,V2,…", help="Bisect over values of a setting (binary=…) instead of releases."
 )
 @click.option(
-    "--only", multiple=True, metavar="KIND", help="Of several anomalies, e.g. linearizable:stale-read."
+    "--only", multiple=True, metavar="KIND", help="Follow only this anomaly, e.g. linearizable:stale-read."
 )
-@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, help="Of each answer. [0.95]")
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, each on a cluster of its own."
+    "--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, help="Confidence of each step. [0.95]"
 )
-@click.option("--budget", type=DurationType(), default=7200.0, help="Ask nothing new after this time. [2h]")
-@click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="Where to. [RUN/bisect]")
-@click.option("--resume", is_flag=True, help="Go on where an earlier bisection like RUN ended.")
-@click.option("--json", "as_json", is_flag=True, help="Print bisection.json, nothing else.")
-@click.option("--quiet", is_flag=True, help="Print only the sentence of each branch.")
-def command(
-    system: str,
-    releases: str | None,
-    *,
-    like: str,
-    over: str | None,
-    only: tuple[str, ...],
-    confidence: float,
-    jobs: int,
-    budget: float,
-    into: Path | None,
-    resume: bool,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    help="Number of concurrent runs, each on its own cluster.",
+)
+@click.option("--budget", type=DurationType(), default=7200.0, help="Start no new step after this time. [2h]")
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), help="Output directory. [RUN/bisect]"
+)
+@click.option("--resume", is_flag=True, help="Continue an earlier bisection of RUN.")
+@click.option("--json", "as_json", is_flag=True, help="Print only bisection.json.")
+@click.option("--quiet", is_flag=True, help="Print only one line per branch.")
+def command(system: str, releases: str | None, **own: Any) -> int:
     """Find where SYSTEM's releases A..B begin and cease to show what RUN shows, on each branch.
 
     Exits with 0 once each branch is gone through, with 2 if time ran out.
     """
-    from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
-    from quorate.harness.cli.steps import Steps  # noqa: PLC0415
+    from quorate.harness.cli.steps import Steps  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.core.registry import check  # noqa: PLC0415
-    from quorate.harness.core.test import UsageError  # noqa: PLC0415
-    from quorate.harness.experiments import bisection, shrink, versions  # noqa: PLC0415
-    from quorate.harness.experiments.trial import Trials  # noqa: PLC0415
+    from quorate.harness.experiments import shrink  # noqa: PLC0415
 
     check("systems", system)
-    if (releases is None) == (over is None):
+    _check(releases, own)
+    run = run_folder(own["like"])
+    wanted = sorted(shrink.wanted_of(run, own["only"]))
+    folder = own["into"] or run / "bisect"
+    silent = own["as_json"] or own["quiet"]
+    steps = Steps(silent=silent)
+    try:
+        content = _bisect(system, releases or "", run, folder, wanted, steps, own)
+    finally:
+        steps.close()
+    _tell(content, folder, as_json=own["as_json"], quiet=own["quiet"])
+    return Exit.VALID if content["complete"] else Exit.UNKNOWN
+
+
+def _check(releases: str | None, own: dict[str, Any]) -> None:
+    """Raise `UsageError` for options that do not go together."""
+    if (releases is None) == (own["over"] is None):
         raise UsageError("give either a range of releases, A..B, or --over KEY=V1,V2,…")
-    run = run_folder(like)
-    wanted = sorted(shrink.wanted_of(run, only))
-    line = versions.over(system, over) if over is not None else versions.between(system, releases or "")
-    folder = into or run / "bisect"
-    memo = shrink.open_experiment(folder, resume=resume)
-    steps = Steps(silent=as_json or quiet)
+    if own["repo"] is None and (own["build"] or own["binary"]):
+        raise UsageError("--build and --binary say how commits are built: give --repo DIR, too")
+
+
+def _bisect(
+    system: str,
+    releases: str,
+    run: Path,
+    folder: Path,
+    wanted: Sequence[Any],
+    steps: Any,
+    own: dict[str, Any],
+) -> dict[str, Any]:
+    """Open the experiment's folder, find the versions, and go through them."""
+    from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.experiments import bisection, commits, shrink, versions  # noqa: PLC0415
+    from quorate.harness.experiments.trial import Trials  # noqa: PLC0415
+
+    made = None
+    if own["repo"] is not None:
+        build, binary = own["build"] or "make build", own["binary"] or f"bin/{system}"
+        made = commits.Commits(own["repo"], releases, build, binary, folder)
+        line = made.versions(system)
+    else:
+        line = versions.over(system, own["over"]) if own["over"] else versions.between(system, releases)
+    memo = shrink.open_experiment(folder, resume=own["resume"])
 
     async def main() -> dict[str, Any]:
-        async with Trials(folder / "runs", slots=jobs) as trials:
+        async with Trials(folder / "runs", slots=own["jobs"]) as trials:
             return await bisection.bisect_like(
                 run,
                 line,
@@ -88,21 +125,17 @@ def command(
                 memo,
                 folder,
                 wanted,
-                error=1 - confidence,
-                budget_s=budget,
+                error=1 - own["confidence"],
+                budget_s=own["budget"],
+                build=None if made is None else made.build,
                 heard=lambda number, name, decision, remembered: steps.decided(
                     number, name, decision, "bad", remembered=remembered
                 ),
                 asking=steps.asking,
             )
 
-    try:
-        with signals_as_one():
-            content = asyncio.run(main())
-    finally:
-        steps.close()
-    _tell(content, folder, as_json=as_json, quiet=quiet)
-    return Exit.VALID if content["complete"] else Exit.UNKNOWN
+    with signals_as_one(), made or contextlib.nullcontext():
+        return asyncio.run(main())
 
 
 def _tell(content: dict[str, Any], folder: Path, *, as_json: bool, quiet: bool) -> None:

@@ -26,24 +26,39 @@ Examples:
 @click.argument("file")
 @test_options
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, each on a cluster of its own."
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    help="Number of concurrent runs, each on its own cluster.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the newest campaign of these cells in --store.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first verdict that is not the expected one.")
-@click.option("--until-failure", is_flag=True, help="Go round, with new seeds, until a verdict differs.")
-@click.option("--budget", type=DurationType(), help="Start no run after this time.")
+@click.option("--resume", is_flag=True, help="Continue the newest campaign of these cells in --store.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first unexpected verdict.")
+@click.option("--until-failure", is_flag=True, help="Repeat with new seeds until a verdict is unexpected.")
+@click.option("--budget", type=DurationType(), help="Start no new run after this time.")
 @click.option(
-    "--retries", type=click.IntRange(0, 10), default=2, help="Of failed infrastructure, never of anomalies."
+    "--retries",
+    type=click.IntRange(0, 10),
+    default=2,
+    help="Retries of runs whose infrastructure failed (never of anomalies).",
 )
-@click.option("--on", "where", metavar="ADDRESS", help="dask://HOST:PORT: run the cells on that cluster.")
+@click.option(
+    "--on", "where", metavar="ADDRESS", help="Run the cells on the Dask cluster at dask://HOST:PORT."
+)
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write JUnit XML.")
 @click.option(
     "--sarif", type=click.Path(dir_okay=False, path_type=Path), help="Also write SARIF, for code scanning."
 )
 @click.option(
-    "--baseline", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Fail only on news."
+    "--track-record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the known bugs that were found again, by release, with rates (Markdown).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print campaign.json and the folder, nothing else.")
+@click.option(
+    "--baseline",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Fail only on verdicts that differ from this earlier campaign.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print only campaign.json and the folder.")
 @click.option("--quiet", is_flag=True, help="Print only the summary.")
 def command(file: str, **options: Any) -> int:
     """Run every cell of FILE and say which kept their promises.
@@ -104,6 +119,7 @@ _OWN = (
     "where",
     "junit",
     "sarif",
+    "track_record",
     "baseline",
     "as_json",
     "quiet",
@@ -113,13 +129,15 @@ _OWN = (
 def _write(folder: Path, file: Path, own: dict[str, Any], records: Sequence[Any]) -> None:
     """Write the reports that were asked for and print the summary."""
     from quorate.reports import campaign as campaign_report  # noqa: PLC0415
-    from quorate.reports import github, junit, sarif  # noqa: PLC0415
+    from quorate.reports import github, junit, sarif, track_record  # noqa: PLC0415
 
     html = campaign_report.write(folder)
     if own["junit"]:
         junit.write(folder, own["junit"])
     if own["sarif"]:
         sarif.write(folder, own["sarif"], None if file.is_absolute() else file.as_posix())
+    if own["track_record"]:
+        track_record.write(folder, own["track_record"])
     # GitHub reads annotations on either stream; what --json prints must stay JSON.
     github.write(folder, out=sys.stderr if own["as_json"] else sys.stdout)
     if own["as_json"]:

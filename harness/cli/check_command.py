@@ -51,50 +51,54 @@ Examples:
 """,
 )
 @click.argument("source")
-@click.option("--as", "model", help="Model to judge by. [the recorded one, or the only one that fits]")
+@click.option("--as", "model", help="Model to check against. [the recorded one, or the only one that fits]")
 @click.option(
     "--expect", default=None, help="Consistency that must hold. [linearizable; strict-serializable]"
 )
 @click.option(
-    "--initial", metavar="VALUE", help="What the object holds at the start, in JSON. [nothing; a counter: 0]"
+    "--initial", metavar="VALUE", help="Initial value of the object, in JSON. [none; 0 for a counter]"
 )
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A setting of the model, e.g. negative=yes of bank.",
+    help="Set an option of the model, e.g. negative=yes for bank.",
 )
 @click.option("--engine", type=click.Choice(["auto", "native", "porcupine", "both"]), default="auto")
-@click.option("--check-time", type=DurationType(), default="60s", help="Limit. [60s]")
-@click.option("--check-memory", type=SizeType(), default="1GiB", help="Limit. [1GiB]")
+@click.option("--check-time", type=DurationType(), default="60s", help="Time limit. [60s]")
+@click.option("--check-memory", type=SizeType(), default="1GiB", help="Memory limit. [1GiB]")
 @click.option(
     "--keys",
     type=click.Choice(["auto", "yes", "no"]),
     default=None,
-    help="Whether values are [key value]. [auto: where it is proved]",
+    help="Whether values are [key value] pairs. [auto: where all operations show it]",
 )
 @click.option(
     "--verify",
     is_flag=True,
-    help="Replay the evidence, a witness or a certificate, with the independent verifiers.",
+    help="Replay the witness or certificate with the independent verifiers.",
 )
-@click.option("--format", "form", help="Format of the file. [recognised by content]")
+@click.option("--format", "form", help="File format. [detected from content]")
 @click.option(
-    "--witness", type=click.Path(dir_okay=False, path_type=Path), help="Write the order found here."
+    "--witness",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the linearization found to this file.",
 )
 @click.option(
-    "--counterexample", type=click.Path(dir_okay=False, path_type=Path), help="Write the sub-history here."
+    "--counterexample",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the minimal sub-history to this file.",
 )
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a page with the verdict and its evidence.",
+    help="Write an HTML page with the verdict and its evidence.",
 )
 @click.option(
-    "--save", is_flag=True, help="Of a run: renew results.json and counterexample.jsonl in its folder."
+    "--save", is_flag=True, help="For a run: update results.json and counterexample.jsonl in its folder."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one object, nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print only one JSON object.")
 def command(source: str, *, as_json: bool, **options: Any) -> int:
     """Judge SOURCE: a run's folder or a history in any known format (docs/checking.md).
 
@@ -106,7 +110,7 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
     if options["check_time"] <= 0:
         raise UsageError("--check-time must be positive")
     if not path.exists() and source != "-":
-        raise UsageError(f"there is no file or run at {source}")
+        raise UsageError(f"no file or run at {source}")
     if (
         path.is_dir()
         and not _is_foreign(path)
@@ -158,7 +162,8 @@ def _only_of_models(options: dict[str, Any]) -> None:
     ):
         if options[name] is not None:
             raise UsageError(
-                f"{option} goes with one model, and a run is judged by all that its workload promises: add --as MODEL"
+                f"{option} applies to one model, and a run is checked against everything its workload promises: "
+                "add --as MODEL"
             )
 
 
@@ -317,7 +322,7 @@ def _recorded_model(path: Path) -> str | None:
 
 
 def _row(result: Result) -> dict[str, Any]:
-    """CONTRACT's object."""
+    """What `check --json` prints (docs/reference/formats.md)."""
     return {
         "verdict": result.verdict.value,
         "model": result.model,

@@ -13,7 +13,7 @@ Examples:
   quorate clean --all
 """,
 )
-@click.option("--all", "everything", is_flag=True, help="Also clusters kept with --keep-cluster.")
+@click.option("--all", "everything", is_flag=True, help="Also remove clusters kept with --keep-cluster.")
 def command(everything: bool) -> None:  # noqa: FBT001
     """Remove containers, networks, namespaces, processes and mounts of runs whose command is gone.
 

@@ -19,10 +19,12 @@ Examples:
   quorate doctor --inventory hosts.toml
 """,
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a list of findings.")
-@click.option("--inventory", type=click.Path(dir_okay=False), help="Probe these hosts instead (TOML).")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
+@click.option(
+    "--inventory", type=click.Path(dir_okay=False), help="Probe the hosts of this inventory (TOML) instead."
+)
 def command(as_json: bool, inventory: str | None) -> int:  # noqa: FBT001
-    """Probe this machine, or the hosts of an inventory; every "no" comes with the reason and the mend.
+    """Probe this machine, or the hosts of an inventory; every "no" comes with its reason and the fix.
 
     Exits 0 when a real cluster can be run here in some way, or on all of these hosts, else 3.
     """
@@ -43,5 +45,5 @@ def command(as_json: bool, inventory: str | None) -> int:  # noqa: FBT001
                 f"{mark} {finding.name}" + (f": {finding.reason}" if finding.reason else ""), color=colour
             )
             if not finding.ok and finding.mend:
-                click.echo(f"      mend: {finding.mend}")
+                click.echo(f"      fix: {finding.mend}")
     return Exit.VALID if fit else Exit.BROKEN

@@ -1,4 +1,4 @@
-"""Exit codes (CONTRACT) and the rule that the worst news wins."""
+"""Exit codes (docs/reference/formats.md) and the rule that the worst news wins."""
 
 from __future__ import annotations
 

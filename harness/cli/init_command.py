@@ -114,7 +114,7 @@ Examples:
     help="The project's folder.",
     show_default="here",
 )
-@click.option("--force", is_flag=True, help="Write over files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def command(system: str, into: Path, force: bool) -> None:  # noqa: FBT001 - click passes flags by name
     """Write a gate for SYSTEM (a campaign file and a test for pytest) and a GitHub workflow that runs it."""
     registry.check("systems", system.partition("@")[0])

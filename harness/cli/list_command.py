@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from quorate.harness.cli import completing, screen
+from quorate.harness.cli import completing
 from quorate.harness.core import registry
 from quorate.harness.core.outcome import Broken, UsageError
 
@@ -89,7 +90,7 @@ Examples:
 )
 @click.argument("kind", metavar="KIND", type=click.Choice([*KINDS, "releases"]))
 @click.argument("name", required=False, shell_complete=completing.listed)
-@click.option("--json", "as_json", is_flag=True, help="Print an object of name and line.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object of names and descriptions.")
 def command(kind: str, name: str | None, as_json: bool) -> None:  # noqa: FBT001
     """List what quorate knows of KIND, a line each.
 
@@ -112,7 +113,7 @@ def _print(rows: list[Row], columns: int | None = None) -> None:
     """Print a table of two columns, wrapped to the terminal or to `columns`; else, in a pipe, each row is one line."""
     width = max((len(name) for name, _ in rows), default=0)
     if sys.stdout.isatty():
-        columns = screen.width()
+        columns = shutil.get_terminal_size().columns
     room = columns - width - 2 if columns else 0
     for name, line in rows:
         first, *more = textwrap.wrap(line, room) if room > _ROOM_LEAST and line else [line]

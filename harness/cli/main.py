@@ -22,22 +22,24 @@ from quorate.harness.core.registry import UnknownNameError, did_you_mean
 from quorate.harness.core.test import UsageError
 
 COMMANDS: Final = {
-    "test": "one run against a cluster",
-    "campaign": "a matrix of runs from a file",
-    "init": "a gate and a workflow for a project of one's own",
-    "check": "judge a history",
+    "test": "run one test against a cluster",
+    "campaign": "run a matrix of tests from a file",
+    "hunt": "search for unknown bugs: many short runs with random workloads, faults and tuning",
+    "init": "write a CI gate and a workflow into your project",
+    "check": "check a history or a run again",
     "report": "write a run's HTML report",
-    "compare": "what changed between two runs",
-    "show": "a run's verdict in the terminal, the anomaly explained",
-    "replay": "the same options, seed and faults again",
-    "shrink": "the smallest way to see a run's anomaly",
-    "bisect": "since which release, and until which, a run's anomaly comes",
-    "serve": "results browser, loopback only",
-    "list": "what there is: systems, releases, campaigns, workloads, faults, checkers, models, reports",
-    "doctor": "what this machine can do, each no with the mend",
-    "fetch": "get or build servers beforehand",
-    "images": "node images for Docker",
-    "clean": "remove what earlier runs left behind",
+    "compare": "show what changed between two runs",
+    "show": "print a run's verdict and explain its anomaly",
+    "replay": "repeat a run: same options, seed and faults",
+    "shrink": "find the smallest test that shows a run's anomaly",
+    "bisect": "find the releases that introduced and fixed an anomaly",
+    "gate": "decide whether one version is worse than another, for a pull request",
+    "serve": "browse results on the loopback interface",
+    "list": "list systems, releases, campaigns, workloads, faults, checkers, models, reports",
+    "doctor": "check what this machine supports, and how to fix what it does not",
+    "fetch": "download or build servers ahead of time",
+    "images": "build node images for Docker",
+    "clean": "remove leftovers of earlier runs",
 }
 
 
@@ -91,7 +93,7 @@ def quorate() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with CONTRACT's codes; one line for people on every error."""
+    """Run the command line and exit with the documented codes; one line for people on every error."""
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupted)
     try:

@@ -1,4 +1,4 @@
-"""Options shared by `test`, `replay` and `campaign`, with CONTRACT's names and forms."""
+"""Options shared by `test`, `replay` and `campaign`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from quorate.harness.cli import completing
 from quorate.harness.core.duration import format_duration, parse_duration, parse_size
-from quorate.harness.core.test import CLUSTERS, Test
+from quorate.harness.core.test import Test
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DEFAULT = Test()
@@ -63,6 +63,18 @@ def _settings(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ..
     return settings or None
 
 
+def settings_option(text: str) -> Callable[[Command], Command]:
+    """Return the decorator that adds `--set KEY=VALUE`, read into a dictionary."""
+    return click.option(
+        "--set", "settings", metavar="KEY=VALUE", multiple=True, callback=_settings, help=text
+    )
+
+
+def split_option(*names: str, **more: Any) -> Callable[[Command], Command]:
+    """Return the decorator that adds an option whose value is a list with commas."""
+    return click.option(*names, callback=_split, **more)
+
+
 def _note(default: float) -> str:
     return f" [{format_duration(default)}]"
 
@@ -74,7 +86,7 @@ _OPTIONS = (
         metavar="NAME",
         multiple=True,
         shell_complete=completing.workloads,
-        help="What clients do; repeat for several. [register]",
+        help="Workload that clients run; repeat to run several side by side. [register]",
     ),
     click.option(
         "-f",
@@ -82,26 +94,38 @@ _OPTIONS = (
         metavar="LIST",
         callback=_split,
         shell_complete=completing.faults,
-        help="NAME[:TARGET],… or none, e.g. partition:leader,kill:one.",
+        help="Faults to inject, NAME[:TARGET],… or none; e.g. partition:leader,kill:one.",
     ),
     click.option(
-        "--fault-interval", type=DurationType(), help="Pause between faults." + _note(_DEFAULT.fault_interval)
+        "--fault-interval", type=DurationType(), help="Time between faults." + _note(_DEFAULT.fault_interval)
     ),
-    click.option("--schedule", type=click.Path(dir_okay=False), help="Exact faults at exact times (TOML)."),
     click.option(
-        "--cluster",
-        metavar="KIND",
-        shell_complete=lambda _ctx, _param, text: [one for one in CLUSTERS if one.startswith(text)],
-        help="auto, docker, local or ssh. [auto]",
+        "--schedule",
+        type=click.Path(dir_okay=False),
+        help="Inject exactly these faults at these times (TOML).",
+    ),
+    click.option(
+        "--cluster", metavar="KIND", help="Where servers run: auto, docker, local, ssh or running. [auto]"
     ),
     click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
-    click.option("--nodes", type=int, help=f"Servers. [{_DEFAULT.nodes}]"),
-    click.option("--image", metavar="NAME", help="Take the server from this Docker image."),
-    click.option("--time", type=DurationType(), help="How long clients work." + _note(_DEFAULT.time)),
-    click.option("--clients", type=int, help=f"Concurrent clients. [{_DEFAULT.clients}]"),
-    click.option("--rate", type=float, help=f"Operations a second in all; 0: unlimited. [{_DEFAULT.rate:g}]"),
-    click.option("--timeout", type=DurationType(), help="Of one operation." + _note(_DEFAULT.timeout)),
-    click.option("--seed", type=int, help="Of every random decision. [drawn and printed]"),
+    click.option(
+        "--endpoints",
+        metavar="LIST",
+        callback=_split,
+        help="HOST:PORT,… of a cluster that is already there, for --cluster running.",
+    ),
+    click.option("--nodes", type=int, help=f"Number of servers. [{_DEFAULT.nodes}]"),
+    click.option("--image", metavar="NAME", help="Docker image to take the server from."),
+    click.option("--build", metavar="DIR[@REV]", help="Checkout to build the server (etcd, Consul) from."),
+    click.option("--time", type=DurationType(), help="Duration of the load." + _note(_DEFAULT.time)),
+    click.option("--clients", type=int, help=f"Number of concurrent clients. [{_DEFAULT.clients}]"),
+    click.option(
+        "--rate", type=float, help=f"Total operations per second; 0 for no limit. [{_DEFAULT.rate:g}]"
+    ),
+    click.option(
+        "--timeout", type=DurationType(), help="Deadline of each client operation." + _note(_DEFAULT.timeout)
+    ),
+    click.option("--seed", type=int, help="Seed of every random choice. [drawn and printed]"),
     click.option(
         "--set",
         "settings",
@@ -109,15 +133,17 @@ _OPTIONS = (
         multiple=True,
         callback=_settings,
         shell_complete=completing.settings,
-        help="Of system, workload or fault; `quorate list workloads NAME` tells them.",
+        help="Set an option of the system, workload or fault (see `quorate list workloads NAME`).",
     ),
-    click.option("--store", type=click.Path(file_okay=False), help="Where runs are kept. [./store]"),
-    click.option("--name", metavar="NAME", help="Name of the run in the store."),
-    click.option("--check-time", type=DurationType(), help="Limit of checking." + _note(_DEFAULT.check_time)),
-    click.option("--check-memory", type=SizeType(), help="Limit of checking. [1GiB]"),
+    click.option("--store", type=click.Path(file_okay=False), help="Directory for runs. [./store]"),
+    click.option("--name", metavar="NAME", help="Name of the run's folder in the store."),
+    click.option(
+        "--check-time", type=DurationType(), help="Time limit of the checkers." + _note(_DEFAULT.check_time)
+    ),
+    click.option("--check-memory", type=SizeType(), help="Memory limit of the checkers. [1GiB]"),
     click.option("--stop-on-anomaly", is_flag=True, default=None, help="End the run at the first anomaly."),
-    click.option("--strict", is_flag=True, default=None, help="Documented weaknesses count as anomalies."),
-    click.option("--keep-cluster", is_flag=True, default=None, help="Leave the nodes up for a look."),
+    click.option("--strict", is_flag=True, default=None, help="Count documented weaknesses as anomalies."),
+    click.option("--keep-cluster", is_flag=True, default=None, help="Leave the nodes up for inspection."),
 )
 
 

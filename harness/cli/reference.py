@@ -1,4 +1,4 @@
-"""The command reference and the table of campaign keys, made from the code: `python -m harness.cli.reference`.
+"""The command reference and the table of campaign keys, made from the code: `python -m quorate.harness.cli.reference`.
 
 Prints docs/reference/cli.md. With `keys` it prints the table that stands in docs/campaigns.md. Tests compare both.
 """
@@ -27,6 +27,7 @@ _OF_CELLS: Final = {
 }
 _FORMS: Final = {
     "workload": 'text, or a list for several side by side: `["register", "set"]`',
+    "endpoints": 'text with commas, or a list: `["db1:2379", "db2:2379"]`',
     "faults": 'text with commas, or a list: `"partition:leader,kill"`',
     "settings": 'table: `{ reads = "serializable" }`',
     "check_memory": 'number of bytes or text: `"1GiB"`',
@@ -44,7 +45,7 @@ def reference() -> str:
     parts = [
         "# Commands",
         "",
-        "Made from the code by `python -m harness.cli.reference`; a test keeps it current.",
+        "Made from the code by `python -m quorate.harness.cli.reference`; a test keeps it current.",
         "",
         *_block("quorate", _help(quorate, "quorate")),
     ]

@@ -18,14 +18,14 @@ Examples:
 """,
 )
 @click.argument("run")
-@click.option("--repeat", type=click.IntRange(1, 10_000), default=1, help="Times to do it again.")
-@click.option("--store", type=click.Path(file_okay=False), help="Where the new runs are kept. [as the run]")
+@click.option("--repeat", type=click.IntRange(1, 10_000), default=1, help="Number of repetitions.")
 @click.option(
     "--trust", is_flag=True, help="Also run a program or an image of one's own that the run's settings name."
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print results.json and the run's folder, nothing else."
+    "--store", type=click.Path(file_okay=False), help="Directory for the new runs. [that of the run]"
 )
+@click.option("--json", "as_json", is_flag=True, help="Print only results.json and the run's folder.")
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
 def command(
     run: str,

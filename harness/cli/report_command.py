@@ -23,13 +23,13 @@ Examples:
 """,
 )
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--as", "model", help="Judge a history's file by this model. [the only one that fits]")
-@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--as", "model", help="Model to check a history file against. [the only one that fits]")
+@click.option("--open", "show", is_flag=True, help="Open the report in a browser.")
 @click.option(
-    "--output", type=click.Path(), help="File (one run) or folder (several). [report.html of the run]"
+    "--output", type=click.Path(), help="Output file (one run) or folder (several). [report.html of the run]"
 )
 @click.option(
-    "--on", "where", help="dask://HOST:PORT: fetch HOST:/PATH runs from the workers they stayed on."
+    "--on", "where", help="Fetch HOST:/PATH runs from the workers of the Dask cluster at dask://HOST:PORT."
 )
 def command(
     runs: tuple[str, ...], *, show: bool, output: str | None, where: str | None, model: str | None

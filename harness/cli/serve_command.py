@@ -22,9 +22,11 @@ Examples:
 )
 @click.argument("store", type=click.Path(exists=True, file_okay=False, path_type=Path), default="store")
 @click.option(
-    "--host", default=_LOOPBACK, help=f"Address to listen on; anything else opens it. [{_LOOPBACK}]"
+    "--host",
+    default=_LOOPBACK,
+    help=f"Address to listen on; any other than loopback exposes the store. [{_LOOPBACK}]",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8077, help="0: any free one. [8077]")
+@click.option("--port", type=click.IntRange(0, 65535), default=8077, help="Port; 0 picks a free one. [8077]")
 def command(store: Path, host: str, port: int) -> None:
     """Browse, search and compare the runs of STORE, read-only, until Ctrl-C."""
     from quorate.reports.serve import serve  # noqa: PLC0415 - keeps --help quick

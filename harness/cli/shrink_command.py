@@ -24,18 +24,23 @@ Examples:
 )
 @click.argument("run")
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, each on a cluster of its own."
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    help="Number of concurrent runs, each on its own cluster.",
 )
-@click.option("--budget", type=DurationType(), default=3600.0, help="Try nothing new after this time. [1h]")
+@click.option("--budget", type=DurationType(), default=3600.0, help="Start no new step after this time. [1h]")
 @click.option(
-    "--confirm", type=click.IntRange(1, 1000), default=20, help="Runs for the rate at the end. [20]"
+    "--confirm", type=click.IntRange(1, 1000), default=20, help="Runs to estimate the rate at the end. [20]"
 )
 @click.option(
-    "--only", multiple=True, metavar="KIND", help="Of several anomalies, e.g. linearizable:stale-read."
+    "--only", multiple=True, metavar="KIND", help="Follow only this anomaly, e.g. linearizable:stale-read."
 )
-@click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="Where to. [RUN/shrink]")
-@click.option("--resume", is_flag=True, help="Go on where an earlier shrink of RUN ended.")
-@click.option("--json", "as_json", is_flag=True, help="Print shrunk.json, nothing else.")
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), help="Output directory. [RUN/shrink]"
+)
+@click.option("--resume", is_flag=True, help="Continue an earlier shrink of RUN.")
+@click.option("--json", "as_json", is_flag=True, help="Print only shrunk.json.")
 @click.option("--quiet", is_flag=True, help="Print only the command.")
 def command(
     run: str,

@@ -27,11 +27,12 @@ Examples:
 @click.argument("system", shell_complete=completing.systems)
 @test_options
 @click.option(
-    "--repeat", type=click.IntRange(1, 10_000), default=1, help="Runs in a row, with seeds that follow."
+    "--repeat",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    help="Number of runs in a row, with consecutive seeds.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print results.json and the run's folder, nothing else."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print only results.json and the run's folder.")
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
 def command(system: str, repeat: int, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: FBT001
     """Run SYSTEM[@RELEASE] under load and faults, and say whether it kept its promises."""
@@ -42,7 +43,7 @@ def command(system: str, repeat: int, as_json: bool, quiet: bool, **options: Any
 def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     """Run once or several times in a row, print each verdict, and return the worst exit code."""
     test.validate()
-    _enter_namespaces(test)
+    enter_namespaces(test)
     # Imported late: a usage error must not wait for pandas and gRPC, and no thread may run before the line above.
     from quorate.harness.cli.progress import Progress  # noqa: PLC0415
     from quorate.harness.run import draw_seed, prepare, require, run  # noqa: PLC0415
@@ -70,7 +71,7 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
     return worst(codes)
 
 
-def _enter_namespaces(test: Test) -> None:
+def enter_namespaces(test: Test) -> None:
     """Without root, a local cluster lives in a user namespace, and this command has to live there too.
 
     Returns inside it; the command outside only waits and exits with the same code.

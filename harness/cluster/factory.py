@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from quorate.harness.cluster.local import LocalCluster
+from quorate.harness.cluster.running import RunningCluster
 from quorate.harness.core.node import Cluster
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 
-KINDS = ("auto", "docker", "local", "ssh")
+KINDS = ("auto", "docker", "local", "ssh", "running")
 MOST_NODES = 99
 _ENGINE_TIMEOUT_S = 5
 
@@ -37,13 +38,15 @@ def make_cluster(
     force_exec: bool | None = None,
     progress: Callable[[str], None] | None = None,
     inventory: Path | None = None,
+    endpoints: Sequence[str] = (),
 ) -> KeepableCluster:
     """Return a cluster that is not up yet.
 
     `auto` takes Docker if an engine answers, else network namespaces. For Docker: `image` is an image of the user's
     own, else the node image of `image_kind` ("base", or "jre" for servers on the JVM) is taken and built where it is
     missing, which is told to `progress`; `force_exec` reaches nodes through the engine only. For SSH: the first
-    `count` hosts of `inventory`, a TOML file (harness.cluster.ssh.hosts). Raises `UsageError` for
+    `count` hosts of `inventory`, a TOML file (harness.cluster.ssh.hosts). For a cluster that is already there: its
+    `endpoints`. Raises `UsageError` for
     what makes no sense, `Broken` with the mend where this machine cannot.
     """
     if not 1 <= count <= MOST_NODES:
@@ -58,6 +61,8 @@ def make_cluster(
         return DockerCluster(
             run_id, count, image=image, image_kind=image_kind, force_exec=force_exec, progress=progress
         )
+    if kind == "running":
+        return RunningCluster(run_id, endpoints)
     if kind == "ssh":
         return _over_ssh(run_id, count, inventory)
     if image is not None:

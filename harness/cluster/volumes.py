@@ -129,7 +129,7 @@ class Volume:
     def _machine(self) -> Mounts:
         machine = self._node
         if not isinstance(machine, Mounts):
-            raise Broken("no-volume", f"{self._node.name} cannot have a file system of its own")
+            raise Broken("no-volume", f"{self._node.name} cannot have its own file system")
         return machine
 
     async def _run(self, script: str, *arguments: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event, History
+from quorate.harness.history.columns import NONE
 
 READ: Final = "read"
 INVOKE: Final = "invoke"
@@ -18,20 +20,27 @@ def events(history: History, anomaly: Anomaly) -> Iterator[Event]:
     """The anomaly's events; of a set that was read as a whole, reads show only the elements that matter.
 
     An operation that is kept without its answer ends where it did, as `info`: its client went on from there, and a
-    history in which a client has two operations under way cannot be read again.
+    history in which a client has two operations under way cannot be read again. Only these events are decoded, however
+    long the history is; indexes that it does not have are passed over.
     """
-    wanted = set(anomaly.events)
     scope = scope_of(anomaly)
-    unanswered: dict[int | str, Event] = {}
-    for event in history.events():
-        if event.index in wanted:
-            if event.type == INVOKE:
-                unanswered[event.process] = event
-            else:
-                unanswered.pop(event.process, None)
-            yield event if scope is None else _trimmed(event, scope)
-        elif event.type != INVOKE and (call := unanswered.pop(event.process, None)) is not None:
-            yield msgspec.structs.replace(event, type="info", value=call.value, version=None)
+    pair = history.columns.pair
+    wanted = set(_positions(history, anomaly.events))
+    found = {at: history.event(at) for at in wanted}
+    for at, event in list(found.items()):
+        end = int(pair[at])
+        if event.type == INVOKE and end != NONE and end not in wanted:
+            found[end] = msgspec.structs.replace(
+                history.event(end), type="info", value=event.value, version=None
+            )
+    for at in sorted(found):
+        yield found[at] if scope is None else _trimmed(found[at], scope)
+
+
+def _positions(history: History, indexes: Iterable[int]) -> Iterator[int]:
+    for index in indexes:
+        with contextlib.suppress(KeyError):
+            yield history.position(index)
 
 
 def encoded(history: History, anomaly: Anomaly) -> bytes:

@@ -53,9 +53,7 @@ class Damage(Protocol):
         ...
 
 
-DAMAGE: Final[Offer[Damage]] = Offer(
-    "damage", Damage, "of whose disks it is not known here where to hurt them"
-)
+DAMAGE: Final[Offer[Damage]] = Offer("damage", Damage, "has no on-disk damage implemented")
 
 
 async def newest(node: Node, pattern: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 _UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _UNITS_BYTES = {
@@ -29,8 +30,24 @@ def parse_duration(text: str) -> float:
     return sum(float(match.group(1)) * _UNITS_S[match.group(2)] for match in found)
 
 
+def exact_duration(seconds: float) -> str:
+    """Return a form that `parse_duration` reads back to the very same number; the short one where it is exact."""
+    short = format_duration(seconds)
+    try:
+        if parse_duration(short) == seconds:
+            return short
+    except ValueError:
+        pass  # a short form in powers of ten
+    return f"{exact_number(seconds)}s"
+
+
+def exact_number(value: float) -> str:
+    """Return all digits of a number, without an exponent; whole numbers without a fraction."""
+    return f"{Decimal(repr(float(value))):f}".removesuffix(".0")
+
+
 def format_duration(seconds: float) -> str:
-    """Return the shortest form that `parse_duration` reads back: 500ms, 1.5s, 90s, 5m, 2h."""
+    """Return a short form to read, six digits long at most: 500ms, 1.5s, 90s, 5m, 2h."""
     for unit, size in (("h", 3600.0), ("m", 60.0)):
         if seconds >= size and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"

@@ -64,7 +64,7 @@ def parsed(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise TomlError("it is nested too deeply") from error
     except ValueError as error:
-        raise TomlError(f"it is no TOML: {error}") from error
+        raise TomlError(f"it is not valid TOML: {error}") from error
 
 
 def stray(folder: Path, root: Path) -> Path | None:

@@ -93,7 +93,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
         content = json.loads(safely.contents(path, _JSON_BYTES_MAX))
     except FileNotFoundError:
         raise Broken(
-            "store", f"{path} is not there: the run did not come so far, or this is no run folder"
+            "store", f"{path} is missing: the run ended before writing it, or this is not a run folder"
         ) from None
     except RecursionError as error:
         raise Broken("store", f"{path} cannot be read: it is nested too deeply") from error
@@ -110,8 +110,8 @@ def resolve(path: str | Path) -> Path:
     if folder.is_file():
         folder = folder.parent
     if not folder.is_dir():
-        raise Broken("store", f"there is no run at {path}")
+        raise Broken("store", f"no run at {path}")
     folder = folder.resolve()
     if not (folder / TEST).exists() and not (folder / HISTORY).exists():
-        raise Broken("store", f"{path} is no run folder: it has neither {TEST} nor {HISTORY}")
+        raise Broken("store", f"{path} is not a run folder: it has neither {TEST} nor {HISTORY}")
     return folder

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class SystemOptions(msgspec.Struct, frozen=True):
-    """What a system is made from: the release asked for (None: its default) and the `--set` options for it."""
+    """What a system is made from: the release asked for (None: its default) and the `--set` options for it.
+
+    `build` is a checkout to build the server from: DIR[@REV].
+    """
 
     release: str | None = None
     image: str | None = None
+    build: str | None = None
     settings: Mapping[str, str] = {}
 
 
@@ -77,6 +81,18 @@ class Obtains(Protocol):
         """Return why the server that was asked for cannot be had, with the other ways; None where it may be.
 
         Raises `UsageError` for a path that does not exist.
+        """
+        ...
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A system whose clients can be let loose on a cluster that was there before the run."""
+
+    def adopt(self, workloads: Sequence[str]) -> None:
+        """Be told that the nodes are somebody else's: nothing is installed or started, and nothing outside the prefix.
+
+        Raises `UsageError` for a workload that cannot keep to a prefix, and for settings of a server.
         """
         ...
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
 from quorate.harness.core import registry
-from quorate.harness.core.duration import format_duration
+from quorate.harness.core.duration import exact_duration, exact_number, format_duration
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.store import unfit
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
 
-CLUSTERS: Final = ("auto", "docker", "local", "ssh", "simulated")
+CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,8 +36,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     schedule: str | None = None
     cluster: str = "auto"
     inventory: str | None = None
+    endpoints: tuple[str, ...] = ()
     nodes: int = 3
     image: str | None = None
+    build: str | None = None
     time: float = 60.0
     clients: int = 10
     rate: float = 200.0
@@ -51,6 +54,11 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     strict: bool = False
     keep_cluster: bool = False
     replay: str | None = None
+
+    def __post_init__(self) -> None:
+        """Count the members of a cluster that is already there."""
+        if self.endpoints:
+            msgspec.structs.force_setattr(self, "nodes", len(self.endpoints))
 
     @property
     def system_name(self) -> str:
@@ -90,6 +98,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if why is not None:
             raise UsageError(f"--name: {why}")
         self._validate_numbers()
+        self._validate_places()
 
     def _validate_numbers(self) -> None:
         most_nodes, most_clients, least_memory = 63, 100_000, 16 << 20
@@ -112,11 +121,6 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             ),
             (self.check_time > 0, "--check-time must be positive"),
             (self.check_memory >= least_memory, f"--check-memory {self.check_memory}: give 16MiB or more"),
-            (
-                self.image is None
-                or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
-                f"--image {self.image} needs --cluster docker and a real service",
-            ),
             (self.timeout > 0, "--timeout must be positive"),
             (
                 math.isfinite(self.rate) and self.rate >= 0,
@@ -126,18 +130,6 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             (len(self.workload) > 0, "name at least one workload with -w"),
             (len(set(self.workload)) == len(self.workload), "name each workload once"),
             (self.clients >= len(self.workload), "give at least one client to each workload"),
-            (
-                self.cluster != "ssh" or self.inventory is not None,
-                "--cluster ssh needs --inventory FILE.toml",
-            ),
-            (
-                self.cluster in ("auto", "simulated") or self.system_name != "simulated",
-                f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
-            ),
-            (
-                self.cluster != "simulated" or self.system_name == "simulated",
-                f"--cluster simulated is for the system simulated; {self.system_name} runs on docker, local or ssh",
-            ),
             (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
             (
                 not self.faults or self.fault_interval < self.time,
@@ -147,9 +139,50 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 ),
             ),
         )
-        for holds, sentence in rules:
-            if not holds:
-                raise UsageError(sentence)
+        _hold(rules)
+
+    def _validate_places(self) -> None:
+        """Check where nodes live and what runs on them."""
+        _hold(
+            (
+                (
+                    self.image is None
+                    or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
+                    f"--image {self.image} needs --cluster docker and a real service",
+                ),
+                (
+                    self.build is None
+                    or (
+                        self.image is None
+                        and self.release is None
+                        and self.system_name != "simulated"
+                        and "binary" not in self.settings
+                    ),
+                    f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
+                ),
+                (
+                    (self.cluster == "running") == bool(self.endpoints),
+                    "--cluster running and --endpoints HOST:PORT,… belong together",
+                ),
+                (
+                    self.cluster != "running"
+                    or not (self.faults or self.schedule or self.replay or self.release or self.build),
+                    "--cluster running takes no faults, no release and no --build: its servers are not quorate's",
+                ),
+                (
+                    self.cluster != "ssh" or self.inventory is not None,
+                    "--cluster ssh needs --inventory FILE.toml",
+                ),
+                (
+                    self.cluster in ("auto", "simulated") or self.system_name != "simulated",
+                    f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
+                ),
+                (
+                    self.cluster != "simulated" or self.system_name == "simulated",
+                    f"--cluster simulated is for the system simulated; {self.system_name} runs on docker, local or ssh",
+                ),
+            )
+        )
 
     def command(self) -> str:
         """The exact command that asks for the same run again."""
@@ -163,18 +196,25 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "--fault-interval",
                 self.fault_interval,
                 default.fault_interval,
-                format_duration(self.fault_interval),
+                exact_duration(self.fault_interval),
             ),
             ("--schedule", self.schedule, None, str(self.schedule)),
             ("--cluster", self.cluster, default.cluster, self.cluster),
             ("--inventory", self.inventory, None, str(self.inventory)),
-            ("--nodes", self.nodes, default.nodes, str(self.nodes)),
+            ("--endpoints", self.endpoints, (), ",".join(self.endpoints)),
+            (
+                "--nodes",
+                default.nodes if self.endpoints else self.nodes,
+                default.nodes,
+                str(self.nodes),
+            ),
             ("--image", self.image, None, str(self.image)),
-            ("--time", self.time, default.time, format_duration(self.time)),
+            ("--build", self.build, None, str(self.build)),
+            ("--time", self.time, default.time, exact_duration(self.time)),
             ("--clients", self.clients, default.clients, str(self.clients)),
-            ("--rate", self.rate, default.rate, f"{self.rate:g}"),
-            ("--timeout", self.timeout, default.timeout, format_duration(self.timeout)),
-            ("--check-time", self.check_time, default.check_time, format_duration(self.check_time)),
+            ("--rate", self.rate, default.rate, exact_number(self.rate)),
+            ("--timeout", self.timeout, default.timeout, exact_duration(self.timeout)),
+            ("--check-time", self.check_time, default.check_time, exact_duration(self.check_time)),
             ("--check-memory", self.check_memory, default.check_memory, str(self.check_memory)),
             ("--name", self.name, None, str(self.name)),
             ("--store", self.store, default.store, self.store),
@@ -184,6 +224,14 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             words += [flag, text] if value != usual else []
         words += ["--stop-on-anomaly"] if self.stop_on_anomaly else []
         words += ["--strict"] if self.strict else []
+        words += ["--keep-cluster"] if self.keep_cluster else []
         for key, value in sorted(self.settings.items()):
             words += ["--set", f"{key}={value}"]
         return shlex.join(words)
+
+
+def _hold(rules: Iterable[tuple[bool, str]]) -> None:
+    """Raise `UsageError` with the sentence of the first rule that does not hold."""
+    for holds, sentence in rules:
+        if not holds:
+            raise UsageError(sentence)

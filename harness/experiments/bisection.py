@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ class Bisector:
         *,
         error: float = 0.05,
         budget_s: float = 7200.0,
+        build: Callable[[Version], Awaitable[None]] | None = None,
         heard: Heard = lambda *_: None,
         asking: Callable[[str, Tally], None] = lambda _, __: None,
     ) -> None:
@@ -67,6 +68,7 @@ class Bisector:
         self._start = start
         self._error = error
         self._budget_s = budget_s
+        self._build = build
         self._heard = heard
         self._asking = asking
         self._question = Question()
@@ -140,6 +142,9 @@ class Bisector:
     async def _ask(self, version: Version, budget: Budget) -> Decision:
         test = version.of(self._start.test)
         try:
+            if self._build is not None and version.branch:
+                self._asking(f"{version.name}: building it", Tally())
+                await self._build(version)
             if test.system_name in SYSTEMS and "binary" not in test.settings and test.image is None:
                 self._asking(f"{version.name}: getting it", Tally())
                 await resolve_async(test.system_name, test.release)

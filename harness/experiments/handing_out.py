@@ -12,6 +12,7 @@ import msgspec
 
 from quorate.harness.core import store
 from quorate.harness.experiments.candidate import SHRUNK, Candidate, write
+from quorate.harness.experiments.reproducing import Reproducer
 from quorate.harness.experiments.shrinking import Shrunk
 from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.smaller import SIMULATED
@@ -34,7 +35,9 @@ class HandedOut(msgspec.Struct, frozen=True):
     summary: dict[str, Any]
 
 
-def hand_out(shrunk: Shrunk, folder: Path, wanted: Sequence[Signature], start_operations: int) -> HandedOut:
+def hand_out(
+    shrunk: Shrunk, folder: Path, wanted: Sequence[Signature], start_operations: int, reproducer: Reproducer
+) -> HandedOut:
     """Write everything into the experiment's folder."""
     schedule = None
     test = shrunk.end.test
@@ -54,6 +57,7 @@ def hand_out(shrunk: Shrunk, folder: Path, wanted: Sequence[Signature], start_op
         "from": _size(shrunk.start, start_operations),
         "to": _size(shrunk.end, operations),
         "minimal_history": {"file": None if history is None else history.name, "operations": shown},
+        "reproducer": msgspec.to_builtins(reproducer),
         "rate": _rate(shrunk),
         "decided": shrunk.steps,
         "out_of_time": shrunk.out_of_time,
@@ -81,6 +85,8 @@ def text(out: HandedOut) -> str:
         lines.append(f"schedule         {out.schedule}")
     if out.history is not None:
         lines.append(f"minimal history  {out.history}")
+    made = msgspec.convert(out.summary["reproducer"], Reproducer)
+    lines.append(f"without quorate  {made.words()}")
     lines.append(f"summary          {out.folder / SUMMARY}")
     if out.summary["out_of_time"]:
         lines.append("the time ran out before all was tried: --resume goes on")

@@ -15,6 +15,7 @@ from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.candidate import of_run
 from quorate.harness.experiments.handing_out import HandedOut, hand_out, operations_of
 from quorate.harness.experiments.memo import DECISIONS, Memo
+from quorate.harness.experiments.reproducing import reproduce
 from quorate.harness.experiments.sequential import Tally
 from quorate.harness.experiments.shrinking import NotShownError, Shrinker, Step
 from quorate.harness.experiments.signature import Signature, signatures
@@ -41,7 +42,7 @@ def wanted_of(run: Path, only: Sequence[str]) -> frozenset[Signature]:
     """Return what is to be shown again; raise `UsageError` where the run shows nothing of the kind."""
     shown = signatures(store.read_json(run, store.RESULTS))
     if not shown:
-        raise UsageError(f"{run} shows no anomaly: there is nothing to look for")
+        raise UsageError(f"{run} shows no anomaly: nothing to look for")
     chosen = frozenset(one for one in shown if not only or any(one.matches(pattern) for pattern in only))
     if not chosen:
         raise UsageError(
@@ -90,4 +91,8 @@ async def shrink_run(
             shrunk = await shrinker.shrink(start, confirm=options.confirm)
         except NotShownError as error:
             raise Broken("not-shown", f"{run}: {error}") from error
-    return hand_out(shrunk, folder, sorted(wanted), operations_of(run))
+    shown = shrunk.at_end.shown or shrunk.at_start.shown
+    made = await reproduce(
+        shrunk.end.test, None if shown is None else Path(shown), folder, faults=len(shrunk.end.rows)
+    )
+    return hand_out(shrunk, folder, sorted(wanted), operations_of(run), made)

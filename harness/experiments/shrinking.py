@@ -141,7 +141,8 @@ class Shrinker:
             if known.answer == "undecided" and _now_s() >= self._end_s:
                 self._out_of_time = True  # cut off by the budget: it is asked anew when there is more time
                 return None
-            self._memo.add(key, move.words, known)
+            if not (known.answer == "undecided" and known.tally.broken):  # what broke may work next time
+                self._memo.add(key, move.words, known)
             self._tell(key, move, known, now, remembered=False)
         elif key not in self._told:
             self._tell(key, move, known, now, remembered=True)

@@ -7,7 +7,7 @@ ended by itself has a signature too (`servers-stay-up`), told apart by what it s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -59,7 +59,7 @@ def parse(text: str) -> Signature:
     """Return the signature that a text is; raise `UsageError` with the form where it is none."""
     found = _FORM.match(text.strip())
     if found is None:
-        raise UsageError(f'"{text}" is no signature: write GUARANTEE:KIND, as in linearizable:stale-read')
+        raise UsageError(f'"{text}" is not a signature: write GUARANTEE:KIND, as in linearizable:stale-read')
     return Signature(found["guarantee"], found["kind"], found["cause"] or "")
 
 
@@ -72,7 +72,8 @@ def signatures(results: Mapping[str, Any]) -> frozenset[Signature]:
         guarantee = _guarantee(str(result["guarantee"]))
         anomalies = result.get("anomalies") or ()
         # Checkers show some twenty anomalies; the kinds of all of them stand in the statistics.
-        kinds = {_slug(kind) for kind in (result.get("stats") or {}).get("violations") or ()}
+        counted = (result.get("stats") or {}).get("violations")  # by kind, or no more than a number
+        kinds = {_slug(kind) for kind in counted} if isinstance(counted, Mapping | Sequence) else set()
         told = {_of(guarantee, anomaly) for anomaly in anomalies}
         found |= told | {Signature(guarantee, kind) for kind in kinds - {one.kind for one in told}}
         if not anomalies and not kinds:

@@ -34,7 +34,7 @@ def between(system: str, text: str) -> list[Version]:
     """
     first, dots, last = text.partition("..")
     if not dots or not first or not last:
-        raise UsageError(f'"{text}" is no range: write A..B, as in 3.5.13..3.5.17')
+        raise UsageError(f'"{text}" is not a range: write A..B, as in 3.5.13..3.5.17')
     if system not in SYSTEMS:
         raise UsageError(
             f"{system} has no releases: give values of a setting, as in --over bug=none,lost-write"
@@ -68,7 +68,7 @@ def over(system: str, text: str) -> list[Version]:
     key, equals, values = text.partition("=")
     names = [value.strip() for value in values.split(",") if value.strip()]
     if not equals or not key or len(names) < _LINE:
-        raise UsageError(f'"{text}" is no list: write KEY=V1,V2,…, as in binary=./etcd-a,./etcd-b')
+        raise UsageError(f'"{text}" is not a list: write KEY=V1,V2,…, as in binary=./etcd-a,./etcd-b')
     return [
         Version(f"{number}:{name}", key, system, {key: name}) for number, name in enumerate(names, start=1)
     ]

@@ -196,7 +196,7 @@ def generator(source: Source) -> Generator:
     if isinstance(source, Sequence) and not isinstance(source, str):
         members = tuple(generator(member) for member in source)
         return Sequence_(members[0], members[1:]) if members else EXHAUSTED
-    raise GeneratorError(f"{source!r} is no generator, no Invocation and no list of them")
+    raise GeneratorError(f"{source!r} is not a generator, an Invocation, or a list of them")
 
 
 def sequence(*sources: Source) -> Generator:

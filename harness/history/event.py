@@ -1,4 +1,4 @@
-"""Events: what the journal holds, one JSON object per line (CONTRACT: the exchange format)."""
+"""Events: what the journal holds, one JSON object per line (docs/reference/formats.md)."""
 
 from __future__ import annotations
 

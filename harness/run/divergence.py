@@ -43,6 +43,12 @@ def kept(folder: Path) -> list[NodeDump]:
     return dumps
 
 
+def comparable(dumps: Sequence[NodeDump]) -> bool:
+    """Whether asking again would help nothing: two nodes could be compared, or there are no two."""
+    result = judge(dumps)
+    return result is None or result.verdict is not Verdict.UNKNOWN
+
+
 def judge(dumps: Sequence[NodeDump]) -> Result | None:
     """Compare the states; None where there is nothing to compare (one node, or a system that cannot be asked)."""
     if len(dumps) <= 1:

@@ -13,7 +13,7 @@ from quorate.harness.cluster import make_cluster
 from quorate.harness.core import registry
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.node import Cluster
-from quorate.harness.core.system import Plants, System, SystemOptions
+from quorate.harness.core.system import Adopts, Plants, System, SystemOptions
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.core.tuning import DEFAULT, SETTING, Tunes
 from quorate.harness.core.weak import ReadsWeakly, WeakReads
@@ -57,6 +57,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     if tuning:
         settings = {**tuning, **settings}
         system = _system(test, settings)
+    _adopt(test, system)
     weak = system.weak_reads if isinstance(system, ReadsWeakly) else None
     workload = _workload(test, settings, system.client_type, weak)
     _must_offer(system, workload)
@@ -77,7 +78,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
 
 
 def _system(test: Test, settings: Mapping[str, str]) -> System:
-    options = SystemOptions(release=test.release, image=test.image, settings=settings)
+    options = SystemOptions(release=test.release, image=test.image, build=test.build, settings=settings)
     made: System = registry.make("systems", test.system_name, options)
     return made
 
@@ -88,6 +89,17 @@ def _tuning(test: Test, system: System) -> dict[str, str]:
         return {}
     assert test.seed is not None
     return system.tune(test.settings.get(SETTING, DEFAULT), stream(test.seed, SETTING))
+
+
+def _adopt(test: Test, system: System) -> None:
+    """Tell the system that its cluster was there before; raise `UsageError` where it cannot work so."""
+    if test.cluster != "running":
+        if wrong := sorted(getattr(system, "of_clients", frozenset()).intersection(test.settings)):
+            raise UsageError(f"--set {wrong[0]} is for --cluster running")
+        return
+    if not isinstance(system, Adopts):
+        raise UsageError(f"--cluster running: {test.system_name} cannot be tested so yet; etcd can")
+    system.adopt(test.workload)
 
 
 def _must_offer(system: System, workload: Workload) -> None:
@@ -111,6 +123,8 @@ def _cluster(test: Test, run_id: str, clock: Clock, image_kind: str) -> Cluster:
     options: dict[str, Any] = {"image_kind": image_kind}
     if test.image is not None:
         options["image"] = test.image
+    if test.endpoints:
+        options["endpoints"] = test.endpoints
     if test.inventory is not None:
         options["inventory"] = Path(test.inventory)
     return make_cluster(test.cluster, run_id=run_id, count=test.nodes, **options)

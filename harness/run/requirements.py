@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from quorate.harness.cluster import doctor
+from quorate.harness.cluster import doctor, running
 from quorate.harness.cluster.factory import engine_answers
 from quorate.harness.core.fault import Fault, Tries
 from quorate.harness.core.finding import Finding
@@ -55,7 +55,7 @@ def _releases(test: Test) -> Iterator[str]:
     """Return the releases that a test names and that are to be found."""
     if test.system_name not in SYSTEMS:
         return
-    own = test.image is not None or not _OWN.isdisjoint(test.settings)
+    own = test.image is not None or test.build is not None or not _OWN.isdisjoint(test.settings)
     given = test.release if test.release is not None and not own else ""
     for text in (*given.split(","), test.settings.get(_UPGRADE, "")):
         if text.strip():
@@ -64,6 +64,11 @@ def _releases(test: Test) -> Iterator[str]:
 
 def _findings(test: Test, parts: Parts) -> Iterator[Finding]:
     kind = _kind(test)
+    if kind == "running":
+        for where in test.endpoints:
+            why = running.unreachable(where)
+            yield Finding(f"server at {where}", why is None, why or "", "give --endpoints that answer")
+        return
     if kind == "docker":
         yield doctor.engine()
         yield from _image(test, parts)

@@ -48,7 +48,7 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """Return CONTRACT's exit code."""
+        """Return the exit code (docs/reference/formats.md)."""
         return int(self.results["exit_code"])
 
 

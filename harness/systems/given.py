@@ -23,6 +23,11 @@ def truth(given: Given, name: str) -> bool | None:
     return None if name not in given else choice(given, name, ("true", "false")) == "true"
 
 
+def switch(given: Given, name: str) -> bool:
+    """On or off (`yes`, `no`, `true`, `false`); off where nothing was given."""
+    return choice(given, name, ("false", "true", "no", "yes")) in {"true", "yes"}
+
+
 def count(given: Given, name: str, *, least: int = 1, most: int | None = None) -> int | None:
     """A whole number within its limits, or None where nothing was given."""
     if name not in given:

@@ -13,7 +13,14 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.platform import Platform, architecture, wanting
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
-from quorate.harness.systems.releases import understood, unknown_release, unobtainable, usual
+from quorate.harness.systems.releases import (
+    checkout,
+    off_loop,
+    understood,
+    unknown_release,
+    unobtainable,
+    usual,
+)
 from quorate.harness.systems.releases.way import numbers
 
 
@@ -43,8 +50,9 @@ class Servers(abc.ABC, Generic[Found, Server]):
         """Raise `UsageError` for a release that nobody knows, unless the server is the user's own or in an image."""
         self._image = options.image
         self._own_path = own
+        self._checkout = None if options.build is None else checkout.read(self.system, options.build)
         self.asked: tuple[str, ...] = ()
-        if own is None and options.image is None and options.release:
+        if own is None and options.image is None and options.build is None and options.release:
             self.asked = tuple(understood(self.system, part.strip()) for part in options.release.split(","))
         for release in self.asked:
             if why := unknown_release(self.system, release):
@@ -52,7 +60,7 @@ class Servers(abc.ABC, Generic[Found, Server]):
 
     def known(self) -> list[tuple[int, ...]]:
         """Return the releases that will run, as numbers; none where that is told by a binary or an image alone."""
-        if self._image is not None or self._own_path is not None:
+        if self._image is not None or self._own_path is not None or self._checkout is not None:
             return []
         asked = self.asked or tuple(filter(None, (usual(self.system),)))
         return [numbers(release) for release in asked]
@@ -63,7 +71,10 @@ class Servers(abc.ABC, Generic[Found, Server]):
         if self._image is not None and self._own_path is None:
             there = await asyncio.gather(*(self._in_image(node, self._image) for node in nodes))
             return dict(zip(names, there, strict=True))
-        if self._own_path is not None:
+        if self._checkout is not None:
+            with wanting(await _platform(nodes[0])):
+                sources = [await self._built(self._checkout)]
+        elif self._own_path is not None:
             sources = [await asyncio.to_thread(self._own, self._own_path)]
         else:
             with wanting(await _platform(nodes[0])):
@@ -78,6 +89,8 @@ class Servers(abc.ABC, Generic[Found, Server]):
 
         Raises `UsageError` for a server of the user's own that is not there.
         """
+        if self._checkout is not None:
+            return checkout.unable(self._checkout)
         if self._own_path is not None:
             if not Path(self._own_path).expanduser().exists():
                 raise UsageError(f"the server given as {self._own_path} is not there")
@@ -94,6 +107,15 @@ class Servers(abc.ABC, Generic[Found, Server]):
         with wanting(await _platform(node)):
             found = await self._resolved(release)
         return await self._put(node, found)
+
+    async def _built(self, wanted: checkout.Checkout) -> Found:
+        """Build the user's checkout, off the loop; a run that is given up kills the compiler."""
+        server = await off_loop(lambda: checkout.build(self.system, wanted))
+        return self._titled(await asyncio.to_thread(self._own, str(server.binary)), server.how)
+
+    def _titled(self, found: Found, how: str) -> Found:  # noqa: ARG002 - for those who build
+        """Return the same server with where it came from in its title."""
+        return found
 
     @abc.abstractmethod
     def _own(self, path: str) -> Found:

@@ -100,7 +100,7 @@ class Clock:
         """Patch every target that lives; each stands still for less than a millisecond, usually."""
         tools = await self._living(scene, plan)
         if not tools:
-            raise Broken("dead", f"no server lives on {', '.join(plan.nodes)}: there is no clock to skew")
+            raise Broken("dead", f"no server lives on {', '.join(plan.nodes)}: no clock to skew")
         hosts = await asyncio.gather(*(tool.host() for tool in tools.values()))
         self._anchors = {name: host.anchor_ns for name, host in zip(tools, hosts, strict=True)}
         await asyncio.gather(*(self._set(plan, name, tool) for name, tool in tools.items()))

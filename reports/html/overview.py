@@ -160,7 +160,7 @@ def _leader_lane(run: StoredRun, y: float, scale: float, end_s: float) -> list[M
         x, width = _LEFT + leader.time_s * scale, (until - leader.time_s) * scale
         words = (leader.node or "none") + (f" · term {leader.term}" if leader.term is not None else "")
         tip = svg.title(f"{words} from {seconds(leader.time_s)}")
-        parts.append(svg.rect(x, y + 1, width, 15, "leader" if leader.node else "leader nobody", tip))
+        parts.append(svg.rect(x, y + 1, width, 15, "leader" if leader.node else "no leader", tip))
         parts.append(svg.text(x + 4, y + 13, cut(words, max(0, int(width / 7))), "onleader"))
     return parts
 

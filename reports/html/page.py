@@ -40,7 +40,7 @@ def write(run_folder: Path, target: Path | None = None) -> Path:
     folder does not exist or the file cannot be written.
     """
     if not run_folder.is_dir():
-        raise Broken("report", f"there is no run at {run_folder}")
+        raise Broken("report", f"no run at {run_folder}")
     return output.write(target or run_folder / REPORT, render(stored.read(run_folder)))
 
 

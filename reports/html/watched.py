@@ -46,7 +46,7 @@ def drawing(watched: Watched | None, label: str) -> Markup:
         svg.line(_LEFT, low + _BOX / 2, width, low + _BOX / 2, "lane"),
     ]
     parts += _ties(watched, above, below, low)
-    # What progress was told too early of may be shown after all, only later.
+    # What a progress notification announced too early may still be shown, only later.
     early = any(one.bad and not one.name for one in watched.shown)
     lacking = "not shown by then" if early else "never shown"
     for change, place in zip(watched.happened, above, strict=True):

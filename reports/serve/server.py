@@ -52,7 +52,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, store: Path, host: str = "127.0.0.1", port: int = PORT) -> None:
         """Bind to an address; raise `Broken` where the store is no folder or the address cannot be had."""
         if not store.is_dir():
-            raise Broken("serve", f"there is no store at {store}")
+            raise Broken("serve", f"no store at {store}")
         self.index = Index(store)
         self.store = store.resolve()
         try:

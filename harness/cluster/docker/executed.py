@@ -89,7 +89,7 @@ class Executed:
             words = (await self._script(shell.state_command(self.file(daemon)))).stdout.split()
             if words:
                 return words[0]
-        raise Broken("no-answer", f"{self._container} does not tell whether {daemon} runs")
+        raise Broken("no-answer", f"{self._container} does not report whether {daemon} runs")
 
     async def _script(self, argv: list[str]) -> Completed:
         completed = await self.run(
@@ -126,4 +126,4 @@ def _exit_code(api: docker.APIClient, exec_id: str) -> int:
         if code is not None:
             return code
         time.sleep(0.005)
-    raise TimeoutError("the engine does not tell the exit code")
+    raise TimeoutError("the engine does not report the exit code")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from quorate.harness.cluster.network import rules
+from quorate.harness.cluster.network import clients, rules
 from quorate.harness.cluster.network.expressions import Family
 from quorate.harness.cluster.network.nftables import Firewall
 from quorate.harness.cluster.network.probes import ATTEMPTS, LOSSY_ATTEMPTS, PATIENCE_S, Flight, Probes
@@ -40,6 +40,8 @@ class EnteredNetwork:
             for node in self._nodes:
                 self._set(node.name, [])
                 self._hearing.add(node.name)
+                for table in (rules.REQUESTS_TABLE, rules.ANSWERS_TABLE):  # of a run that was killed
+                    self._firewalls[node.name].remove(table)
             self._probes.prepare()
 
     async def cut(self, pairs: frozenset[tuple[str, str]]) -> None:
@@ -70,6 +72,23 @@ class EnteredNetwork:
         """Have probes wait for a network that a fault slows by `delay_s`, and send more where it loses some."""
         self._probes.attempts = LOSSY_ATTEMPTS if lossy else ATTEMPTS
         self._probes.patience_s = PATIENCE_S + delay_s * self._probes.attempts
+
+    async def cut_clients(self, pairs: frozenset[tuple[str, str]]) -> None:
+        """Make exactly these ways between clients on this host and nodes dead."""
+        for node in self._nodes:
+            firewall, client = self._firewalls[node.name], clients.address_towards(node)
+            for pair, drop in (
+                ((clients.CLIENTS, node.name), rules.requests(client)),
+                ((node.name, clients.CLIENTS), rules.answers(client)),
+            ):
+                if pair in pairs:
+                    firewall.put(drop)
+                else:
+                    firewall.remove(drop.table)
+
+    async def probe_clients(self) -> dict[tuple[str, str], bool]:
+        """Send a datagram over each way between this host and the nodes; True where it arrived."""
+        return await clients.probe(self._nodes)
 
     async def drop(self, name: str, drop: Drop) -> None:
         """Have one node drop packets by a table of a fault's own."""

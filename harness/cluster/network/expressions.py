@@ -52,6 +52,7 @@ class Hook(IntEnum):
 
     PREROUTING = 0
     INPUT = 1
+    OUTPUT = 3
 
 
 class _Kind(IntEnum):
@@ -161,8 +162,18 @@ def is_unmarked(mark: int) -> list[bytes]:
 
 def from_set() -> list[bytes]:
     """Go on with packets whose source address is in the set."""
-    network_header, source_at = 1, 12
-    load = be32(1, _REGISTER) + be32(2, network_header) + be32(3, source_at) + be32(4, _IPV4_BYTES)
+    return _in_set(12)
+
+
+def to_set() -> list[bytes]:
+    """Go on with packets whose target address is in the set."""
+    return _in_set(16)
+
+
+def _in_set(at: int) -> list[bytes]:
+    """Look the address that stands at this byte of the IPv4 header up in the set."""
+    network_header = 1
+    load = be32(1, _REGISTER) + be32(2, network_header) + be32(3, at) + be32(4, _IPV4_BYTES)
     found = text(1, SET) + be32(2, _REGISTER) + be32(4, _SET_NUMBER)
     return [_expression("payload", load), _expression("lookup", found)]
 

@@ -33,14 +33,15 @@ class Firewall:
         """Make a table that drops packets, whatever was there before."""
         family, table = Family.INET, drop.table
         chance = nft.by_chance(drop.parts, PARTS) if drop.parts is not None else []
-        rule = [*nft.is_ipv4(), *nft.from_set(), *chance, nft.counted(), nft.drop()]
+        chosen = nft.to_set() if drop.outgoing else nft.from_set()
+        rule = [*nft.is_ipv4(), *chosen, *chance, nft.counted(), nft.drop()]
         self._commit(
             [
                 *_anew(family, table),
                 nft.add_counter(family, table),
                 nft.add_set(family, table),
                 *_elements(family, table, drop.sources),
-                nft.add_chain(family, table, Hook.INPUT, drop.priority),
+                nft.add_chain(family, table, Hook.OUTPUT if drop.outgoing else Hook.INPUT, drop.priority),
                 nft.add_rule(family, table, rule),
             ]
         )

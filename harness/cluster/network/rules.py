@@ -13,6 +13,8 @@ from quorate.harness.core.outcome import Broken
 CUT_TABLE: Final = "quorate"
 LOSS_TABLE: Final = "quorate_packet"
 QUEUE_TABLE: Final = "quorate_queue"
+REQUESTS_TABLE: Final = "quorate_requests"
+ANSWERS_TABLE: Final = "quorate_answers"
 PARTS: Final = 10_000  # a share of packets is counted in these
 
 # Before connection tracking and before every rule of others: established connections are cut as well.
@@ -22,12 +24,16 @@ _QUEUE_PRIORITY: Final = -150  # of the mangle table: where packets may be chang
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """A table that drops packets from these addresses as they come in, and counts them; `share` of them, by chance."""
+    """A table that drops packets from these addresses as they come in, and counts them; `share` of them, by chance.
+
+    With `outgoing` it drops what goes to these addresses, as it leaves.
+    """
 
     table: str
     priority: int
     sources: tuple[str, ...]
     share: float = 1.0
+    outgoing: bool = False
 
     @property
     def parts(self) -> int | None:
@@ -52,6 +58,16 @@ class Hold(msgspec.Struct, frozen=True):
 def cut(sources: Iterable[str]) -> Drop:
     """Return what makes a node deaf to exactly these addresses."""
     return Drop(CUT_TABLE, _CUT_PRIORITY, tuple(sorted(sources)))
+
+
+def requests(client: str) -> Drop:
+    """Return what keeps a node from hearing its clients."""
+    return Drop(REQUESTS_TABLE, _CUT_PRIORITY, (client,))
+
+
+def answers(client: str) -> Drop:
+    """Return what keeps a node's answers from its clients."""
+    return Drop(ANSWERS_TABLE, _CUT_PRIORITY, (client,), outgoing=True)
 
 
 def loss(sources: Iterable[str], share: float) -> Drop:

@@ -10,6 +10,7 @@ from quorate.harness.systems.releases.catalogue import SYSTEMS
 from quorate.harness.systems.releases.listing import ReleaseRow
 from quorate.harness.systems.releases.resolve import (
     list_releases,
+    off_loop,
     resolve,
     resolve_async,
     understood,
@@ -25,6 +26,7 @@ __all__ = [
     "ReleaseRow",
     "Server",
     "list_releases",
+    "off_loop",
     "resolve",
     "resolve_async",
     "understood",

@@ -58,7 +58,7 @@ class ModuleCopy:
             told = golang.go(Path(scratch), "mod", "download", "-json", wanted, deadline_s=_FETCH_S)
             shutil.copytree(json.loads(told[told.index("{") :])["Dir"], copy)
             make_writable(copy)
-            _drop_folders(copy)
+            drop_folders(copy)
             golang.build(copy, self._module, release, folder, progress)
         return f"built from the Go module with {golang.go_version()}"
 
@@ -69,7 +69,7 @@ def make_writable(copy: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def _drop_folders(copy: Path) -> None:
+def drop_folders(copy: Path) -> None:
     """Drop the replacements by folders that are not there; others, by a path that is, and by versions, stay."""
     told: dict[str, Any] = json.loads(golang.go(copy, "mod", "edit", "-json", deadline_s=_STEP_S))
     for line in told.get("Replace") or ():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,6 +21,8 @@ from quorate.harness.systems.releases.server import Server
 from quorate.harness.systems.releases.way import Progress, Publishes, Way, numbers
 
 _LOCK_S: Final = 2700.0
+
+T = TypeVar("T")
 
 
 def resolve(system: str, release: str | None = None, *, progress: Progress | None = None) -> Server:
@@ -80,18 +83,23 @@ def _resolve(system: str, release: str | None, say: Progress) -> Server:
         if passed:
             return msgspec.structs.replace(server, how=f"{server.how}; not {'; not '.join(passed)}")
         return server
-    raise Broken("no-server", f"no release of {system} can be had here: " + "; ".join(passed))
+    raise Broken("no-server", f"no release of {system} is available here: " + "; ".join(passed))
 
 
 async def resolve_async(
     system: str, release: str | None = None, *, progress: Progress | None = None
 ) -> Server:
     """Resolve in a thread; when the task is cancelled (Ctrl-C), whatever builds or downloads is killed at once."""
+    return await off_loop(lambda: resolve(system, release, progress=progress))
+
+
+async def off_loop(work: Callable[[], T]) -> T:
+    """Run in a thread what builds or downloads; when the task is cancelled, its programs are killed at once."""
     event = threading.Event()
     context = contextvars.copy_context()
     context.run(tools.given_up.set, event)
     loop = asyncio.get_running_loop()
-    made = loop.run_in_executor(None, lambda: context.run(resolve, system, release, progress=progress))
+    made = loop.run_in_executor(None, lambda: context.run(work))
     try:
         return await asyncio.shield(made)
     except asyncio.CancelledError:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from quorate.harness.cluster.network.clients import CLIENTS
 from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems.simulated.cluster import SimulatedCluster, SimulatedNode
 from quorate.harness.systems.simulated.commands import Command, Outcome
@@ -52,15 +53,20 @@ class Caller:
             if not future.done():
                 future.set_result(outcome)
 
-        def answered(outcome: Outcome) -> None:
-            loop.call_later(latency_s(), settle, outcome)
+        cuts = self._cluster.network
 
         def arrive() -> None:
             try:
                 node = self._connected()
             except Refused as error:
                 settle(error)
-            else:
+                return
+
+            def answered(outcome: Outcome) -> None:
+                if (node.name, CLIENTS) not in cuts.client_cuts:
+                    loop.call_later(latency_s(), settle, outcome)
+
+            if (CLIENTS, node.name) not in cuts.client_cuts:
                 node.call(command, answered)
 
         loop.call_later(latency_s(), arrive)

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from quorate.harness.cluster.network.clients import ways
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.node import Completed, Daemon, ProcessState
 from quorate.harness.core.outcome import Broken, Unknown
@@ -26,6 +27,8 @@ class SimulatedNetwork:
 
     def __init__(self, rng: Random) -> None:
         self.cuts: frozenset[tuple[str, str]] = frozenset()
+        self.client_cuts: frozenset[tuple[str, str]] = frozenset()  # one of each pair is `CLIENTS`
+        self.names: tuple[str, ...] = ()
         self._rng = rng
 
     async def cut(self, pairs: frozenset[tuple[str, str]]) -> None:
@@ -40,6 +43,15 @@ class SimulatedNetwork:
         """Send a packet over each pair; a kernel answers even where the server is dead or stopped."""
         await asyncio.sleep(self.latency_s())
         return {pair: pair not in self.cuts for pair in pairs}
+
+    async def cut_clients(self, pairs: frozenset[tuple[str, str]]) -> None:
+        """Make exactly these ways between clients and nodes dead."""
+        self.client_cuts = frozenset(pairs)
+
+    async def probe_clients(self) -> dict[tuple[str, str], bool]:
+        """Send a packet over each way of clients."""
+        await asyncio.sleep(self.latency_s())
+        return {pair: pair not in self.client_cuts for pair in ways(self.names)}
 
     def latency_s(self) -> float:
         """Draw a one-way latency: mostly 0.2 to 0.8 ms, now and then several."""
@@ -167,6 +179,7 @@ class SimulatedCluster:
         self.sessions = 0
         self.network = SimulatedNetwork(rng)
         self.nodes = [SimulatedNode(self, name, number) for number, name in enumerate(names, 1)]
+        self.network.names = tuple(names)
         self._by_name = {node.name: node for node in self.nodes}
 
     async def up(self) -> None:

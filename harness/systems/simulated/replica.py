@@ -359,7 +359,7 @@ class Replica:
             self._waiting.append((self._loop.time(), command, answer))
 
     def _answer_session(self, command: Command, answer: Answer) -> None:
-        """Answer from what is applied, once that is all that the session was told of."""
+        """Answer from the applied state, once it holds everything that the session has seen."""
         if self.applied >= command.seen or self._bugs.strikes("session-forgotten"):
             answer(self._query(command))
         else:

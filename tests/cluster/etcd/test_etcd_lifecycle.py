@@ -126,7 +126,7 @@ def test_a_flag_that_the_release_does_not_know_is_told_with_the_servers_own_word
     ("binary", "words"),
     [
         ("/no/such/file", "not an executable file"),
-        ("/bin/true", "is no etcd"),
+        ("/bin/true", "is not etcd"),
         ("/etc/passwd", "not an executable file"),
     ],
 )

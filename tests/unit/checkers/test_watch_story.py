@@ -58,7 +58,7 @@ WATCH = "the watch of p9 at n1 from revision 2"
         ),
         (
             [message(2, 3), (6, []), message(6)], "watch not bookmarkable",
-            "was told that all up to 6 was sent, but a = 3 at revision 4 (and 2 more) was not", 6, [4, 5, 6],
+            "saw that all up to 6 was sent, but a = 3 at revision 4 (and 2 more) was not", 6, [4, 5, 6],
         ),
         (
             [message(2, 3), message(3), message(4)], "watch not unique",

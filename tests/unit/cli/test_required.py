@@ -106,4 +106,4 @@ def test_every_fault_that_goes_beyond_processes_and_signals_says_what_it_needs()
     needing = {
         name for name in registry.names("faults") if isinstance(registry.find("faults", name)({}), Tries)
     }
-    assert needing == {"partition", "packet", "clock", "disk", "powerloss", "staged"}
+    assert needing == {"client-partition", "partition", "packet", "clock", "disk", "powerloss", "staged"}

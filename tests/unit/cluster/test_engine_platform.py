@@ -100,6 +100,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
+    def handle_error(self, request, client_address):
+        """A client that has heard enough hangs up."""
+
     def get_request(self):
         request, _ = super().get_request()
         return request, ("engine", 0)

@@ -74,7 +74,7 @@ def test_an_image_without_it_is_said(tmp_path, shell):
 def test_something_else_of_that_name_is_said(tmp_path):
     image = Image(tmp_path)
     image.add("usr/bin/etcd", says="hello")
-    with pytest.raises(Broken, match="is no etcd"):
+    with pytest.raises(Broken, match="is not etcd"):
         found(image)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from quorate.harness.core.fault import Plan
@@ -94,6 +95,20 @@ def test_out_of_time_it_goes_on_where_it_was(tmp_path):
     later = shrink(tmp_path, Needs(two_faults))
     assert not later.out_of_time
     assert len(later.end.rows) == 2
+
+
+def test_what_broke_is_asked_again_on_resuming(tmp_path):
+    class Breaks(Needs):
+        async def run(self, test):
+            trial = await super().run(test)
+            return (
+                msgspec.structs.replace(trial, outcome="broken", signatures=frozenset())
+                if test.clients == 1
+                else trial
+            )
+
+    assert shrink(tmp_path, Breaks(lambda *_: True)).end.test.clients == 2
+    assert shrink(tmp_path, Needs(lambda *_: True)).end.test.clients == 1
 
 
 def test_what_does_not_come_again_is_said(tmp_path):

@@ -59,6 +59,11 @@ def test_kinds_that_are_only_counted_are_found_as_well():
     }
 
 
+def test_a_plain_number_of_violations_tells_no_kinds():
+    found = signatures(results("unique", {"name": "number twice"}, stats={"violations": 3}))
+    assert found == {Signature("unique", "number-twice")}
+
+
 def test_the_workload_stands_before_the_guarantee_where_several_run_side_by_side():
     (found,) = signatures(results("register: linearizable", {"name": "stale read"}))
     assert str(found) == "register/linearizable:stale-read"

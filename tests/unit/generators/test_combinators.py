@@ -73,7 +73,7 @@ def test_a_bare_invocation_is_done_once_and_a_list_in_turn():
 
 
 def test_what_is_no_generator_is_refused_with_its_value():
-    with pytest.raises(GeneratorError, match="'read' is no generator"):
+    with pytest.raises(GeneratorError, match="'read' is not a generator"):
         generator("read")
 
 

@@ -155,13 +155,13 @@ GOOD = 'at = "1s"\nfor = "2s"\nfault = "kill"\n'
     ("text", "words"),
     [
         ("", r"at least one \[\[fault\]\]"),
-        ("[[fault]", "no TOML"),
+        ("[[fault]", "not valid TOML"),
         (f'[[fault]]\n{GOOD}tarjet = "one"', 'did you mean "target"'),
         (f"colour = 1\n[[fault]]\n{GOOD}", 'unknown key "colour"'),
         ('[[fault]]\nat = "1s"\nfor = "2s"\nfault = "kil"', 'fault 1: unknown fault "kil"'),
         ('[[fault]]\nat = "soon"\nfor = "2s"\nfault = "kill"', '"soon" is not a duration'),
         ('[[fault]]\nfor = "2s"\nfault = "kill"', "at = "),
-        ('[[fault]]\nat = "1s"\nfor = "0s"\nfault = "kill"', "longer than nothing"),
+        ('[[fault]]\nat = "1s"\nfor = "0s"\nfault = "kill"', "must be positive"),
         (f"[[fault]]\n{GOOD}[[fault]]\n{GOOD}", "still in force"),
     ],
 )

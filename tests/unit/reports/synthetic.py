@@ -1,4 +1,4 @@
-"""Made-up runs in the format of CONTRACT.md: same arguments, same bytes. No server is involved."""
+"""Made-up runs in the documented format: same arguments, same bytes. No server is involved."""
 
 from __future__ import annotations
 

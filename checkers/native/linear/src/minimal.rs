@@ -10,11 +10,14 @@
 use crate::certify::bounds::{self, Bounds};
 use crate::certify::values_at;
 use crate::decide::{decide, Object};
+use crate::element::{as_of, as_register, of_element, OUT};
 use crate::hash::Map;
 use crate::limits::Limits;
 use crate::ops::{Model, Op, F, NEVER};
 use crate::portfolio::{Answer, Blame};
+use crate::prune::{prune_counter, prune_lock, prune_queue, prune_register, prune_set, weaker};
 use crate::scope::{self, Kept};
+use crate::sources::sources;
 use std::time::Duration;
 
 /// A part of a history that is invalid by itself.
@@ -49,6 +52,9 @@ struct Reducer<'a, 'b> {
     complete: bool,
     /// The values that were possible at the moment before which nothing is looked at.
     starts: Option<Vec<u32>>,
+    /// Whether of alike writes of unknown outcome only as many stay as there are observers: a rule of registers, which
+    /// is not one of the elements of a set that are looked at as such.
+    counts: bool,
 }
 
 /// Reduce the operations of one part, which were shown invalid.
@@ -60,7 +66,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             return of_sums(ops, bounds);
         }
     }
-    let mut reducer = Reducer { object, limits, complete: true, starts: None };
+    let mut reducer = Reducer { object, limits, complete: true, starts: None, counts: true };
     let everything = || -> Kept { (0..).zip(ops.iter().copied()).collect() };
     let of_register =
         matches!(object.model, Model::Register | Model::Kv) && !ops.iter().any(|op| op.f == F::Append);
@@ -69,6 +75,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             let these: std::collections::BTreeSet<u32> = these.iter().copied().collect();
             match reducer.groups(&everything()) {
                 Some(groups) => reducer.project(&everything(), &groups, &these),
+                None if object.model == Model::Queue => reducer.shortest(&everything()),
                 None => match of_register.then(|| sources_of(ops, &these)).flatten() {
                     Some(few) => few,
                     None => reducer.without(&everything(), &|id, _| !these.contains(&id)),
@@ -128,7 +135,7 @@ fn sources_of(ops: &[Op], these: &std::collections::BTreeSet<u32>) -> Option<Kep
                 false if op.f != F::Read && wanted.contains(&left(op)) => Some((id, weaker(*op))),
                 false => None,
             });
-            return Some(prune_register(some.collect()));
+            return Some(prune_register(some.collect(), true));
         }
     }
     None
@@ -181,7 +188,8 @@ impl Reducer<'_, '_> {
         *kept = all;
         loop {
             let object = Object { values: &values, ..*self.object };
-            let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+            let mut reducer =
+                Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: true };
             let before = (kept.len(), elements.len());
             reducer.drop_elements(kept, &mut elements);
             let (fewer, next) = scope::project(kept, &values, &elements);
@@ -207,8 +215,13 @@ impl Reducer<'_, '_> {
                 let rest = [&elements[..first], &elements[last..]].concat();
                 let (fewer, values) = scope::project(kept, self.object.values, &rest);
                 let object = Object { values: &values, ..*self.object };
-                let mut reducer =
-                    Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+                let mut reducer = Reducer {
+                    object: &object,
+                    limits: self.limits,
+                    complete: true,
+                    starts: None,
+                    counts: true,
+                };
                 if reducer.invalid(&fewer) {
                     *elements = rest;
                 } else {
@@ -253,6 +266,23 @@ impl Reducer<'_, '_> {
         self.prune(known.filter(|(_, op)| !(op.open() && op.f.looks_only())).collect())
     }
 
+    /// Everything up to the first return by which it is wrong: what is wrong stays so, so halves will do.
+    fn shortest(&mut self, everything: &Kept) -> Kept {
+        let mut ends: Vec<u32> =
+            everything.iter().map(|(_, op)| op.ret).filter(|&ret| ret != NEVER).collect();
+        ends.sort_unstable();
+        let (mut right, mut wrong) = (0, ends.len());
+        while right < wrong && !self.limits.over() {
+            let half = (right + wrong) / 2;
+            if self.invalid(&self.until(everything, ends[half])) {
+                wrong = half;
+            } else {
+                right = half + 1;
+            }
+        }
+        ends.get(wrong).map_or_else(|| everything.clone(), |&end| self.until(everything, end))
+    }
+
     /// Cut off a register's past: go back from the end, twice as far each time, until what is left is wrong whatever
     /// value was there before; then leave out what else can be. Returns the operation before whose call nothing counts.
     fn cut(&mut self, ops: &[Op], kept: &Kept) -> Option<(u32, Kept)> {
@@ -263,7 +293,7 @@ impl Reducer<'_, '_> {
         let mut back = 1;
         while back < calls.len() {
             let (since, id) = calls[back - 1];
-            let mut late = prune_register(after(kept, since));
+            let mut late = prune_register(after(kept, since), self.counts);
             self.starts = Some(values_at(ops, self.object.initial, since, &late));
             if self.invalid(&late) {
                 self.complete = complete;
@@ -286,7 +316,8 @@ impl Reducer<'_, '_> {
         let as_bits: Vec<Op> = ops.iter().map(|op| bit(op).unwrap_or(*op)).collect();
         let bits: Kept = kept.iter().filter_map(|(id, op)| Some((*id, bit(op)?))).collect();
         let object = Object { model: Model::Register, initial: OUT, ..*self.object };
-        let mut reducer = Reducer { object: &object, limits: self.limits, complete: true, starts: None };
+        let mut reducer =
+            Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: false };
         let own: Vec<Op> = as_bits
             .into_iter()
             .zip(ops)
@@ -326,7 +357,7 @@ impl Reducer<'_, '_> {
     fn prune(&self, kept: Kept) -> Kept {
         match self.object.model {
             Model::Register | Model::Kv if !kept.iter().any(|(_, op)| op.f == F::Append) => {
-                prune_register(kept)
+                prune_register(kept, self.counts)
             }
             Model::Queue | Model::UnorderedQueue => prune_queue(kept),
             Model::Set => prune_set(self.object, kept),
@@ -453,190 +484,9 @@ impl Reducer<'_, '_> {
     }
 }
 
-/// The same with nothing known of its outcome.
-fn weaker(op: Op) -> Op {
-    match op.f {
-        F::Dequeue => Op { ret: NEVER, a: 0, b: 1, ..op },
-        F::Acquire => Op { ret: NEVER, b: 0, ..op },
-        _ => Op { ret: NEVER, ..op },
-    }
-}
-
-/// The values that something of known outcome sees, and those that a compare-and-set of unknown outcome needs to
-/// leave such a value. Nothing else has to be there for what is known.
-fn wanted(kept: &Kept) -> crate::hash::Set<u32> {
-    let known = kept.iter().filter(|(_, op)| !op.open() && op.f != F::Write);
-    let mut wanted: crate::hash::Set<u32> = known.map(|(_, op)| op.a).collect();
-    let mut ways: Map<u32, Vec<u32>> = Map::default();
-    for (_, op) in kept.iter().filter(|(_, op)| op.open() && op.f == F::Cas) {
-        ways.entry(op.b).or_default().push(op.a);
-    }
-    let mut todo: Vec<u32> = wanted.iter().copied().collect();
-    while let Some(value) = todo.pop() {
-        for &from in ways.get(&value).into_iter().flatten() {
-            if wanted.insert(from) {
-                todo.push(from);
-            }
-        }
-    }
-    wanted
-}
-
-/// The operation as it was, with as much known of its outcome as of the other form of it.
-fn as_of(whole: &Op, part: &Op) -> Op {
-    if part.open() {
-        weaker(*whole)
-    } else {
-        *whole
-    }
-}
-
-/// Elements of a set as values of a register.
-const OUT: u32 = 0;
-const IN: u32 = 1;
-
-fn as_register(op: &Op, element: u32, values: &crate::ops::Values<'_>) -> Option<Op> {
-    let (f, a) = match op.f {
-        F::Add if op.a == element => (F::Write, IN),
-        F::Remove if op.a == element => (F::Write, OUT),
-        F::Contains if op.a == element => (F::Read, op.b),
-        F::Members => {
-            let list = values.list(op.a).unwrap_or_default();
-            (F::Read, list.iter().filter(|&&one| one == element).count() as u32)
-        }
-        _ => return None,
-    };
-    Some(Op { f, a, b: 0, ..*op })
-}
-
-fn of_element(op: &Op, element: u32) -> bool {
-    op.f == F::Members || op.a == element
-}
-
 /// What had not returned before the moment; what was called before it may have happened by then.
 fn after(kept: &Kept, since: u32) -> Kept {
     let left = kept.iter().filter(|(_, op)| op.ret >= since);
     let left = left.map(|&(id, op)| (id, if op.call < since { weaker(op) } else { op }));
     left.filter(|(_, op)| !(op.open() && op.f.looks_only())).collect()
-}
-
-/// Where the values came from that are seen but were left before the moment: the last to return that left each. They
-/// are shown, not judged; a compare-and-set brings what it found along, as far as that goes.
-fn sources(ops: &[Op], kept: &Kept, since: u32, elements: Option<&[u32]>) -> Vec<(u32, bool)> {
-    let leaves = |op: &Op| match op.f {
-        F::Write | F::Add | F::Remove => Some(op.a),
-        F::Cas => Some(op.b),
-        _ => None,
-    };
-    let mut wanted: Vec<(u32, u32)> = match elements {
-        Some(elements) => elements.iter().map(|&element| (element, since)).collect(),
-        None => {
-            let seen = kept.iter().filter(|(_, op)| matches!(op.f, F::Read | F::Cas));
-            seen.map(|(_, op)| (op.a, since)).collect()
-        }
-    };
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut found = Vec::new();
-    while let Some((value, before)) = wanted.pop() {
-        let left = (0u32..).zip(ops).filter(|(_, op)| leaves(op) == Some(value) && op.ret < before);
-        let Some((id, op)) = left.max_by_key(|(_, op)| op.ret) else { continue };
-        if found.len() < SOURCES && !found.contains(&(id, true)) {
-            found.push((id, true));
-            if op.f == F::Cas {
-                wanted.push((op.a, op.call));
-            }
-        }
-    }
-    found
-}
-
-/// No more than this many are shown.
-const SOURCES: usize = 32;
-
-fn prune_register(mut kept: Kept) -> Kept {
-    let wanted = wanted(&kept);
-    kept.retain(|(_, op)| !op.open() || wanted.contains(&if op.f == F::Cas { op.b } else { op.a }));
-    loop {
-        let mut observers: Map<u32, usize> = Map::default();
-        for (_, op) in &kept {
-            if op.f != F::Write {
-                *observers.entry(op.a).or_insert(0) += 1;
-            }
-        }
-        let mut writes: Map<(F, u32, u32), usize> = Map::default();
-        let before = kept.len();
-        kept.retain(|(_, op)| {
-            if !op.open() {
-                return true;
-            }
-            let value = if op.f == F::Cas { op.b } else { op.a };
-            let written = writes.entry((op.f, op.a, if op.f == F::Cas { op.b } else { 0 })).or_insert(0);
-            *written += 1;
-            *written <= observers.get(&value).copied().unwrap_or(0)
-        });
-        if kept.len() == before {
-            return kept;
-        }
-    }
-}
-
-/// A dequeue of unknown outcome can only take a value that no known one took: as many as there are such values stay,
-/// the earliest called.
-fn prune_queue(kept: Kept) -> Kept {
-    let known = |op: &Op| op.f == F::Dequeue && op.b == 0;
-    let taken: crate::hash::Set<u32> = kept.iter().filter(|(_, op)| known(op)).map(|(_, op)| op.a).collect();
-    let mut enqueued: Map<u32, usize> = Map::default();
-    for (_, op) in kept.iter().filter(|(_, op)| op.f == F::Enqueue) {
-        *enqueued.entry(op.a).or_insert(0) += 1;
-    }
-    let unique = enqueued.values().all(|&times| times == 1);
-    let mut left =
-        if unique { enqueued.keys().filter(|&value| !taken.contains(value)).count() } else { usize::MAX };
-    let mut kept = kept;
-    kept.retain(|(_, op)| match op.f {
-        F::Enqueue => !op.open() || taken.contains(&op.a),
-        F::Dequeue if op.open() => {
-            let stays = left > 0;
-            left = left.saturating_sub(1);
-            stays
-        }
-        _ => true,
-    });
-    kept
-}
-
-fn prune_set(object: &Object<'_>, kept: Kept) -> Kept {
-    let mut seen: crate::hash::Set<u32> = crate::hash::Set::default();
-    let mut missed: crate::hash::Set<u32> = crate::hash::Set::default();
-    let mut whole = false;
-    for (_, op) in &kept {
-        match op.f {
-            F::Members => {
-                whole = true;
-                seen.extend(object.values.list(op.a).unwrap_or_default());
-            }
-            F::Contains if op.b == 1 => _ = seen.insert(op.a),
-            F::Contains => _ = missed.insert(op.a),
-            _ => {}
-        }
-    }
-    let mut kept = kept;
-    kept.retain(|(_, op)| match op.f {
-        F::Add if op.open() => seen.contains(&op.a),
-        F::Remove if op.open() => whole || missed.contains(&op.a),
-        _ => true,
-    });
-    kept
-}
-
-/// A release of unknown outcome that was asked for when all that is known had been answered can change none of it.
-fn prune_lock(kept: Kept) -> Kept {
-    let last = kept.iter().filter(|(_, op)| !op.open()).map(|(_, op)| op.ret).max().unwrap_or(0);
-    kept.into_iter().filter(|(_, op)| !op.open() || op.call < last).collect()
-}
-
-fn prune_counter(kept: Kept) -> Kept {
-    let looks = kept.iter().any(|(_, op)| op.f == F::Total);
-    kept.into_iter().filter(|(_, op)| looks || !op.open()).collect()
 }

@@ -93,7 +93,7 @@ pub fn halves(number: i64) -> (u32, u32) {
     (number as u64 as u32, ((number as u64) >> 32) as u32)
 }
 
-/// The models of CONTRACT.
+/// The models (docs/reference/formats.md).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Model {
     /// `register` and `cas-register`.
@@ -117,7 +117,7 @@ pub enum Model {
 }
 
 impl Model {
-    /// By the name in CONTRACT.
+    /// By its documented name.
     #[must_use]
     pub fn named(name: &str) -> Option<Model> {
         Some(match name {

@@ -6,9 +6,10 @@ use crate::cycles::{parts_of, Part};
 use crate::findings::Findings;
 use crate::graph::{kind, Edges, Graph};
 use crate::limits::{Halt, Limits};
+use crate::prove::by_place;
 use crate::register::Registers;
 use crate::seen::Seen;
-use crate::settle::Problem;
+use crate::settle::{Found, Problem};
 use crate::shape::Shape;
 use crate::txns::{Model, Txns};
 use crate::{atomic, inside, models, named, time, Request};
@@ -90,7 +91,7 @@ pub(crate) struct Standing {
 
 /// Transactions in an order that explains every read, and what it keeps.
 pub(crate) struct Proof {
-    pub order: Vec<u32>,
+    pub found: Found,
     pub level: u8,
 }
 
@@ -217,7 +218,7 @@ fn conclude(findings: &Findings<'_>, request: &Request, standing: Standing, judg
         None => "an order of the versions has none of the circles that the expected model forbids".into(),
     };
     if request.witness {
-        judgement.witness = proof.map(|proof| proof.order);
+        judgement.witness = proof.map(|proof| by_place(&proof.found.place));
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod append;
+mod append_told;
 mod around;
 mod atomic;
 mod choices;

@@ -10,10 +10,11 @@ use crate::models;
 use crate::nulls::{Nulls, Tried};
 use crate::pairs::{self, Views};
 use crate::seen::Seen;
-use crate::settle::{Clash, Problem, Refutation, Settled};
+use crate::settle::{Clash, Found, Problem, Refutation, Settled};
 use crate::txns::Txns;
 use crate::{around, atomic, complete, replay};
 use columns::NONE;
+use std::cmp::Ordering;
 
 /// Where a transaction contradicts itself it is not serializable, but its reads may still be of one order.
 const REPEATABLE: (&str, u8, &str) = ("repeatable-read", DATA, "cycle");
@@ -27,15 +28,32 @@ impl Case<'_> {
     /// Decide what is left open: orders of all transactions, of snapshots, and of versions.
     pub(crate) fn prove(&self, findings: &mut Findings<'_>, standing: &mut Standing) -> Result<(), Halt> {
         self.serial(&SERIAL, findings, standing)?;
-        if models::bit("serializable") & ruled_out(findings) != 0 && matches!(self.seen, Seen::Register(_)) {
-            self.serial(&[REPEATABLE], findings, standing)?;
-        }
         let left = |standing: &Standing, findings: &Findings<'_>| {
             models::undecided(standing.held | ruled_out(findings))
         };
         let open = |standing: &Standing, findings: &Findings<'_>| left(standing, findings) != 0;
         if !open(standing, findings) {
             return Ok(());
+        }
+        // Where only the order of writes is left to be shown, that of the answers will do: it keeps real time.
+        let flow_only = left(standing, findings) & !models::below("strong-read-uncommitted") == 0;
+        if self.shape.acyclic() || flow_only {
+            self.nearly(findings, standing)?;
+        }
+        if !open(standing, findings) {
+            return Ok(());
+        }
+        if models::bit("serializable") & ruled_out(findings) != 0 && matches!(self.seen, Seen::Register(_)) {
+            self.serial(&[REPEATABLE], findings, standing)?;
+        }
+        if self.shape.acyclic() {
+            let snapshots = SNAPSHOTS.iter().fold(0, |set, one| set | models::bit(one.0));
+            if left(standing, findings) & !snapshots == 0 {
+                self.snapshots(findings, standing)?;
+            }
+            if !open(standing, findings) {
+                return Ok(());
+            }
         }
         // Where lists tell the whole order of what is in any circle, the circles tell all.
         let flow = [FLOW | kind::PROCESS | kind::TIME, FLOW | kind::PROCESS, FLOW];
@@ -47,7 +65,10 @@ impl Case<'_> {
                 0 if left(standing, findings) & !models::below("strong-read-uncommitted") == 0 => {
                     Some(self.ranked(self.graph, &[]))
                 }
-                1 => self.placed(standing),
+                1 => match self.proved(findings, standing)? {
+                    Some(_) if !open(standing, findings) => return Ok(()),
+                    place => place,
+                },
                 2 => match self.around_knots(findings, standing)? {
                     Some(_) if !open(standing, findings) => return Ok(()),
                     found => found,
@@ -57,8 +78,9 @@ impl Case<'_> {
                 _ => None,
             };
             let Some(place) = place else { continue };
-            // Around knots the order of the transactions itself has been tried.
-            let chained: &[bool] = if candidate == 2 { &[true] } else { &[false, true] };
+            let lists = matches!(self.seen, Seen::Append(_));
+            let tried = !lists && matches!(candidate, 1 | 2);
+            let chained: &[bool] = if tried { &[true] } else { &[false, true] };
             self.complete(&place, chained, findings, standing)?;
             if !open(standing, findings) {
                 return Ok(());
@@ -88,25 +110,25 @@ impl Case<'_> {
                 continue;
             }
             let problem = Problem::new(self.txns, self.seen, self.limits, self.graph.nodes(), false);
-            let mut order = None;
+            let mut found = None;
             let settled = if level == REAL_TIME {
                 problem.settle_on(self.graph, self.shape)?
             } else {
                 problem.settle(&self.graph.edges(level))?
             };
             match settled {
-                Settled::Order(found) => order = Some(by_place(&found.place)),
+                Settled::Order(order) => found = Some(order),
                 Settled::Never(refutation) => self.refuted(name, &refutation, findings),
                 Settled::Circle => {}
                 Settled::Open => {
                     let edges = self.graph.edges(level);
-                    order = self.nulls(&edges, self.graph.nodes(), name, findings, standing)?;
+                    found = self.nulls(&edges, self.graph.nodes(), name, findings, standing)?;
                 }
             }
-            if let Some(order) = order.filter(|order| self.replays(order)) {
+            if let Some(found) = found.filter(|found| self.replays(&by_place(&found.place))) {
                 standing.held |= models::below(model);
                 let serial = models::bit("serializable") & standing.held != 0;
-                standing.proof = serial.then_some(Proof { order, level });
+                standing.proof = serial.then_some(Proof { found, level });
                 return Ok(());
             }
         }
@@ -128,11 +150,17 @@ impl Case<'_> {
         name: &'static str,
         findings: &mut Findings<'_>,
         standing: &mut Standing,
-    ) -> Result<Option<Vec<u32>>, Halt> {
+    ) -> Result<Option<Found>, Halt> {
         let Seen::Register(registers) = self.seen else { return Ok(None) };
         let nulls = Nulls { txns: self.txns, registers, limits: self.limits, nodes };
         match nulls.settle(edges)? {
-            Tried::Order(order) => return Ok(Some(committed(self.txns, &order))),
+            Tried::Order(order) => {
+                let mut place = vec![NONE; self.txns.list.len()];
+                for (at, txn) in (0..).zip(committed(self.txns, &order)) {
+                    place[txn as usize] = at;
+                }
+                return Ok(Some(Found { place, order, passed: Vec::new() }));
+            }
             Tried::Never(deal, found) => {
                 let clash = Clash::Read { deal, found };
                 let everybody =
@@ -272,6 +300,18 @@ impl Case<'_> {
         Ok(())
     }
 
+    /// Prove what the order by deadlines satisfies, which keeps real time, whatever reads it does not explain.
+    fn nearly(&self, findings: &Findings<'_>, standing: &mut Standing) -> Result<(), Halt> {
+        let Seen::Register(registers) = self.seen else { return Ok(()) };
+        if registers.all_told() {
+            let problem = Problem::new(self.txns, self.seen, self.limits, self.graph.nodes(), false);
+            let found = problem.nearly(self.shape);
+            let set = around::ruled_out(self.txns, registers, self.graph, &found, self.limits)?;
+            standing.held |= models::rest(ruled_out(findings) | set);
+        }
+        Ok(())
+    }
+
     /// Prove what an order satisfies that explains every read but those in a knot of dependencies; where each transaction
     /// stands in it.
     fn around_knots(
@@ -297,26 +337,40 @@ impl Case<'_> {
         Ok(None)
     }
 
-    /// Where each transaction stands in the order found.
-    fn placed(&self, standing: &Standing) -> Option<Vec<u32>> {
-        let proof = standing.proof.as_ref()?;
-        let mut place = vec![NONE; self.txns.list.len()];
-        for (at, &txn) in (0..).zip(&proof.order) {
-            place[txn as usize] = at;
+    /// Prove what the order found satisfies beside the model that it was looked for; where each transaction stands in it.
+    fn proved(&self, findings: &Findings<'_>, standing: &mut Standing) -> Result<Option<Vec<u32>>, Halt> {
+        let Some(Proof { found, .. }) = &standing.proof else { return Ok(None) };
+        let place = found.place.clone();
+        if let Seen::Register(registers) = self.seen {
+            if registers.all_told() {
+                let set = around::ruled_out(self.txns, registers, self.graph, found, self.limits)?;
+                standing.held |= models::rest(ruled_out(findings) | set);
+            }
         }
-        Some(place)
+        Ok(Some(place))
     }
 
-    /// Where each transaction stands by the order of the components: inside one by that of the next kinds of edges, so that the order of versions closes no circle that weaker models mind.
+    /// Where each transaction stands by the order of the components: inside one by that of the next kinds of edges, so that
+    /// the order of versions closes no circle that weaker models mind.
     fn ranked(&self, graph: &Graph, masks: &[u8]) -> Vec<u32> {
         let count = self.txns.list.len();
-        let mut place = vec![NONE; count];
-        let ranks: Vec<Vec<u32>> = masks.iter().map(|&mask| graph.components(mask)).collect();
+        let mut ranks: Vec<Vec<u32>> = Vec::new();
+        for &mask in masks {
+            let component = graph.components(mask);
+            let whole = component.iter().max().is_none_or(|&last| last as usize + 1 == component.len());
+            ranks.push(component);
+            // Where no two are in one component, their order is told.
+            if whole {
+                break;
+            }
+        }
         let mut order: Vec<u32> = (0..count as u32).collect();
-        order.sort_by_cached_key(|&txn| {
-            let rank = ranks.iter().map(|rank| std::cmp::Reverse(rank[txn as usize]));
-            (rank.collect::<Vec<_>>(), self.txns.list[txn as usize].complete)
+        order.sort_by(|&one, &other| {
+            let by_rank = ranks.iter().map(|rank| rank[other as usize].cmp(&rank[one as usize]));
+            let ended = |txn: u32| self.txns.list[txn as usize].complete;
+            by_rank.fold(Ordering::Equal, Ordering::then).then_with(|| ended(one).cmp(&ended(other)))
         });
+        let mut place = vec![NONE; count];
         for (at, &txn) in (0..).zip(&order) {
             place[txn as usize] = at;
         }
@@ -325,7 +379,7 @@ impl Case<'_> {
 }
 
 /// Those that have a place, by it.
-fn by_place(place: &[u32]) -> Vec<u32> {
+pub(crate) fn by_place(place: &[u32]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..place.len() as u32).filter(|&at| place[at as usize] != NONE).collect();
     order.sort_unstable_by_key(|&at| place[at as usize]);
     order

@@ -2,7 +2,7 @@
 //! only where that is sound: the initial null comes first, and what a transaction writes comes after what it had read
 //! of the same key (any order that denies this has a circular flow of information, G1c).
 
-use crate::append::{aborted_read, intermediate};
+use crate::append_told::{aborted_read, intermediate};
 use crate::findings::{Example, Findings};
 use crate::graph::{kind, Edges};
 use crate::limits::{Halt, Limits};

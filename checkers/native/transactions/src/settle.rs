@@ -162,6 +162,12 @@ impl<'a> Problem<'a> {
         }
     }
 
+    /// The order of a shape, with all reads that it does not explain passed over.
+    pub fn nearly(&self, shape: &Shape) -> Found {
+        let wrong = self.replay(&shape.order, shape);
+        self.found(shape.order.clone(), [wrong.clashes, wrong.passed].concat())
+    }
+
     fn untold(&self, clash: &Clash) -> bool {
         match (clash, self.seen) {
             (Clash::Read { deal, .. }, Seen::Register(registers)) => {

@@ -46,7 +46,7 @@ class GrantedCalls(SessionCalls):
             ) from None
 
     async def revoke_key(self, space: str, name: str, lease: str) -> Reply:
-        """Destroy the session, and with it its key; Consul does not tell whether there was one."""
+        """Destroy the session, and with it its key; Consul does not report whether there was one."""
         del space, name
         return await self.destroy_session(lease)
 

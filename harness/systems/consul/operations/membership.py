@@ -103,7 +103,7 @@ class MembershipOfConsul:
             role = listed.roles.get(node.name) if listed is not None else None
             if role == VOTER:
                 return
-            await pause(end, node, f"is no voter: it is {role or 'not listed'}")
+            await pause(end, node, f"is not a voter: it is {role or 'not listed'}")
 
     def check(self, node: Node) -> None:
         """Raise `Broken` for a node that was removed: started, it would join again by itself."""

@@ -37,6 +37,9 @@ class ConsulServers(Servers[Found, Installed]):
             raise Broken("bad-binary", f"binary={path} is not an executable file")
         return binary, f"own (your own {binary})"
 
+    def _titled(self, found: Found, how: str) -> Found:
+        return found[0], f"own ({how})"
+
     async def _resolved(self, release: str | None) -> Found:
         server = await resolve_async("consul", release)
         return server.binary, server.title

@@ -10,7 +10,9 @@ import grpc
 import grpc.aio
 
 from quorate.harness.core.outcome import Refused
-from quorate.harness.systems.etcd.client.outcomes import outcome_of
+from quorate.harness.systems.etcd.client.namespace import Namespace
+from quorate.harness.systems.etcd.client.outcomes import RENEWS, outcome_of
+from quorate.harness.systems.etcd.client.security import Identity, Security
 from quorate.harness.systems.etcd.protocol import Stubs
 
 CLIENT_PORT: Final = 2379
@@ -34,6 +36,7 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.max_receive_message_length", _REPLY_MAX_BYTES),
 )
 
+PLAIN: Final = Security()
 _READY = grpc.ChannelConnectivity.READY
 _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
@@ -41,17 +44,27 @@ _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 class Connection:
     """A channel pinned to one member by its literal address; `member` is the node's name.
 
-    `limits` replaces channel options by name, e.g. a small `grpc.max_receive_message_length`.
+    `limits` replaces channel options by name, e.g. a small `grpc.max_receive_message_length`. An
+    `identity` shares a user's token with other connections. With a `namespace` every call stays below its prefix.
     """
 
     def __init__(
-        self, member: str, address: str, port: int = CLIENT_PORT, limits: dict[str, int] | None = None
+        self,
+        member: str,
+        address: str,
+        port: int = CLIENT_PORT,
+        limits: dict[str, int] | None = None,
+        security: Security = PLAIN,
+        identity: Identity | None = None,
+        namespace: Namespace | None = None,
     ) -> None:
         self.member = member
         self.target = f"{address}:{port}"
         options = {**dict(CHANNEL_OPTIONS), **(limits or {})}
-        self.channel = grpc.aio.insecure_channel(self.target, options=list(options.items()))
+        self.channel = security.channel(self.target, list(options.items()))
         self.stubs = Stubs(self.channel)
+        self._identity = identity or Identity(security)
+        self._namespace = namespace
 
     async def call(self, method: str, request: Any, deadline: float) -> Any:
         """Make one call that ends by `deadline` (of the loop's clock) and return the reply.
@@ -59,13 +72,30 @@ class Connection:
         Raises `Refused` where it certainly was not executed, `Unknown` otherwise.
         """
         await self.ready(deadline)
+        space = self._namespace
+        if space is not None:
+            request = space.into(method, request)
+        metadata = await self.metadata(deadline)
+        try:
+            response = await getattr(self.stubs, method)(
+                request, timeout=self._left(deadline), metadata=metadata
+            )
+        except grpc.aio.AioRpcError as error:
+            outcome, row = outcome_of(error)
+            if row.code in RENEWS:
+                self._identity.renew(metadata)  # for the next call: this one is not sent again
+            raise outcome from None
+        return response if space is None else space.out_of(method, response)
+
+    async def metadata(self, deadline: float) -> tuple[tuple[str, str], ...] | None:
+        """Return what must go along with a stream that is opened on `stubs`; raises `Refused` as `call` does."""
+        return await self._identity.metadata(self.stubs, self.target, deadline)
+
+    def _left(self, deadline: float) -> float:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise Refused("not-connected", f"{self.target}: no time left to send it")
-        try:
-            return await getattr(self.stubs, method)(request, timeout=left)
-        except grpc.aio.AioRpcError as error:
-            raise outcome_of(error)[0] from None
+        return left
 
     async def ready(self, deadline: float) -> None:
         """Wait for a live connection, so that what could not be sent is known not to have been sent.

@@ -101,8 +101,9 @@ class LeasesOfEtcd(Caller):
         """Renew over a stream of its own, which is how etcd offers it; return the time to live and the reply."""
         connection = self.connection()
         await connection.ready(deadline)
+        metadata = await connection.metadata(deadline)
         left = deadline - asyncio.get_running_loop().time()
-        stream = connection.stubs.LeaseKeepAlive(timeout=left)
+        stream = connection.stubs.LeaseKeepAlive(timeout=left, metadata=metadata)
         try:
             await stream.write(pb.LeaseKeepAliveRequest(ID=lease))
             response = await stream.read()

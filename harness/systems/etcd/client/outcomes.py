@@ -85,6 +85,11 @@ TABLE: Final[tuple[Row, ...]] = (
         answered=True,
     ),
     Row("NOT_FOUND", "", "fail", "not-found", "checked before anything is applied", answered=True),
+    Row(
+        "INVALID_ARGUMENT", "authentication failed", "fail", "unauthenticated", "checked before the proposal"
+    ),
+    Row("INVALID_ARGUMENT", "user name is empty", "fail", "unauthenticated", "checked before the proposal"),
+    Row("INVALID_ARGUMENT", "auth store is old", "fail", "auth-changed", "checked before the proposal"),
     Row("INVALID_ARGUMENT", "request is too large", "fail", "too-large", "checked before the proposal"),
     Row("INVALID_ARGUMENT", "", "fail", "invalid", "checked before the proposal"),
     Row(
@@ -149,6 +154,9 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("RESOURCE_EXHAUSTED", "", "info", "reply-too-large", "it was executed"),
     Row("*", "", "info", "unknown-error", "nothing certain is known"),
 )
+
+# After these a token is of no use any more.
+RENEWS: Final = frozenset({"unauthenticated", "auth-changed"})
 
 
 def classify(status: str, text: str) -> Row:

@@ -110,7 +110,8 @@ class WatchesOfEtcd(Caller):
             prev_kv=previous,
             progress_notify=progress,
         )
-        stream = connection.stubs.Watch()
+        metadata = await connection.metadata(deadline)
+        stream = connection.stubs.Watch(metadata=metadata)
         try:
             async with asyncio.timeout_at(deadline):
                 await stream.write(pb.WatchRequest(create_request=request))

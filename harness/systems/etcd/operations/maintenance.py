@@ -18,7 +18,6 @@ from quorate.harness.core.system import NodeStatus
 from quorate.harness.systems.etcd.client.connection import Connection
 from quorate.harness.systems.etcd.client.outcomes import outcome_of
 from quorate.harness.systems.etcd.protocol import pb
-from quorate.harness.systems.etcd.server.flags import PEER_PORT
 from quorate.harness.systems.etcd.server.health import Health
 
 _CALL_S = 5.0
@@ -93,7 +92,9 @@ class Maintenance:
         size = 0
         with target.open("wb") as file:
             try:
-                async for part in connection.stubs.Snapshot(pb.SnapshotRequest(), timeout=_LONG_S):
+                metadata = await connection.metadata(asyncio.get_running_loop().time() + _LONG_S)
+                stream = connection.stubs.Snapshot(pb.SnapshotRequest(), timeout=_LONG_S, metadata=metadata)
+                async for part in stream:
                     size += file.write(part.blob)
             except grpc.aio.AioRpcError as error:
                 raise outcome_of(error)[0] from None
@@ -104,9 +105,9 @@ class Maintenance:
         said = await self.call(node, "MemberList", pb.MemberListRequest(linearizable=linearizable))
         return [Member(each.ID, each.name, tuple(each.peerURLs), each.isLearner) for each in said.members]
 
-    async def add(self, through: Node, address: str, *, learner: bool) -> Member:
-        """Announce a member at this address; a learner does not vote until it is promoted (3.4 and later)."""
-        request = pb.MemberAddRequest(peerURLs=[f"http://{address}:{PEER_PORT}"], isLearner=learner)
+    async def add(self, through: Node, peer_url: str, *, learner: bool) -> Member:
+        """Announce a member that peers reach there; a learner does not vote until it is promoted (3.4 and later)."""
+        request = pb.MemberAddRequest(peerURLs=[peer_url], isLearner=learner)
         said = (await self.call(through, "MemberAdd", request)).member
         return Member(said.ID, said.name, tuple(said.peerURLs), said.isLearner)
 

@@ -52,7 +52,7 @@ class MembershipOfEtcd:
         """Return None: every release can."""
 
     def joined(self, node: Node) -> Sequence[Place] | None:
-        """Return the members that a node was told of when it last joined; None for one of the first hour."""
+        """Return the members that a node was given when it last joined; None for an initial member."""
         return self._joined.get(node.name)
 
     def joins(self, node: Node, members: Sequence[Place]) -> None:
@@ -82,7 +82,7 @@ class MembershipOfEtcd:
             mine = _of(listed, node)
             if listed is not None and mine is None:
                 break
-            why = "nobody lists the members"
+            why = "no member answers the member list"
             if mine is not None:
                 why = await self._tried(cluster, node, partial(self._maintenance.remove, member=mine.id))
             await pause(end, node, f"was not removed: {why}")
@@ -98,7 +98,7 @@ class MembershipOfEtcd:
             listed = await self._listed(cluster, (node.name,))
             mine = _of(listed, node)
             if listed is None:
-                why = "nobody lists the members"
+                why = "no member answers the member list"
             elif mine is None:
                 why = await self._announce(cluster, node, learner=way == LEARNER)
             elif await node.state(self._daemon) is ProcessState.DEAD:
@@ -111,14 +111,14 @@ class MembershipOfEtcd:
                 self._away.discard(node.name)
                 return
             else:
-                why = "it has not told its name"
-            await pause(end, node, f"is no voter: {why or 'the others have only just agreed to it'}")
+                why = "it has not published its name"
+            await pause(end, node, f"is not a voter: {why or 'the others have only just agreed to it'}")
 
     async def _announce(self, cluster: Cluster, node: Node, *, learner: bool) -> str:
         """Empty its disk, for what is there belongs to another member id, and add it; return why not."""
         self._away.add(node.name)
         await self._clear(node)
-        add = partial(self._maintenance.add, address=node.address, learner=learner)
+        add = partial(self._maintenance.add, peer_url=self._place(node).peer_url, learner=learner)
         return await self._tried(cluster, node, add)
 
     def _places(self, cluster: Cluster, listed: Sequence[Member]) -> list[Place]:
@@ -171,5 +171,5 @@ def _host(member: Member) -> str:
 
 def _of(listed: Sequence[Member] | None, node: Node) -> Member | None:
     """The member that lives on the node; known by its address, for a new one has no name yet."""
-    wanted = f"http://{node.address}:{PEER_PORT}"
-    return next((member for member in listed or () if wanted in member.peer_urls), None)
+    wanted = f"://{node.address}:{PEER_PORT}"
+    return next((each for each in listed or () if any(url.endswith(wanted) for url in each.peer_urls)), None)

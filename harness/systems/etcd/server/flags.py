@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -21,16 +21,17 @@ class Place(msgspec.Struct, frozen=True):
     address: str
     binary: str
     data: str
+    scheme: str = "http"
 
     @property
     def client_url(self) -> str:
         """Where clients reach it."""
-        return f"http://{self.address}:{CLIENT_PORT}"
+        return f"{self.scheme}://{self.address}:{CLIENT_PORT}"
 
     @property
     def peer_url(self) -> str:
         """Where the other members reach it."""
-        return f"http://{self.address}:{PEER_PORT}"
+        return f"{self.scheme}://{self.address}:{PEER_PORT}"
 
 
 def arguments(
@@ -41,8 +42,12 @@ def arguments(
     *,
     token: str,
     joining: bool = False,
+    more: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
-    """Return argv for the member `here` of a cluster of `members`; `release` as numbers, `joining` a formed cluster."""
+    """Return argv for the member `here` of a cluster of `members`; `release` as numbers, `joining` a formed cluster.
+
+    `more` are flags by name, without dashes.
+    """
     flags = {
         "name": here.name,
         "data-dir": here.data,
@@ -56,6 +61,7 @@ def arguments(
         "heartbeat-interval": str(settings.heartbeat_ms),
         "election-timeout": str(settings.election_ms),
         **_by_release(release, settings),
+        **(more or {}),
     }
     optional = {
         "snapshot-count": settings.snapshot_count,

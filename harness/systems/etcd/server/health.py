@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from quorate.harness.core.node import Node
@@ -19,9 +19,10 @@ _READ: Final = pb.RangeRequest(key=b"/quorate/ready")
 
 
 class Health:
-    """Keeps one connection to each member for the questions of the harness."""
+    """Keeps one connection to each member for the questions of the harness, made by `connect`."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[Node], Connection]) -> None:
+        self._connect = connect
         self._connections: dict[str, Connection] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -32,7 +33,7 @@ class Health:
             self._connections, self._loop = {}, loop
         known = self._connections.get(node.name)
         if known is None:
-            known = self._connections[node.name] = Connection(node.name, node.address)
+            known = self._connections[node.name] = self._connect(node)
         return known
 
     async def status(self, nodes: Sequence[Node]) -> list[NodeStatus]:

@@ -54,6 +54,10 @@ class EtcdServers(Servers[tuple[Path, Installed], Installed]):
         release = _version(done.stdout + done.stderr, f"binary={path}")
         return binary, Installed(str(binary), release, f"{release} (your own {binary})")
 
+    def _titled(self, found: tuple[Path, Installed], how: str) -> tuple[Path, Installed]:
+        path, server = found
+        return path, msgspec.structs.replace(server, title=f"{server.release} ({how})")
+
     async def _resolved(self, release: str | None) -> tuple[Path, Installed]:
         server = await resolve_async("etcd", release)
         return server.binary, Installed(str(server.binary), server.release, server.title)
@@ -95,5 +99,5 @@ async def _in_path(node: Node) -> list[str]:
 def _version(output: str, what: str) -> str:
     found = _VERSION.search(output)
     if found is None:
-        raise Broken("bad-binary", f"{what} is no etcd: asked for its version it said {output[:200]!r}")
+        raise Broken("bad-binary", f"{what} is not etcd: --version printed {output[:200]!r}")
     return found.group(1)

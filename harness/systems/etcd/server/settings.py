@@ -11,13 +11,14 @@ import msgspec
 from quorate.harness.core import tuning
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.etcd.client.caller import ClientOptions
-from quorate.harness.systems.given import choice, count, milliseconds, truth
+from quorate.harness.systems.etcd.client.security import Security, read_security
+from quorate.harness.systems.given import choice, count, milliseconds, switch, truth
 
 SETTINGS: Final[dict[str, str]] = {
     "reads": "linearizable (default) or serializable: a member answers from what it has applied, possibly stale",
     "lock": "key (default): a key created under a lease; service: etcd's own lock service",
     "lease_ttl": "time to live of a client's lease, whole seconds (default 10s)",
-    "heartbeat": "how often the leader lets itself be heard (default 100ms)",
+    "heartbeat": "heartbeat interval of the leader (default 100ms)",
     "election": "how long a silent leader is believed in (default 1s)",
     "snapshot_count": "applied entries between two snapshots (default: etcd's)",
     "catchup_entries": "entries kept behind a snapshot for slow followers (default: etcd's; 3.5.14 and later)",
@@ -31,8 +32,20 @@ SETTINGS: Final[dict[str, str]] = {
     "pre_vote": "true or false (default: etcd's, true from 3.5 on)",
     "args": "more flags for etcd, as in a shell",
     "binary": "path of an etcd of your own on this host",
+    "tls": "true: clients and members speak TLS and show certificates, made for the run (default false)",
+    "auth": "true: clients need a user and a password (default false)",
+    "prefix": "of a cluster that is already there: all keys of the run lie below it (default /quorate/RUN/)",
+    "ca": "PEM file: the authority of the servers' certificates; clients then speak TLS",
+    "cert": "PEM file: the clients' certificate, with key",
+    "key": "PEM file: the key of the clients' certificate",
+    "tls_name": "name in the servers' certificates, where it is not the address",
+    "user": "name of the clients' user; the password in QUORATE_PASSWORD or password_file",
+    "password_file": "file with the password of the clients' user",
     "failpoints": "with a +failpoints build: what is armed at start, as GOFAIL_FAILPOINTS takes it",
 }
+
+
+_PREFIX_LEAST: Final = 2  # "/" alone would be everything
 
 
 class EtcdSettings(msgspec.Struct, frozen=True):
@@ -53,6 +66,10 @@ class EtcdSettings(msgspec.Struct, frozen=True):
     args: tuple[str, ...] = ()
     binary: str | None = None
     failpoints: str | None = None
+    tls: bool = False
+    auth: bool = False
+    security: Security = Security()
+    prefix: str | None = None
 
 
 def read_settings(given: Mapping[str, str]) -> EtcdSettings:
@@ -89,8 +106,19 @@ def read_settings(given: Mapping[str, str]) -> EtcdSettings:
         args=args,
         binary=given.get("binary"),
         failpoints=given.get("failpoints"),
+        tls=switch(given, "tls"),
+        auth=switch(given, "auth"),
+        security=read_security(given),
+        prefix=_prefix(given),
     )
 
 
 def _optional(given: Mapping[str, str], name: str) -> int | None:
     return milliseconds(given, name, 1) if name in given else None
+
+
+def _prefix(given: Mapping[str, str]) -> str | None:
+    prefix = given.get("prefix")
+    if prefix is not None and (not prefix.isascii() or len(prefix) < _PREFIX_LEAST):
+        raise UsageError(f"prefix={prefix}: give a prefix of its own, as in /quorate-test/")
+    return prefix

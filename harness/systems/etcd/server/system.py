@@ -13,14 +13,16 @@ from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.etcd.client.client import EtcdClient
-from quorate.harness.systems.etcd.client.connection import Connection
+from quorate.harness.systems.etcd.client.connection import CLIENT_PORT, Connection
+from quorate.harness.systems.etcd.client.namespace import Namespace
+from quorate.harness.systems.etcd.client.security import Identity, Security
 from quorate.harness.systems.etcd.operations.damage import DamageOfEtcd
 from quorate.harness.systems.etcd.operations.dumping import dump
 from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
 from quorate.harness.systems.etcd.operations.maintenance import Maintenance
 from quorate.harness.systems.etcd.operations.membership import MembershipOfEtcd
 from quorate.harness.systems.etcd.operations.operating import OperatingEtcd
-from quorate.harness.systems.etcd.server import flags
+from quorate.harness.systems.etcd.server import adopted, flags, securing
 from quorate.harness.systems.etcd.server.health import Health
 from quorate.harness.systems.etcd.server.installing import EtcdServers, Installed
 from quorate.harness.systems.etcd.server.logs import last_words, log_path
@@ -38,12 +40,13 @@ class Etcd(Daemons[Installed]):
     same_term = True
     client_type: ClassVar[type[EtcdClient]] = EtcdClient
     settings: ClassVar[Mapping[str, str]] = SETTINGS
+    of_clients: ClassVar[frozenset[str]] = adopted.OF_CLIENTS
     knobs = KNOBS
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read_settings(options.settings)
         super().__init__(options, EtcdServers(options, self._settings.binary))
-        self._health = Health()
+        self._health = Health(self._connect)
         self.maintenance = Maintenance(self._health)
         self.operating = OperatingEtcd(self.maintenance)
         self.failpoints = FailpointsOfEtcd(self.asked, self._settings, self.maintenance)
@@ -52,6 +55,16 @@ class Etcd(Daemons[Installed]):
             self.maintenance, self._place, self.start, self._oldest, self.daemon
         )
         self._clients = 0
+        self._theirs = False
+        self._space: Namespace | None = None
+        self._security = self._settings.security
+        self._identity = Identity(self._security)
+        self._nodes: Sequence[Node] = ()
+
+    def adopt(self, workloads: Sequence[str]) -> None:
+        """Let clients loose on somebody else's servers; see `Adopts`."""
+        adopted.check(workloads, self._options.settings)
+        self._theirs = True
 
     @property
     def weak_reads(self) -> WeakReads | None:
@@ -60,10 +73,18 @@ class Etcd(Daemons[Installed]):
 
     async def install(self, cluster: Cluster) -> None:
         """Put the server on every node, from the cache, a binary of one's own, or the image."""
+        if self._theirs:
+            self._nodes, self._space = cluster.nodes, adopted.namespace(self._settings.prefix, cluster.run_id)
+            self._installed = await adopted.look(self._health, cluster)
+            return
         self._installed = await self._servers.install(cluster.nodes)
+        if self._settings.tls:
+            self._be_known(await securing.give_certificates(cluster.nodes))
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
+        if self._theirs:
+            return
         server = self.installed(node)
         if node.name in self.membership.away:
             raise Broken(
@@ -77,6 +98,7 @@ class Etcd(Daemons[Installed]):
             self._settings,
             token=cluster.run_id,
             joining=joined is not None,
+            more=securing.flags(node.directory) if self._settings.tls else None,
         )
         await node.start(Daemon(self.daemon, argv, log_path(node), self._environment(node)))
 
@@ -86,7 +108,7 @@ class Etcd(Daemons[Installed]):
         It votes once `maintenance.promote` has succeeded, which etcd refuses until it has caught up.
         """
         here = self._place(node)
-        added = await self.maintenance.add(through, node.address, learner=True)
+        added = await self.maintenance.add(through, here.peer_url, learner=True)
         members = await self.maintenance.members(through)
         known = [
             msgspec.structs.replace(here, name=member.name or here.name, address=_host(member.peer_urls[0]))
@@ -100,6 +122,15 @@ class Etcd(Daemons[Installed]):
         """Ask every member for its status, each within 300 ms, all at once; never raises."""
         return await self._health.status(cluster.nodes)
 
+    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
+        """Return once all members are healthy, agree on one leader, and serve; of somebody else's: once they serve."""
+        if not self._theirs:
+            statuses = await super().wait_ready(cluster, deadline_s)
+            await self._require_users(cluster)
+            return statuses
+        await adopted.wait_serving(self._health, cluster, deadline_s)
+        return await self.status(cluster)
+
     async def unserved(self, nodes: Sequence[Node]) -> str:
         """Which of these members answer no linearizable read, and why."""
         return "; ".join(await self._health.reads(nodes))
@@ -111,24 +142,49 @@ class Etcd(Daemons[Installed]):
     async def client(self, nodes: Sequence[Node], timeout_s: float) -> EtcdClient:
         """Make a new logical client: with one node pinned to it, with several at the first until that fails."""
         self._clients += 1
-        connections = [Connection(node.name, node.address) for node in nodes]
+        connections = [self._connect(node) for node in nodes]
         return EtcdClient(f"c{self._clients}", connections, timeout_s, self._settings.client)
+
+    def _be_known(self, security: Security) -> None:
+        """Let connections from now on prove themselves so."""
+        self._security, self._identity = security, Identity(security)
+
+    async def _require_users(self, cluster: Cluster) -> None:
+        """With auth=yes, once: from then on nobody may do anything without a password."""
+        if not self._settings.auth or self._security.user is not None:
+            return
+        security = securing.with_user(self._security)
+        await securing.require_users(self._health.connection(cluster.nodes[0]), security)
+        await self._health.close()
+        self._be_known(security)
+
+    def _connect(self, node: Node) -> Connection:
+        port = getattr(node, "port", CLIENT_PORT)
+        security, space = self._security, self._space
+        return Connection(
+            node.name, node.address, port, security=security, identity=self._identity, namespace=space
+        )
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every member's whole store as it alone holds it, at equal applied indexes if they come in time."""
+        if self._theirs:
+            return []  # a whole store that is not ours
         return await dump(self._health, cluster.nodes, deadline_s)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's output."""
-        return [log_path(node)]
+        return [] if self._theirs else [log_path(node)]
 
     async def close(self) -> None:
-        """Close the harness's own connections."""
+        """Close the harness's own connections, and remove what the run left on somebody else's servers."""
+        if self._space is not None:
+            await adopted.remove(self._health, self._nodes, self._space)
         await self._health.close()
 
     def _place(self, node: Node) -> flags.Place:
         server = self.installed(node)
-        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd")
+        scheme = "https" if self._settings.tls else "http"
+        return flags.Place(node.name, node.address, server.binary, f"{node.directory}/etcd", scheme)
 
     def data(self, node: Node) -> str:
         """The directory of all that the member must not forget."""

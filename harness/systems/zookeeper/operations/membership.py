@@ -95,7 +95,7 @@ class MembershipOfZooKeeper:
             ensemble = await self._newest(cluster, node)
             if ensemble is not None and ensemble.seat_of(node) is None:
                 break
-            why = "nobody tells the configuration"
+            why = "no server answers with the configuration"
             if ensemble is not None:
                 why = await self._tried(cluster, node, leaves=number)
             await pause(end, node, f"was not removed: {why or 'the others have only just agreed to it'}")
@@ -113,7 +113,7 @@ class MembershipOfZooKeeper:
             seat = ensemble.seat_of(node) if ensemble is not None else None
             dead = await node.state(self._daemon) is ProcessState.DEAD
             if ensemble is None:
-                why = "nobody tells the configuration"
+                why = "no server answers with the configuration"
             elif dead:
                 await self._begin(cluster, node, ensemble, way)
                 why = "it was only just started"
@@ -126,7 +126,7 @@ class MembershipOfZooKeeper:
             else:
                 role = LEARNER if way == LEARNER and seat is None else VOTER
                 why = await self._tried(cluster, node, joins=Seat(number, node.address, role))
-            await pause(end, node, f"is no voter: {why or 'the others have only just agreed to it'}")
+            await pause(end, node, f"is not a voter: {why or 'the others have only just agreed to it'}")
 
     def check(self, node: Node) -> None:
         """Raise `Broken` for a node that was removed: it has nothing to start with."""
@@ -151,7 +151,10 @@ class MembershipOfZooKeeper:
     async def _clear(self, cluster: Cluster, node: Node) -> None:
         await ended(node, self._daemon)
         await node.run(empty_command(f"{node.directory}/data"), timeout_s=_WIPE_S)
-        await unpack(node, identity(cluster.nodes, node))
+        files = identity(cluster.nodes, node)
+        await unpack(node, files)
+        # Ours, not the server's: a power cut that takes it would be told as a crash of the server.
+        await node.run(["sync", *(f"{node.directory}/{name}" for name in files)], check=False)
 
     async def _told(self, cluster: Cluster, without: Sequence[str]) -> dict[str, Ensemble]:
         """Ask every present server for the configuration, all at once."""

@@ -5,6 +5,7 @@
 //! see only the part that is handed out, and what was left out of the whole must be left out soundly.
 
 pub mod bounds;
+pub mod layers;
 pub mod left_out;
 pub mod oracle;
 
@@ -33,6 +34,10 @@ pub enum Second {
 pub const EXHAUSTIVE: &str = "exhaustive search";
 /// The name of the exact search as a judge.
 pub const EXACT: &str = "exact search";
+/// The name of the layers of pairs as a judge.
+pub const LAYERS: &str = "layers of pairs";
+/// Queues of fewer operations are left to the oracle.
+const FEW: usize = 40;
 /// The name of sums as a judge.
 pub const SUMS: &str = "sums";
 
@@ -54,6 +59,13 @@ pub fn confirm(object: &Object<'_>, ops: &[Op], engine: &str, sub: &Sub, limits:
     }
     let kept: Vec<Op> = sub.kept.iter().map(|&(_, op)| op).collect();
     let subject = Subject::of(object.model, object.values, sub.elements.as_deref(), &kept);
+    if object.model == Model::Queue && kept.len() >= FEW {
+        match layers::search(&kept, limits) {
+            Word::NoOrder => return Second::Agrees(LAYERS),
+            Word::Order(_) => return Second::Refuses("layers of pairs found an order".into()),
+            Word::Unknown => {}
+        }
+    }
     let Some(starts) = starts(object, &subject, ops, sub, since) else {
         return Second::Refuses(
             "what came before a moment was left out, and what it left cannot be told".into(),

@@ -211,3 +211,61 @@ fn every_sum_that_does_not_fit_is_one_of_three() {
     }
     assert!(wrong > 500);
 }
+
+#[test]
+fn layers_of_pairs_say_what_the_oracle_says() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut said = [0, 0];
+    for _ in 0..3_000 {
+        let (mut ops, mut inside) = (Vec::new(), std::collections::VecDeque::new());
+        // A correct queue with intervals around each moment, then one answer changed in every other history.
+        for at in 0..random.u32(3..=9) {
+            let moment = 10 * at + 20;
+            let call = moment - random.u32(1..20);
+            let ret = if random.u8(..8) == 0 { NEVER } else { moment + random.u32(1..20) };
+            let happens = ret != NEVER || random.bool();
+            if random.bool() {
+                let value = random.u32(1..=2);
+                ops.push(op(call, ret, F::Enqueue, value, 0));
+                if happens {
+                    inside.push_back(value);
+                }
+            } else {
+                let taken = if happens { inside.pop_front().unwrap_or(0) } else { 0 };
+                let (a, b) = if ret == NEVER { (0, 1) } else { (taken, 0) };
+                ops.push(op(call, ret, F::Dequeue, a, b));
+            }
+        }
+        if random.bool() {
+            let answers: Vec<usize> =
+                (0..ops.len()).filter(|&at| ops[at].f == F::Dequeue && !ops[at].open()).collect();
+            if let Some(&at) = random.choice(&answers) {
+                ops[at].a = random.u32(0..=2);
+            }
+        }
+        // Moments are all different.
+        let mut ends: Vec<(u32, bool, usize)> = Vec::new();
+        for (at, op) in ops.iter().enumerate() {
+            ends.push((op.call, false, at));
+            ends.push((op.ret, true, at));
+        }
+        ends.sort_unstable();
+        for (moment, &(time, is_return, at)) in (0..).zip(&ends) {
+            match is_return {
+                false => ops[at].call = moment,
+                true if time != NEVER => ops[at].ret = moment,
+                true => {}
+            }
+        }
+        ops.sort_unstable_by_key(|op| op.call);
+        let wanted = matches!(orders(Model::Queue, &ops), Word::Order(_));
+        let found = match with(|_, limits| super::layers::search(&ops, limits)) {
+            Word::Order(_) => true,
+            Word::NoOrder => false,
+            Word::Unknown => panic!("{ops:?}"),
+        };
+        assert_eq!(found, wanted, "{ops:?}");
+        said[usize::from(found)] += 1;
+    }
+    assert!(said[0] > 300 && said[1] > 300, "{said:?}");
+}

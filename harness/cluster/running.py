@@ -1,0 +1,141 @@
+"""A cluster that is already there: only its clients' side is used, and nothing on its hosts is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+
+from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.outcome import Broken, UsageError
+
+_CONNECT_S: Final = 3.0
+_PORT_MAX: Final = 65535
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a member serves clients."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def endpoint(text: str) -> Endpoint:
+    """Read HOST:PORT; a scheme before it is passed over. Raises `UsageError`."""
+    plain = text.strip().removeprefix("https://").removeprefix("http://").rstrip("/")
+    host, _, port = plain.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= _PORT_MAX:
+        raise UsageError(f"--endpoints {text}: write HOST:PORT, as in db1.example.org:2379")
+    return Endpoint(host, int(port))
+
+
+def unreachable(text: str) -> str | None:
+    """Return why nobody listens there, or None; waits a few seconds at most."""
+    where = endpoint(text)
+    try:
+        socket.create_connection((where.host, where.port), _CONNECT_S).close()
+    except OSError as error:
+        return str(error)
+    return None
+
+
+class RunningNode:
+    """A member that somebody else runs: it has an address and nothing else."""
+
+    def __init__(self, name: str, where: Endpoint) -> None:
+        self.name = name
+        self.address = where.host
+        self.port = where.port
+        self.directory = ""
+        self.netns: str | None = None
+
+    async def run(
+        self, argv: Sequence[str], *, timeout_s: float = 10.0, stdin: bytes = b"", check: bool = True
+    ) -> Completed:
+        """Not possible."""
+        del timeout_s, stdin, check
+        self._refuse(f"run {' '.join(argv[:1])}")
+
+    async def put(self, source: Path, target: str, *, mode: int = 0o644) -> None:
+        """Not possible."""
+        del target, mode
+        self._refuse(f"put {source}")
+
+    async def get(self, source: str, target: Path) -> None:
+        """Not possible."""
+        del target
+        self._refuse(f"get {source}")
+
+    async def start(self, daemon: Daemon) -> None:
+        """Not possible."""
+        self._refuse(f"start {daemon.name}")
+
+    async def signal(self, daemon: str, signum: int) -> None:
+        """Not possible."""
+        del signum
+        self._refuse(f"signal {daemon}")
+
+    async def state(self, daemon: str) -> ProcessState:
+        """Say that it runs: whether it does is seen by its clients alone."""
+        del daemon
+        return ProcessState.RUNNING
+
+    async def pid(self, daemon: str) -> None:
+        """Not seen from here."""
+        del daemon
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise Broken("not-ours", f"{self.name} ({self.address}) is not quorate's: cannot {what} there")
+
+
+class RunningNetwork:
+    """Somebody else's network: nothing is cut."""
+
+    async def cut(self, pairs: frozenset[tuple[str, str]]) -> None:
+        """Refuse to cut anything."""
+        if pairs:
+            raise Broken("not-ours", "the network of a cluster that is already there is not cut")
+
+    async def heal(self) -> None:
+        """Nothing was cut."""
+
+    async def probe(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        """Nothing is known."""
+        return dict.fromkeys(pairs, True)
+
+
+class RunningCluster:
+    """Members by their endpoints, named n1 and on in the order given."""
+
+    def __init__(self, run_id: str, endpoints: Sequence[str]) -> None:
+        self.run_id = run_id
+        self.nodes = [RunningNode(f"n{at}", endpoint(text)) for at, text in enumerate(endpoints, start=1)]
+        self.network = RunningNetwork()
+
+    async def up(self) -> None:
+        """Check that every endpoint takes connections; raises `Broken` with those that do not."""
+
+        async def look(node: RunningNode) -> str | None:
+            why = await asyncio.to_thread(unreachable, f"{node.address}:{node.port}")
+            return f"{node.address}:{node.port}: {why}" if why else None
+
+        wrong = [why for why in await asyncio.gather(*map(look, self.nodes)) if why]
+        if wrong:
+            raise Broken("not-there", f"no server answers at {'; '.join(wrong)}")
+
+    async def wipe(self) -> None:
+        """Nothing here is ours."""
+
+    async def down(self) -> None:
+        """Nothing here is ours."""
+
+    def keep(self) -> list[str]:
+        """It stays anyway."""
+        return ["cannot be left standing by quorate: it is not ours"]

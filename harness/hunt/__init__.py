@@ -1,0 +1,1 @@
+"""Hunts: many short runs, each drawn anew, in search of what nobody has named."""

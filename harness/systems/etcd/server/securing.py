@@ -1,0 +1,73 @@
+"""TLS and authentication in a cluster of our own: certificates made for the run, a root user for all clients."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Refused
+from quorate.harness.systems.certificates import Authority, Pair
+from quorate.harness.systems.etcd.client.connection import Connection
+from quorate.harness.systems.etcd.client.security import Security
+from quorate.harness.systems.etcd.protocol import pb
+
+FOLDER: Final = "tls"
+_ROOT: Final = "root"  # etcd's own name for who may do all
+_ASK_S: Final = 10.0
+
+
+async def give_certificates(nodes: Sequence[Node]) -> Security:
+    """Put a certificate and its key on every node; return what clients prove themselves with."""
+    authority = Authority()
+    await asyncio.gather(*(_put(node, authority) for node in nodes))
+    client = authority.issue("client")
+    return Security(ca=authority.cert, cert=client.cert, key=client.key)
+
+
+async def _put(node: Node, authority: Authority) -> None:
+    pair: Pair = authority.issue(node.name, node.address)
+    with tempfile.TemporaryDirectory(prefix="quorate-tls-") as folder:
+        for name, text in (("ca.pem", authority.cert), ("node.pem", pair.cert), ("node.key", pair.key)):
+            source = Path(folder) / name
+            source.write_bytes(text)
+            await node.put(source, f"{node.directory}/{FOLDER}/{name}", mode=0o600)
+
+
+def flags(directory: str) -> dict[str, str]:
+    """Return etcd's flags for a node that keeps its certificates below the directory: clients and peers show theirs."""
+    place = f"{directory}/{FOLDER}"
+    files = {"cert-file": "node.pem", "key-file": "node.key", "trusted-ca-file": "ca.pem"}
+    return {
+        **{name: f"{place}/{file}" for name, file in files.items()},
+        **{f"peer-{name}": f"{place}/{file}" for name, file in files.items()},
+        "client-cert-auth": "true",
+        "peer-client-cert-auth": "true",
+    }
+
+
+def with_user(security: Security) -> Security:
+    """Return the same with a root user, whose password is drawn."""
+    return msgspec.structs.replace(security, user=_ROOT, password=secrets.token_urlsafe(12))
+
+
+async def require_users(connection: Connection, security: Security) -> None:
+    """Make the root user and let nobody else in; done once, and again without harm."""
+    requests = (
+        ("UserAdd", pb.AuthUserAddRequest(name=_ROOT, password=security.password)),
+        ("RoleAdd", pb.AuthRoleAddRequest(name=_ROOT)),
+        ("UserGrantRole", pb.AuthUserGrantRoleRequest(user=_ROOT, role=_ROOT)),
+        ("AuthEnable", pb.AuthEnableRequest()),
+    )
+    for method, request in requests:
+        try:
+            await connection.call(method, request, asyncio.get_running_loop().time() + _ASK_S)
+        except Refused as error:
+            if "already" not in error.text:
+                raise

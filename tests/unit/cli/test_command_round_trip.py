@@ -1,0 +1,89 @@
+"""`Test.command()` asks for the very same test: campaigns hand it to their children, reports print it."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+import msgspec
+import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from quorate.harness.cli.options import given
+from quorate.harness.cli.test_command import command
+from quorate.harness.core.duration import exact_duration, parse_duration
+from quorate.harness.core.test import Test
+
+SECONDS = st.floats(min_value=1e-6, max_value=1e7)
+WORD = st.text("abcdefgh.-_/ '\"", min_size=1, max_size=12).map(
+    lambda word: f"no{word}x"
+)  # no file is called so
+
+TESTS = st.builds(
+    Test,
+    system=st.sampled_from(["etcd", "etcd@3.5.16", "simulated"]),
+    workload=st.sampled_from([("register",), ("watch", "set")]),
+    faults=st.sampled_from([(), ("kill",), ("partition:leader", "clock")]),
+    fault_interval=SECONDS,
+    schedule=st.none() | WORD,
+    cluster=st.sampled_from(["auto", "local"]),
+    inventory=st.none() | WORD,
+    nodes=st.integers(1, 63),
+    image=st.none() | WORD,
+    build=st.none() | WORD,
+    endpoints=st.sampled_from([(), ("db1:2379", "db2:2379")]),
+    time=SECONDS,
+    clients=st.integers(1, 100_000),
+    rate=st.floats(min_value=0, max_value=1e9),
+    timeout=SECONDS,
+    seed=st.none() | st.integers(0, 2**63),
+    settings=st.dictionaries(st.sampled_from(["reads", "gate.ok", "binary"]), WORD),
+    store=WORD,
+    name=st.none() | WORD,
+    check_time=SECONDS,
+    check_memory=st.integers(1 << 24, 1 << 40),
+    stop_on_anomaly=st.booleans(),
+    strict=st.booleans(),
+    keep_cluster=st.booleans(),
+)
+
+
+def parsed(text: str) -> Test:
+    """Read a command line as `quorate test` does, without running it."""
+    words = shlex.split(text)
+    assert words[:2] == ["quorate", "test"]
+    context = command.make_context("test", words[2:])
+    own = {"system", "repeat", "as_json", "quiet"}
+    options = {name: value for name, value in context.params.items() if name not in own}
+    return Test(system=context.params["system"], **given(options))
+
+
+@settings(max_examples=200, deadline=None)
+@drawn(TESTS)
+def test_parsing_a_command_gives_back_the_test(test: Test) -> None:
+    assert parsed(test.command()) == test
+
+
+def test_every_field_is_drawn_or_has_no_option() -> None:
+    drawn_at_random = set(TESTS.wrapped_strategy.kwargs) if hasattr(TESTS, "wrapped_strategy") else None
+    fields = {field.name for field in msgspec.structs.fields(Test)}
+    options = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
+    assert fields - {"system", "replay"} <= options
+    assert drawn_at_random is None or fields - {"replay"} == drawn_at_random
+
+
+@pytest.mark.parametrize("seconds", [90.123456, 100000.5, 1234567.0, 3.3333333333333335, 1e-7, 0.0])
+def test_durations_are_exact(seconds: float) -> None:
+    assert parse_duration(exact_duration(seconds)) == seconds
+
+
+def test_round_durations_stay_short() -> None:
+    assert [exact_duration(each) for each in (0.5, 1.5, 90, 300, 7200)] == [
+        "500ms",
+        "1.5s",
+        "90s",
+        "5m",
+        "2h",
+    ]
