@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +68,9 @@ def _sweep() -> None:
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
-            if time.time() - folder.stat().st_mtime < _YOUNG_S:  # it may not have its lock yet
+            if (
+                datetime.now(UTC).timestamp() - folder.stat().st_mtime < _YOUNG_S
+            ):  # it may not have its lock yet
                 continue
             with (folder / _LIVES).open("r+") as held:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
