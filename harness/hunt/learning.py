@@ -1,4 +1,4 @@
-"""Which run comes next: random first, then more of what reached something new.
+"""Which run comes next: a survey of all workloads, then random, then more of what reached something new.
 
 Two means, both cheap. Each choice of a dimension has a rate, how many of its runs reached a new state, and options are
 drawn in proportion (with a prior, so that nothing is ever given up). And runs that reached new states are kept, to be
@@ -39,7 +39,11 @@ class Kept:
 
 
 class Learner:
-    """Draws runs and hears what they reached. With `learns` false every run is drawn evenly: the yardstick."""
+    """Draws runs and hears what they reached. With `learns` false every run is drawn evenly: the yardstick.
+
+    The first runs are a survey: every workload once, with its author's settings, for most bugs need no more than the
+    right workload.
+    """
 
     def __init__(self, space: Space, rng: Random, *, learns: bool = True) -> None:
         self._space = space
@@ -51,6 +55,7 @@ class Learner:
         self._kept: list[Kept] = []
         self._lines: dict[str, int] = {}
         self._drawn = 0
+        self._survey = space.survey(rng)
 
     @property
     def reached(self) -> int:
@@ -59,6 +64,8 @@ class Learner:
 
     def next(self) -> Genes:
         """Return the next run."""
+        if self._survey:
+            return self._space.surveyed(self._survey.pop(0), self._rng)
         self._drawn += 1
         lines = self.lines()
         if not self._learns or self._drawn <= _FIRST or not self._kept:

@@ -30,12 +30,14 @@ INTERVALS: Final = ("1", "2", "3", "5")
 _SHARES: Final = ("0", "0.02", "0.1", "0.3", "0.6", "0.9", "1")
 _FACTORS: Final = (0.1, 0.3, 3.0, 10.0)
 _COUNT_MOST: Final = 2000
+_NODES, _CLIENTS, _RATE = 3, 16, 500.0  # of a survey
 _VARIED_SHARE: Final = 0.35  # of a workload's settings: most of a draw stays as its author meant it
 _TARGET_SHARE: Final = 0.4
 _LEADER, _LEADER_SHARE = "leader", 0.5  # of targets that are named: what goes wrong there is seen by all
 _OVERLAP_SHARE: Final = 0.4
 _TRIGGER_SHARE: Final = 0.3
 _TRIES: Final = 20
+_TOGETHER: Final = 3  # workloads of a survey's run
 _FAULTS_MOST: Final = 3
 _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
 # Wrong clocks break leases by what is documented; an upgrade must be told to which release.
@@ -83,6 +85,39 @@ class Space(msgspec.Struct, frozen=True):
             if self._works(found):
                 return found
         return msgspec.structs.replace(self._draw(rng, picks, ()), extra={})
+
+    def survey(self, rng: Random) -> list[tuple[str, ...]]:
+        """Return all workloads once, in groups that can run side by side, in an order of the seed's."""
+        names = sorted(self.workloads)
+        rng.shuffle(names)
+        groups: list[tuple[str, ...]] = []
+        for name in names:
+            fitting = (
+                number
+                for number, group in enumerate(groups)
+                if len(group) < _TOGETHER and self._go_together((*group, name))
+            )
+            if (number := next(fitting, None)) is None:
+                groups.append((name,))
+            else:
+                groups[number] = (*groups[number], name)
+        return groups
+
+    def surveyed(self, workloads: tuple[str, ...], rng: Random) -> Genes:
+        """Draw a run of these as their authors meant them: default settings, three nodes, small tuning."""
+        for _ in range(_TRIES):
+            drawn = self._draw(rng, Evenly(), ())
+            kept = {
+                key: value for key, value in drawn.extra.items() if key not in self._names(drawn.workloads)
+            }
+            if self.tunes:
+                kept[SETTING] = SMALL
+            found = msgspec.structs.replace(
+                drawn, workloads=workloads, nodes=_NODES, rate=_RATE, clients=_CLIENTS, extra=kept
+            )
+            if self._works(found):
+                return found
+        return msgspec.structs.replace(found, faults=(), extra={})
 
     def vary(self, genes: Genes, rng: Random, picks: Picks, lines: Sequence[str] = ()) -> Genes:
         """Return a run that differs in a part or two, or in its seed alone."""
@@ -186,6 +221,12 @@ class Space(msgspec.Struct, frozen=True):
         led = [target for target in targets if target.startswith(_LEADER)]
         chosen = led if led and rng.random() < _LEADER_SHARE else targets
         return f"{name}:{chosen[int(rng.random() * len(chosen))]}"
+
+    def _go_together(self, workloads: tuple[str, ...]) -> bool:
+        return (
+            why_not(msgspec.structs.replace(self.base, workload=workloads, faults=(), clients=_CLIENTS))
+            is None
+        )
 
     def _works(self, genes: Genes) -> bool:
         return why_not(genes.test(self.base)) is None

@@ -72,6 +72,19 @@ def test_variations_work_and_keep_most(etcd):
     assert len({(other.faults, other.nodes, other.rate) for other in others}) > 5
 
 
+def test_a_survey_shows_every_workload_once_with_its_own_settings(etcd):
+    learner = Learner(etcd, Random(4))
+    groups = etcd.survey(Random(4))
+    first = [learner.next() for _ in groups]
+    assert sorted(name for genes in first for name in genes.workloads) == sorted(etcd.workloads)
+    assert all(len(genes.workloads) <= 3 for genes in first)
+    assert len(first) <= len(etcd.workloads) / 2
+    assert all(why_not(genes.test(etcd.base)) is None for genes in first)
+    own = {name for settings in etcd.workloads.values() for name in settings}
+    assert all(not own & set(genes.extra) for genes in first)
+    assert etcd.survey(Random(5)) != groups
+
+
 def test_given_settings_stand_above_drawn_ones():
     space = space_of(Test(system="etcd@3.5.16", settings={"reads": "serializable", "read_share": "0.5"}))
     for seed in range(20):
