@@ -39,6 +39,17 @@ asyncio.run(live(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 """
 
 
+_ANOTHER_SWEEP_S = 10.0
+
+
+def _left(run_id: str) -> list[str]:
+    """Return what is left once no sweep of another run is under way: it holds the dead run's lock."""
+    end = time.monotonic() + _ANOTHER_SWEEP_S
+    while (left := traces_of(run_id)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return left
+
+
 def main() -> int:
     options = _options()
     rng = random.Random(options.seed)
@@ -56,7 +67,7 @@ def main() -> int:
         started = time.perf_counter()
         sweep()
         sweeps.append(time.perf_counter() - started)
-        left = traces_of(run_id)
+        left = _left(run_id)
         if left:
             failures += 1
             print(f"kill {number}, {run_id}: {'; '.join(left)}")

@@ -24,7 +24,7 @@ Examples:
 @click.argument("before", type=click.Path(exists=True, path_type=Path))
 @click.argument("after", type=click.Path(exists=True, path_type=Path))
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object, nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print only one JSON object.")
 @click.option(
     "--exit-code",
     is_flag=True,

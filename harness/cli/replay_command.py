@@ -19,9 +19,7 @@ Examples:
 )
 @click.argument("run")
 @click.option("--repeat", type=click.IntRange(1, 10_000), default=1, help="Number of repetitions.")
-@click.option(
-    "--trust", is_flag=True, help="Also run a program or an image of one's own that the run's settings name."
-)
+@click.option("--trust", is_flag=True, help="Allow programs and images that the run's settings name.")
 @click.option(
     "--store", type=click.Path(file_okay=False), help="Directory for the new runs. [that of the run]"
 )

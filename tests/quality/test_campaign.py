@@ -199,7 +199,7 @@ def test_a_budget_that_leaves_no_time_proves_nothing(tmp_path):
     folder = written(tmp_path / "budget", CAMPAIGN)
     code, out, err = campaign(folder, "--budget", "0.1ms")
     assert code == 2, out + err
-    assert "no run was made of this cell" in (newest(folder) / "campaign.json").read_text()
+    assert "this cell did not run" in (newest(folder) / "campaign.json").read_text()
 
 
 def test_until_failure_goes_on_until_a_verdict_differs(tmp_path):

@@ -410,8 +410,9 @@ def test_every_row_of_the_table_has_a_test_here_or_says_where():
         "cancelled": "tests/unit/etcd: the server ends the stream at the deadline, a race (see the partition)",
         "server-stopped": "tests/unit/etcd: a window of microseconds while a server ends",
         "not-capable": "tests/unit/etcd: etcd before 3.0's cluster version is set; the wait for readiness outlasts it",
-        "denied": "tests/unit/etcd: needs authentication, which quorate never turns on",
-        "unauthenticated": "tests/unit/etcd: the same",
+        "denied": "test_etcd_running.py, test_etcd_secured.py",
+        "unauthenticated": "test_etcd_running.py",
+        "auth-changed": "tests/unit/etcd: a user or role changed between a request's check and its proposal",
         "unknown-error": "tests/unit/etcd: the row for what nobody has seen",
     }
     assert {row.code for row in TABLE} == tested_here | set(elsewhere)

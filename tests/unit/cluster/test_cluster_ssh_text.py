@@ -97,7 +97,7 @@ def test_inventories_have_defaults_and_say_what_is_wrong(tmp_path: Path) -> None
         ('[[hosts]]\nhost = "a"\npasword = "x"\n', "pasword"),
         ('[[hosts]]\nhost = "a"\ndirectory = "data"\n', "absolute"),
         ('[[hosts]]\nhost = "a"\n[[hosts]]\nhost = "a"\n', "twice"),
-        ("hosts = [\n", "not TOML"),
+        ("hosts = [\n", "not valid TOML"),
         ("hosts = [1]\n", "host 1"),
     ):
         path.write_text(text)
