@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from quorate.harness.cli.exits import Exit
-from quorate.harness.cli.options import DurationType
+from quorate.harness.cli.options import DurationType, jobs_option, only_option
 from quorate.harness.cli.places import run_folder
 from quorate.harness.core.test import UsageError
 
@@ -42,18 +42,11 @@ Examples:
 @click.option(
     "--over", metavar="KEY=V1,V2,…", help="Bisect over values of a setting (binary=…) instead of releases."
 )
-@click.option(
-    "--only", multiple=True, metavar="KIND", help="Follow only this anomaly, e.g. linearizable:stale-read."
-)
+@only_option
 @click.option(
     "--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, help="Confidence of each step. [0.95]"
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=1,
-    help="Number of concurrent runs, each on its own cluster.",
-)
+@jobs_option
 @click.option("--budget", type=DurationType(), default=7200.0, help="Start no new step after this time. [2h]")
 @click.option(
     "--into", type=click.Path(file_okay=False, path_type=Path), help="Output directory. [RUN/bisect]"

@@ -11,7 +11,7 @@ import click
 
 from quorate.harness.cli import screen
 from quorate.harness.cli.exits import Exit, worst
-from quorate.harness.cli.options import DurationType, given, test_options
+from quorate.harness.cli.options import DurationType, given, jobs_option, test_options
 
 
 @click.command(
@@ -25,12 +25,7 @@ Examples:
 )
 @click.argument("file")
 @test_options
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=1,
-    help="Number of concurrent runs, each on its own cluster.",
-)
+@jobs_option
 @click.option("--resume", is_flag=True, help="Continue the newest campaign of these cells in --store.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first unexpected verdict.")
 @click.option("--until-failure", is_flag=True, help="Repeat with new seeds until a verdict is unexpected.")

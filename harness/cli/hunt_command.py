@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from quorate.harness.cli.options import DurationType, given, settings_option, split_option
+from quorate.harness.cli.options import DurationType, given, jobs_option, settings_option, split_option
 from quorate.harness.core.test import Test
 
 
@@ -47,12 +47,7 @@ Examples:
 @click.option("--seed", type=int, help="Seed of every random choice. [drawn and printed]")
 @settings_option("Set this option in every run, e.g. reads=consistent.")
 @click.option("--run-time", type=DurationType(), help="Maximum duration of the load of one run. [30s]")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=1,
-    help="Number of concurrent runs, each on its own cluster.",
-)
+@jobs_option
 @click.option("--random", "evenly", is_flag=True, help="Draw every run uniformly, without learning.")
 @click.option("--cluster", metavar="KIND", help="Where servers run: auto, docker, local or ssh. [auto]")
 @click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML).")

@@ -75,6 +75,28 @@ def split_option(*names: str, **more: Any) -> Callable[[Command], Command]:
     return click.option(*names, callback=_split, **more)
 
 
+def jobs_option(command: Command) -> Command:
+    """Add --jobs: how many runs go on at once."""
+    option = click.option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=1,
+        help="Number of concurrent runs, each on its own cluster.",
+    )
+    return option(command)
+
+
+def only_option(command: Command) -> Command:
+    """Add --only: which of a run's anomalies an experiment follows."""
+    option = click.option(
+        "--only",
+        multiple=True,
+        metavar="KIND",
+        help="Follow only this anomaly, e.g. linearizable:stale-read.",
+    )
+    return option(command)
+
+
 def _note(default: float) -> str:
     return f" [{format_duration(default)}]"
 

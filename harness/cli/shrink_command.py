@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from quorate.harness.cli.exits import Exit
-from quorate.harness.cli.options import DurationType
+from quorate.harness.cli.options import DurationType, jobs_option, only_option
 from quorate.harness.cli.places import run_folder
 
 
@@ -23,19 +23,12 @@ Examples:
 """,
 )
 @click.argument("run")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=1,
-    help="Number of concurrent runs, each on its own cluster.",
-)
+@jobs_option
 @click.option("--budget", type=DurationType(), default=3600.0, help="Start no new step after this time. [1h]")
 @click.option(
     "--confirm", type=click.IntRange(1, 1000), default=20, help="Runs to estimate the rate at the end. [20]"
 )
-@click.option(
-    "--only", multiple=True, metavar="KIND", help="Follow only this anomaly, e.g. linearizable:stale-read."
-)
+@only_option
 @click.option(
     "--into", type=click.Path(file_okay=False, path_type=Path), help="Output directory. [RUN/shrink]"
 )

@@ -26,11 +26,13 @@ async def run(
     cwd: str | None = None,
     label: Sequence[str] = (),
     check: bool = True,
+    alone: bool = False,
 ) -> Completed:
     """Run `argv`; raise `Broken` when it cannot start, misses the deadline, or fails and `check` is set.
 
-    It leads a process group of its own, which is killed as a whole at the deadline and on cancellation. `label` is
-    what errors call the command, where it was wrapped to reach a node.
+    It leads its own process group, which is killed as a whole at the deadline and on cancellation, and with `alone`
+    at the end as well: what the command left in the background does not outlive it. `label` is what errors call the
+    command, where it was wrapped to reach a node.
     """
     shown = shlex.join(label or argv)
     try:
@@ -52,7 +54,7 @@ async def run(
     except TimeoutError:
         raise Broken("timeout", f"{shown} did not end within {timeout_s:g} s") from None
     finally:
-        await _end(process)
+        await _end(process, group=alone)
     return checked(Completed(code, stdout, stderr), shown, check=check)
 
 
@@ -92,9 +94,9 @@ async def _read(stream: asyncio.StreamReader) -> str:
     return b"".join(chunks).decode(errors="replace")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left of the process group, and close its pipes; harmless after a normal end."""
-    if process.returncode is None:
+async def _end(process: asyncio.subprocess.Process, *, group: bool = False) -> None:
+    """Kill a process that still runs, with its group (with `group` that in any case), and close its pipes."""
+    if group or process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Final, Self
 
+from quorate.harness.cluster import commands
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.versions import Version
@@ -77,24 +76,19 @@ class Commits:
 
     async def _make(self) -> str | None:
         """Run the build command; return None if it ended well, else its last words. Its processes end with it."""
-        process = await asyncio.create_subprocess_shell(
-            self._build,
-            cwd=self._tree,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
         try:
-            async with asyncio.timeout(_BUILD_S):
-                out, _ = await process.communicate()
-        except TimeoutError:
-            return f"the build did not end within {_BUILD_S:.0f} s"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        last = " / ".join(out.decode(errors="replace").split("\n")[-_LINES - 1 : -1])
-        return None if process.returncode == 0 else last or f"the build exits with {process.returncode}"
+            done = await commands.run(
+                ["/bin/sh", "-c", f"exec 2>&1; {self._build}"],
+                timeout_s=_BUILD_S,
+                cwd=str(self._tree),
+                label=[self._build],
+                check=False,
+                alone=True,
+            )
+        except Broken as error:
+            return error.text
+        last = " / ".join(done.stdout.split("\n")[-_LINES - 1 : -1])
+        return None if done.code == 0 else last or f"the build exits with {done.code}"
 
     def _kept(self, name: str) -> Path:
         return self._folder / "built" / name / Path(self._binary).name

@@ -5,16 +5,14 @@ A script is handed out only after it has shown the anomaly here, each time that 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from quorate.harness.cluster import commands
 from quorate.harness.core import store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test
@@ -102,23 +100,13 @@ def _write(path: Path, text: str | None) -> None:
         path.chmod(0o755)
 
 
-async def _run(path: Path, binary: Path) -> int:
-    """Run a script in a process group of its own, which is ended with it."""
+async def _run(path: Path, binary: Path) -> int | None:
+    """Run a script, and end what it started with it; return its exit code, or None where it did not end in time."""
     environment = {**os.environ, "ETCD": str(binary), "PORT": str(_PORT)}
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        str(path),
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
     try:
-        async with asyncio.timeout(_LIMIT_S):
-            return await process.wait()
-    except TimeoutError:
-        return -1
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        done = await commands.run(
+            ["bash", str(path)], timeout_s=_LIMIT_S, env=environment, check=False, alone=True
+        )
+    except Broken:
+        return None
+    return done.code

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from quorate.harness.cluster.kernel import in_netns
+from quorate.harness.cluster.network.probes import bound
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
@@ -50,7 +51,7 @@ async def probe(nodes: Sequence[Node]) -> dict[Pair, bool]:
     with contextlib.ExitStack() as stack:
         ends: dict[Pair, tuple[socket.socket, socket.socket]] = {}
         for node in nodes:
-            here = stack.enter_context(_bound(address_towards(node)))
+            here = stack.enter_context(bound(address_towards(node)))
             there = stack.enter_context(_inside(node))
             ends[CLIENTS, node.name], ends[node.name, CLIENTS] = (here, there), (there, here)
         for _ in range(_TRIES):
@@ -76,16 +77,6 @@ def _received(target: socket.socket) -> bool:
 
 def _inside(node: Node) -> socket.socket:
     try:
-        return in_netns(node.netns or "", lambda: _bound(node.address))
+        return in_netns(node.netns or "", lambda: bound(node.address))
     except OSError as error:
         raise Broken("probe", f"cannot probe in the network of {node.name}: {error}") from error
-
-
-def _bound(address: str) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        made.bind((address, 0))
-    except OSError:
-        made.close()
-        raise
-    return made

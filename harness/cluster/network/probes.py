@@ -151,7 +151,7 @@ class Probes:
             known = self._sockets.get(name)
             if known is not None and known[0] == inode:
                 return known[1]
-            made = in_netns(node.netns, lambda: _bound(node.address))
+            made = in_netns(node.netns, lambda: bound(node.address))
         except OSError as error:
             raise Broken("probe", f"cannot probe in the network of {name}: {error}") from error
         if known is not None:
@@ -160,7 +160,8 @@ class Probes:
         return made
 
 
-def _bound(address: str) -> socket.socket:
+def bound(address: str) -> socket.socket:
+    """Return a datagram socket at any port of the address; raise `OSError`."""
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         made.bind((address, 0))
