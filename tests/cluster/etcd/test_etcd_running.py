@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from quorate.harness.core.outcome import Broken, Refused
+from quorate.harness.core.outcome import Broken, OutcomeError, Refused
 from quorate.harness.core.test import Test
 from quorate.harness.run import run
 from quorate.harness.systems.etcd.client.connection import Connection
@@ -123,7 +123,7 @@ async def _give_rights(make):
     connection = make()
     end = time.monotonic() + 30
     while True:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(OutcomeError):
             await _ask(connection, "Range", pb.RangeRequest(key=b"x"))
             break
         assert time.monotonic() < end, "the cluster did not come up"
