@@ -244,11 +244,16 @@ def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     return content
 
 
-def read(folder: Path, *, history: bool = True) -> StoredRun:
-    """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons."""
+def read(folder: Path, *, history: bool = True, results: Mapping[str, Any] | None = None) -> StoredRun:
+    """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons.
+
+    `results` stand in for results.json where a run has just ended: a full disk may have kept them from being written.
+    """
     problems: list[str] = []
     test = read_object(folder / TEST, problems)
-    results = read_object(folder / RESULTS, problems)
+    results = read_object(folder / RESULTS, problems) if results is None else results
+    if unwritten := results.get("unwritten"):
+        problems.append(str(unwritten))
     operations, injected = journal.read(folder, problems) if history else (columns.none(), [])
     take = _Reader(results, problems)
     faults = take.rows("faults", FaultRow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ COUNTEREXAMPLE: Final = "counterexample.jsonl"
 LOG: Final = "quorate.log"
 _JSON_BYTES_MAX: Final = 256 << 20
 _NAME_MAX: Final = 200
+_LOOKED_AT: Final = 1000
 _TAKEN: Final = frozenset({"latest", "campaigns"})
 
 
@@ -113,5 +115,18 @@ def resolve(path: str | Path) -> Path:
         raise Broken("store", f"no run at {path}")
     folder = folder.resolve()
     if not (folder / TEST).exists() and not (folder / HISTORY).exists():
-        raise Broken("store", f"{path} is not a run folder: it has neither {TEST} nor {HISTORY}")
+        inside = _newest_inside(folder)
+        meant = f" - did you mean {Path(path) / inside}?" if inside is not None else ""
+        raise Broken("store", f"{path} is not a run folder: it has neither {TEST} nor {HISTORY}{meant}")
     return folder
+
+
+def _newest_inside(folder: Path) -> Path | None:
+    """The newest run directly below a folder, or below one of its folders, as a path from there; looks at a few."""
+    for pattern in (f"*/{TEST}", f"*/*/{TEST}"):
+        found = itertools.islice(folder.glob(pattern), _LOOKED_AT)
+        # Run folders begin with the time of their start.
+        runs = sorted((one.parent for one in found if not one.parent.is_symlink()), key=lambda run: run.name)
+        if runs:
+            return runs[-1].relative_to(folder)
+    return None

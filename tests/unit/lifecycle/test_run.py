@@ -179,11 +179,45 @@ def test_a_disk_that_fills_up_is_told_and_the_history_until_then_stays_readable(
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "history" in done.stdout + done.stderr
+    assert "journal: cannot write" in " ".join(done.stdout.split())
     (folder,) = (
         path.parent for path in tmp_path.glob("*/*/history.jsonl.zst") if path.parent.parent.name != "latest"
     )
     assert len(History.read(folder)) > 100
+
+
+def test_an_anomaly_is_shown_though_its_results_cannot_be_written(tmp_path):
+    # results.json cannot replace a folder: a stand-in for any write that fails after the judging.
+    script = (
+        "import sys; from quorate.harness.core import store; from quorate.harness.core.outcome import Broken\n"
+        "plain = store.write_json\n"
+        "def failing(folder, name, content):\n"
+        "    if name == store.RESULTS: raise Broken('store', 'cannot write results.json: no space')\n"
+        "    return plain(folder, name, content)\n"
+        "store.write_json = failing\n"
+        "from quorate.harness.cli.main import main; sys.argv = ['quorate', *sys.argv[1:]]; main()"
+    )
+    words = [
+        "test",
+        "simulated",
+        "--set",
+        "bug=phantom",
+        "--time",
+        "10s",
+        "--seed",
+        "1",
+        "--store",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "INVALID" in done.stdout
+    assert "nobody had ever written" in " ".join(done.stdout.split())
+    assert "cannot write results.json: no space" in " ".join(done.stdout.split())
+    assert quorate("check", str(tmp_path / "simulated-register-none")).returncode == 4
+    assert "did you mean" in quorate("check", str(tmp_path / "simulated-register-none")).stderr
 
 
 def test_exit_codes_of_the_command(tmp_path):
