@@ -18,7 +18,7 @@ import msgspec
 from quorate.harness.core import safely
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.harness.core.verdict import Result, Verdict
-from quorate.reports import journal
+from quorate.reports import journal, words
 from quorate.reports import operations as columns
 from quorate.reports.logs import Lines, read_logs, started_at
 from quorate.reports.operations import Operations
@@ -26,6 +26,8 @@ from quorate.reports.weakness import Weak
 from quorate.reports.words import brief, seconds, share
 
 T = TypeVar("T")
+
+_BROKEN: Final = 3
 
 # A results.json beyond this is damaged or hostile; reading it would take minutes.
 _JSON_BYTES_MAX: Final = 256 << 20
@@ -161,6 +163,29 @@ class StoredRun(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """The run's name, or its folder's."""
         return str(self.test.get("name") or self.folder.parent.name or self.folder.name)
+
+    @property
+    def sign(self) -> str:
+        """One character that stands for the verdict."""
+        return "✗" if self.could_not_run else words.SIGNS[self.verdict]
+
+    @property
+    def outcome(self) -> str:
+        """The verdict as a headline begins: `Valid`, `Invalid`, `Unknown`, `Could not run`."""
+        return "Could not run" if self.could_not_run else words.VERDICTS[self.verdict]
+
+    @property
+    def headline(self) -> str:
+        """The verdict over all guarantees in a sentence."""
+        if self.could_not_run:
+            asked = self.statistics.operations > 0
+            return "Nothing was judged" if asked else "No client asked anything: nothing was tested"
+        return words.summary(self.verdict, self.guarantees)
+
+    @property
+    def could_not_run(self) -> bool:
+        """Whether it broke so early that there is nothing to judge, as a server that does not start."""
+        return self.exit_code == _BROKEN and not self.guarantees
 
     @property
     def tuning(self) -> str:

@@ -97,11 +97,8 @@ def clean(text: str) -> str:
 
 
 def _head(writer: _Writer, run: StoredRun) -> None:
-    verdict = run.verdict
-    writer.line(
-        f"{words.SIGNS[verdict]} {words.VERDICTS[verdict].upper()}  {words.summary(verdict, run.guarantees)}",
-        _OF_VERDICT[verdict],
-    )
+    colour = "red" if run.could_not_run else _OF_VERDICT[run.verdict]
+    writer.line(f"{run.sign} {run.outcome.upper()}  {run.headline}", colour)
     writer.line(run.reason, "bold")
     if run.interrupted:
         writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
@@ -273,6 +270,8 @@ def _places(rows: Sequence[Drawn], room: int) -> dict[tuple[int, int], int]:
 
 def _work(writer: _Writer, run: StoredRun) -> None:
     counts = run.statistics
+    if run.could_not_run and not counts.operations:
+        return
     writer.blank()
     rate = f", {words.count(counts.rate_per_s)} ok a second" if counts.rate_per_s else ""
     total = words.plural(counts.operations, "operation")

@@ -37,7 +37,7 @@ def unfit(name: str) -> str | None:
 
 
 def create(store: Path, title: str, seed: int, started: datetime | None = None) -> Path:
-    """Make `store/<title>/<UTC time>-<seed>/` and point `store/latest` at it; raise `Broken` if that cannot be.
+    """Make `store/<title>/<UTC time>-<seed>/`; raise `Broken` if that cannot be.
 
     A second run in the same second with the same seed gets `-2`, `-3`, … appended.
     """
@@ -56,7 +56,6 @@ def create(store: Path, title: str, seed: int, started: datetime | None = None) 
                 folder.mkdir()
             except FileExistsError:
                 continue
-            _point_latest(store, folder)
             return folder
     except OSError as error:
         raise Broken(
@@ -65,13 +64,20 @@ def create(store: Path, title: str, seed: int, started: datetime | None = None) 
     raise Broken("store", f"{store / safe} already has {tries_max} runs of this second")
 
 
-def _point_latest(store: Path, folder: Path) -> None:
-    """Move the link atomically, so that a reader never finds it missing."""
-    temporary = store / f".latest-{os.getpid()}"
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    temporary.symlink_to(folder.relative_to(store))
-    temporary.replace(store / "latest")
+def point_latest(folder: Path) -> None:
+    """Point the store's `latest` at this run, atomically, so that a reader never finds it missing.
+
+    Done once there is something to look at: what could not even start does not hide the run before it. Raises `Broken`.
+    """
+    root = folder.parent.parent
+    temporary = root / f".latest-{os.getpid()}"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        temporary.symlink_to(folder.relative_to(root))
+        temporary.replace(root / "latest")
+    except OSError as error:
+        raise Broken("store", f"cannot point {root / 'latest'} at {folder.name}: {error}") from error
 
 
 def write_json(folder: Path, name: str, content: Any) -> Path:

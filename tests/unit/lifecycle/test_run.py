@@ -9,10 +9,13 @@ import sys
 import pytest
 
 from quorate import Test, load, run
+from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import UnknownNameError
 from quorate.harness.core.test import UsageError
 from quorate.harness.history import History
 from quorate.harness.run import judge_again, load_test
+from quorate.harness.systems.simulated.system import Simulated
+from quorate.reports import terminal
 
 
 def simulated(tmp_path, **options):
@@ -160,6 +163,14 @@ def test_bad_options_are_refused_before_anything_starts(tmp_path, options, error
     assert not (tmp_path / "store").exists()
 
 
+def test_texts_are_taken_as_on_the_command_line():
+    test = Test(workload="register,lock", faults="kill:one, pause", time="1m30s", check_memory="2GiB")
+    assert (test.workload, test.faults) == (("register", "lock"), ("kill:one", "pause"))
+    assert (test.time, test.check_memory) == (90.0, 2 << 30)
+    with pytest.raises(UsageError, match="time: "):
+        Test(time="soon")
+
+
 def quorate(*words, **options):
     return subprocess.run(
         [sys.executable, "-m", "quorate", *words],
@@ -238,3 +249,25 @@ def test_exit_codes_of_the_command(tmp_path):
     garbage.write_text('{"index": 0, "type": "invoke"}\nnot json\n')
     refused = quorate("check", str(garbage))
     assert (refused.returncode, "line" in refused.stderr) == (4, True)
+
+
+def test_what_cannot_start_is_said_so_and_does_not_hide_the_run_before_it(tmp_path, monkeypatch):
+    before = run(simulated(tmp_path, time=3.0)).folder
+
+    async def fail(*_):
+        raise Broken("server-died", "n1: flag provided but not defined")
+
+    monkeypatch.setattr(Simulated, "wait_ready", fail)
+    done = run(simulated(tmp_path, time=3.0, seed=8))
+    assert (done.exit_code, done.results["guarantees"], done.results["gates"]) == (3, [], [])
+    text = terminal.write(done.folder)
+    assert "COULD NOT RUN" in text
+    assert "flag provided but not defined" in text
+    assert "could not be decided" not in text
+    assert "Could not run" in (done.folder / "report.html").read_text()
+    assert (tmp_path / "store" / "latest").resolve() == before.resolve()
+
+
+def test_checking_a_run_names_the_run_that_was_given(tmp_path):
+    folder = run(simulated(tmp_path, time=3.0)).folder
+    assert f"folder: {folder}" in quorate("check", str(folder)).stdout
