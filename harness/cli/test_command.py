@@ -77,13 +77,10 @@ def enter_namespaces(test: Test) -> None:
 
     Returns inside it; the command outside only waits and exits with the same code.
     """
-    if test.system_name == "simulated":
+    if test.virtual:
         return
-    from quorate.harness.cluster.factory import engine_answers  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.cluster.factory import kind_of  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.cluster.local.rootless import reexec_if_needed  # noqa: PLC0415
 
-    docker = test.cluster == "docker" or test.image is not None
-    local = test.cluster == "local" or (
-        test.cluster == "auto" and not docker and os.geteuid() != 0 and not engine_answers()
-    )
-    reexec_if_needed(wanted=local)
+    # Root lives in no user namespace, so the engine need not be asked.
+    reexec_if_needed(wanted=os.geteuid() != 0 and kind_of(test.cluster, test.image) == "local")

@@ -19,6 +19,7 @@ from quorate.harness.core.duration import (
 )
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.store import unfit
+from quorate.harness.core.system import registered
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
 
@@ -103,6 +104,11 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.system.partition("@")[2] or None
 
     @property
+    def virtual(self) -> bool:
+        """Whether the run happens in this process, in virtual time; raises `UnknownNameError`."""
+        return registered(self.system_name).virtual
+
+    @property
     def title(self) -> str:
         """The run's name in the store: given, or made of system, workload and faults."""
         return self.titled(self.faults)
@@ -178,8 +184,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         _hold(
             (
                 (
-                    self.image is None
-                    or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
+                    self.image is None or (self.cluster in ("auto", "docker") and not self.virtual),
                     f"--image {self.image} needs --cluster docker and a real service",
                 ),
                 (
@@ -187,8 +192,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                     or (
                         self.image is None
                         and self.release is None
-                        and self.system_name != "simulated"
-                        and "binary" not in self.settings
+                        and not self.virtual
+                        and registered(self.system_name).own_server not in self.settings
                     ),
                     f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
                 ),
@@ -206,12 +211,12 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                     "--cluster ssh needs --inventory FILE.toml",
                 ),
                 (
-                    self.cluster in ("auto", "simulated") or self.system_name != "simulated",
-                    f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
+                    self.cluster in ("auto", "simulated") or not self.virtual,
+                    f"--cluster {self.cluster} needs a real service: {self.system_name} runs inside this process",
                 ),
                 (
-                    self.cluster != "simulated" or self.system_name == "simulated",
-                    f"--cluster simulated is for the system simulated; {self.system_name} runs on docker, local or ssh",
+                    self.cluster != "simulated" or self.virtual,
+                    f"--cluster simulated is for simulated systems; {self.system_name} runs on docker, local or ssh",
                 ),
             )
         )

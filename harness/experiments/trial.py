@@ -27,7 +27,6 @@ from quorate.harness.experiments.warm import USAGE, Answer
 
 Outcome = Literal["anomaly", "valid", "inconclusive", "broken"]
 
-SIMULATED: Final = "simulated"
 _OF_EXIT: Final[Mapping[int, Outcome]] = {0: "valid", 1: "anomaly", 2: "inconclusive"}
 _WARM_LIMIT_S: Final = 60.0
 _WARM_RUNS: Final = 500  # then a new process: nothing that leaks grows for ever
@@ -95,7 +94,7 @@ class Trials:
         """
         slot = await self._free.get()
         try:
-            if test.system_name == SIMULATED:
+            if test.virtual:
                 finished = await self._simulated(
                     test, slot, deadline_s or _WARM_LIMIT_S + 2 * test.check_time
                 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from quorate.harness.core.settings import about
 from quorate.harness.core.system import Planted
 
 
@@ -21,10 +22,10 @@ class Gate(msgspec.Struct, frozen=True):
 class Thresholds(msgspec.Struct, frozen=True):
     """How much is enough; each can be lowered with `--set gate.NAME=VALUE` where a short run is meant."""
 
-    operations: int = 50
-    success: float = 0.1
-    each_function: int = 1
-    under_fault: int = 5
+    operations: Annotated[int, about("operations that must succeed", ge=0)] = 50
+    success: Annotated[float, about("share of operations that must succeed", ge=0, le=1)] = 0.1
+    each_function: Annotated[int, about("successes of each kind of operation", ge=0)] = 1
+    under_fault: Annotated[int, about("operations asked while a fault is in force", ge=0)] = 5
 
 
 def gates(

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from quorate.harness.core.node import Cluster, Node, ProcessState, TellsEnds
+from quorate.harness.core.node import Cluster, Node, ProcessState
 from quorate.harness.core.system import NodeStatus, System
 
 _LEADERS_MAX = 10_000
@@ -89,7 +89,7 @@ class Watcher:
                 dead = await self._is_dead(node)
             # Asked again after the await: the fault may have killed it in between.
             if dead and node.name not in expected | self._expected_dead() and node.name not in self._dead:
-                how = await node.ended(self._system.daemon) if isinstance(node, TellsEnds) else None
+                how = await node.ended(self._system.daemon)
                 self.deaths.append(
                     {"time_s": round(time_s, 3), "node": node.name, **({"how": how} if how else {})}
                 )

@@ -61,7 +61,7 @@ TABLE = [
     ("test simulated --time 10s --schedule late.toml", "comes after the load"),
     ("test simulated --seed abc", "not a valid integer"),
     ("test simulated --set foo", "KEY=VALUE"),
-    ("test simulated --set bug=nope", "known: announcement-lost"),
+    ("test simulated --set bug=nope", "known: none, stale-read"),
     ("test simulated --set raed_share=1", 'did you mean "read_share"'),
     ("test simulated --set read_share=2", "give a number from 0 to 1"),
     ("test simulated --image x", "--cluster docker"),
