@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
-from quorate.reports import evidence, holds, lists, moments, stored, weakness, words
+from quorate.reports import evidence, holds, lists, moments, stored, weakness, why, words
 from quorate.reports.evidence import Drawn
 from quorate.reports.operations import NEVER
 from quorate.reports.stored import StoredRun
@@ -20,6 +20,7 @@ _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim
 _OF_VERDICT: Final = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
 _OPERATIONS_SHOWN: Final = 16
 _ANOMALIES_SHOWN: Final = 3
+_SENTENCES_SHOWN: Final = 8
 _LINES_SHOWN: Final = 4
 # What a log line or a value may not do to somebody's terminal: move the cursor, change colours, ring the bell.
 _CONTROL: Final = re.compile(
@@ -47,6 +48,7 @@ def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
     shown = evidence.chosen(run.guarantees)
     for result, anomaly in shown[:_ANOMALIES_SHOWN]:
         _anomaly(writer, run, anomaly, result.model)
+        _why(writer, why.sentences(run, result, anomaly))
     if len(shown) > _ANOMALIES_SHOWN:
         writer.line(
             f"… {words.plural(len(shown) - _ANOMALIES_SHOWN, 'more anomaly', 'more anomalies')} in results.json"
@@ -150,6 +152,18 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
         near = run.lines.around(culprit.begin_us / 1e6, 0.5, 0.5, most=_LINES_SHOWN)
         for line in near:
             writer.cut(f"  {words.seconds(line.time_s)} {line.node}: {line.text}", "dim")
+
+
+def _why(writer: _Writer, sentences: Sequence[str]) -> None:
+    """What the members' own logs say of it; all of that, in its order, is what `quorate why` prints."""
+    if not sentences:
+        return
+    writer.blank()
+    writer.line("the members' own logs say:", indent=2)
+    for sentence in sentences[:_SENTENCES_SHOWN]:
+        writer.line(f"- {sentence}", indent=2, hang=2)
+    if len(sentences) > _SENTENCES_SHOWN:
+        writer.line(f"… and {len(sentences) - _SENTENCES_SHOWN} more: quorate why", indent=2)
 
 
 def _beside(
