@@ -8,40 +8,43 @@ from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 
-from quorate.harness.core.fault import (
-    Begins,
-    Checks,
-    Expects,
-    Fault,
-    NemesisOutcome,
-    Plan,
-    Prepares,
-    Proof,
-    Renews,
-    Scene,
-    Suits,
-)
+from quorate.harness.core.fault import STEP_S, Fault, NemesisOutcome, Plan, Proof, Scene, make
+from quorate.harness.core.injection import HEAL, INJECT, NemesisRecord, decoded
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.settings import about, read
 from quorate.harness.core.system import System
 from quorate.harness.generators import Generator, Invocation
 from quorate.harness.history import History
 from quorate.nemesis.exact import check_apart, check_within, read_schedule
-from quorate.nemesis.settings import flag
-from quorate.nemesis.specs import FaultSpec, check_possible, make, parse
-from quorate.nemesis.timetable import HEAL, INJECT, Entry, Timetable, mixed, repeated
+from quorate.nemesis.specs import FaultSpec, check_possible, parse
+from quorate.nemesis.timetable import Entry, Timetable, mixed, repeated
 
 __all__ = ["FaultSpec", "Nemesis", "parse"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_STEP_S: Final = 20.0  # deadline of one injection, healing or proof
 _CANCELLED_S: Final = 1.0  # for a cancelled step to end before it is left to itself
 _PATIENCE_S: Final = 1800.0
+
+
+class NemesisSettings(msgspec.Struct, frozen=True):
+    """Settings of how faults meet, whichever they are."""
+
+    overlap: (
+        Annotated[
+            bool,
+            about("different faults may be in force at the same time", unset="no; yes with --schedule"),
+        ]
+        | None
+    ) = None
+    majority: Annotated[
+        bool, about("faults that overlap may hold a majority down; no: older ones heal first")
+    ] = msgspec.field(default=False, name="overlap.majority")
 
 
 class Nemesis:
@@ -76,9 +79,7 @@ class Nemesis:
         self._scene: Scene | None = None
         self._lock: asyncio.Lock | None = None
         for name, fault in self._faults.items():
-            if isinstance(fault, Expects):
-                asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
-                fault.expect(asked)
+            fault.expect([one.plan for one in entries if one.fault == name and one.action == INJECT])
 
     @classmethod
     def from_mix(
@@ -92,10 +93,10 @@ class Nemesis:
     ) -> Self:
         """Decide a random mix of these faults."""
         settings = settings or {}
-        overlap = flag(settings, "overlap", default=False)
-        spare = overlap and not flag(settings, "overlap.majority", default=False)
+        own = read(NemesisSettings, settings)
+        overlap = bool(own.overlap)
         entries = mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap)
-        return cls(specs, entries, rng, settings, spare=spare)
+        return cls(specs, entries, rng, settings, spare=overlap and not own.majority)
 
     @classmethod
     def from_schedule(
@@ -112,7 +113,7 @@ class Nemesis:
         """
         settings = settings or {}
         specs, entries = read_schedule(path)
-        if not flag(settings, "overlap", default=True):
+        if read(NemesisSettings, settings).overlap is False:
             check_apart(path, entries)
         if time_s is not None:
             check_within(path, entries, time_s)
@@ -130,8 +131,7 @@ class Nemesis:
     def suit(self, system: System) -> None:
         """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
         for fault in self._faults.values():
-            if isinstance(fault, Suits):
-                fault.suits(system)
+            fault.suits(system)
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -152,8 +152,7 @@ class Nemesis:
         for spec in self.specs:
             check_possible(spec, names)
         for fault in self._faults.values():
-            if isinstance(fault, Checks):
-                fault.check(scene)
+            fault.check(scene)
         _ = scene.cluster.network
         self._scene = scene
         self._lock = asyncio.Lock()
@@ -161,24 +160,24 @@ class Nemesis:
     async def prepare(self, scene: Scene) -> None:
         """Let faults do beforehand what takes minutes (fetch a release); call it before `attach`, before any load."""
         for fault in self._faults.values():
-            if isinstance(fault, Prepares):
-                await fault.prepare(scene)
+            await fault.prepare(scene)
 
     async def begin(self) -> None:
         """Let faults do what they must once all servers are ready, right before the load; call it after `attach`."""
+        if self._scene is None:
+            raise _unattached()
         for fault in self._faults.values():
-            if isinstance(fault, Begins) and self._scene is not None:
-                await fault.begin(self._scene)
+            await fault.begin(self._scene)
 
     @property
     def longest_s(self) -> float:
         """How long one injection or healing, with its proofs, may take at most."""
-        return max((2 * _step_s(fault) + 2 * _STEP_S for fault in self._faults.values()), default=_STEP_S)
+        return max((2 * fault.deadline_s + 2 * STEP_S for fault in self._faults.values()), default=STEP_S)
 
     @property
     def patience_s(self) -> float:
         """How much longer than planned all of it may take: for faults that go from node to node."""
-        slow = (_step_s(self._faults[entry.fault]) - _STEP_S for entry in self.entries)
+        slow = (self._faults[entry.fault].deadline_s - STEP_S for entry in self.entries)
         return min(_PATIENCE_S, sum(slow))
 
     def in_force(self) -> list[str]:
@@ -188,10 +187,7 @@ class Nemesis:
     def held_down(self) -> frozenset[str]:
         """Return the nodes whose server is dead, or may die, because of a fault in force."""
         return frozenset(
-            node
-            for name, plan in self._in_force.items()
-            if getattr(self._faults[name], "downs", False)
-            for node in plan.nodes
+            node for name, plan in self._in_force.items() if self._faults[name].downs for node in plan.nodes
         )
 
     async def act(self, invocation: Invocation) -> NemesisOutcome:
@@ -201,15 +197,17 @@ class Nemesis:
         as `Broken`.
         """
         if self._scene is None or self._lock is None:
-            raise Broken("nemesis", "the nemesis is not attached to a cluster")
-        value = invocation.value
+            raise _unattached()
+        asked = decoded(invocation.value)
+        if asked is None:
+            raise Broken("nemesis", f"{invocation.value!r} is neither an injection nor a healing")
         async with self._lock:
-            if value["action"] == HEAL:
-                outcome = await self._act_heal(self._scene, invocation.f, value)
+            if asked.action == HEAL:
+                outcome = await self._act_heal(self._scene, invocation.f, asked)
             else:
-                outcome = await self._act_inject(self._scene, invocation.f, value)
+                outcome = await self._act_inject(self._scene, invocation.f, asked)
             await self._renew(self._scene, invocation.f)
-        self.counts[f"{value['action']} {outcome.type}"] += 1
+        self.counts[f"{asked.action} {outcome.type}"] += 1
         return outcome
 
     async def heal_all(self, scene: Scene) -> list[Proof]:
@@ -220,7 +218,7 @@ class Nemesis:
         proofs, broken = [], []
         async with self._lock or asyncio.Lock():
             # What needs a majority to be healed comes when the others are healed.
-            late = [bool(getattr(self._faults[name], "needs_majority", False)) for name in self._in_force]
+            late = [self._faults[name].needs_majority for name in self._in_force]
             for _, name in sorted(zip(late, self._in_force, strict=True), key=lambda pair: pair[0]):
                 try:
                     proofs.append(await self._heal(scene, name))
@@ -230,79 +228,77 @@ class Nemesis:
             raise Broken("not-healed", "; ".join(broken))
         return proofs
 
-    async def _act_inject(self, scene: Scene, name: str, value: Mapping[str, Any]) -> NemesisOutcome:
-        told = {"action": INJECT, "target": value["target"]}
+    async def _act_inject(self, scene: Scene, name: str, asked: NemesisRecord) -> NemesisOutcome:
+        record = NemesisRecord(INJECT, asked.target)
         fault = self._faults[name]
         if name in self._in_force and not (await self._heal(scene, name)).holds:
-            return NemesisOutcome("fail", told, ["in-force", f"{name} is still active: healing it failed"])
+            return _not_done(record, "in-force", f"{name} is still active: healing it failed")
         try:
-            plan = await self._plan(scene, fault, value)
+            plan = await self._plan(scene, fault, asked)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
-            return _failed(told, name, error)
-        told["plan"] = msgspec.to_builtins(plan)
-        if self._spare:
-            told |= await self._make_room(scene, fault, plan)
+            return _failed(record, name, error)
+        healed = await self._make_room(scene, fault, plan) if self._spare else {}
+        record = NemesisRecord(INJECT, asked.target, plan, healed)
         self._early.discard(name)
         self._in_force[name] = plan  # before it is done: half done must be healed as well
         try:
-            took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", _step_s(fault))
+            took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", fault.deadline_s)
             proof = await _within(fault.prove(scene, plan), f"proving {name}")
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            failed = _failed(told, name, error)
+            failed = _failed(record, name, error)
             await self._heal(scene, name)
             return failed
-        return _judged(told, _with(proof, inject_ms=took_ms))
+        return _judged(record, _with(proof, inject_ms=took_ms))
 
-    async def _make_room(self, scene: Scene, fault: Fault, plan: Plan) -> dict[str, Any]:
+    async def _make_room(self, scene: Scene, fault: Fault, plan: Plan) -> dict[str, Proof]:
         """Heal what would hold a majority together with this plan, the oldest first; return what was, with proofs."""
-        healed: dict[str, Any] = {}
+        healed: dict[str, Proof] = {}
         majority = len(scene.cluster.nodes) // 2 + 1
-        while _holds(fault):
+        while fault.holds:
             others = {
                 name: one
                 for name, one in self._in_force.items()
-                if name != fault.name and _holds(self._faults[name])
+                if name != fault.name and self._faults[name].holds
             }
             held = {node for one in others.values() for node in one.nodes}
             left = [name for name in others if name not in healed]
             if not left or len(held.union(plan.nodes)) < majority:
                 break
-            healed[left[0]] = msgspec.to_builtins(await self._heal(scene, left[0]))
+            healed[left[0]] = await self._heal(scene, left[0])
             self._early.add(left[0])
-        return {"healed_first": healed} if healed else {}
+        return healed
 
-    async def _act_heal(self, scene: Scene, name: str, value: Mapping[str, Any]) -> NemesisOutcome:
-        told: dict[str, Any] = {"action": HEAL, "target": value["target"]}
+    async def _act_heal(self, scene: Scene, name: str, asked: NemesisRecord) -> NemesisOutcome:
         plan = self._in_force.get(name)
-        if plan is None and name in self._early:
-            return NemesisOutcome("ok", {**told, "early": True})
+        record = NemesisRecord(HEAL, asked.target, plan, early=plan is None and name in self._early)
+        if record.early:
+            return NemesisOutcome("ok", record.encoded())
         if plan is None:
-            return NemesisOutcome("fail", told, ["not-in-force", f"{name} is not active: nothing to heal"])
-        told["plan"] = msgspec.to_builtins(plan)
-        return _judged(told, await self._heal(scene, name))
+            return _not_done(record, "not-in-force", f"{name} is not active: nothing to heal")
+        return _judged(record, await self._heal(scene, name))
 
     async def _renew(self, scene: Scene, acted: str) -> None:
         """Let faults in force take hold of servers that another fault has restarted."""
         for name, plan in self._in_force.items():
             fault = self._faults[name]
-            if name != acted and isinstance(fault, Renews):
+            if name != acted:
                 try:
                     await _within(fault.renew(scene, plan), f"renewing {name}")
                 except Broken as error:
                     log.warning("%s did not take hold of a restarted server: %s", name, error)
                     self.counts[f"renew {name} failed"] += 1
 
-    async def _plan(self, scene: Scene, fault: Fault, value: Mapping[str, Any]) -> Plan:
+    async def _plan(self, scene: Scene, fault: Fault, asked: NemesisRecord) -> Plan:
         """Make a plan, or take the one that is to be repeated; details given without nodes go over the fault's own.
 
         Every injection has a random stream of its own, so that one that draws more, or fails, shifts no other.
         """
         rng = Random(f"{self._seed}/{self._injections}")
         self._injections += 1
-        given = msgspec.convert(value["plan"], Plan) if value.get("plan") else None
+        given = asked.plan
         if given is not None and given.nodes:
             return given
-        made = await _within(fault.plan(scene, value["target"], rng), f"planning {fault.name}")
+        made = await _within(fault.plan(scene, asked.target, rng), f"planning {fault.name}")
         if given is None:
             return made
         return msgspec.structs.replace(made, detail={**made.detail, **given.detail})
@@ -311,9 +307,9 @@ class Nemesis:
         """Heal one fault; it stays in force, for the last healing to try again, unless that is proved."""
         fault, plan = self._faults[name], self._in_force[name]
         try:
-            took_ms = await _timed(fault.heal(scene, plan), f"healing {name}", _step_s(fault))
+            took_ms = await _timed(fault.heal(scene, plan), f"healing {name}", fault.deadline_s)
             proof = await _within(
-                fault.prove_healed(scene, plan), f"proving that {name} is healed", _step_s(fault)
+                fault.prove_healed(scene, plan), f"proving that {name} is healed", fault.deadline_s
             )
         except Broken:
             raise
@@ -325,21 +321,24 @@ class Nemesis:
         return _with(proof, heal_ms=took_ms)
 
 
-def _holds(fault: Fault) -> bool:
-    """Whether nodes under this fault are lost to a majority: dead, frozen, or cut off."""
-    return bool(getattr(fault, "holds", getattr(fault, "downs", False)))
+def _unattached() -> Broken:
+    return Broken("nemesis", "the nemesis is not attached to a cluster")
 
 
-def _failed(told: Mapping[str, Any], name: str, error: BaseException) -> NemesisOutcome:
+def _failed(record: NemesisRecord, name: str, error: BaseException) -> NemesisOutcome:
     if isinstance(error, Broken):
         log.warning("%s could not be injected: %s", name, error)
-        return NemesisOutcome("fail", told, [error.code, error.text])
+        return _not_done(record, error.code, error.text)
     log.error("%s could not be injected", name, exc_info=error)
-    return NemesisOutcome("fail", told, ["fault-crashed", f"{type(error).__name__}: {error}"])
+    return _not_done(record, "fault-crashed", f"{type(error).__name__}: {error}")
 
 
-def _judged(told: Mapping[str, Any], proof: Proof) -> NemesisOutcome:
-    value = {**told, "proof": msgspec.to_builtins(proof)}
+def _not_done(record: NemesisRecord, code: str, text: str) -> NemesisOutcome:
+    return NemesisOutcome("fail", record.encoded(), [code, text])
+
+
+def _judged(record: NemesisRecord, proof: Proof) -> NemesisOutcome:
+    value = record.judged(proof).encoded()
     if proof.holds:
         return NemesisOutcome("ok", value)
     return NemesisOutcome("info", value, ["not-proved", proof.text])
@@ -349,18 +348,13 @@ def _with(proof: Proof, **more: Any) -> Proof:
     return Proof(holds=proof.holds, text=proof.text, data={**proof.data, **more})
 
 
-def _step_s(fault: Fault) -> float:
-    """Most faults act in milliseconds; one that goes from node to node says how long it may take."""
-    return float(getattr(fault, "deadline_s", _STEP_S))
-
-
-async def _timed(step: Awaitable[None], what: str, deadline_s: float = _STEP_S) -> float:
+async def _timed(step: Awaitable[None], what: str, deadline_s: float = STEP_S) -> float:
     begin = asyncio.get_running_loop().time()
     await _within(step, what, deadline_s)
     return round((asyncio.get_running_loop().time() - begin) * 1e3, 3)
 
 
-async def _within(step: Awaitable[T], what: str, deadline_s: float = _STEP_S) -> T:
+async def _within(step: Awaitable[T], what: str, deadline_s: float = STEP_S) -> T:
     """Await a step of a fault under a deadline that holds even where the step swallows its cancellation."""
     task = asyncio.ensure_future(step)
     try:

@@ -28,14 +28,17 @@ _CONTROL: Final = re.compile(
 )
 
 
-def write(run_folder: Path, *, width: int = 80, colour: bool = False) -> str:
+def write(
+    run_folder: Path, *, width: int = 80, colour: bool = False, results: Mapping[str, Any] | None = None
+) -> str:
     """Return the verdict of a stored run and the explanation of its anomalies, as lines of at most `width` letters.
 
+    `results` stand in for results.json where a run has just ended and may not have been able to write it.
     Raises `Broken` where there is no such folder. Damaged parts are said, and the rest is there.
     """
     if not run_folder.is_dir():
         raise Broken("report", f"no run at {run_folder}")
-    run = stored.read(run_folder)
+    run = stored.read(run_folder, results=results)
     return render(run, width=width, colour=colour)
 
 
@@ -96,11 +99,8 @@ def clean(text: str) -> str:
 
 
 def _head(writer: _Writer, run: StoredRun) -> None:
-    verdict = run.verdict
-    writer.line(
-        f"{words.SIGNS[verdict]} {words.VERDICTS[verdict].upper()}  {words.summary(verdict, run.guarantees)}",
-        _OF_VERDICT[verdict],
-    )
+    colour = "red" if run.could_not_run else _OF_VERDICT[run.verdict]
+    writer.line(f"{run.sign} {run.outcome.upper()}  {run.headline}", colour)
     writer.line(run.reason, "bold")
     if run.interrupted:
         writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
@@ -284,6 +284,8 @@ def _places(rows: Sequence[Drawn], room: int) -> dict[tuple[int, int], int]:
 
 def _work(writer: _Writer, run: StoredRun) -> None:
     counts = run.statistics
+    if run.could_not_run and not counts.operations:
+        return
     writer.blank()
     rate = f", {words.count(counts.rate_per_s)} ok a second" if counts.rate_per_s else ""
     total = words.plural(counts.operations, "operation")

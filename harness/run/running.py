@@ -94,7 +94,13 @@ def run(test: Test, *, progress: Listener | None = None, report: bool = True, re
         listener(Snapshot("run", f"seed {test.seed}, folder {folder}"))
         save = functools.partial(_write_test, folder, test, started, run_id, tuning)
         save()
-        main = _live(test, folder, run_id, listener, interruption, save)
+
+        def reached(conducted: Conducted) -> None:
+            save(conducted)
+            if conducted.reached == "load":
+                store.point_latest(folder)
+
+        main = _live(test, folder, run_id, listener, interruption, reached)
         parts, conducted = run_virtual(main) if is_simulated(test) else run_real(main)
         # Before the judging, which may be killed: what was conducted is then known all the same.
         unwritten = _attempt(save, conducted)

@@ -211,9 +211,9 @@ def _context(
     return {
         "run": run,
         "assets": assets(),
-        "sign": words.SIGNS[run.verdict],
-        "verdict": words.VERDICTS[run.verdict],
-        "headline": words.summary(run.verdict, run.guarantees),
+        "sign": run.sign,
+        "verdict": run.outcome,
+        "headline": run.headline,
         "reason": _reason(run, bool(shown)),
         "tested": _tested(run),
         "outage": max((row.outage_s for row in run.faults if row.outage_s is not None), default=None),
