@@ -291,11 +291,14 @@ def _work(writer: _Writer, run: StoredRun) -> None:
     total = words.plural(counts.operations, "operation")
     writer.line(f"{total}: {counts.ok:,} ok, {counts.fail:,} failed, {counts.info:,} unknown{rate}")
     for name, row in counts.by_function.items():
-        marks = [f"{mark} {row.latency_ms[mark]:.1f}" for mark in ("p50", "p99") if mark in row.latency_ms]
-        marks += [f"due p99 {row.latency_due_ms['p99']:.1f}"] if "p99" in row.latency_due_ms else []
+        marks = [
+            f"{mark} {_short(row.latency_ms[mark])}" for mark in ("p50", "p99") if mark in row.latency_ms
+        ]
+        # From the moment an operation was due: what a caller at this rate would have waited.
+        marks += [f"(due {_short(row.latency_due_ms['p99'])})"] if "p99" in row.latency_due_ms else []
         latency = f"  {' '.join(marks)} ms" if marks else ""
         writer.cut(
-            f"  {words.cut(name, 12):<12} {row.ok:>8,} ok {row.fail:>7,} failed {row.info:>6,} unknown{latency}"
+            f"  {words.cut(name, 10):<10} {row.ok:>6,} ok {row.fail:>5,} failed {row.info:>4,} unknown{latency}"
         )
     for gate in run.gates:
         if not gate.holds:
@@ -303,6 +306,12 @@ def _work(writer: _Writer, run: StoredRun) -> None:
     if run.availability:
         shares = ", ".join(f"{node} {words.share(value)}" for node, value in run.availability.items())
         writer.line(f"served: {shares}", hang=8)
+
+
+def _short(latency_ms: float) -> str:
+    """Three digits are enough to compare by, and leave room for the others on a line."""
+    whole = 100
+    return f"{latency_ms:.0f}" if latency_ms >= whole else f"{latency_ms:.1f}"
 
 
 def _weak(writer: _Writer, run: StoredRun) -> None:
