@@ -49,9 +49,9 @@ def code(content: str) -> str:
 
 def _run(folder: Path) -> list[str]:
     run = stored.read(folder, history=False)
-    headline = escape(words.summary(run.results.verdict, run.results.guarantees))
+    headline = escape(run.headline)
     lines = [
-        f"**{words.SIGNS[run.results.verdict]} {words.VERDICTS[run.results.verdict]}**: {headline}",
+        f"**{run.sign} {run.outcome}**: {headline}",
         "",
         escape(run.results.reason),
         "",

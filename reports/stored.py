@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from quorate.harness.core import reading
-from quorate.harness.core.results import FaultRow, Results, Step, fault_row
+from quorate.harness.core.exits import Exit
+from quorate.harness.core.results import FaultRow, Printed, Results, Step, fault_row
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.harness.core.verdict import Result, Verdict
-from quorate.reports import journal
+from quorate.reports import journal, words
 from quorate.reports import operations as columns
 from quorate.reports.logs import Lines, read_logs, started_at
 from quorate.reports.operations import Operations
@@ -39,6 +41,29 @@ class StoredRun(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """The run's name, or its folder's."""
         return str(self.test.get("name") or self.folder.parent.name or self.folder.name)
+
+    @property
+    def sign(self) -> str:
+        """One character that stands for the verdict."""
+        return "✗" if self.could_not_run else words.SIGNS[self.results.verdict]
+
+    @property
+    def outcome(self) -> str:
+        """The verdict as a headline begins: `Valid`, `Invalid`, `Unknown`, `Could not run`."""
+        return "Could not run" if self.could_not_run else words.VERDICTS[self.results.verdict]
+
+    @property
+    def headline(self) -> str:
+        """The verdict over all guarantees in a sentence."""
+        if self.could_not_run:
+            asked = self.results.statistics.operations > 0
+            return "Nothing was judged" if asked else "No client asked anything: nothing was tested"
+        return words.summary(self.results.verdict, self.results.guarantees)
+
+    @property
+    def could_not_run(self) -> bool:
+        """Whether it broke so early that there is nothing to judge, as a server that does not start."""
+        return self.results.exit_code == Exit.BROKEN and not self.results.guarantees
 
     @property
     def tuning(self) -> str:
@@ -66,30 +91,38 @@ class StoredRun(msgspec.Struct, frozen=True):
         return max(1e-3, *ends)
 
 
-def read(folder: Path, *, history: bool = True) -> StoredRun:
-    """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons."""
+def read(folder: Path, *, history: bool = True, results: Results | None = None) -> StoredRun:
+    """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons.
+
+    `results` stand in for results.json where a run has just ended: a full disk may have kept them from being written.
+    """
     problems: list[str] = []
     test = reading.read_object(folder / TEST, problems)
-    results = reading.read_object(folder / RESULTS, problems)
+    if results is None:
+        plain = reading.read_object(folder / RESULTS, problems)
+        finished, found = bool(plain), reading.record(plain, Results, problems, RESULTS)
+    else:
+        finished, found = True, results
+    if isinstance(found, Printed) and found.unwritten is not UNSET:
+        problems.append(found.unwritten)
     operations, injected = journal.read(folder, problems) if history else (columns.none(), [])
-    found = reading.record(results, Results, problems, RESULTS)
     statistics = found.statistics
     if not statistics.operations and len(operations):
         statistics = operations.statistics()
     guarantees = [_brief(result) for result in found.guarantees]
     found = msgspec.structs.replace(
         found,
-        reason=brief(found.reason) or _reason(results, found.verdict, guarantees),
+        reason=brief(found.reason) or _reason(found.verdict, guarantees, finished=finished),
         guarantees=guarantees,
         statistics=statistics,
         faults=found.faults or [fault_row(one) for one in injected],
         leaders=sorted(found.leaders, key=lambda leader: leader.time_s),
     )
-    lines = read_logs(folder, _zero(test, results), problems) if history else Lines((), 0, 0)
+    lines = read_logs(folder, _zero(test, found), problems) if history else Lines((), 0, 0)
     return StoredRun(
         folder=folder,
         test=test,
-        finished=bool(results),
+        finished=finished,
         results=found,
         operations=operations,
         lines=lines,
@@ -114,24 +147,23 @@ def _brief(result: Result) -> Result:
     return msgspec.structs.replace(result, anomalies=shorter, reason=brief(result.reason))
 
 
-def _zero(test: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
+def _zero(test: Mapping[str, Any], results: Results) -> Any:
     """The date of the history's time 0, which lies some seconds after the run's start: the cluster comes up between.
 
     `history_started` says it; without it the time that the cluster took to be ready is as near as one gets.
     """
-    known = test.get("history_started") or results.get("history_started")
+    known = test.get("history_started")
     if known is not None:
         return known
-    start, timings = started_at(test.get("started")), results.get("timings_s")
-    ready = timings.get("ready") if isinstance(timings, Mapping) else None
-    if start is None or not isinstance(ready, (int, float)):
+    start, ready = started_at(test.get("started")), results.timings_s.get("ready")
+    if start is None or ready is None:
         return test.get("started")
     return (start + timedelta(seconds=ready)).isoformat()
 
 
-def _reason(results: Mapping[str, Any], verdict: Verdict, guarantees: Sequence[Result]) -> str:
+def _reason(verdict: Verdict, guarantees: Sequence[Result], *, finished: bool) -> str:
     """Say in a sentence what results.json itself did not."""
-    if not results:
+    if not finished:
         return "The run was not judged: it has no readable results.json. `quorate check` judges the history it left."
     for guarantee in guarantees:
         if guarantee.verdict == verdict and verdict != Verdict.VALID:

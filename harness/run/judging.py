@@ -59,6 +59,8 @@ def judge(
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Results:
     """Check the history of the folder and return what was found; also writes the counterexample."""
+    if conducted.error is not None and conducted.reached == "prepare" and not conducted.interrupted:
+        return _could_not_run(conducted, conducted.error)
     history = History.read(folder)
     limits = Limits(time_s=test.check_time, memory_bytes=test.check_memory)
     results = []
@@ -102,6 +104,13 @@ def judge(
         timings_s=conducted.timings_s,
         interrupted=conducted.interrupted,
         truncated=history.truncated,
+    )
+
+
+def _could_not_run(conducted: Conducted, reason: str) -> Results:
+    """What broke before the load asked nothing of the service: there are no guarantees to speak of, only the reason."""
+    return Results(
+        Verdict.UNKNOWN, Exit.BROKEN, reason, release=conducted.release, timings_s=conducted.timings_s
     )
 
 
