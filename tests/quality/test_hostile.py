@@ -184,7 +184,7 @@ def test_a_damaged_test_file_is_told(folder, damage):
 def test_virtual_time_at_full_rate_ends_in_real_time(tmp_path, monkeypatch):
     monkeypatch.setattr("quorate.harness.run.conduct._VIRTUAL_MAX", 500)
     found = run(Test(system="simulated", time=3600.0, rate=0.0, seed=1, store=str(tmp_path)), report=False)
-    assert found.results["statistics"]["operations"] < 1000
+    assert found.results.statistics.operations < 1000
     assert found.verdict == "valid"
 
 
