@@ -9,6 +9,8 @@ from __future__ import annotations
 import abc
 import signal
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -19,6 +21,7 @@ from quorate.harness.core.capabilities import Client
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.damage import Damage
 from quorate.harness.core.failpoints import Failpoints
+from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.membership import Membership
 from quorate.harness.core.node import Cluster, Node
 from quorate.harness.core.operating import Operating
@@ -100,6 +103,7 @@ class System(abc.ABC):
     dumps: ClassVar[bool] = False  # whether `dump` can be asked for
     upgrades: ClassVar[bool] = False  # whether `upgrade` can be asked for
     on_disk: ClassVar[bool] = False  # whether `data` can be asked for
+    keeps_logs: ClassVar[bool] = False  # whether `keep_log` and `member_logs` can be asked for
 
     # What faults of the same names ask for; None: they are refused before anything starts.
     membership: Membership | None = None
@@ -222,6 +226,23 @@ class System(abc.ABC):
     @abc.abstractmethod
     def log_files(self, node: Node) -> Sequence[str]:
         """Paths on the node that are worth keeping, the server's own log first."""
+
+    async def keep_log(self, node: Node, folder: Path) -> None:
+        """Copy the log of one member, dead or alive, into a folder of this host; raise `Broken` where that fails.
+
+        The folder is nodes/NODE/wal of the run, and exists.
+        """
+        del node, folder
+        raise Broken("no-log", f"the members' logs of {self.name} are not read")
+
+    @classmethod
+    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
+        """Read the logs of all members from the folder of a run, without a cluster; a damaged one says so in `notes`.
+
+        `began` is the date of the history's time 0. Empty where the run kept no logs.
+        """
+        del folder, began
+        return []
 
     async def close(self) -> None:  # noqa: B027
         """Close connections of the harness's own, at the end of a run; servers may be dead."""

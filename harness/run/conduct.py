@@ -17,6 +17,7 @@ from quorate.harness.core.clock import Clock
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken, Reply
+from quorate.harness.core.results import Death, Leader
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import Planted
 from quorate.harness.core.telling import heard
@@ -25,7 +26,7 @@ from quorate.harness.generators import Generator, Invocation, limit, stagger
 from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
-from quorate.harness.run import divergence
+from quorate.harness.run import divergence, member_logs
 from quorate.harness.run.dues import Latencies, Timed
 from quorate.harness.run.parts import Parts, stream
 from quorate.harness.run.progress import Counter, Listener, Snapshot
@@ -61,8 +62,8 @@ class Conducted(msgspec.Struct):
     main_end_s: float | None = None
     recovered: bool = False
     recovery_s: float | None = None
-    leaders: list[dict[str, Any]] = []
-    deaths: list[dict[str, Any]] = []
+    leaders: list[Leader] = []
+    deaths: list[Death] = []
     planted: Planted | None = None
     latency_due_ms: dict[str, dict[str, float]] = {}
     versions: dict[str, str] = {}
@@ -364,12 +365,12 @@ class Conductor:
                 log.info("no %s from %s: %s", path, node.name, error)
 
         with contextlib.suppress(Broken):
-            wanted = [
-                (node, path)
-                for node in self._parts.cluster.nodes
-                for path in self._parts.system.log_files(node)
-            ]
-            await asyncio.gather(*(fetch(node, path) for node, path in wanted))
+            nodes = self._parts.cluster.nodes
+            wanted = [(node, path) for node in nodes for path in self._parts.system.log_files(node)]
+            await asyncio.gather(
+                *(fetch(node, path) for node, path in wanted),
+                *(member_logs.keep(self._parts.system, node, self._folder) for node in nodes),
+            )
 
     async def _open_client(self, thread: int, process: int) -> Connection:  # noqa: ARG002 - the runner's signature
         nodes = self._parts.cluster.nodes

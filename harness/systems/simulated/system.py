@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import Annotated, Final
 
 import msgspec
 
 from quorate.harness.core.clock import Clock
+from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import about, read
@@ -17,6 +20,7 @@ from quorate.harness.core.system import NodeStatus, Planted, System, SystemOptio
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload
+from quorate.harness.systems.simulated import memberlogs
 from quorate.harness.systems.simulated.bugs import BUGS, acts_on
 from quorate.harness.systems.simulated.client import SimulatedClient
 from quorate.harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
@@ -55,6 +59,7 @@ class Simulated(System):
     client_type = SimulatedClient
     settings_type = SimulatedSettings
     virtual = True
+    keeps_logs = True
 
     def __init__(self, options: SystemOptions) -> None:
         """Raise `UsageError` for a bug that does not exist, and for a release."""
@@ -133,6 +138,17 @@ class Simulated(System):
         client = SimulatedClient(own[0].cluster, own, timeout_s)
         await client.connect()
         return client
+
+    async def keep_log(self, node: Node, folder: Path) -> None:
+        """Write the replica's log, and what it holds, as it is now."""
+        if isinstance(node, SimulatedNode):
+            await asyncio.to_thread(memberlogs.keep, node, folder)
+
+    @classmethod
+    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
+        """Read the replicas' logs, replayed; the date of the run does not matter in virtual time."""
+        del began
+        return memberlogs.read(folder)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """Return the server's log."""
