@@ -54,7 +54,7 @@ TABLE = [
     ("test simulated --cluster docker", "needs a real service"),
     ("test simulated -f none,kill", "none cannot be combined"),
     ("test simulated --set pinning=typo", "known: all, none, mixed"),
-    ("test simulated --set gate.operations=-5", "give a number of 0 or more"),
+    ("test simulated --set gate.operations=-5", "give a whole number of 0 or more"),
     ("test simulated --set gate.success=nan", "give a number from 0 to 1"),
     ("test simulated -w append --set bug=dirty-read", "does nothing with append"),
     ("test simulated -w lock --set bug=stale-read", "does nothing with lock"),
