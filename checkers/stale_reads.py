@@ -20,6 +20,7 @@ import msgspec
 
 from quorate.checkers.tell import replayed, told
 from quorate.checkers.weak_states import STATES, Line, Update
+from quorate.harness.core.injection import injections
 from quorate.harness.core.verdict import Anomaly, Limits, Result
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import NONE
@@ -213,7 +214,9 @@ class _Pass:
 
 def _by_fault(history: History, ages: Sequence[tuple[int, float]]) -> list[Behind]:
     """The ages of the reads that were asked for during each fault, and outside of all of them."""
-    windows = list(_windows(history))[:_FAULTS_MAX]
+    windows = [(one.fault, one.target, one.began_ns, one.healed_ns) for one in injections(history.nemesis())][
+        :_FAULTS_MAX
+    ]
     rows = []
     for fault, target, begun, over in windows:
         inside = [age for called, age in ages if begun <= called and (over is None or called < over)]
@@ -230,24 +233,6 @@ def _by_fault(history: History, ages: Sequence[tuple[int, float]]) -> list[Behin
 def _row(fault: str, target: str, begun: float, over: float | None, ages: Sequence[float]) -> Behind:
     behind = sum(age > 0 for age in ages)
     return Behind(fault, target, begun, over, len(ages), behind, round(max(ages, default=0.0), 6))
-
-
-def _windows(history: History) -> Iterator[tuple[str, str, int, int | None]]:
-    """Each fault with its target, from when its injection began to when its healing ended."""
-    begun: dict[str, tuple[str, int]] = {}
-    for operation in history.nemesis():
-        done = operation.completion
-        value = (done.value if done is not None else None) or operation.invoke.value
-        action = value.get("action") if isinstance(value, dict) else None
-        fault = operation.invoke.f
-        if action == "inject" and fault not in begun:
-            plan = value.get("plan") or {}
-            begun[fault] = str(plan.get("target", value.get("target")) or ""), operation.invoke.time
-        elif action == "heal" and fault in begun:
-            target, since = begun.pop(fault)
-            yield fault, target, since, (done or operation.invoke).time
-    for fault, (target, since) in begun.items():
-        yield fault, target, since, None
 
 
 def _update(call: Event, end: Event | None) -> Update:

@@ -18,10 +18,11 @@ from typing import Any, Final
 from quorate.harness.core import safely
 from quorate.harness.core.duration import parse_duration
 from quorate.harness.core.fault import Plan
+from quorate.harness.core.injection import HEAL, INJECT
 from quorate.harness.core.registry import UnknownNameError, did_you_mean
 from quorate.harness.core.test import UsageError
 from quorate.nemesis.specs import FaultSpec, parse
-from quorate.nemesis.timetable import HEAL, INJECT, Entry, in_order
+from quorate.nemesis.timetable import Entry, in_order
 
 _KEYS: Final = ("at", "for", "fault", "target", "nodes", "detail")
 _NS: Final = 1_000_000_000

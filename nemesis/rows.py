@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core.fault import Plan
+from quorate.harness.core.injection import INJECT, joined
 from quorate.harness.core.outcome import Broken
 from quorate.harness.history import History
 from quorate.nemesis.exact import read_schedule
-from quorate.nemesis.timetable import HEAL, INJECT, Entry, repeated
+from quorate.nemesis.timetable import Entry, repeated
 
 _NS: Final = 1_000_000_000
 _DIGITS: Final = 3  # of a second: no fault is more exact
@@ -53,17 +54,13 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 def rows_of(entries: Sequence[Entry], end_s: float) -> tuple[Row, ...]:
     """Join each injection with the healing that follows it."""
-    rows: list[Row] = []
-    open_: dict[str, Entry] = {}
-    for entry in entries:
-        begun = open_.pop(entry.fault, None)
-        if begun is not None:
-            rows.append(_row(begun, entry.at_ns / _NS))
-        if entry.action == INJECT:
-            open_[entry.fault] = entry
-        else:
-            assert entry.action == HEAL
-    rows += [_row(entry, end_s) for entry in open_.values()]
+    pairs = joined(
+        entries,
+        fault=lambda entry: entry.fault,
+        begins=lambda entry: entry.action == INJECT,
+        ends=lambda entry: [entry.fault],  # an injection too: the nemesis heals what it injects again
+    )
+    rows = [_row(begun, end_s if ended is None else ended.at_ns / _NS) for begun, ended in pairs]
     return tuple(sorted(rows, key=lambda row: row.at))
 
 

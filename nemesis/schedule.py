@@ -25,6 +25,7 @@ from quorate.harness.core.fault import (
     Scene,
     Suits,
 )
+from quorate.harness.core.injection import HEAL, INJECT, NemesisRecord, decoded
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import System
 from quorate.harness.generators import Generator, Invocation
@@ -32,7 +33,7 @@ from quorate.harness.history import History
 from quorate.nemesis.exact import check_apart, check_within, read_schedule
 from quorate.nemesis.settings import flag
 from quorate.nemesis.specs import FaultSpec, check_possible, make, parse
-from quorate.nemesis.timetable import HEAL, INJECT, Entry, Timetable, mixed, repeated
+from quorate.nemesis.timetable import Entry, Timetable, mixed, repeated
 
 __all__ = ["FaultSpec", "Nemesis", "parse"]
 
@@ -202,14 +203,16 @@ class Nemesis:
         """
         if self._scene is None or self._lock is None:
             raise Broken("nemesis", "the nemesis is not attached to a cluster")
-        value = invocation.value
+        asked = decoded(invocation.value)
+        if asked is None:
+            raise Broken("nemesis", f"{invocation.value!r} is neither an injection nor a healing")
         async with self._lock:
-            if value["action"] == HEAL:
-                outcome = await self._act_heal(self._scene, invocation.f, value)
+            if asked.action == HEAL:
+                outcome = await self._act_heal(self._scene, invocation.f, asked)
             else:
-                outcome = await self._act_inject(self._scene, invocation.f, value)
+                outcome = await self._act_inject(self._scene, invocation.f, asked)
             await self._renew(self._scene, invocation.f)
-        self.counts[f"{value['action']} {outcome.type}"] += 1
+        self.counts[f"{asked.action} {outcome.type}"] += 1
         return outcome
 
     async def heal_all(self, scene: Scene) -> list[Proof]:
@@ -230,32 +233,31 @@ class Nemesis:
             raise Broken("not-healed", "; ".join(broken))
         return proofs
 
-    async def _act_inject(self, scene: Scene, name: str, value: Mapping[str, Any]) -> NemesisOutcome:
-        told = {"action": INJECT, "target": value["target"]}
+    async def _act_inject(self, scene: Scene, name: str, asked: NemesisRecord) -> NemesisOutcome:
+        record = NemesisRecord(INJECT, asked.target)
         fault = self._faults[name]
         if name in self._in_force and not (await self._heal(scene, name)).holds:
-            return NemesisOutcome("fail", told, ["in-force", f"{name} is still active: healing it failed"])
+            return _not_done(record, "in-force", f"{name} is still active: healing it failed")
         try:
-            plan = await self._plan(scene, fault, value)
+            plan = await self._plan(scene, fault, asked)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
-            return _failed(told, name, error)
-        told["plan"] = msgspec.to_builtins(plan)
-        if self._spare:
-            told |= await self._make_room(scene, fault, plan)
+            return _failed(record, name, error)
+        healed = await self._make_room(scene, fault, plan) if self._spare else {}
+        record = NemesisRecord(INJECT, asked.target, plan, healed)
         self._early.discard(name)
         self._in_force[name] = plan  # before it is done: half done must be healed as well
         try:
             took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", _step_s(fault))
             proof = await _within(fault.prove(scene, plan), f"proving {name}")
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            failed = _failed(told, name, error)
+            failed = _failed(record, name, error)
             await self._heal(scene, name)
             return failed
-        return _judged(told, _with(proof, inject_ms=took_ms))
+        return _judged(record, _with(proof, inject_ms=took_ms))
 
-    async def _make_room(self, scene: Scene, fault: Fault, plan: Plan) -> dict[str, Any]:
+    async def _make_room(self, scene: Scene, fault: Fault, plan: Plan) -> dict[str, Proof]:
         """Heal what would hold a majority together with this plan, the oldest first; return what was, with proofs."""
-        healed: dict[str, Any] = {}
+        healed: dict[str, Proof] = {}
         majority = len(scene.cluster.nodes) // 2 + 1
         while _holds(fault):
             others = {
@@ -267,19 +269,18 @@ class Nemesis:
             left = [name for name in others if name not in healed]
             if not left or len(held.union(plan.nodes)) < majority:
                 break
-            healed[left[0]] = msgspec.to_builtins(await self._heal(scene, left[0]))
+            healed[left[0]] = await self._heal(scene, left[0])
             self._early.add(left[0])
-        return {"healed_first": healed} if healed else {}
+        return healed
 
-    async def _act_heal(self, scene: Scene, name: str, value: Mapping[str, Any]) -> NemesisOutcome:
-        told: dict[str, Any] = {"action": HEAL, "target": value["target"]}
+    async def _act_heal(self, scene: Scene, name: str, asked: NemesisRecord) -> NemesisOutcome:
         plan = self._in_force.get(name)
-        if plan is None and name in self._early:
-            return NemesisOutcome("ok", {**told, "early": True})
+        record = NemesisRecord(HEAL, asked.target, plan, early=plan is None and name in self._early)
+        if record.early:
+            return NemesisOutcome("ok", record.encoded())
         if plan is None:
-            return NemesisOutcome("fail", told, ["not-in-force", f"{name} is not active: nothing to heal"])
-        told["plan"] = msgspec.to_builtins(plan)
-        return _judged(told, await self._heal(scene, name))
+            return _not_done(record, "not-in-force", f"{name} is not active: nothing to heal")
+        return _judged(record, await self._heal(scene, name))
 
     async def _renew(self, scene: Scene, acted: str) -> None:
         """Let faults in force take hold of servers that another fault has restarted."""
@@ -292,17 +293,17 @@ class Nemesis:
                     log.warning("%s did not take hold of a restarted server: %s", name, error)
                     self.counts[f"renew {name} failed"] += 1
 
-    async def _plan(self, scene: Scene, fault: Fault, value: Mapping[str, Any]) -> Plan:
+    async def _plan(self, scene: Scene, fault: Fault, asked: NemesisRecord) -> Plan:
         """Make a plan, or take the one that is to be repeated; details given without nodes go over the fault's own.
 
         Every injection has a random stream of its own, so that one that draws more, or fails, shifts no other.
         """
         rng = Random(f"{self._seed}/{self._injections}")
         self._injections += 1
-        given = msgspec.convert(value["plan"], Plan) if value.get("plan") else None
+        given = asked.plan
         if given is not None and given.nodes:
             return given
-        made = await _within(fault.plan(scene, value["target"], rng), f"planning {fault.name}")
+        made = await _within(fault.plan(scene, asked.target, rng), f"planning {fault.name}")
         if given is None:
             return made
         return msgspec.structs.replace(made, detail={**made.detail, **given.detail})
@@ -330,16 +331,20 @@ def _holds(fault: Fault) -> bool:
     return bool(getattr(fault, "holds", getattr(fault, "downs", False)))
 
 
-def _failed(told: Mapping[str, Any], name: str, error: BaseException) -> NemesisOutcome:
+def _failed(record: NemesisRecord, name: str, error: BaseException) -> NemesisOutcome:
     if isinstance(error, Broken):
         log.warning("%s could not be injected: %s", name, error)
-        return NemesisOutcome("fail", told, [error.code, error.text])
+        return _not_done(record, error.code, error.text)
     log.error("%s could not be injected", name, exc_info=error)
-    return NemesisOutcome("fail", told, ["fault-crashed", f"{type(error).__name__}: {error}"])
+    return _not_done(record, "fault-crashed", f"{type(error).__name__}: {error}")
 
 
-def _judged(told: Mapping[str, Any], proof: Proof) -> NemesisOutcome:
-    value = {**told, "proof": msgspec.to_builtins(proof)}
+def _not_done(record: NemesisRecord, code: str, text: str) -> NemesisOutcome:
+    return NemesisOutcome("fail", record.encoded(), [code, text])
+
+
+def _judged(record: NemesisRecord, proof: Proof) -> NemesisOutcome:
+    value = record.judged(proof).encoded()
     if proof.holds:
         return NemesisOutcome("ok", value)
     return NemesisOutcome("info", value, ["not-proved", proof.text])

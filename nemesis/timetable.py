@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from quorate.harness.core.fault import Plan
+from quorate.harness.core.injection import HEAL, INJECT, NemesisRecord, decoded
 from quorate.harness.generators import Context, Generator, Invocation, Offer, Pending, Step
 from quorate.harness.history import History
 from quorate.harness.history.event import NEMESIS, Event
 from quorate.nemesis.specs import FaultSpec
 
-INJECT: Final = "inject"
-HEAL: Final = "heal"
 _NS: Final = 1_000_000_000
 _QUIET: Final = 0.1  # of the run's time, at most, is quiet at its beginning
 _SPREAD: Final = 0.3
@@ -41,10 +40,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def invocation(self) -> Invocation:
         """Return the invocation that the runner records."""
-        value: dict[str, Any] = {"action": self.action, "target": self.target}
-        if self.plan is not None:
-            value["plan"] = msgspec.to_builtins(self.plan)
-        return Invocation(self.fault, value=value)
+        record = NemesisRecord(self.action, self.target, self.plan)
+        return Invocation(self.fault, value=record.encoded())
 
 
 class Timetable(Generator, frozen=True, gc=False):
@@ -154,18 +151,12 @@ def repeated(history: History) -> tuple[Entry, ...]:
     """Return the same faults at the same times with the same plans as an earlier run recorded them."""
     entries = []
     for operation in history.nemesis():
-        value = operation.invoke.value
-        if not isinstance(value, Mapping) or value.get("action") not in (INJECT, HEAL):
+        asked = decoded(operation.invoke.value)
+        if asked is None:
             continue
-        done = operation.completion.value if operation.completion is not None else None
-        known = done.get("plan") if isinstance(done, Mapping) else None
+        done = decoded(operation.completion.value) if operation.completion is not None else None
+        plan = done.plan if done is not None else None
         entries.append(
-            Entry(
-                operation.invoke.time,
-                operation.invoke.f,
-                str(value["action"]),
-                str(value.get("target", "")),
-                plan=msgspec.convert(known, Plan) if known else None,
-            )
+            Entry(operation.invoke.time, operation.invoke.f, asked.action, asked.target, plan=plan)
         )
     return tuple(entries)

@@ -7,7 +7,7 @@ rather see what is there.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import numpy as np
 import zstandard
 
 from quorate.harness.core import safely
-from quorate.harness.history.event import Event
+from quorate.harness.history.event import NEMESIS, Event, Operation, Type
 from quorate.reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations, in_order
 
 _PROBLEMS_MAX: Final = 3
@@ -133,8 +133,8 @@ def _lines(path: Path, problems: list[str]) -> Iterator[bytes]:
         problems.append(f"{path.name} ends in the midst of a line; everything before it is shown")
 
 
-def read(path: Path, problems: list[str]) -> tuple[Operations, list[Event]]:
-    """Read a damaged journal as far as it can be read; also the completions of its nemesis."""
+def read(path: Path, problems: list[str]) -> tuple[Operations, list[Operation]]:
+    """Read a damaged journal as far as it can be read; also what its nemesis did."""
     builder = _Builder()
     decode = msgspec.json.Decoder(_Line).decode
     bad = 0
@@ -149,11 +149,29 @@ def read(path: Path, problems: list[str]) -> tuple[Operations, list[Event]]:
                 problems.append(f"a line of {path.name} is left out: {error}")
     if bad > _PROBLEMS_MAX:
         problems.append(f"{bad - _PROBLEMS_MAX} more lines of {path.name} are left out")
-    return builder.build(), [event for line in builder.nemesis for event in _event(line)]
+    return builder.build(), list(_acts(event for line in builder.nemesis for event in _event(line)))
 
 
 def _event(line: _Line) -> Iterator[Event]:
-    if line.type != "invoke":
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            value = msgspec.json.decode(line.value)
-            yield Event(line.index, line.time, line.process, line.type, line.f, value=value)
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        value, error = msgspec.json.decode(line.value), msgspec.json.decode(line.error)
+        told = [str(one) for one in error] if isinstance(error, list) else None
+        yield Event(line.index, line.time, NEMESIS, line.type, line.f, value=value, error=told)
+
+
+def _acts(events: Iterable[Event]) -> Iterator[Operation]:
+    """Pair invocations with completions, of which either may be lost: the nemesis does one thing at a time."""
+    begun: Event | None = None
+    for event in events:
+        if event.type == Type.INVOKE:
+            if begun is not None:
+                yield Operation(begun, None)
+            begun = event
+            continue
+        mine = begun is not None and begun.f == event.f
+        if begun is not None and not mine:
+            yield Operation(begun, None)
+        yield Operation(begun if begun is not None and mine else event, event)
+        begun = None
+    if begun is not None:
+        yield Operation(begun, None)

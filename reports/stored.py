@@ -15,7 +15,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from quorate.harness.core import safely
+from quorate.harness.core import fault, safely
+from quorate.harness.core.injection import Injection
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.harness.core.verdict import Result, Verdict
 from quorate.reports import journal
@@ -252,8 +253,7 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
     operations, injected = journal.read(folder, problems) if history else (columns.none(), [])
     take = _Reader(results, problems)
     faults = take.rows("faults", FaultRow)
-    if not faults and injected:
-        faults = [msgspec.convert(row, FaultRow, strict=False) for row in injected]
+    faults = faults or [_unjudged(one) for one in injected]
     guarantees = [_brief(result) for result in take.rows("guarantees", Result)]
     statistics = take.get("statistics", Statistics, Statistics())
     if not statistics.operations and len(operations):
@@ -284,6 +284,31 @@ def read(folder: Path, *, history: bool = True) -> StoredRun:
         lines=lines,
         problems=problems,
     )
+
+
+def _unjudged(one: Injection) -> FaultRow:
+    """The row of an injection, for runs that were never judged: without what clients met."""
+
+    def seconds_of(time_ns: int | None) -> float | None:
+        return None if time_ns is None else time_ns / 1e9
+
+    return FaultRow(
+        fault=one.fault,
+        target=one.target,
+        nodes=one.nodes,
+        began_s=seconds_of(one.began_ns),
+        injected_s=seconds_of(one.injected_ns),
+        heal_began_s=seconds_of(one.heal_began_ns),
+        healed_s=seconds_of(one.healed_ns),
+        proof=_proof(one.proof),
+        healed_proof=_proof(one.healed_proof),
+        outcome=one.outcome,
+        error=one.error,
+    )
+
+
+def _proof(proof: fault.Proof | None) -> Proof | None:
+    return None if proof is None else Proof(proof.holds, proof.text, proof.data)
 
 
 def given(run: StoredRun) -> list[str]:

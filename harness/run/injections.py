@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from quorate.harness.core.injection import Injection, injections
 from quorate.harness.history import History
 from quorate.harness.run.operations import Operations, served_mask
 from quorate.harness.run.outages import Stretch, longest_within, stretches
@@ -19,7 +21,7 @@ def faults(history: History, operations: Operations, end_s: float) -> list[dict[
     them, `outage_s` the longest stretch without any service that touched it. `recovery_s` is the time from the proved
     healing to the first operation then served by each affected node, the slowest of them; None when that never came.
     """
-    rows = _paired(history)
+    rows = [_row(one) for one in injections(history.nemesis())]
     served = served_mask(operations) & np.isfinite(operations.end_s)
     found = stretches(operations.begin_s, operations.end_s, served, end_s)
     for row in rows:
@@ -29,51 +31,25 @@ def faults(history: History, operations: Operations, end_s: float) -> list[dict[
     return rows
 
 
-def _paired(history: History) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    open_rows: dict[str, dict[str, Any]] = {}
-    for operation in history.nemesis():
-        done = operation.completion
-        value = (done.value if done is not None else None) or operation.invoke.value or {}
-        if not isinstance(value, dict):
-            continue
-        fault = operation.invoke.f
-        began_s = round(operation.invoke.time / 1e9, 4)
-        time_s = round((done or operation.invoke).time / 1e9, 4)
-        if value.get("action") == "inject":
-            _close(open_rows, value.get("healed_first") or {}, began_s, time_s)
-            plan = value.get("plan") or {}
-            row = {
-                "fault": fault,
-                "target": plan.get("target", value.get("target")),
-                "nodes": list(plan.get("nodes", ())),
-                "detail": plan.get("detail", {}),
-                "outcome": operation.outcome,
-                "began_s": began_s,
-                "injected_s": time_s,
-                "heal_began_s": None,
-                "healed_s": None,
-                "proof": value.get("proof"),
-                "healed_proof": None,
-                "error": done.error if done else None,
-            }
-            rows.append(row)
-            open_rows[fault] = row
-        elif value.get("action") == "heal" and fault in open_rows:
-            row = open_rows.pop(fault)
-            row["heal_began_s"], row["healed_s"] = began_s, time_s
-            row["healed_proof"] = value.get("proof")
-    return rows
+def _row(one: Injection) -> dict[str, Any]:
+    return {
+        "fault": one.fault,
+        "target": one.target,
+        "nodes": list(one.nodes),
+        "detail": one.detail,
+        "outcome": one.outcome,
+        "began_s": _seconds(one.began_ns),
+        "injected_s": _seconds(one.injected_ns),
+        "heal_began_s": _seconds(one.heal_began_ns),
+        "healed_s": _seconds(one.healed_ns),
+        "proof": msgspec.to_builtins(one.proof),
+        "healed_proof": msgspec.to_builtins(one.healed_proof),
+        "error": one.error,
+    }
 
 
-def _close(
-    open_rows: dict[str, dict[str, Any]], healed: dict[str, Any], began_s: float, time_s: float
-) -> None:
-    """End the faults that were healed so that this injection would not hold a majority with them."""
-    for fault, proof in healed.items():
-        row = open_rows.pop(fault, None)
-        if row is not None:
-            row["heal_began_s"], row["healed_s"], row["healed_proof"] = began_s, time_s, proof
+def _seconds(time_ns: int | None) -> float | None:
+    return None if time_ns is None else round(time_ns / 1e9, 4)
 
 
 def _steps(row: dict[str, Any], operations: Operations, found: list[Stretch]) -> list[dict[str, Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from quorate.harness.core.fault import Plan
+from quorate.harness.core.injection import HEAL, INJECT
 from quorate.harness.core.outcome import Broken
 from quorate.nemesis.exact import read_schedule
 from quorate.nemesis.rows import Row, read_rows, rows_of, to_toml
-from quorate.nemesis.timetable import HEAL, INJECT, Entry
+from quorate.nemesis.timetable import Entry
 
 CUT = Plan(
     "partition", "one", ("n1",), {"cut": [["n1", "n2"], ["n2", "n1"]], "about": 'one "node"', "gone": None}
