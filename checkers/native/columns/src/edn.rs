@@ -477,8 +477,7 @@ mod tests {
         edn.data = true;
         let mut out = Vec::new();
         edn.value(&mut out).unwrap();
-        let expected =
-            r##"["a","\"a\"","\\a",":a","1/2","\"1/2\"","#a","1",":1","\\1",1,"t","\"t\""]"##;
+        let expected = r##"["a","\"a\"","\\a",":a","1/2","\"1/2\"","#a","1",":1","\\1",1,"t","\"t\""]"##;
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
