@@ -12,11 +12,10 @@ import time
 from random import Random
 
 from quorate.harness.cluster import make_cluster, new_run_id
-from quorate.harness.core.fault import Scene
+from quorate.harness.core.fault import Scene, make
 from quorate.harness.core.outcome import Broken, OutcomeError
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.systems.etcd import Etcd
-from quorate.nemesis.failpoint import Failpoint
 
 SETTINGS = {"snapshot_count": "50", "catchup_entries": "50", "compaction_batch": "10"}
 WRITERS = 4
@@ -34,7 +33,7 @@ async def load(scene: Scene, number: int) -> None:
 
 
 async def one(scene: Scene, point: str, action: str, rng: Random) -> str:
-    fault = Failpoint({"failpoint.name": point, "failpoint.action": action})
+    fault = make("failpoint", {"failpoint.name": point, "failpoint.action": action})
     begun = time.monotonic()
     try:
         plan = await fault.plan(scene, "any", rng)

@@ -98,7 +98,7 @@ def normal(history: History, model: str) -> Normal:
 def _mapped(history: History, change: Callable[[Event], Event]) -> History:
     events = [event if event.process == "nemesis" else change(event) for event in history.events()]
     made = History.of(events)
-    made.source, made.truncated = history.source, history.truncated
+    made.source, made.truncated, made.timed = history.source, history.truncated, history.timed
     return made
 
 
@@ -175,4 +175,6 @@ def _drained(history: History, renamed: Mapping[str, str]) -> Normal:
                 add(event, process=process, f="dequeue", value=value)
         else:
             add(event, **({"f": renamed[event.f]} if event.f in renamed else {}))
-    return Normal(History.of(made), origin)
+    drained = History.of(made)
+    drained.timed = history.timed
+    return Normal(drained, origin)

@@ -9,7 +9,7 @@ from typing import Final
 
 from quorate.harness.cluster import Finding, probe
 from quorate.harness.core import registry
-from quorate.harness.core.fault import Tries
+from quorate.harness.core.fault import make
 from quorate.harness.core.outcome import Broken
 from quorate.harness.history.native import NativeMissingError
 from quorate.harness.history.native import check as _native_check
@@ -50,8 +50,11 @@ def _faults(found: Sequence[Finding]) -> list[Finding]:
     known = {one.name: one for one in found}
     rows = []
     for name in registry.names("faults"):
-        fault = registry.find("faults", name)({})
-        tried = [trial() for trial in fault.probes()] if isinstance(fault, Tries) else []
+        try:
+            tried = [trial() for trial in make(name, {}).probes()]
+        except Broken as error:  # somebody else's package
+            rows.append(Finding(f"fault {name}", ok=False, reason=error.text))
+            continue
         lacking = [known.get(one.name, one) for one in tried if not one.ok]
         reason = "; ".join(f"{one.name}: {one.reason}" for one in lacking)
         mend = "; ".join(dict.fromkeys(one.mend for one in lacking if one.mend))

@@ -8,29 +8,36 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from collections.abc import Mapping
 from random import Random
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from quorate.harness.core.fault import Plan, Scene
 from quorate.harness.core.node import ProcessState
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
+from quorate.harness.core.settings import Seconds, about
+from quorate.nemesis import processes
 
 NONE, KILL, PAUSE, ANY = "none", "kill", "pause", "any"
 _WAYS: Final = (NONE, KILL, PAUSE, ANY)
 _SIGNALS: Final = {KILL: signal.SIGKILL, PAUSE: signal.SIGSTOP}
 _STATES: Final = {KILL: ProcessState.DEAD, PAUSE: ProcessState.STOPPED}
 _LEAST_S, _MOST_S = 0.001, 1.0  # of a delay that is drawn, on a logarithmic scale
-_GIVEN_MOST_S: Final = 10.0
 
 
-def about(fault: str) -> dict[str, str]:
-    """Return the settings of it, for a fault of this name."""
-    return {
-        f"{fault}.then": "what its targets suffer next: none (default), kill, pause, or any of the three",
-        f"{fault}.after": "how long after the action has begun (default: drawn from 1ms to 1s)",
-    }
+class AftermathSettings(msgspec.Struct, frozen=True):
+    """Settings of a fault that something may come after."""
+
+    then: Annotated[
+        str, about("what its targets suffer next", choices={**dict.fromkeys(_WAYS[:3], ""), ANY: "drawn"})
+    ] = NONE
+    after: (
+        Annotated[
+            Seconds,
+            about("how long after the action has begun", ge=0, le=10, unset="drawn from 1ms to 1s"),
+        ]
+        | None
+    ) = None
 
 
 def delay(rng: Random) -> float:
@@ -41,12 +48,9 @@ def delay(rng: Random) -> float:
 class Aftermath:
     """One fault's. `kills` says whether its targets may be found dead."""
 
-    def __init__(self, fault: str, given: Mapping[str, str]) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._way = settings.choice(given, f"{fault}.then", _WAYS) or NONE
-        self._after_s = settings.seconds(given, f"{fault}.after")
-        if self._after_s is not None and not 0 <= self._after_s <= _GIVEN_MOST_S:
-            raise UsageError(f"--set {fault}.after: give {_GIVEN_MOST_S:g} s at most")
+    def __init__(self, settings: AftermathSettings) -> None:
+        self._way = settings.then
+        self._after_s = settings.after
         self.kills = self._way in {KILL, ANY}
 
     def drawn(self, rng: Random) -> dict[str, Any]:

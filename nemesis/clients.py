@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import ClassVar, Final, Protocol, runtime_checkable
+from typing import Annotated, Any, Final, Protocol, runtime_checkable
+
+import msgspec
 
 from quorate.harness.cluster import doctor
 from quorate.harness.cluster.network.clients import CLIENTS
-from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
-from quorate.harness.core.outcome import Broken
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import settings
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import about
+from quorate.nemesis.nodes import NodeFault
+from quorate.nemesis.targets import ANY
 
 BOTH, REQUESTS, ANSWERS = "both", "requests", "answers"
 WAYS: Final[Mapping[str, str]] = {
@@ -27,7 +28,6 @@ WAYS: Final[Mapping[str, str]] = {
     REQUESTS: "requests do not arrive",
     ANSWERS: "requests arrive, answers do not",
 }
-_WAY: Final = "client-partition.way"
 # Answers alone are lost twice as often: it is what tests clients and checkers most.
 _DRAWN: Final = (BOTH, REQUESTS, ANSWERS, ANSWERS)
 Pair = tuple[str, str]
@@ -46,41 +46,34 @@ class ClientWays(Protocol):
         ...
 
 
-class ClientPartition:
+class ClientPartitionSettings(msgspec.Struct, frozen=True):
+    """Settings of client partitions."""
+
+    way: Annotated[str, about("what is lost", choices={**WAYS, ANY: "drawn"})] = ANY
+
+
+class ClientPartition(NodeFault):
     """Cut clients from servers, in one or both directions; servers reach each other all the time."""
 
     name = "client-partition"
-    targets = NODE_TARGETS
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        _WAY: "; ".join(f"{name} - {about}" for name, about in WAYS.items()) + "; any (the default): drawn",
-    }
+    settings_type = ClientPartitionSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._way = settings.choice(given or {}, _WAY, (ANY, *WAYS)) or ANY
+    def __init__(self, options: ClientPartitionSettings) -> None:
+        super().__init__(options)
+        self._way = options.way
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
-
-    @staticmethod
-    def probes() -> Sequence[Callable[[], Finding]]:
+    def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what it asks of this machine."""
         return (doctor.cuts,)
 
-    @staticmethod
-    def check(scene: Scene) -> None:
+    def check(self, scene: Scene) -> None:
         """Raise `UsageError` for a network in which clients and the harness cannot be told from all else."""
         _network(scene)
 
-    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
-        """Decide whose clients are cut, and which way."""
+    def detail(self, rng: Random) -> dict[str, Any]:
+        """Decide which way is cut."""
         drawn = _DRAWN[int(rng.random() * len(_DRAWN))]
-        resolved, names = await choose(scene, target, rng)
-        way = drawn if self._way == ANY else self._way
-        return named(names, self.name, resolved, way=way)
+        return {"way": drawn if self._way == ANY else self._way}
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Cut; raise `Broken` where a way is dead before: then nothing could be proved."""

@@ -6,20 +6,16 @@ of it. Proved by the revision up to which that server says it has compacted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from quorate.harness.core.fault import Plan, Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.operating import OPERATING
-from quorate.nemesis.operators import Operator, settings_of
+from quorate.nemesis.operators import Operator
 
 
 class Compact(Operator):
     """Have the service forget all but the present."""
 
     name = "compact"
-    settings: ClassVar[Mapping[str, str]] = settings_of("compact")
 
     async def _act(self, scene: Scene, node: Node, plan: Plan) -> str:
         del plan

@@ -9,18 +9,21 @@ where the service wants that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from random import Random
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from quorate.harness.core.damage import DAMAGE, Wound
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node, ProcessState
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.registry import did_you_mean
+from quorate.harness.core.settings import about
 from quorate.harness.core.system import System
-from quorate.nemesis import processes, rebuild, settings
-from quorate.nemesis.member import Member
-from quorate.nemesis.settings import COMMON
+from quorate.nemesis import processes, rebuild
+from quorate.nemesis.member import Member, MemberSettings
+from quorate.nemesis.nodes import NodeFault
 from quorate.nemesis.targets import ANY
 
 _SIZE_MOST: Final = 200
@@ -28,7 +31,19 @@ _VERDICT_S: Final = 8.0  # a JVM on a busy machine needs some seconds for either
 _POLL_S: Final = 0.1
 
 
-class Corrupt:
+class CorruptSettings(msgspec.Struct, frozen=True):
+    """Settings of damaged disks."""
+
+    kind: Annotated[
+        str,
+        about(
+            "what is wrong. etcd: wal-tail, wal-bit, wal-cut, snap-bit, db-bit; Consul: db-meta, db-cut, snap-bit, "
+            "db-bit; ZooKeeper: log-tail, log-bit, log-cut, snap-bit; any that the service promises to notice"
+        ),
+    ] = ANY
+
+
+class Corrupt(NodeFault):
     """Damage the disks of a minority while their servers are stopped, and start them upon it."""
 
     name = "corrupt"
@@ -37,30 +52,26 @@ class Corrupt:
     crashes = "any"  # a server may refuse a damaged disk, and the others may raise an alarm about it
     needs_majority = True
     deadline_s = 100.0
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "corrupt.kind": (
-            "what is wrong. etcd: wal-tail, wal-bit, wal-cut, snap-bit, db-bit; Consul: db-meta, db-cut, snap-bit, "
-            "db-bit; ZooKeeper: log-tail, log-bit, log-cut, snap-bit (default: any that it promises to notice)"
-        ),
-    }
+    settings_type = CorruptSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._kind = (given or {}).get("corrupt.kind", ANY)
-        self._members = Member()
+    def __init__(self, options: CorruptSettings) -> None:
+        super().__init__(options)
+        self._kind = options.kind
+        self._members = Member(MemberSettings())
         self._rebuild = rebuild.Rebuild()
         self._proofs: dict[str, tuple[bool, str]] = {}
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
+    @classmethod
+    def obstacle(cls, target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         return Member.obstacle(target, count)
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system whose disks are not known, or for a kind of damage that they cannot have."""
-        kinds = DAMAGE.asked(system, "corrupt").kinds
-        settings.choice({"corrupt.kind": self._kind}, "corrupt.kind", (ANY, *kinds))
+        kinds = [ANY, *DAMAGE.asked(system, "corrupt").kinds]
+        if self._kind not in kinds:
+            hint = did_you_mean(self._kind, kinds)
+            raise UsageError(f"--set corrupt.kind={self._kind}: unknown{hint} (known: {', '.join(kinds)})")
 
     async def prepare(self, scene: Scene) -> None:
         """Where servers come back as new members, see that they can."""

@@ -6,20 +6,16 @@ What an operator does when a disk fills up. The server answers nobody meanwhile,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from quorate.harness.core.fault import Plan, Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.operating import OPERATING
-from quorate.nemesis.operators import Operator, settings_of
+from quorate.nemesis.operators import Operator
 
 
 class Defragment(Operator):
     """Have servers rewrite their stores."""
 
     name = "defragment"
-    settings: ClassVar[Mapping[str, str]] = settings_of("defragment")
 
     async def _act(self, scene: Scene, node: Node, plan: Plan) -> str:
         del plan

@@ -10,72 +10,69 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import ClassVar, Final
+from typing import Annotated, Final
+
+import msgspec
 
 from quorate.harness.core.duration import parse_duration
 from quorate.harness.core.failpoints import FAILPOINTS, Point
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node, ProcessState
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.registry import did_you_mean
+from quorate.harness.core.settings import Seconds, about
 from quorate.harness.core.system import System
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
-from quorate.nemesis.restarts import Restarts
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
+from quorate.nemesis import processes
+from quorate.nemesis.nodes import ServerFault
+from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers
 
 PANIC, SLEEP, RETURN = "panic", "sleep", "return"
 # Points that are passed only by a server that has just started, or that comes back to others far ahead of it.
 _START, _SNAPSHOT = "start", "snapshot"
 _SLEEP_MS: Final = (50.0, 2000.0)
 _SLEEP_MOST_S: Final = 10.0
-_WITHIN_S: Final = 10.0
-_WITHIN_MAX_S: Final = 18.0
 _LAG_S: Final = 40.0
 _POLL_S: Final = 0.05
 _ARMED_S: Final = 5.0
 
 
-class Failpoint:
+class FailpointSettings(msgspec.Struct, frozen=True):
+    """Settings of failpoints."""
+
+    name: (
+        Annotated[
+            str, about("the point, such as raftBeforeSave", unset="drawn from those that this run can reach")
+        ]
+        | None
+    ) = None
+    action: Annotated[str, about("panic, sleep(1s), or any: panic, or sleep for 50 ms to 2 s")] = ANY
+    within: Annotated[Seconds, about("how long to wait until it has acted", gt=0, le=18)] = 10.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for an action that cannot be."""
+        _action(self.action)
+
+
+class Failpoint(ServerFault):
     """Let servers crash, sleep or fail at a named line of their code, as builds with failpoints can."""
 
     name = "failpoint"
     targets = (ANY, "leader", FOLLOWER, "one", "minority", "all")
-    downs = True
     crashes = "own"
     deadline_s = 60.0  # a server that is to be sent a snapshot is held down until the others are far enough
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "failpoint.name": "the point, such as raftBeforeSave (default: by chance, one that this run can reach)",
-        "failpoint.action": "panic, sleep(1s), or any: panic, or sleep for 50 ms to 2 s (default: any)",
-        "failpoint.within": "how long to wait until it has acted (10s)",
-    }
+    settings_type = FailpointSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        given = given or {}
-        self._name = given.get("failpoint.name")
-        self._action = _action(given.get("failpoint.action", ANY))
-        within = settings.seconds(given, "failpoint.within")
-        self._within_s = _WITHIN_S if within is None else within
-        if not 0 < self._within_s <= _WITHIN_MAX_S:
-            raise UsageError(
-                f"--set failpoint.within: give more than nothing and at most {_WITHIN_MAX_S:g} s"
-            )
+    def __init__(self, options: FailpointSettings) -> None:
+        super().__init__(options)
+        self._name = options.name
+        self._action = _action(options.action)
+        self._within_s = options.within
         self._words = 0
         self._word = ""
-        self._restarts = Restarts()
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
-
-    @staticmethod
-    def suits(system: System) -> None:
+    def suits(self, system: System) -> None:
         """Raise `UsageError` for servers without failpoints."""
         if (why := FAILPOINTS.asked(system, "failpoint").missing()) is not None:
             raise UsageError(f"failpoint: {why}")
@@ -131,11 +128,11 @@ class Failpoint:
         for node in nodes:
             offered.at_start(node, "")
         await asyncio.gather(*(offered.disarm(node, _point(plan)) for node in nodes))
-        await self._restarts.start_dead(scene, plan.nodes)
+        await super().heal(scene, plan)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
         """See every target running, with nothing armed, as it says itself."""
-        running = await self._restarts.prove(scene, plan.nodes)
+        running = await super().prove_healed(scene, plan)
         wrong = [
             why
             for node in processes.nodes_of(scene, plan.nodes)
@@ -248,18 +245,16 @@ class Failpoint:
 
 
 def _action(text: str) -> str:
-    """Return `panic`, `any`, or a sleep in milliseconds."""
+    """Return `panic`, `any`, or a sleep in milliseconds; raise `ValueError` for anything else."""
     if text in (PANIC, ANY):
         return text
     match = re.fullmatch(r"sleep\((.+)\)", text)
     try:
         seconds = parse_duration(match.group(1)) if match else 0.0
     except ValueError as error:
-        raise UsageError(f"--set failpoint.action={text}: {error}") from error
+        raise ValueError(f"action={text}: {error}") from error
     if not 0 < seconds <= _SLEEP_MOST_S:
-        raise UsageError(
-            f"--set failpoint.action={text}: write panic, any, or sleep(1s), of {_SLEEP_MOST_S:g} s at most"
-        )
+        raise ValueError(f"action={text}: write panic, any, or sleep(1s), of {_SLEEP_MOST_S:g} s at most")
     return f"{SLEEP}({max(1, round(seconds * 1e3))})"
 
 

@@ -7,19 +7,21 @@ from the others, and votes. Proved by the list of members as a majority agrees o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import ClassVar, Final
+from typing import Annotated, Final
+
+import msgspec
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
-from quorate.harness.core.membership import MEMBERSHIP, VOTER, Listing
+from quorate.harness.core.membership import LEARNER, MEMBERSHIP, VOTER, Listing
 from quorate.harness.core.node import ProcessState
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import about
 from quorate.harness.core.system import System
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, progress, settings
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers, obstacle
+from quorate.nemesis import processes, progress
+from quorate.nemesis.nodes import NodeFault
+from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers
 
 _VARIED: Final = ("leader", FOLLOWER, "one", "minority")
 _LEAST: Final = 3  # below that no member can go without the others losing their majority
@@ -29,7 +31,19 @@ _MAJORITY_S: Final = 3.0
 _POLL_S: Final = 0.1
 
 
-class Member:
+class MemberSettings(msgspec.Struct, frozen=True):
+    """Settings of members that leave."""
+
+    way: Annotated[
+        str,
+        about(
+            "how a member comes back",
+            choices={LEARNER: "then promoted", VOTER: "at once", ANY: "drawn from those that there are"},
+        ),
+    ] = ANY
+
+
+class Member(NodeFault):
     """Take members out of the cluster, wipe them, and bring them back empty."""
 
     name = "member"
@@ -38,31 +52,26 @@ class Member:
     crashes = "own"  # a server that finds itself removed says so as it ends
     needs_majority = True  # its healing does: it comes after those of other faults
     deadline_s = 100.0
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "member.way": "how a member comes back: learner (then promoted), voter, or any (default: any that there is)",
-    }
+    settings_type = MemberSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._way = settings.choice(given or {}, "member.way", (ANY, "learner", VOTER)) or ANY
+    def __init__(self, options: MemberSettings) -> None:
+        super().__init__(options)
+        self._way = options.way
         self._failures: dict[str, str] = {}
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
+    @classmethod
+    def obstacle(cls, target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         if count < _LEAST:
             return f"a member can leave from {_LEAST} nodes on, the cluster has {count}"
-        return obstacle(target, count)
+        return super().obstacle(target, count)
 
-    @staticmethod
-    def suits(system: System) -> None:
+    def suits(self, system: System) -> None:
         """Raise `UsageError` for a system whose members are fixed."""
         if (why := MEMBERSHIP.asked(system, "member").missing()) is not None:
             raise UsageError(f"member: {why}")
 
-    @staticmethod
-    async def prepare(scene: Scene) -> None:
+    async def prepare(self, scene: Scene) -> None:
         """Have the servers configured so that their members can change."""
         await MEMBERSHIP.found(scene.system).prepare(scene.cluster)
 

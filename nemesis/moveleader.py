@@ -6,7 +6,6 @@ leads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from random import Random
 from typing import ClassVar
 
@@ -15,18 +14,15 @@ from quorate.harness.core.node import Node
 from quorate.harness.core.operating import OPERATING
 from quorate.harness.core.outcome import Broken
 from quorate.nemesis import processes
-from quorate.nemesis.operators import Operator, settings_of
+from quorate.nemesis.operators import Operator
 from quorate.nemesis.targets import FOLLOWER, check_names, leader_of, names_of, present
-
-_TARGETS = (FOLLOWER,)
 
 
 class MoveLeader(Operator):
     """Have the leader hand over; the target is who is to lead, one of the followers or a node by its name."""
 
     name = "moveleader"
-    targets: ClassVar[tuple[str, ...]] = _TARGETS
-    settings: ClassVar[Mapping[str, str]] = settings_of("moveleader")
+    targets: ClassVar[tuple[str, ...]] = (FOLLOWER,)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide who is to lead, and who dies of it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import asyncio
 import signal
-from collections.abc import Mapping
 from random import Random
 from typing import ClassVar, Final
 
@@ -16,39 +15,27 @@ from quorate.harness.core.outcome import Broken, OutcomeError
 from quorate.harness.core.system import System
 from quorate.harness.core.test import UsageError
 from quorate.nemesis import aftermath, processes
-from quorate.nemesis.aftermath import Aftermath
-from quorate.nemesis.restarts import Restarts
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import FOLLOWER, choose_servers, obstacle
+from quorate.nemesis.aftermath import Aftermath, AftermathSettings
+from quorate.nemesis.nodes import ServerFault
+from quorate.nemesis.targets import FOLLOWER, choose_servers
 
 SERVERS: Final = ("one", "leader", FOLLOWER, "all")
 _ACT_S: Final = 15.0  # of one action: below the nemesis' own deadline for a step
 _STRUCK_S: Final = 0.3  # for the answer of a server that was struck: mostly there is none
 
 
-def settings_of(fault: str) -> dict[str, str]:
-    """Return the settings of an operator's action of this name."""
-    return {**COMMON, **aftermath.about(fault)}
-
-
-class Operator(abc.ABC):
+class Operator(ServerFault):
     """One action on each target, all at once, with what comes after it."""
 
-    name: ClassVar[str]
     targets: ClassVar[tuple[str, ...]] = SERVERS
+    settings_type = AftermathSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._aftermath = Aftermath(self.name, given or {})
+    def __init__(self, options: AftermathSettings) -> None:
+        super().__init__(options)
+        self._aftermath = Aftermath(options)
         self.downs = self._aftermath.kills
-        self._restarts = Restarts()
         self._done: dict[str, str] = {}  # what each action came to
         self._failed: dict[str, str] = {}
-
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system, or a release of it, without the action."""
@@ -79,11 +66,7 @@ class Operator(abc.ABC):
         """Let the paused go on and start the dead; the action itself is not undone."""
         if plan.detail.get("then") == aftermath.PAUSE:
             await processes.signal_all(scene, self.victims(plan), signal.SIGCONT)
-        await self._restarts.start_dead(scene, plan.nodes)
-
-    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See the servers running, and still running a moment later."""
-        return await self._restarts.prove(scene, plan.nodes)
+        await super().heal(scene, plan)
 
     def victims(self, plan: Plan) -> list[str]:
         """Return whom the aftermath strikes."""

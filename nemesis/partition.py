@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, ClassVar, Final
+from typing import Any, Final
+
+import msgspec
 
 from quorate.harness.cluster import doctor
-from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.fault import Fault, Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.nemesis.grudges import ALIASES, SHAPES, split
-from quorate.nemesis.settings import COMMON
 from quorate.nemesis.targets import ANY, check_names, leader_of, names_of, present
 
 _VARIED: Final = (
@@ -32,7 +33,7 @@ _VARIED: Final = (
 )
 
 
-class Partition:
+class Partition(Fault):
     """Cut the network between servers, in one or both directions; clients reach every server all the time.
 
     `grudges.SHAPES` tells the targets; names such as `n1+n3` mean these nodes against the others.
@@ -41,15 +42,14 @@ class Partition:
     name = "partition"
     targets = (ANY, *SHAPES, *ALIASES)
     holds = True
-    settings: ClassVar[Mapping[str, str]] = COMMON
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        del settings
+    def __init__(self, options: msgspec.Struct) -> None:
+        super().__init__(options)
         self._took_s = 0.0
         self._dropped: int | None = None
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
+    @classmethod
+    def obstacle(cls, target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never be cut so, or None."""
         choices = ALIASES.get(target, (target,))
         least = min((SHAPES[name].least for name in choices if name in SHAPES), default=2)
@@ -57,8 +57,7 @@ class Partition:
             return f"a partition of {target} needs at least {least} nodes, the cluster has {count}"
         return None
 
-    @staticmethod
-    def probes() -> Sequence[Callable[[], Finding]]:
+    def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what it asks of this machine."""
         return (doctor.cuts,)
 

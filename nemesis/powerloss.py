@@ -8,25 +8,25 @@ that was synced and is there, with more behind it that was not and is gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import ClassVar, Final, Protocol, runtime_checkable
+from typing import Annotated, Final, Protocol, runtime_checkable
+
+import msgspec
 
 from quorate.harness.cluster import doctor, volumes
 from quorate.harness.cluster.volumes import Volume
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import Node
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import Seconds, about
 from quorate.harness.core.system import System
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
-from quorate.nemesis.restarts import Restarts
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.nemesis import processes
+from quorate.nemesis.nodes import ServerFault
+from quorate.nemesis.targets import ANY, choose, obstacle
 
 _VARIED: Final = ("all", "majority", "leader", "one", "minority")
-_WINDOW_MOST_S: Final = 20.0
 
 
 @runtime_checkable
@@ -38,43 +38,41 @@ class Data(Protocol):
         ...
 
 
-class PowerLoss:
+class PowerLossSettings(msgspec.Struct, frozen=True):
+    """Settings of power cuts."""
+
+    window: (
+        Annotated[
+            Seconds,
+            about(
+                "sync all disks, and cut the power so much later, such as 500ms: a server that never syncs then loses "
+                "that much",
+                gt=0,
+                le=20,
+                unset="nothing is synced for it after the load has begun",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class PowerLoss(ServerFault):
     """Cut the power of servers: what they wrote and did not sync is lost."""
 
     name = "powerloss"
-    targets = NODE_TARGETS
-    downs = True
     deadline_s = 60.0
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "powerloss.window": (
-            "sync all disks, and cut the power so much later, such as 500ms: a server that never syncs then loses "
-            "that much (default: nothing is synced for it after the load has begun)"
-        ),
-    }
+    settings_type = PowerLossSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._window_s = settings.seconds(given or {}, "powerloss.window")
-        if self._window_s is not None and not 0 < self._window_s <= _WINDOW_MOST_S:
-            raise UsageError(
-                f"--set powerloss.window: give more than nothing and at most {_WINDOW_MOST_S:g} s"
-            )
+    def __init__(self, options: PowerLossSettings) -> None:
+        super().__init__(options)
+        self._window_s = options.window
         self._volumes: dict[str, Volume] = {}
-        self._restarts = Restarts()
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
-
-    @staticmethod
-    def probes() -> Sequence[Callable[[], Finding]]:
+    def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what it asks of this machine."""
         return (doctor.file_systems,)
 
-    @staticmethod
-    def suits(system: System) -> None:
+    def suits(self, system: System) -> None:
         """Raise `UsageError` for a system without disks."""
         if not isinstance(system, Data):
             raise UsageError(f"powerloss: {system.name} keeps its data on no disk")
@@ -119,14 +117,6 @@ class PowerLoss:
         told = ", ".join(f"{name}: {words}" for name, (_, words) in zip(plan.nodes, disks, strict=True))
         fine = set(found.values()) <= processes.DEAD and all(kept for kept, _ in disks)
         return Proof(holds=fine, text=f"process table: {processes.told(found)}; disks: {told}")
-
-    async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Start every server with what its disk still has; one that will not start is told by the proof."""
-        await self._restarts.start_dead(scene, plan.nodes)
-
-    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See the servers running, and still running a moment later."""
-        return await self._restarts.prove(scene, plan.nodes)
 
     def _volume(self, name: str) -> Volume:
         if name not in self._volumes:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
 from random import Random
-from typing import Any, ClassVar, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
-from quorate.nemesis import aftermath, processes
-from quorate.nemesis.aftermath import Aftermath
-from quorate.nemesis.restarts import Restarts
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import NODE_TARGETS, choose, obstacle
+from quorate.nemesis import processes
+from quorate.nemesis.aftermath import Aftermath, AftermathSettings
+from quorate.nemesis.nodes import ServerFault
+from quorate.nemesis.targets import NODE_TARGETS, choose
 
 _DEATH_S: Final = 10.0
 _READY_S: Final = 20.0
@@ -36,25 +34,18 @@ class Stops(Protocol):
         ...
 
 
-class Restart:
+class Restart(ServerFault):
     """Restart servers in good order, one after the other."""
 
     name = "restart"
     targets = ("all", *(target for target in NODE_TARGETS if target != "all"))
-    downs = True
     deadline_s = 120.0  # nodes are restarted in turn
-    settings: ClassVar[Mapping[str, str]] = {**COMMON, **aftermath.about("restart")}
+    settings_type = AftermathSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._aftermath = Aftermath(self.name, given or {})
-        self._restarts = Restarts()
+    def __init__(self, options: AftermathSettings) -> None:
+        super().__init__(options)
+        self._aftermath = Aftermath(options)
         self._steps: list[dict[str, Any]] = []
-
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide the servers and their order, who leads last."""
@@ -96,11 +87,7 @@ class Restart:
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Start what is down, let go on what is paused."""
         await processes.signal_all(scene, plan.nodes, signal.SIGCONT)
-        await self._restarts.start_dead(scene, plan.nodes)
-
-    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See the servers running, and still running a moment later."""
-        return await self._restarts.prove(scene, plan.nodes)
+        await super().heal(scene, plan)
 
     @staticmethod
     async def _stop(scene: Scene, node: Node) -> None:

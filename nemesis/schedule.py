@@ -8,31 +8,19 @@ from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 
-from quorate.harness.core.fault import (
-    Begins,
-    Checks,
-    Expects,
-    Fault,
-    NemesisOutcome,
-    Plan,
-    Prepares,
-    Proof,
-    Renews,
-    Scene,
-    Suits,
-)
+from quorate.harness.core.fault import STEP_S, Fault, NemesisOutcome, Plan, Proof, Scene, make
 from quorate.harness.core.injection import HEAL, INJECT, NemesisRecord, decoded
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.settings import about, read
 from quorate.harness.core.system import System
 from quorate.harness.generators import Generator, Invocation
 from quorate.harness.history import History
 from quorate.nemesis.exact import check_apart, check_within, read_schedule
-from quorate.nemesis.settings import flag
-from quorate.nemesis.specs import FaultSpec, check_possible, make, parse
+from quorate.nemesis.specs import FaultSpec, check_possible, parse
 from quorate.nemesis.timetable import Entry, Timetable, mixed, repeated
 
 __all__ = ["FaultSpec", "Nemesis", "parse"]
@@ -40,9 +28,23 @@ __all__ = ["FaultSpec", "Nemesis", "parse"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_STEP_S: Final = 20.0  # deadline of one injection, healing or proof
 _CANCELLED_S: Final = 1.0  # for a cancelled step to end before it is left to itself
 _PATIENCE_S: Final = 1800.0
+
+
+class NemesisSettings(msgspec.Struct, frozen=True):
+    """Settings of how faults meet, whichever they are."""
+
+    overlap: (
+        Annotated[
+            bool,
+            about("different faults may be in force at the same time", unset="no; yes with --schedule"),
+        ]
+        | None
+    ) = None
+    majority: Annotated[
+        bool, about("faults that overlap may hold a majority down; no: older ones heal first")
+    ] = msgspec.field(default=False, name="overlap.majority")
 
 
 class Nemesis:
@@ -77,9 +79,7 @@ class Nemesis:
         self._scene: Scene | None = None
         self._lock: asyncio.Lock | None = None
         for name, fault in self._faults.items():
-            if isinstance(fault, Expects):
-                asked = [one.plan for one in entries if one.fault == name and one.action == INJECT]
-                fault.expect(asked)
+            fault.expect([one.plan for one in entries if one.fault == name and one.action == INJECT])
 
     @classmethod
     def from_mix(
@@ -93,10 +93,10 @@ class Nemesis:
     ) -> Self:
         """Decide a random mix of these faults."""
         settings = settings or {}
-        overlap = flag(settings, "overlap", default=False)
-        spare = overlap and not flag(settings, "overlap.majority", default=False)
+        own = read(NemesisSettings, settings)
+        overlap = bool(own.overlap)
         entries = mixed(specs, interval_s=interval_s, time_s=time_s, rng=rng, overlap=overlap)
-        return cls(specs, entries, rng, settings, spare=spare)
+        return cls(specs, entries, rng, settings, spare=overlap and not own.majority)
 
     @classmethod
     def from_schedule(
@@ -113,7 +113,7 @@ class Nemesis:
         """
         settings = settings or {}
         specs, entries = read_schedule(path)
-        if not flag(settings, "overlap", default=True):
+        if read(NemesisSettings, settings).overlap is False:
             check_apart(path, entries)
         if time_s is not None:
             check_within(path, entries, time_s)
@@ -131,8 +131,7 @@ class Nemesis:
     def suit(self, system: System) -> None:
         """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
         for fault in self._faults.values():
-            if isinstance(fault, Suits):
-                fault.suits(system)
+            fault.suits(system)
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -153,8 +152,7 @@ class Nemesis:
         for spec in self.specs:
             check_possible(spec, names)
         for fault in self._faults.values():
-            if isinstance(fault, Checks):
-                fault.check(scene)
+            fault.check(scene)
         _ = scene.cluster.network
         self._scene = scene
         self._lock = asyncio.Lock()
@@ -162,24 +160,24 @@ class Nemesis:
     async def prepare(self, scene: Scene) -> None:
         """Let faults do beforehand what takes minutes (fetch a release); call it before `attach`, before any load."""
         for fault in self._faults.values():
-            if isinstance(fault, Prepares):
-                await fault.prepare(scene)
+            await fault.prepare(scene)
 
     async def begin(self) -> None:
         """Let faults do what they must once all servers are ready, right before the load; call it after `attach`."""
+        if self._scene is None:
+            raise _unattached()
         for fault in self._faults.values():
-            if isinstance(fault, Begins) and self._scene is not None:
-                await fault.begin(self._scene)
+            await fault.begin(self._scene)
 
     @property
     def longest_s(self) -> float:
         """How long one injection or healing, with its proofs, may take at most."""
-        return max((2 * _step_s(fault) + 2 * _STEP_S for fault in self._faults.values()), default=_STEP_S)
+        return max((2 * fault.deadline_s + 2 * STEP_S for fault in self._faults.values()), default=STEP_S)
 
     @property
     def patience_s(self) -> float:
         """How much longer than planned all of it may take: for faults that go from node to node."""
-        slow = (_step_s(self._faults[entry.fault]) - _STEP_S for entry in self.entries)
+        slow = (self._faults[entry.fault].deadline_s - STEP_S for entry in self.entries)
         return min(_PATIENCE_S, sum(slow))
 
     def in_force(self) -> list[str]:
@@ -189,10 +187,7 @@ class Nemesis:
     def held_down(self) -> frozenset[str]:
         """Return the nodes whose server is dead, or may die, because of a fault in force."""
         return frozenset(
-            node
-            for name, plan in self._in_force.items()
-            if getattr(self._faults[name], "downs", False)
-            for node in plan.nodes
+            node for name, plan in self._in_force.items() if self._faults[name].downs for node in plan.nodes
         )
 
     async def act(self, invocation: Invocation) -> NemesisOutcome:
@@ -202,7 +197,7 @@ class Nemesis:
         as `Broken`.
         """
         if self._scene is None or self._lock is None:
-            raise Broken("nemesis", "the nemesis is not attached to a cluster")
+            raise _unattached()
         asked = decoded(invocation.value)
         if asked is None:
             raise Broken("nemesis", f"{invocation.value!r} is neither an injection nor a healing")
@@ -223,7 +218,7 @@ class Nemesis:
         proofs, broken = [], []
         async with self._lock or asyncio.Lock():
             # What needs a majority to be healed comes when the others are healed.
-            late = [bool(getattr(self._faults[name], "needs_majority", False)) for name in self._in_force]
+            late = [self._faults[name].needs_majority for name in self._in_force]
             for _, name in sorted(zip(late, self._in_force, strict=True), key=lambda pair: pair[0]):
                 try:
                     proofs.append(await self._heal(scene, name))
@@ -247,7 +242,7 @@ class Nemesis:
         self._early.discard(name)
         self._in_force[name] = plan  # before it is done: half done must be healed as well
         try:
-            took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", _step_s(fault))
+            took_ms = await _timed(fault.inject(scene, plan), f"injecting {name}", fault.deadline_s)
             proof = await _within(fault.prove(scene, plan), f"proving {name}")
         except (Exception, SystemExit) as error:  # noqa: BLE001
             failed = _failed(record, name, error)
@@ -259,11 +254,11 @@ class Nemesis:
         """Heal what would hold a majority together with this plan, the oldest first; return what was, with proofs."""
         healed: dict[str, Proof] = {}
         majority = len(scene.cluster.nodes) // 2 + 1
-        while _holds(fault):
+        while fault.holds:
             others = {
                 name: one
                 for name, one in self._in_force.items()
-                if name != fault.name and _holds(self._faults[name])
+                if name != fault.name and self._faults[name].holds
             }
             held = {node for one in others.values() for node in one.nodes}
             left = [name for name in others if name not in healed]
@@ -286,7 +281,7 @@ class Nemesis:
         """Let faults in force take hold of servers that another fault has restarted."""
         for name, plan in self._in_force.items():
             fault = self._faults[name]
-            if name != acted and isinstance(fault, Renews):
+            if name != acted:
                 try:
                     await _within(fault.renew(scene, plan), f"renewing {name}")
                 except Broken as error:
@@ -312,9 +307,9 @@ class Nemesis:
         """Heal one fault; it stays in force, for the last healing to try again, unless that is proved."""
         fault, plan = self._faults[name], self._in_force[name]
         try:
-            took_ms = await _timed(fault.heal(scene, plan), f"healing {name}", _step_s(fault))
+            took_ms = await _timed(fault.heal(scene, plan), f"healing {name}", fault.deadline_s)
             proof = await _within(
-                fault.prove_healed(scene, plan), f"proving that {name} is healed", _step_s(fault)
+                fault.prove_healed(scene, plan), f"proving that {name} is healed", fault.deadline_s
             )
         except Broken:
             raise
@@ -326,9 +321,8 @@ class Nemesis:
         return _with(proof, heal_ms=took_ms)
 
 
-def _holds(fault: Fault) -> bool:
-    """Whether nodes under this fault are lost to a majority: dead, frozen, or cut off."""
-    return bool(getattr(fault, "holds", getattr(fault, "downs", False)))
+def _unattached() -> Broken:
+    return Broken("nemesis", "the nemesis is not attached to a cluster")
 
 
 def _failed(record: NemesisRecord, name: str, error: BaseException) -> NemesisOutcome:
@@ -354,18 +348,13 @@ def _with(proof: Proof, **more: Any) -> Proof:
     return Proof(holds=proof.holds, text=proof.text, data={**proof.data, **more})
 
 
-def _step_s(fault: Fault) -> float:
-    """Most faults act in milliseconds; one that goes from node to node says how long it may take."""
-    return float(getattr(fault, "deadline_s", _STEP_S))
-
-
-async def _timed(step: Awaitable[None], what: str, deadline_s: float = _STEP_S) -> float:
+async def _timed(step: Awaitable[None], what: str, deadline_s: float = STEP_S) -> float:
     begin = asyncio.get_running_loop().time()
     await _within(step, what, deadline_s)
     return round((asyncio.get_running_loop().time() - begin) * 1e3, 3)
 
 
-async def _within(step: Awaitable[T], what: str, deadline_s: float = _STEP_S) -> T:
+async def _within(step: Awaitable[T], what: str, deadline_s: float = STEP_S) -> T:
     """Await a step of a fault under a deadline that holds even where the step swallows its cancellation."""
     task = asyncio.ensure_future(step)
     try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from quorate.harness.core import registry
-from quorate.harness.core.outcome import Broken
-from quorate.harness.core.test import UsageError
+from quorate.harness.core.fault import registered
+from quorate.harness.core.outcome import Broken, UsageError
 from quorate.nemesis.targets import check_names, names_of
 
 NONE: Final = "none"
@@ -48,8 +48,7 @@ def parse(text: str, nodes: int | Sequence[str] | None = None) -> list[FaultSpec
 def check_possible(spec: FaultSpec, nodes: int | Sequence[str]) -> None:
     """Raise `UsageError` where a cluster of these nodes (a number: of so many) can never have the target."""
     count = nodes if isinstance(nodes, int) else len(nodes)
-    obstacle = getattr(registry.find("faults", spec.name), "obstacle", None)
-    reason = obstacle(spec.target, count) if obstacle is not None else None
+    reason = registered(spec.name).obstacle(spec.target, count)
     explicit = names_of(spec.target) if spec.target not in accepted(spec.name) else None
     if reason is None and explicit is not None:
         names = [f"n{number}" for number in range(1, count + 1)] if isinstance(nodes, int) else list(nodes)
@@ -65,13 +64,7 @@ def check_possible(spec: FaultSpec, nodes: int | Sequence[str]) -> None:
 
 def accepted(fault: str) -> tuple[str, ...]:
     """Return the targets that a fault accepts by name, the default first."""
-    targets: tuple[str, ...] = registry.find("faults", fault).targets
-    return targets
-
-
-def make(name: str, settings: Mapping[str, str]) -> Any:
-    """Return a fresh fault. A fault is made from the run's settings, which it may ignore."""
-    return registry.make("faults", name, settings)
+    return registered(fault).targets
 
 
 def _parse_one(word: str) -> FaultSpec:

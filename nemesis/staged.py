@@ -11,65 +11,67 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.settings import Seconds, about
 from quorate.harness.core.system import System
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
-from quorate.nemesis.powerloss import PowerLoss
-from quorate.nemesis.restarts import Restarts
-from quorate.nemesis.settings import COMMON
+from quorate.nemesis import processes
+from quorate.nemesis.nodes import ServerFault
+from quorate.nemesis.powerloss import PowerLoss, PowerLossSettings
 from quorate.nemesis.targets import ANY, leader_of, present
 
 KILL, PAUSE, POWERLOSS = "kill", "pause", "powerloss"
-_WAYS: Final = (KILL, PAUSE, POWERLOSS)
 _LEADER: Final = "leader"
 _LEADER_SHARE: Final = 0.35
-_STEPS, _STEPS_MOST = 6, 40
 _LEAST_S, _MOST_S = 0.05, 2.0  # between steps, on a logarithmic scale
 _SWAP_S: Final = 0.4  # at most, between a return and the fall that follows it
 _WANTED: Final = {KILL: ProcessState.DEAD, PAUSE: ProcessState.STOPPED, POWERLOSS: ProcessState.DEAD}
 _LEAST_NODES: Final = 3
 
 
-class Staged:
+class StagedSettings(msgspec.Struct, frozen=True):
+    """Settings of staged walks."""
+
+    how: Annotated[
+        tuple[str, ...],
+        about("how servers fall, one or several with commas", choices=(KILL, PAUSE, POWERLOSS)),
+    ] = (KILL, PAUSE)
+    steps: Annotated[int, about("steps of a walk, up to 40", ge=2, le=40)] = 6
+    pace: (
+        Annotated[
+            Seconds,
+            about("time between steps, such as 500ms", gt=0, le=_MOST_S, unset="drawn from 50ms to 2s"),
+        ]
+        | None
+    ) = None
+
+
+class Staged(ServerFault):
     """Let servers fall and come back in a drawn order, a minority at a time."""
 
     name = "staged"
     targets = (ANY,)
-    downs = True
     deadline_s = 150.0
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "staged.how": "how servers fall: a list of kill, pause, powerloss (default: kill,pause)",
-        "staged.steps": f"steps of a walk, up to {_STEPS_MOST} ({_STEPS})",
-        "staged.pace": "time between steps, such as 500ms (default: drawn from 50ms to 2s)",
-    }
+    settings_type = StagedSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        given = given or {}
-        asked = given.get("staged.how", f"{KILL},{PAUSE}")
-        self._how = tuple(word.strip() for word in asked.split(",") if word.strip())
-        if not self._how or not set(self._how) <= set(_WAYS):
-            raise UsageError(f"--set staged.how={asked}: a list of {', '.join(_WAYS)}")
-        steps = settings.number(given, "staged.steps", least=2, most=_STEPS_MOST)
-        self._steps = _STEPS if steps is None else round(steps)
-        self._pace_s = settings.seconds(given, "staged.pace")
-        if self._pace_s is not None and not 0 < self._pace_s <= _MOST_S:
-            raise UsageError(f"--set staged.pace: give more than nothing and at most {_MOST_S:g} s")
-        self._power = PowerLoss() if POWERLOSS in self._how else None
-        self._restarts = Restarts()
+    def __init__(self, options: StagedSettings) -> None:
+        super().__init__(options)
+        self._how = options.how
+        self._steps = options.steps
+        self._pace_s = options.pace
+        self._power = PowerLoss(PowerLossSettings()) if POWERLOSS in self._how else None
         self._walk = Walk()
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
+    @classmethod
+    def obstacle(cls, target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have it, or None."""
         del target
         return (
@@ -136,12 +138,8 @@ class Staged:
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Let everybody go on."""
         await processes.signal_all(scene, plan.nodes, signal.SIGCONT)
-        await self._restarts.start_dead(scene, plan.nodes)
+        await super().heal(scene, plan)
         self._walk.down.clear()
-
-    async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See the servers running, and still running a moment later."""
-        return await self._restarts.prove(scene, plan.nodes)
 
     async def _up(self, scene: Scene, who: str) -> None:
         """Bring one back that is down: the one named, or, where the leader fell in its place, the one that did."""

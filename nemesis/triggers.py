@@ -6,52 +6,51 @@ Many bugs need a crash within one step of a compaction, a snapshot or an electio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
 
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
+from quorate.harness.core.settings import Seconds, about
+from quorate.nemesis import processes
 from quorate.nemesis.logs import wait_for_text
 
-_WITHIN_S: Final = 10.0
-_WITHIN_MAX_S: Final = 18.0
-_AFTER_MAX_S: Final = 5.0
-_HEARD: Final = ("own", "any")
 
+class TriggerSettings(msgspec.Struct, frozen=True):
+    """Settings of a fault that may wait for a text in a log."""
 
-def about(fault: str, done: str) -> dict[str, str]:
-    """Return the settings of it, for a fault of this name; `done` is what it does: "killed"."""
-    return {
-        f"{fault}.on": f"text in the server's log at which it is {done}, such as 'finished scheduled compaction'",
-        f"{fault}.within": "how long to wait for that text (10s)",
-        f"{fault}.after": "how much later it strikes (0s)",
-        f"{fault}.heard": "whose log must say so: own (each target's, the default) or any (of all servers')",
-    }
+    on: (
+        Annotated[
+            str,
+            about(
+                "text in the server's log at which the fault strikes, such as 'finished scheduled compaction'",
+                unset="at once",
+            ),
+        ]
+        | None
+    ) = None
+    within: Annotated[Seconds, about("how long to wait for that text", gt=0, le=18)] = 10.0
+    after: Annotated[Seconds, about("how much later it strikes", ge=0, le=5)] = 0.0
+    heard: Annotated[
+        str, about("whose log must say so", choices={"own": "each target's", "any": "that of any server"})
+    ] = "own"
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a delay after nothing."""
+        if self.on is None and (self.after or self.heard != "own"):
+            raise ValueError("on: say at which text")
 
 
 class Trigger:
     """One fault's."""
 
-    def __init__(self, fault: str, given: Mapping[str, str]) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        self._on = given.get(f"{fault}.on")
-        within = settings.seconds(given, f"{fault}.within")
-        self._within_s = _WITHIN_S if within is None else within
-        if not 0 < self._within_s <= _WITHIN_MAX_S:
-            raise UsageError(f"--set {fault}.within: give more than nothing and at most {_WITHIN_MAX_S:g} s")
-        self._after_s = settings.seconds(given, f"{fault}.after") or 0.0
-        if not 0 <= self._after_s <= _AFTER_MAX_S:
-            raise UsageError(f"--set {fault}.after: give {_AFTER_MAX_S:g} s at most")
-        self._any = settings.choice(given, f"{fault}.heard", _HEARD) == "any"
-        if self._on is None and any(f"{fault}.{name}" in given for name in ("after", "heard")):
-            raise UsageError(f"--set {fault}.on: say at which text")
-
-    @property
-    def waits(self) -> bool:
-        """Whether it waits for anything."""
-        return self._on is not None
+    def __init__(self, settings: TriggerSettings) -> None:
+        self._on = settings.on
+        self._within_s = settings.within
+        self._after_s = settings.after
+        self._any = settings.heard == "any"
 
     @property
     def told(self) -> str:
@@ -61,6 +60,17 @@ class Trigger:
         later = f", {self._after_s * 1e3:g} ms after" if self._after_s else ", at"
         whose = "a server's" if self._any else "its"
         return f'{later} "{self._on}" in {whose} log'
+
+    async def signal(self, scene: Scene, names: Sequence[str], signum: int) -> None:
+        """Send a signal to these servers: to all at once, or to each when it is time for it."""
+        if self._on is None:
+            await processes.signal_all(scene, names, signum)
+        else:
+            await asyncio.gather(*(self._signal_in_time(scene, name, signum) for name in names))
+
+    async def _signal_in_time(self, scene: Scene, name: str, signum: int) -> None:
+        await self.wait(scene, name)
+        await processes.signal_all(scene, [name], signum)
 
     async def wait(self, scene: Scene, name: str) -> None:
         """Return when it is time for this target; raise `Broken` where the text does not come."""

@@ -17,19 +17,21 @@ upgrades that name none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import Any, ClassVar, Final, Protocol, runtime_checkable
+from typing import Annotated, Any, Final, Protocol, runtime_checkable
 
-from quorate.harness.core.fault import Plan, Proof, Scene, named
+import msgspec
+
+from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.node import Cluster, Node, ProcessState
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import about
 from quorate.harness.core.system import NodeStatus
-from quorate.harness.core.test import UsageError
 from quorate.harness.systems.releases import resolve_async
 from quorate.nemesis import processes
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import NODE_TARGETS, choose, obstacle
+from quorate.nemesis.nodes import NodeFault
+from quorate.nemesis.targets import NODE_TARGETS
 
 _RELEASE: Final = "upgrade.release"
 _READY_S: Final = 30.0
@@ -47,27 +49,29 @@ class Upgrades(Protocol):
         ...
 
 
-class Upgrade:
+class UpgradeSettings(msgspec.Struct, frozen=True):
+    """Settings of upgrades."""
+
+    release: (
+        Annotated[str, about("the release that -f upgrade puts on the nodes, such as 3.5.16", unset="none")]
+        | None
+    ) = None
+
+
+class Upgrade(NodeFault):
     """Replace servers by another release, one after the other, each healthy again before the next."""
 
     name = "upgrade"
     targets = ("all", *(target for target in NODE_TARGETS if target != "all"))
     downs = True
     deadline_s = 150.0  # of one step: nodes are upgraded in turn
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        _RELEASE: "the release that -f upgrade puts on the nodes, such as 3.5.16",
-    }
+    settings_type = UpgradeSettings
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        self._release = (settings or {}).get(_RELEASE)
+    def __init__(self, options: UpgradeSettings) -> None:
+        super().__init__(options)
+        self._release = options.release
         self._wanted: set[str] = set()
         self._steps: list[dict[str, Any]] = []  # of the last injection, in seconds since it began
-
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
 
     def expect(self, plans: Sequence[Plan | None]) -> None:
         """Look at what will be asked for; raise `UsageError` for an upgrade to nobody knows what."""
@@ -90,11 +94,10 @@ class Upgrade:
         for release in sorted(self._wanted):
             await resolve_async(scene.system.name, release)
 
-    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
-        """Decide the nodes."""
-        resolved, names = await choose(scene, target, rng)
-        release = {"release": self._release} if self._release else {}
-        return named(names, self.name, resolved, **release)
+    def detail(self, rng: Random) -> dict[str, Any]:
+        """Name the release where the settings do."""
+        del rng
+        return {"release": self._release} if self._release else {}
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Upgrade node after node; who leads comes last, so that the leadership moves once."""

@@ -49,9 +49,9 @@ def code(content: str) -> str:
 
 def _run(folder: Path) -> list[str]:
     run = stored.read(folder, history=False)
-    headline = escape(words.summary(run.verdict, run.guarantees))
+    headline = escape(run.headline)
     lines = [
-        f"**{words.SIGNS[run.verdict]} {words.VERDICTS[run.verdict]}**: {headline}",
+        f"**{run.sign} {run.outcome}**: {headline}",
         "",
         escape(run.reason),
         "",

@@ -19,7 +19,7 @@ from quorate.harness.core import fault, safely
 from quorate.harness.core.injection import Injection
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.harness.core.verdict import Result, Verdict
-from quorate.reports import journal
+from quorate.reports import journal, words
 from quorate.reports import operations as columns
 from quorate.reports.logs import Lines, read_logs, started_at
 from quorate.reports.operations import Operations
@@ -27,6 +27,8 @@ from quorate.reports.weakness import Weak
 from quorate.reports.words import brief, seconds, share
 
 T = TypeVar("T")
+
+_BROKEN: Final = 3
 
 # A results.json beyond this is damaged or hostile; reading it would take minutes.
 _JSON_BYTES_MAX: Final = 256 << 20
@@ -164,6 +166,29 @@ class StoredRun(msgspec.Struct, frozen=True):
         return str(self.test.get("name") or self.folder.parent.name or self.folder.name)
 
     @property
+    def sign(self) -> str:
+        """One character that stands for the verdict."""
+        return "✗" if self.could_not_run else words.SIGNS[self.verdict]
+
+    @property
+    def outcome(self) -> str:
+        """The verdict as a headline begins: `Valid`, `Invalid`, `Unknown`, `Could not run`."""
+        return "Could not run" if self.could_not_run else words.VERDICTS[self.verdict]
+
+    @property
+    def headline(self) -> str:
+        """The verdict over all guarantees in a sentence."""
+        if self.could_not_run:
+            asked = self.statistics.operations > 0
+            return "Nothing was judged" if asked else "No client asked anything: nothing was tested"
+        return words.summary(self.verdict, self.guarantees)
+
+    @property
+    def could_not_run(self) -> bool:
+        """Whether it broke so early that there is nothing to judge, as a server that does not start."""
+        return self.exit_code == _BROKEN and not self.guarantees
+
+    @property
     def tuning(self) -> str:
         """What `tuning` drew, as `snapshot_count=100, election=500ms`; empty where nothing was."""
         found = self.test.get("tuning")
@@ -245,11 +270,16 @@ def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     return content
 
 
-def read(folder: Path, *, history: bool = True) -> StoredRun:
-    """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons."""
+def read(folder: Path, *, history: bool = True, results: Mapping[str, Any] | None = None) -> StoredRun:
+    """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons.
+
+    `results` stand in for results.json where a run has just ended: a full disk may have kept them from being written.
+    """
     problems: list[str] = []
     test = read_object(folder / TEST, problems)
-    results = read_object(folder / RESULTS, problems)
+    results = read_object(folder / RESULTS, problems) if results is None else results
+    if unwritten := results.get("unwritten"):
+        problems.append(str(unwritten))
     operations, injected = journal.read(folder, problems) if history else (columns.none(), [])
     take = _Reader(results, problems)
     faults = take.rows("faults", FaultRow)

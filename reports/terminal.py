@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
-from quorate.reports import evidence, holds, lists, moments, stored, weakness, words
+from quorate.reports import evidence, holds, lists, moments, stored, weakness, why, words
 from quorate.reports.evidence import Drawn
 from quorate.reports.operations import NEVER
 from quorate.reports.stored import StoredRun
@@ -20,6 +20,7 @@ _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim
 _OF_VERDICT: Final = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.UNKNOWN: "yellow"}
 _OPERATIONS_SHOWN: Final = 16
 _ANOMALIES_SHOWN: Final = 3
+_SENTENCES_SHOWN: Final = 8
 _LINES_SHOWN: Final = 4
 # What a log line or a value may not do to somebody's terminal: move the cursor, change colours, ring the bell.
 _CONTROL: Final = re.compile(
@@ -27,14 +28,17 @@ _CONTROL: Final = re.compile(
 )
 
 
-def write(run_folder: Path, *, width: int = 80, colour: bool = False) -> str:
+def write(
+    run_folder: Path, *, width: int = 80, colour: bool = False, results: Mapping[str, Any] | None = None
+) -> str:
     """Return the verdict of a stored run and the explanation of its anomalies, as lines of at most `width` letters.
 
+    `results` stand in for results.json where a run has just ended and may not have been able to write it.
     Raises `Broken` where there is no such folder. Damaged parts are said, and the rest is there.
     """
     if not run_folder.is_dir():
         raise Broken("report", f"no run at {run_folder}")
-    run = stored.read(run_folder)
+    run = stored.read(run_folder, results=results)
     return render(run, width=width, colour=colour)
 
 
@@ -47,6 +51,7 @@ def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
     shown = evidence.chosen(run.guarantees)
     for result, anomaly in shown[:_ANOMALIES_SHOWN]:
         _anomaly(writer, run, anomaly, result.model)
+        _why(writer, why.sentences(run, result, anomaly))
     if len(shown) > _ANOMALIES_SHOWN:
         writer.line(
             f"… {words.plural(len(shown) - _ANOMALIES_SHOWN, 'more anomaly', 'more anomalies')} in results.json"
@@ -94,11 +99,8 @@ def clean(text: str) -> str:
 
 
 def _head(writer: _Writer, run: StoredRun) -> None:
-    verdict = run.verdict
-    writer.line(
-        f"{words.SIGNS[verdict]} {words.VERDICTS[verdict].upper()}  {words.summary(verdict, run.guarantees)}",
-        _OF_VERDICT[verdict],
-    )
+    colour = "red" if run.could_not_run else _OF_VERDICT[run.verdict]
+    writer.line(f"{run.sign} {run.outcome.upper()}  {run.headline}", colour)
     writer.line(run.reason, "bold")
     if run.interrupted:
         writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
@@ -150,6 +152,18 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
         near = run.lines.around(culprit.begin_us / 1e6, 0.5, 0.5, most=_LINES_SHOWN)
         for line in near:
             writer.cut(f"  {words.seconds(line.time_s)} {line.node}: {line.text}", "dim")
+
+
+def _why(writer: _Writer, sentences: Sequence[str]) -> None:
+    """What the members' own logs say of it; all of that, in its order, is what `quorate why` prints."""
+    if not sentences:
+        return
+    writer.blank()
+    writer.line("the members' own logs say:", indent=2)
+    for sentence in sentences[:_SENTENCES_SHOWN]:
+        writer.line(f"- {sentence}", indent=2, hang=2)
+    if len(sentences) > _SENTENCES_SHOWN:
+        writer.line(f"… and {len(sentences) - _SENTENCES_SHOWN} more: quorate why", indent=2)
 
 
 def _beside(
@@ -270,6 +284,8 @@ def _places(rows: Sequence[Drawn], room: int) -> dict[tuple[int, int], int]:
 
 def _work(writer: _Writer, run: StoredRun) -> None:
     counts = run.statistics
+    if run.could_not_run and not counts.operations:
+        return
     writer.blank()
     rate = f", {words.count(counts.rate_per_s)} ok a second" if counts.rate_per_s else ""
     total = words.plural(counts.operations, "operation")

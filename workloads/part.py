@@ -1,7 +1,7 @@
 """What every workload module shares: its registration with typed settings, values and final reads.
 
-A setting is a field of a msgspec struct whose annotation carries its limits and its description; `--set` gives it as
-text. `part.settings` maps each name to its description, so that unknown names can be answered with the known ones.
+Settings are declared as everywhere (harness/core/settings.py). `part.described()` maps each name to its description, so
+that unknown names can be answered with the known ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from quorate.harness.core.test import UsageError
+from quorate.harness.core.settings import described, read
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.generators import (
     PENDING,
@@ -41,16 +41,9 @@ class Part(Generic[S]):
         self._make = make
         self._settings = settings
 
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """Name to description, with the default, of every setting."""
-        defaults = self._settings()
-        found = {}
-        for field in msgspec.structs.fields(self._settings):
-            meta = getattr(field.type, "__metadata__", ())
-            text = " ".join(each.description for each in meta if each.description)
-            found[field.name] = f"{text} [{msgspec.json.encode(getattr(defaults, field.name)).decode()}]"
-        return found
+    def described(self) -> dict[str, str]:
+        """Return name to description of every setting."""
+        return described(self._settings)
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -59,16 +52,7 @@ class Part(Generic[S]):
 
     def __call__(self, options: WorkloadOptions) -> Workload:
         """Make the workload; raise `UsageError` for a setting of this workload that cannot be."""
-        own = {
-            name: text for name, text in options.settings.items() if name in self._settings.__struct_fields__
-        }
-        try:
-            settings = msgspec.convert(own, self._settings, strict=False)
-        except msgspec.ValidationError as error:
-            text, _, where = str(error).partition(" - at `$.")
-            name = where.rstrip("`")
-            raise UsageError(f"workload {self.name}: --set {name}={own.get(name)}: {text.lower()}") from error
-        return self._make(options, settings)
+        return self._make(options, read(self._settings, options.settings))
 
 
 def workload(name: str, settings: type[S]) -> Callable[[Callable[[WorkloadOptions, S], Workload]], Part[S]]:
@@ -88,12 +72,11 @@ class Choice:
         self.summary = ways[0][1].summary
         self.__doc__ = ways[0][1].__doc__
 
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """The settings of all of them; each has its own default for a name that several have."""
+    def described(self) -> dict[str, str]:
+        """Return the settings of all of them; each has its own default for a name that several have."""
         found: dict[str, str] = {}
         for _, part in reversed(self._ways):
-            found |= part.settings
+            found |= part.described()
         return found
 
     @property

@@ -42,7 +42,9 @@ def _judge(history: History, limits: Limits, asked: Asked) -> Result:
         reason = f'event {wrong.index}: {wrong.f} is not of micro-operations like [["read", "x", null]]'
         return Result("linearizable", Verdict.UNKNOWN, model=MODEL.name, reason=reason)
     model = Model(name=MODEL.name, initial=first, step=_step)
-    return check_custom(History.of(events), model, limits)
+    plain = History.of(events)
+    plain.timed = history.timed
+    return check_custom(plain, model, limits)
 
 
 def _plain(history: History) -> tuple[list[Event], Event | None]:

@@ -38,7 +38,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import UnknownNameError, did_you_mean
 from quorate.harness.core.store import unfit
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.run import prepare
+from quorate.harness.run import check_releases, prepare
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +227,10 @@ def _cell(reader: _Reader, fields: dict[str, Any], table: str, occurrence: int) 
 
 
 def _check_parts(reader: _Reader, cells: list[Cell]) -> None:
-    """Make the parts of every distinct cell once, which tells unknown settings and targets; it touches no host."""
+    """Make the parts of every distinct cell once: unknown settings, targets and releases are said; it touches no host.
+
+    Of a release that is in no list its source is asked.
+    """
     seen: dict[bytes, int] = {}
     lines: dict[str, int] = {}
     for cell in cells:
@@ -245,14 +248,19 @@ def _check_parts(reader: _Reader, cells: list[Cell]) -> None:
         if content in seen:
             continue
         seen[content] = cell.line
-        try:
-            prepare(test)
-        except (UsageError, UnknownNameError) as error:
-            line = place_of(reader.text, str(error), msgspec.to_builtins(test), cell.line)
-            reader.errors.append(f"{reader.path}:{line}: {error}")
-        except Broken as error:
-            # What this machine lacks is no mistake of the file: the cell itself will say so.
-            log.info("%s: %s", cell.name, error)
+        for look in (prepare, _check_releases):
+            try:
+                look(test)
+            except (UsageError, UnknownNameError) as error:
+                line = place_of(reader.text, str(error), msgspec.to_builtins(test), cell.line)
+                reader.errors.append(f"{reader.path}:{line}: {error}")
+            except Broken as error:
+                # What this machine lacks is no mistake of the file: the cell itself will say so.
+                log.info("%s: %s", cell.name, error)
+
+
+def _check_releases(test: Test) -> None:
+    check_releases([test])
 
 
 def _told_apart(cells: list[Cell]) -> list[Cell]:

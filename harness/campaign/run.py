@@ -54,6 +54,7 @@ def open_folder(campaign: Campaign, root: Path, *, resume: bool) -> Path:
             f"{root} holds no campaign {campaign.name} with these cells: run it without --resume"
         )
     folder = store.create(root / "campaigns", campaign.name, campaign.seed)
+    store.point_latest(folder)
     store.write_json(folder, PLAN, plan)
     return folder
 

@@ -67,14 +67,12 @@ def command(file: str, **options: Any) -> int:
     from quorate.harness.campaign.run import baseline, exit_code, open_folder, run_campaign  # noqa: PLC0415
     from quorate.harness.campaign.shipped import located  # noqa: PLC0415
     from quorate.harness.cli.table import Table  # noqa: PLC0415
-    from quorate.harness.run import check_releases  # noqa: PLC0415
 
     own = {key: options.pop(key) for key in _OWN}
     overrides = given(options)
     root = Path(overrides.pop("store", "store"))
     path = located(file)
     campaign = load(path, overrides)
-    check_releases(cell.test for cell in campaign.cells)
     if own["where"]:
         from quorate.harness.campaign.dask import check_address  # noqa: PLC0415 - an optional extra
 

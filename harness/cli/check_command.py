@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from quorate.harness.cli import screen
 from quorate.harness.cli.evidence import (
     Judged,
     Question,
@@ -169,7 +170,8 @@ def _only_of_models(options: dict[str, Any]) -> None:
 
 def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
     from quorate.harness.run import judge_again  # noqa: PLC0415 - keeps --help quick
-    from quorate.reports.terminal import write  # noqa: PLC0415
+    from quorate.reports.stored import read  # noqa: PLC0415
+    from quorate.reports.terminal import render  # noqa: PLC0415
 
     with contextlib.nullcontext(folder) if options["save"] else _beside(folder) as judged:
         results = judge_again(
@@ -178,7 +180,10 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
             check_memory=options["check_memory"],
             strict=options["expect"] == "linearizable",
         )
-        text = json.dumps({**results, "run": str(folder)}) if as_json else write(judged, colour=False)
+        if as_json:
+            text = json.dumps({**results, "run": str(folder)})
+        else:
+            text = render(msgspec.structs.replace(read(judged), folder=folder), width=screen.width())
         _copies(judged, options, results)
     click.echo(text)
     if not as_json and "conducted" not in store.read_json(folder, store.TEST):

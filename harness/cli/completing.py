@@ -41,8 +41,10 @@ def faults(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     before, name, (_, colon, _) = done + comma, last.partition(":")[0], last.partition(":")
     if not colon:
         return [before + one for one in _beginning([*registry.names("faults"), "none"], last)]
+    from quorate.harness.core.fault import registered  # noqa: PLC0415 - only when it is asked for
+
     with contextlib.suppress(Exception):
-        targets = getattr(registry.find("faults", name), "targets", ())
+        targets = registered(name).targets
         return [before + one for one in _beginning((f"{name}:{target}" for target in targets), last)]
     return []
 
@@ -54,13 +56,14 @@ def settings(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
     # From the line itself: click gives up parsing at the option whose value is being typed.
     words = os.environ.get("COMP_WORDS", "").split()
     after = {flag: [two for one, two in pairwise(words) if one == flag] for flag in ("-w", "-f")}
-    named = [("systems", word.partition("@")[0]) for word in words]
+    named: list[tuple[registry.Group, str]] = [("systems", word.partition("@")[0]) for word in words]
     named += [("workloads", name) for name in after["-w"] or ["register"]]
     named += [("faults", fault.partition(":")[0]) for one in after["-f"] for fault in one.split(",")]
     found: set[str] = set()
     for group, name in named:
         with contextlib.suppress(Exception):
-            found |= set(getattr(registry.find(group, name), "settings", {}))  # type: ignore[arg-type]
+            part = registry.find(group, name)
+            found |= set(part.settings if group == "systems" else part.described())
     return _beginning((f"{key}=" for key in found), incomplete)
 
 

@@ -14,7 +14,10 @@ import click
 
 from quorate.harness.cli import completing
 from quorate.harness.core import registry
+from quorate.harness.core.fault import Fault, registered
 from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import described
+from quorate.nemesis.schedule import NemesisSettings
 
 Row = tuple[str, str]
 _TOLD: Final[dict[str, registry.Group]] = {"systems": "systems", "workloads": "workloads", "faults": "faults"}
@@ -27,16 +30,24 @@ def _first_line(part: Any) -> str:
     return text.strip().split("\n")[0]
 
 
+def _part(group: registry.Group, name: str) -> Any:
+    return registered(name) if group == "faults" else registry.find(group, name)
+
+
 def _parts(group: registry.Group) -> list[Row]:
     rows = []
     for name in registry.names(group):
         try:
-            part = registry.find(group, name)
+            part = _part(group, name)
         except Broken as error:
             rows.append((name, error.text))
             continue
-        targets = getattr(part, "targets", ())
-        rows.append((name, _first_line(part) + (f" [targets: {', '.join(targets)}]" if targets else "")))
+        targets = (
+            f" [targets: {', '.join(part.targets)}]"
+            if isinstance(part, type) and issubclass(part, Fault)
+            else ""
+        )
+        rows.append((name, _first_line(part) + targets))
     return rows
 
 
@@ -128,14 +139,17 @@ def _tell(kind: str, name: str, *, as_json: bool) -> None:
         raise UsageError(f"`quorate list {kind}` lists them all: it takes no name")
     group = _TOLD[kind]
     registry.check(group, name)
-    part = registry.find(group, name)
-    settings = dict(getattr(part, "settings", {}))
+    part = _part(group, name)
+    settings = dict(part.settings if group == "systems" else part.described())
+    if group == "faults":
+        settings |= described(NemesisSettings)
     if as_json:
         click.echo(json.dumps(settings, indent=2))
         return
     own = vars(part).get("__doc__") if not isinstance(part, type) else None  # a workload's, from its module
     click.echo(inspect.cleandoc(own or sys.modules[part.__module__].__doc__ or _first_line(part)))
-    if targets := getattr(part, "targets", ()):
+    if group == "faults":
+        targets = part.targets
         words = f"Targets, as in -f {name}:{targets[min(1, len(targets) - 1)]}: {', '.join(targets)}"
         click.echo("\n" + "\n".join(textwrap.wrap(words, 80)))
     if settings:

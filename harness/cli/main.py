@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "report": "write a run's HTML report",
     "compare": "show what changed between two runs",
     "show": "print a run's verdict and explain its anomaly",
+    "why": "explain an anomaly from the members' own logs",
     "replay": "repeat a run: same options, seed and faults",
     "shrink": "find the smallest test that shows a run's anomaly",
     "bisect": "find the releases that introduced and fixed an anomaly",

@@ -62,7 +62,8 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
             click.echo(f"{done.verdict} {done.folder}")
         else:
             colour = screen.colour()
-            click.echo(write(done.folder, width=screen.width(), colour=colour), color=colour, nl=False)
+            shown = write(done.folder, width=screen.width(), colour=colour, results=done.results)
+            click.echo(shown, color=colour, nl=False)
             page = done.folder / store.REPORT
             if page.exists():
                 click.echo(f"report: {screen.linked(page)}", color=colour)

@@ -60,7 +60,7 @@ def find(group: Group, name: str) -> Any:
         if not callable(part):
             raise TypeError(f"it is {type(part).__name__}, not something to call")  # noqa: TRY301 - named as any other
     except (Exception, SystemExit) as error:
-        raise Broken("plug-in", _blame(group, name, point, "cannot be loaded", error)) from error
+        raise Broken("plug-in", _blame(group, name, "cannot be loaded", error)) from error
     return part
 
 
@@ -72,10 +72,15 @@ def make(group: Group, name: str, *arguments: Any) -> Any:
     except (OutcomeError, UsageError, UnknownNameError):
         raise
     except (Exception, SystemExit) as error:
-        raise Broken("plug-in", _blame(group, name, _found(group)[name], "failed", error)) from error
+        raise Broken("plug-in", _blame(group, name, "failed", error)) from error
 
 
-def _blame(group: Group, name: str, point: EntryPoint, what: str, error: BaseException) -> str:
+def origin(group: Group, name: str) -> str:
+    """Return what a registered part is and where it comes from, for a sentence about it."""
+    point = _found(group)[name]
     package = f" of the package {point.dist.name}" if point.dist is not None else ""
-    reason = f"{type(error).__name__}: {error}"
-    return f'the {group.removesuffix("s")} "{name}" ({point.value}{package}) {what}: {reason}'
+    return f'the {group.removesuffix("s")} "{name}" ({point.value}{package})'
+
+
+def _blame(group: Group, name: str, what: str, error: BaseException) -> str:
+    return f"{origin(group, name)} {what}: {type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ COUNTEREXAMPLE: Final = "counterexample.jsonl"
 LOG: Final = "quorate.log"
 _JSON_BYTES_MAX: Final = 256 << 20
 _NAME_MAX: Final = 200
+_LOOKED_AT: Final = 1000
 _TAKEN: Final = frozenset({"latest", "campaigns"})
 
 
@@ -35,7 +37,7 @@ def unfit(name: str) -> str | None:
 
 
 def create(store: Path, title: str, seed: int, started: datetime | None = None) -> Path:
-    """Make `store/<title>/<UTC time>-<seed>/` and point `store/latest` at it; raise `Broken` if that cannot be.
+    """Make `store/<title>/<UTC time>-<seed>/`; raise `Broken` if that cannot be.
 
     A second run in the same second with the same seed gets `-2`, `-3`, … appended.
     """
@@ -54,7 +56,6 @@ def create(store: Path, title: str, seed: int, started: datetime | None = None) 
                 folder.mkdir()
             except FileExistsError:
                 continue
-            _point_latest(store, folder)
             return folder
     except OSError as error:
         raise Broken(
@@ -63,13 +64,20 @@ def create(store: Path, title: str, seed: int, started: datetime | None = None) 
     raise Broken("store", f"{store / safe} already has {tries_max} runs of this second")
 
 
-def _point_latest(store: Path, folder: Path) -> None:
-    """Move the link atomically, so that a reader never finds it missing."""
-    temporary = store / f".latest-{os.getpid()}"
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    temporary.symlink_to(folder.relative_to(store))
-    temporary.replace(store / "latest")
+def point_latest(folder: Path) -> None:
+    """Point the store's `latest` at this run, atomically, so that a reader never finds it missing.
+
+    Done once there is something to look at: what could not even start does not hide the run before it. Raises `Broken`.
+    """
+    root = folder.parent.parent
+    temporary = root / f".latest-{os.getpid()}"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        temporary.symlink_to(folder.relative_to(root))
+        temporary.replace(root / "latest")
+    except OSError as error:
+        raise Broken("store", f"cannot point {root / 'latest'} at {folder.name}: {error}") from error
 
 
 def write_json(folder: Path, name: str, content: Any) -> Path:
@@ -113,5 +121,18 @@ def resolve(path: str | Path) -> Path:
         raise Broken("store", f"no run at {path}")
     folder = folder.resolve()
     if not (folder / TEST).exists() and not (folder / HISTORY).exists():
-        raise Broken("store", f"{path} is not a run folder: it has neither {TEST} nor {HISTORY}")
+        inside = _newest_inside(folder)
+        meant = f" - did you mean {Path(path) / inside}?" if inside is not None else ""
+        raise Broken("store", f"{path} is not a run folder: it has neither {TEST} nor {HISTORY}{meant}")
     return folder
+
+
+def _newest_inside(folder: Path) -> Path | None:
+    """The newest run directly below a folder, or below one of its folders, as a path from there; looks at a few."""
+    for pattern in (f"*/{TEST}", f"*/*/{TEST}"):
+        found = itertools.islice(folder.glob(pattern), _LOOKED_AT)
+        # Run folders begin with the time of their start.
+        runs = sorted((one.parent for one in found if not one.parent.is_symlink()), key=lambda run: run.name)
+        if runs:
+            return runs[-1].relative_to(folder)
+    return None

@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from quorate.harness.core import registry
-from quorate.harness.core.duration import exact_duration, exact_number, format_duration
+from quorate.harness.core.duration import (
+    exact_duration,
+    exact_number,
+    format_duration,
+    parse_duration,
+    parse_size,
+)
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.store import unfit
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
 
 CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
+_FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
+    "workload": _names,
+    "faults": _names,
+    "endpoints": _names,
+    "fault_interval": parse_duration,
+    "time": parse_duration,
+    "timeout": parse_duration,
+    "check_time": parse_duration,
+    "check_memory": parse_size,
+}
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +78,17 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     replay: str | None = None
 
     def __post_init__(self) -> None:
-        """Count the members of a cluster that is already there."""
+        """Take texts as the command line does, and count the members of a cluster that is already there.
+
+        `Test(workload="register", faults="kill,pause", time="30s")` is what most people write first.
+        """
+        for name, read in _FROM_TEXT.items():
+            value = getattr(self, name)
+            if isinstance(value, str):
+                try:
+                    msgspec.structs.force_setattr(self, name, read(value))
+                except ValueError as error:
+                    raise UsageError(f"{name}: {error}") from error
         if self.endpoints:
             msgspec.structs.force_setattr(self, "nodes", len(self.endpoints))
 

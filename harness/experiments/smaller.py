@@ -158,7 +158,7 @@ def fewer_keys(now: Candidate) -> Iterator[Move]:
         return
     known: dict[str, str] = {}
     for name in now.test.workload:
-        known |= dict(registry.find("workloads", name).settings)
+        known |= registry.find("workloads", name).described()
     for key, values in _KEYS.items():
         if key not in known:
             continue

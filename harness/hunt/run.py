@@ -48,6 +48,7 @@ def hunt(
     """
     base = space.base
     folder = store.create(root / "hunts", base.system, seed)
+    store.point_latest(folder)
     findings = Findings(base.system, waivers)
     learner = Learner(space, Random(f"{seed}/hunt"), learns=learns)
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from quorate.harness.core import registry
+from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.registry import UnknownNameError
 from quorate.harness.core.test import Test
@@ -197,7 +198,9 @@ class Space(msgspec.Struct, frozen=True):
     ) -> tuple[tuple[str, ...], dict[str, str]]:
         count = int(picks.pick("faults", ("0", "1", "1", "2", "2", "3"), rng))
         possible = [
-            name for name in sorted(self.faults) if obstacle(name, self.faults[name][0], nodes) is None
+            name
+            for name in sorted(self.faults)
+            if registered(name).obstacle(self.faults[name][0], nodes) is None
         ]
         chosen: list[str] = []
         for _ in range(min(count, _FAULTS_MOST, len(possible))):
@@ -215,7 +218,7 @@ class Space(msgspec.Struct, frozen=True):
         return tuple(self._spec(name, nodes, rng) for name in chosen), extra
 
     def _spec(self, name: str, nodes: int, rng: Random) -> str:
-        targets = [target for target in self.faults[name] if obstacle(name, target, nodes) is None]
+        targets = [target for target in self.faults[name] if registered(name).obstacle(target, nodes) is None]
         if rng.random() >= _TARGET_SHARE or not targets:
             return name
         led = [target for target in targets if target.startswith(_LEADER)]
@@ -242,12 +245,6 @@ def varied(usual: Any) -> tuple[str, ...]:
         found = {min(_COUNT_MOST, max(1, round(max(usual, 1) * factor))) for factor in _FACTORS}
         return tuple(str(count) for count in sorted(found - {usual}))
     return ()
-
-
-def obstacle(fault: str, target: str, nodes: int) -> str | None:
-    """Return why a cluster of so many nodes can never have this, or None."""
-    check = getattr(registry.find("faults", fault), "obstacle", None)
-    return None if check is None else check(target, nodes)
 
 
 def why_not(test: Test) -> str | None:
@@ -289,7 +286,7 @@ def space_of(
         test = msgspec.structs.replace(plain, faults=(name,))
         why = why_not(test) or lacks(test)
         if why is None:
-            suiting[name] = tuple(registry.find("faults", name).targets)
+            suiting[name] = registered(name).targets
         elif faults:
             raise UsageError(why)
         else:

@@ -24,7 +24,7 @@ from quorate.harness.generators import Generator, Invocation, limit, stagger
 from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
-from quorate.harness.run import divergence
+from quorate.harness.run import divergence, member_logs
 from quorate.harness.run.dues import Latencies, Timed
 from quorate.harness.run.parts import Parts, is_simulated, stream
 from quorate.harness.run.progress import Counter, Listener, Snapshot
@@ -364,12 +364,12 @@ class Conductor:
                 log.info("no %s from %s: %s", path, node.name, error)
 
         with contextlib.suppress(Broken):
-            wanted = [
-                (node, path)
-                for node in self._parts.cluster.nodes
-                for path in self._parts.system.log_files(node)
-            ]
-            await asyncio.gather(*(fetch(node, path) for node, path in wanted))
+            nodes = self._parts.cluster.nodes
+            wanted = [(node, path) for node in nodes for path in self._parts.system.log_files(node)]
+            await asyncio.gather(
+                *(fetch(node, path) for node, path in wanted),
+                *(member_logs.keep(self._parts.system, node, self._folder) for node in nodes),
+            )
 
     async def _open_client(self, thread: int, process: int) -> Connection:  # noqa: ARG002 - the runner's signature
         nodes = self._parts.cluster.nodes

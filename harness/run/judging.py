@@ -60,6 +60,8 @@ def judge(
     interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Check the history of the folder and return what `results.json` holds; also writes the counterexample."""
+    if conducted.error is not None and conducted.reached == "prepare" and not conducted.interrupted:
+        return _could_not_run(conducted)
     history = History.read(folder)
     limits = Limits(time_s=test.check_time, memory_bytes=test.check_memory)
     results = []
@@ -103,6 +105,19 @@ def judge(
         "timings_s": conducted.timings_s,
         "interrupted": conducted.interrupted,
         "truncated": history.truncated,
+    }
+
+
+def _could_not_run(conducted: Conducted) -> dict[str, Any]:
+    """What broke before the load asked nothing of the service: there are no guarantees to speak of, only the reason."""
+    return {
+        "verdict": "unknown",
+        "exit_code": BROKEN,
+        "reason": conducted.error,
+        "release": conducted.release,
+        "guarantees": [],
+        "gates": [],
+        "timings_s": conducted.timings_s,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from quorate.harness.cluster import doctor, running
 from quorate.harness.cluster.factory import engine_answers
-from quorate.harness.core.fault import Fault, Tries
+from quorate.harness.core.fault import Fault
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.platform import Platform, wanting
@@ -112,6 +112,4 @@ def _image(test: Test, parts: Parts) -> Iterator[Finding]:
 
 def _probes(faults: Iterable[Fault]) -> list[Probe]:
     """Return the probes of these faults, each once."""
-    return list(
-        dict.fromkeys(probe for fault in faults if isinstance(fault, Tries) for probe in fault.probes())
-    )
+    return list(dict.fromkeys(probe for fault in faults for probe in fault.probes()))

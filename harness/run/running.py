@@ -23,6 +23,7 @@ from quorate.harness.core.clock import clock_of, run_real, run_virtual
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test
 from quorate.harness.history import HistoryError, Journal
+from quorate.harness.run import explaining
 from quorate.harness.run.conduct import Conducted, Conductor
 from quorate.harness.run.interruption import Interruption
 from quorate.harness.run.judging import ANOMALY, BROKEN, INTERRUPTED, judge
@@ -93,12 +94,19 @@ def run(test: Test, *, progress: Listener | None = None, report: bool = True, re
         listener(Snapshot("run", f"seed {test.seed}, folder {folder}"))
         save = functools.partial(_write_test, folder, test, started, run_id, tuning)
         save()
-        main = _live(test, folder, run_id, listener, interruption, save)
+
+        def reached(conducted: Conducted) -> None:
+            save(conducted)
+            if conducted.reached == "load":
+                store.point_latest(folder)
+
+        main = _live(test, folder, run_id, listener, interruption, reached)
         parts, conducted = run_virtual(main) if is_simulated(test) else run_real(main)
         # Before the judging, which may be killed: what was conducted is then known all the same.
         unwritten = _attempt(save, conducted)
         results = _judged(test, folder, parts, conducted, listener, interruption)
         unwritten = _attempt(store.write_json, folder, store.RESULTS, results) or unwritten
+        explaining.keep(folder, results)
         if report:
             _report(folder, listener)
     if interruption.requested and results["exit_code"] != ANOMALY:
@@ -192,6 +200,7 @@ def judge_again(
     parts = run_virtual(_parts_only(test, str(content.get("run_id", "again"))))
     results = _judged(test, folder, parts, conducted, lambda _: None)
     store.write_json(folder, store.RESULTS, results)
+    explaining.keep(folder, results)
     return results
 
 

@@ -11,11 +11,14 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core import registry, store
+from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.settings import described
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.run import objectives
 from quorate.harness.run.gates import Thresholds
 from quorate.nemesis.exact import read_schedule
+from quorate.nemesis.schedule import NemesisSettings
 
 PINNING: Final = ("all", "none", "mixed")
 _GATE: Final = "gate."
@@ -38,9 +41,9 @@ def known_settings(test: Test) -> frozenset[str]:
     """Return the `--set` keys that something in this test knows."""
     known: dict[str, str] = dict(registry.find("systems", test.system_name).settings)
     for workload in test.workload:
-        known |= dict(registry.find("workloads", workload).settings)
+        known |= registry.find("workloads", workload).described()
     for fault in _families(test):
-        known |= dict(getattr(registry.find("faults", fault), "settings", {}))
+        known |= registered(fault).described() | described(NemesisSettings)
     known |= objectives.KNOWN
     known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
     known |= {

@@ -15,6 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core import registry
+from quorate.harness.core.fault import registered
+from quorate.harness.core.outcome import Broken
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.reports.logs import date_of, started_at
 
@@ -123,10 +125,9 @@ def _explained(one: Sighting, faults: Sequence[Mapping[str, Any]]) -> bool:
 
 def _crashes(fault: str) -> str | None:
     try:
-        found: str | None = getattr(registry.find("faults", fault), "crashes", None)
-    except registry.UnknownNameError:
+        return registered(fault).crashes
+    except (registry.UnknownNameError, Broken):  # a stored run may have had another package's
         return None
-    return found
 
 
 def _logged(root: Path, started: Any) -> list[Sighting]:

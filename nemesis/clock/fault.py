@@ -10,20 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from quorate.harness.cluster import doctor
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.node import ProcessState
-from quorate.harness.core.outcome import Broken
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import Seconds, about
+from quorate.nemesis import processes
 from quorate.nemesis.clock.build import helper
 from quorate.nemesis.clock.modes import EXACT_NS, MODES, VARIED, S, in_words, mismatch, options
 from quorate.nemesis.clock.tool import Change, ClockTool, Reading
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.nemesis.nodes import NodeFault
+from quorate.nemesis.targets import ANY, choose
 
 _SPAN_S: Final = 0.25
 _READINGS_MAX: Final = 12
@@ -42,36 +44,39 @@ def _helper() -> Finding:
     return Finding(name, ok=True)
 
 
-class Clock:
+class ClockSettings(msgspec.Struct, frozen=True):
+    """Settings of skewed clocks."""
+
+    mode: Annotated[
+        str,
+        about(
+            "how the clock is wrong",
+            choices={name: mode.about for name, mode in MODES.items()}
+            | {ANY: "one of the first four, drawn"},
+        ),
+    ] = ANY
+    size: (
+        Annotated[Seconds, about("size of a jump, a strobe or a step, such as 300ms or -2m", unset="drawn")]
+        | None
+    ) = None
+
+
+class Clock(NodeFault):
     """Skew the clocks of single servers: jumps, drifts and strobes, wall clock or both. No host clock moves."""
 
     name = "clock"
-    targets = NODE_TARGETS
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "clock.mode": "; ".join([f"{name} - {mode.about}" for name, mode in MODES.items()])
-        + "; any (the default) - one of the first four by chance",
-        "clock.size": "size of a jump, a strobe or a step, such as 300ms or -2m (default: by chance)",
-    }
+    settings_type = ClockSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        given = given or {}
-        self._mode = settings.choice(given, "clock.mode", (ANY, *MODES)) or ANY
-        size_s = settings.seconds(given, "clock.size")
-        self._size_ns = None if size_s is None else round(size_s * S)
+    def __init__(self, options: ClockSettings) -> None:
+        super().__init__(options)
+        self._mode = options.mode
+        self._size_ns = None if options.size is None else round(options.size * S)
         self._tools: dict[str, ClockTool] = {}
         self._anchors: dict[str, int] = {}
         self._changes: dict[str, Change] = {}
         self._ahead: dict[str, int] = {}  # monotonic clocks that an earlier skew left ahead
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
-
-    @staticmethod
-    def probes() -> Sequence[Callable[[], Finding]]:
+    def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what it asks of this machine."""
         return (doctor.ptrace, _helper)
 

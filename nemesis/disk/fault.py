@@ -10,25 +10,23 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from quorate.harness.cluster import doctor
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
-from quorate.harness.core.outcome import Broken
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import processes, settings
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import Seconds, about
+from quorate.nemesis import processes
 from quorate.nemesis.disk.tracer import Tracer, is_traced, open_data_files
-from quorate.nemesis.restarts import Restarts
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.nemesis.nodes import ServerFault
+from quorate.nemesis.targets import ANY
 
 _SYNC: Final = ("fsync", "fdatasync")
 _WRITE: Final = ("write", "writev", "pwrite64", "pwritev", "fallocate", "ftruncate")
 _DELAY_MS: Final = (20.0, 1000.0)
-_MOST_DELAY_S: Final = 10.0
 _PROOF_S: Final = 5.0
 _POLL_S: Final = 0.02
 
@@ -51,46 +49,44 @@ MODES: Final[Mapping[str, Mode]] = {
 }
 
 
-class Disk:
+class DiskSettings(msgspec.Struct, frozen=True):
+    """Settings of bad disks."""
+
+    mode: Annotated[
+        str,
+        about(
+            "what is wrong",
+            choices={name: mode.about for name, mode in MODES.items()} | {ANY: "drawn"},
+        ),
+    ] = "slow"
+    delay: (
+        Annotated[Seconds, about("how much longer an fsync takes, such as 200ms", gt=0, le=10, unset="drawn")]
+        | None
+    ) = None
+
+
+class Disk(ServerFault):
     """Make the disk of single servers slow, failing or full."""
 
     name = "disk"
-    targets = NODE_TARGETS
     crashes = "own"  # most servers rightly stop at an error of their disk
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "disk.mode": "; ".join(f"{name} - {mode.about}" for name, mode in MODES.items()) + " (default: slow)",
-        "disk.delay": "how much longer an fsync takes, such as 200ms (default: by chance)",
-    }
+    settings_type = DiskSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        given = given or {}
-        self._mode = settings.choice(given, "disk.mode", (ANY, *MODES)) or "slow"
-        self._delay_s = settings.seconds(given, "disk.delay")
-        if self._delay_s is not None and not 0 < self._delay_s <= _MOST_DELAY_S:
-            raise UsageError(f"--set disk.delay: give more than nothing and at most {_MOST_DELAY_S:g} s")
+    def __init__(self, options: DiskSettings) -> None:
+        super().__init__(options)
+        self._mode = options.mode
+        self._delay_s = options.delay
         self._tracers: dict[str, Tracer] = {}
-        self._restarts = Restarts()
         self._touched: dict[str, int] = {}
+        self.downs = (
+            self._mode != "slow"
+        )  # most servers rightly stop at an error of their disk, none at a slow one
 
-    @property
-    def downs(self) -> bool:
-        """Whether a server may die of it: most rightly stop at an error of their disk, none at a slow one."""
-        return self._mode != "slow"
-
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
-        """Return why a cluster of `count` nodes can never have this target, or None."""
-        return obstacle(target, count)
-
-    @staticmethod
-    def probes() -> Sequence[Callable[[], Finding]]:
+    def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what it asks of this machine."""
         return (doctor.strace, doctor.ptrace)
 
-    @staticmethod
-    def check(scene: Scene) -> None:
+    def check(self, scene: Scene) -> None:
         """Raise `UsageError` where the servers' processes are not seen from here."""
         if any(node.netns is None for node in scene.cluster.nodes):
             raise UsageError(
@@ -98,16 +94,12 @@ class Disk:
                 "over SSH or behind the engine's exec"
             )
 
-    async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
-        """Decide what is wrong with whose disk."""
+    def detail(self, rng: Random) -> dict[str, Any]:
+        """Decide what is wrong."""
         mode = rng.choice(list(MODES)) if self._mode == ANY else self._mode
         drawn_ms = math.exp(rng.uniform(*map(math.log, _DELAY_MS)))
         delay_ms = round(drawn_ms if self._delay_s is None else self._delay_s * 1e3, 3)
-        resolved, names = await choose(scene, target, rng)
-        detail: dict[str, Any] = {"mode": mode}
-        if mode == "slow":
-            detail["delay_ms"] = delay_ms
-        return Plan(self.name, resolved, tuple(sorted(names)), detail)
+        return {"mode": mode} | ({"delay_ms": delay_ms} if mode == "slow" else {})
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Attach to every target."""
@@ -144,11 +136,11 @@ class Disk:
             tracer = self._tracers.pop(name, None)
             if tracer is not None:
                 self._touched[name] = await tracer.detach()
-        await self._restarts.start_dead(scene, plan.nodes)
+        await super().heal(scene, plan)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
         """See the servers running, and nobody tracing them."""
-        running = await self._restarts.prove(scene, plan.nodes)
+        running = await super().prove_healed(scene, plan)
         daemon = scene.system.daemon
         pids = {node.name: await node.pid(daemon) for node in processes.nodes_of(scene, plan.nodes)}
         traced = [name for name, pid in pids.items() if pid is not None and is_traced(pid)]

@@ -11,7 +11,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -19,16 +19,15 @@ from quorate.harness.cluster import doctor
 from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
-from quorate.harness.core.outcome import Broken
-from quorate.harness.core.test import UsageError
-from quorate.nemesis import settings
+from quorate.harness.core.outcome import Broken, UsageError
+from quorate.harness.core.settings import Seconds, about
+from quorate.nemesis.nodes import NodeFault
 from quorate.nemesis.packet import behaviour as behaviours
 from quorate.nemesis.packet import loss
 from quorate.nemesis.packet.behaviour import Behaviour
 from quorate.nemesis.packet.listener import Counts
 from quorate.nemesis.packet.queueing import Queueing
-from quorate.nemesis.settings import COMMON
-from quorate.nemesis.targets import ANY, NODE_TARGETS, choose, obstacle
+from quorate.nemesis.targets import ANY, choose
 
 MODES: Final[Mapping[str, str]] = {
     "slow": "packets are delayed, with jitter",
@@ -49,35 +48,43 @@ _EARLY_MS, _EARLY_SHARE = 1.0, 0.03
 _HEALED_MS: Final = 5.0
 
 
-class Packet:
+class PacketSettings(msgspec.Struct, frozen=True):
+    """Settings of bad networks."""
+
+    mode: Annotated[str, about("how the network is bad", choices={**MODES, ANY: "drawn"})] = ANY
+    delay: Annotated[Seconds, about("delay of slow and flaky, such as 50ms", ge=0, unset="drawn")] | None = (
+        None
+    )
+    loss: (
+        Annotated[
+            float,
+            about("share of packets that lossy and flaky lose, such as 0.2", ge=0.001, le=1, unset="drawn"),
+        ]
+        | None
+    ) = None
+
+
+class Packet(NodeFault):
     """Make packets between servers slow, lossy or flaky; clients are spared."""
 
     name = "packet"
-    targets = NODE_TARGETS
-    settings: ClassVar[Mapping[str, str]] = {
-        **COMMON,
-        "packet.mode": "; ".join(f"{name} - {about}" for name, about in MODES.items())
-        + "; any (the default)",
-        "packet.delay": "delay of slow and flaky, such as 50ms (default: by chance)",
-        "packet.loss": "share of packets that lossy and flaky lose, such as 0.2 (default: by chance)",
-    }
+    settings_type = PacketSettings
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Raise `UsageError` for settings that make no sense."""
-        given = given or {}
-        self._mode = settings.choice(given, "packet.mode", (ANY, *MODES)) or ANY
-        self._delay_s = settings.seconds(given, "packet.delay")
-        self._loss = settings.number(given, "packet.loss", least=0.001, most=1.0)
+    def __init__(self, options: PacketSettings) -> None:
+        super().__init__(options)
+        self._mode = options.mode
+        self._delay_s = options.delay
+        self._loss = options.loss
         self._queueing = Queueing()
         self._counts: Counts | None = None
 
-    @staticmethod
-    def obstacle(target: str, count: int) -> str | None:
+    @classmethod
+    def obstacle(cls, target: str, count: int) -> str | None:
         """Return why a cluster of `count` nodes can never have this target, or None."""
         least = 2
         if count < least:
             return f"packets between servers need at least {least} nodes, the cluster has {count}"
-        return obstacle(target, count)
+        return super().obstacle(target, count)
 
     def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what it asks of this machine."""

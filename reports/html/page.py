@@ -17,7 +17,19 @@ from markupsafe import Markup
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.store import REPORT, TEST
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
-from quorate.reports import evidence, holds, lists, logs, moments, output, stored, watched, weakness, words
+from quorate.reports import (
+    evidence,
+    holds,
+    lists,
+    logs,
+    moments,
+    output,
+    stored,
+    watched,
+    weakness,
+    why,
+    words,
+)
 from quorate.reports.html import drawings, overview, planes
 from quorate.reports.html import watched as watch
 from quorate.reports.stored import StoredRun
@@ -172,6 +184,7 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         "now": moments.at_that_moment(run, culprit),
         "documented": weakness.documented(run.weak, anomaly.name),
         "lines": run.lines.around(moment) if moment is not None else [],
+        "why": why.sentences(run, result, anomaly),
         "moment": moment,
         "detail": {key: value for key, value in anomaly.detail.items() if key not in known},
     }
@@ -198,9 +211,9 @@ def _context(
     return {
         "run": run,
         "assets": assets(),
-        "sign": words.SIGNS[run.verdict],
-        "verdict": words.VERDICTS[run.verdict],
-        "headline": words.summary(run.verdict, run.guarantees),
+        "sign": run.sign,
+        "verdict": run.outcome,
+        "headline": run.headline,
         "reason": _reason(run, bool(shown)),
         "tested": _tested(run),
         "outage": max((row.outage_s for row in run.faults if row.outage_s is not None), default=None),

@@ -23,13 +23,12 @@ import msgspec
 import pytest
 
 from quorate.harness.cluster import make_cluster, new_run_id, processes
-from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.fault import Plan, Scene, make
 from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
 from quorate.harness.core.system import NodeStatus
 from quorate.harness.core.test import UsageError
 from quorate.harness.generators import Invocation
 from quorate.nemesis import FaultSpec, Nemesis
-from quorate.nemesis.clock import Clock
 from quorate.nemesis.clock.build import helper
 from quorate.nemesis.clock.tool import ClockTool
 
@@ -237,7 +236,7 @@ def test_every_mode_is_proved_and_healed(c_teller: list[str], mode: str, inside:
             if inside:
                 nodes = [FromInside(node) for node in scene.cluster.nodes]
                 scene = Scene(Among(scene.cluster, nodes), scene.system)  # type: ignore[arg-type]  # noqa: PLW2901
-            clock = Clock({"clock.mode": mode})
+            clock = make("clock", {"clock.mode": mode})
             plan = await clock.plan(scene, "all", Random(3))
             await clock.inject(scene, plan)
             proof = await clock.prove(scene, plan)
@@ -264,7 +263,7 @@ class Among:
 def test_a_skew_that_is_not_there_is_not_proved(c_teller: list[str]):
     async def body() -> None:
         async with scene_of(c_teller) as scene:
-            clock = Clock()
+            clock = make("clock", {})
             for skew in (
                 {"real_offset_ns": H},
                 {"real_rate": 2.0},
@@ -341,7 +340,6 @@ from quorate.harness.cluster import make_cluster, new_run_id, processes
 from quorate.harness.core.node import Daemon
 from quorate.harness.core.fault import Scene
 from quorate.nemesis.clock import Clock
-from quorate.nemesis.packet import Packet
 
 class Teller:
     name = daemon = "teller"
@@ -352,8 +350,8 @@ async def live():
     for node in cluster.nodes:
         await node.start(Daemon("teller", (sys.argv[1],), f"{node.directory}/log"))
     scene, pids = Scene(cluster, Teller()), [await node.pid("teller") for node in cluster.nodes]
-    packet = Packet({"packet.mode": "slow"})
-    for fault in (Clock({"clock.mode": "jump"}), packet):
+    packet = make("packet", {"packet.mode": "slow"})
+    for fault in (make("clock", {"clock.mode": "jump"}), packet):
         await fault.inject(scene, await fault.plan(scene, "all", Random(1)))
     print(*pids, packet._queueing._process.pid, flush=True)
     await asyncio.sleep(60)
@@ -448,9 +446,9 @@ def test_the_jvm_sees_a_wall_clock_skew_and_sleeps_as_long_as_ever(tmp_path: Pat
             assert told.third < S
             for mode in ("both-drift", "step"):
                 with pytest.raises(UsageError, match="JVM"):
-                    Clock({"clock.mode": mode}).check(scene)
+                    make("clock", {"clock.mode": mode}).check(scene)
             for seed in range(20):
-                plan = await Clock().plan(scene, "all", Random(seed))
+                plan = await make("clock", {}).plan(scene, "all", Random(seed))
                 assert plan.detail["mode"] in ("jump", "drift", "strobe")
 
     asyncio.run(body())

@@ -9,19 +9,18 @@ from typing import Any
 
 import pytest
 
-from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.fault import Plan, Scene, make
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.systems.consul import Consul
 from quorate.harness.systems.zookeeper import ZooKeeper
-from quorate.nemesis.corrupt import Corrupt
 from quorate.nemesis.progress import others_know_all
 
 pytestmark = pytest.mark.cluster
 
 
 async def hurt_and_rebuilt(scene: Scene, kind: str, outcome: str) -> None:
-    fault = Corrupt({"corrupt.kind": kind})
+    fault = make("corrupt", {"corrupt.kind": kind})
     plan = await fault.plan(scene, "follower", Random(5))
     await fault.inject(scene, plan)
     proof = await fault.prove(scene, plan)
@@ -56,7 +55,7 @@ def test_nothing_is_hurt_before_the_others_agree_without_it(etcd, monkeypatch: p
             await frozen.signal("etcd", signal.SIGSTOP)
             monkeypatch.setattr("quorate.nemesis.progress._EVEN_S", 1.0)
             with pytest.raises(Broken, match="did not agree without the targets"):
-                await Corrupt({"corrupt.kind": "wal-tail"}).inject(scene, plan)
+                await make("corrupt", {"corrupt.kind": "wal-tail"}).inject(scene, plan)
             monkeypatch.setattr("quorate.nemesis.progress._EVEN_S", 20.0)
             await frozen.signal("etcd", signal.SIGCONT)
             await others_know_all(scene, [target.name])

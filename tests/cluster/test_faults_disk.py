@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 
 from quorate.harness.cluster import doctor, make_cluster, new_run_id
-from quorate.harness.core.fault import Scene
+from quorate.harness.core.fault import Scene, make
 from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
-from quorate.nemesis.disk import Disk
 from quorate.nemesis.disk.tracer import is_traced, open_data_files
 from tests.cluster.needs import needs, program
 
@@ -118,7 +117,7 @@ def test_a_bad_disk_is_proved_and_healed(binary: Path, mode: str, words: str):
     async def body() -> None:
         async with scene_of(binary) as scene:
             one, other = scene.cluster.nodes
-            fault = Disk({"disk.mode": mode, "disk.delay": "100ms"})
+            fault = make("disk", {"disk.mode": mode, "disk.delay": "100ms"})
             plan = await fault.plan(scene, "n1", Random(1))
             await fault.inject(scene, plan)
             proof = await fault.prove(scene, plan)
@@ -160,7 +159,7 @@ def test_a_server_outlives_the_tracer_and_is_not_proved_without(binary: Path):
     async def body() -> None:
         async with scene_of(binary, 1) as scene:
             (node,) = scene.cluster.nodes
-            fault = Disk({"disk.delay": "50ms"})
+            fault = make("disk", {"disk.delay": "50ms"})
             plan = await fault.plan(scene, "n1", Random(1))
             await fault.inject(scene, plan)
             process = fault._tracers["n1"]._process
@@ -180,7 +179,7 @@ def test_a_server_outlives_the_tracer_and_is_not_proved_without(binary: Path):
 def test_a_dead_server_has_no_disk(binary: Path):
     async def body() -> None:
         async with scene_of(binary, 1) as scene:
-            fault = Disk()
+            fault = make("disk", {})
             plan = await fault.plan(scene, "n1", Random(1))
             await scene.cluster.nodes[0].signal("writer", signal.SIGKILL)
             with pytest.raises(Broken, match="dead"):
@@ -192,4 +191,4 @@ def test_a_dead_server_has_no_disk(binary: Path):
 @pytest.mark.parametrize("given", [{"disk.mode": "slo"}, {"disk.delay": "1h"}, {"disk.delay": "-1s"}])
 def test_settings_that_make_no_sense(given: dict[str, str]):
     with pytest.raises(UsageError):
-        Disk(given)
+        make("disk", given)

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
+from quorate.harness.core.fault import make
 from quorate.harness.core.outcome import Broken
-from quorate.nemesis.failpoint import Failpoint
 
 RELEASE = "3.6.5+failpoints"
 # One of each trigger: the load itself, a compaction, a defragmentation, a watch, a changed member, a start, a snapshot.
@@ -38,8 +38,9 @@ def test_points_act_where_they_are_armed_and_nowhere_after(etcd) -> None:
         settings = {"snapshot_count": "50", "catchup_entries": "50", "compaction_batch": "10"}
         async with etcd(RELEASE, **settings) as scene:
             for point, action in POINTS:
-                fault = Failpoint(
-                    {"failpoint.name": point, "failpoint.action": action, "failpoint.within": "18s"}
+                fault = make(
+                    "failpoint",
+                    {"failpoint.name": point, "failpoint.action": action, "failpoint.within": "18s"},
                 )
                 plan = await fault.plan(scene, "any", Random(7))
                 assert plan.detail["point"] == point
@@ -61,11 +62,13 @@ def test_what_is_out_of_reach_or_unknown_is_told(etcd) -> None:
     async def body() -> None:
         async with etcd(RELEASE) as scene:
             with pytest.raises(Broken, match="snapshot_count=50"):
-                await Failpoint({"failpoint.name": "raftBeforeSaveSnap"}).plan(scene, "any", Random(1))
+                await make("failpoint", {"failpoint.name": "raftBeforeSaveSnap"}).plan(
+                    scene, "any", Random(1)
+                )
             with pytest.raises(Broken, match='did you mean "raftBeforeSave"'):
-                await Failpoint({"failpoint.name": "raftBeforeSav"}).plan(scene, "any", Random(1))
+                await make("failpoint", {"failpoint.name": "raftBeforeSav"}).plan(scene, "any", Random(1))
             # By chance never one that this run cannot reach.
-            drawn = [await Failpoint().plan(scene, "any", Random(seed)) for seed in range(30)]
+            drawn = [await make("failpoint", {}).plan(scene, "any", Random(seed)) for seed in range(30)]
             assert len({plan.detail["point"] for plan in drawn}) > 10
             assert {"snapshot"}.isdisjoint(plan.detail["trigger"] for plan in drawn)
 

@@ -9,13 +9,12 @@ from random import Random
 
 import pytest
 
-from quorate.harness.core.fault import Scene
+from quorate.harness.core.fault import Scene, make
 from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import Broken, OutcomeError
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.systems.consul import Consul
 from quorate.harness.systems.zookeeper import ZooKeeper
-from quorate.nemesis.kill import Kill
 from quorate.nemesis.member import Member
 from quorate.nemesis.targets import present
 
@@ -44,7 +43,7 @@ async def there_and_back(scene: Scene, fault: Member, target: str) -> None:
 def test_etcd_lets_its_leader_go_and_takes_it_back(etcd, way: str) -> None:
     async def body() -> None:
         async with etcd() as scene:
-            await there_and_back(scene, Member({"member.way": way}), "leader")
+            await there_and_back(scene, make("member", {"member.way": way}), "leader")
 
     asyncio.run(body())
 
@@ -52,7 +51,7 @@ def test_etcd_lets_its_leader_go_and_takes_it_back(etcd, way: str) -> None:
 def test_who_is_away_is_no_target_and_cannot_be_started(etcd) -> None:
     async def body() -> None:
         async with etcd() as scene:
-            fault = Member()
+            fault = make("member", {})
             plan = await fault.plan(scene, "n2", Random(3))
             await fault.inject(scene, plan)
             (node,) = (node for node in scene.cluster.nodes if node.name == "n2")
@@ -60,7 +59,7 @@ def test_who_is_away_is_no_target_and_cannot_be_started(etcd) -> None:
             with pytest.raises(Broken, match="removed"):
                 await scene.system.start(scene.cluster, node)
             with pytest.raises(Broken, match="n2"):
-                await Kill().plan(scene, "n2", Random(1))
+                await make("kill", {}).plan(scene, "n2", Random(1))
             assert await node.state("etcd") is ProcessState.DEAD
             data = await node.run(["ls", scene.system.data(node)])
             assert data.stdout == ""
@@ -101,7 +100,7 @@ def test_a_removal_that_took_effect_late_is_made_good(etcd) -> None:
 def test_consul_lets_a_server_go_and_takes_it_back(serving) -> None:
     async def body() -> None:
         async with serving(Consul(SystemOptions(release="1.8.7"))) as scene:
-            await there_and_back(scene, Member(), "follower")
+            await there_and_back(scene, make("member", {}), "follower")
 
     asyncio.run(body())
 
@@ -109,7 +108,7 @@ def test_consul_lets_a_server_go_and_takes_it_back(serving) -> None:
 @pytest.mark.parametrize(("way", "target"), [("learner", "leader"), ("voter", "follower")])
 def test_zookeeper_lets_a_server_go_and_takes_it_back(serving, way: str, target: str) -> None:
     async def body() -> None:
-        fault = Member({"member.way": way})
+        fault = make("member", {"member.way": way})
         async with serving(ZooKeeper(SystemOptions(release="3.9.4")), [fault]) as scene:
             await there_and_back(scene, fault, target)
 

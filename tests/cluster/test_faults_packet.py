@@ -17,7 +17,7 @@ import pytest
 
 from quorate.harness.cluster import doctor, make_cluster, new_run_id
 from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork
-from quorate.harness.core.fault import Plan, Scene
+from quorate.harness.core.fault import Plan, Scene, make
 from quorate.harness.core.node import Cluster, Node
 from quorate.nemesis.packet import Packet
 from tests.cluster.needs import needs, program
@@ -60,7 +60,7 @@ async def planned(fault: Packet, scene: Scene, target: str = "one", seed: int = 
 def test_packets_are_held_back_for_targets_only(settings: dict[str, str]):
     async def body() -> None:
         async with scene_of(3) as scene:
-            fault = Packet(settings)
+            fault = make("packet", settings)
             plan = await planned(fault, scene)
             (name,) = plan.nodes
             (node,) = [node for node in scene.cluster.nodes if node.name == name]
@@ -96,7 +96,7 @@ def test_packets_are_held_back_for_targets_only(settings: dict[str, str]):
 def test_as_many_packets_are_lost_as_planned(share: float):
     async def body() -> None:
         async with scene_of(3) as scene:
-            fault = Packet({"packet.mode": "lossy", "packet.loss": str(share)})
+            fault = make("packet", {"packet.mode": "lossy", "packet.loss": str(share)})
             plan = await planned(fault, scene, "all")
             await fault.inject(scene, plan)
             proof = await fault.prove(scene, plan)
@@ -113,7 +113,7 @@ def test_packets_are_lost_where_nodes_cannot_be_entered():
         async with scene_of(2) as scene:
             network = ExecutedNetwork(scene.cluster.nodes)
             scene = Scene(Among(scene.cluster, network), scene.system)  # type: ignore[arg-type]  # noqa: PLW2901
-            fault = Packet({"packet.mode": "lossy", "packet.loss": "0.5"})
+            fault = make("packet", {"packet.mode": "lossy", "packet.loss": "0.5"})
             plan = await planned(fault, scene, "all")
             await fault.inject(scene, plan)
             proof = await fault.prove(scene, plan)
@@ -138,7 +138,7 @@ def test_what_is_not_there_is_not_proved():
     async def body() -> None:
         async with scene_of(2) as scene:
             for mode in ("slow", "lossy"):
-                fault = Packet({"packet.mode": mode, "packet.loss": "0.3"})
+                fault = make("packet", {"packet.mode": mode, "packet.loss": "0.3"})
                 plan = await planned(fault, scene, "all")
                 assert not (await fault.prove(scene, plan)).holds
                 await fault.heal(scene, plan)
@@ -150,7 +150,7 @@ def test_what_is_not_there_is_not_proved():
 def test_packets_flow_again_when_the_listener_dies(how: str):
     async def body() -> None:
         async with scene_of(2) as scene:
-            fault = Packet({"packet.mode": "slow", "packet.delay": "100ms"})
+            fault = make("packet", {"packet.mode": "slow", "packet.delay": "100ms"})
             plan = await planned(fault, scene, "all")
             await fault.inject(scene, plan)
             process = fault._queueing._process
@@ -178,7 +178,7 @@ def test_established_connections_carry_whole_files_through_a_flaky_network():
     async def body() -> None:
         async with scene_of(2) as scene:
             one, other = scene.cluster.nodes
-            fault = Packet({"packet.mode": "flaky", "packet.delay": "2ms", "packet.loss": "0.02"})
+            fault = make("packet", {"packet.mode": "flaky", "packet.delay": "2ms", "packet.loss": "0.02"})
             plan = await planned(fault, scene, "all")
             await fault.inject(scene, plan)
             receiver = await in_node(

@@ -80,6 +80,16 @@ def test_a_bad_fault(tmp_path, name):
     assert "Traceback" not in ended.stderr
 
 
+def test_a_fault_that_is_not_derived_from_the_base_is_refused_with_the_way_out(tmp_path):
+    ended = run(tmp_path, "-f", "fduck")
+    assert ended.returncode == BROKEN, ended.stdout + ended.stderr
+    for word in ("badplug:FDuck", "core.fault.Fault", "docs/extending.md"):
+        assert word in ended.stderr
+    assert "not a subclass" in quorate("list", "faults").stdout
+    assert quorate("test", "simulated", "-f", "kill", "--time", "4s", "--fault-interval", "1s", "--seed", "1",
+                   "--store", str(tmp_path)).returncode == 0  # fmt: skip
+
+
 def test_what_there_is_can_be_listed_beside_a_bad_one():
     listed = quorate("list", "workloads")
     assert listed.returncode == 0, listed.stderr

@@ -18,6 +18,7 @@ FLOORS = {
     "history": GROUND,
     "generators": GROUND,
     "cluster": GROUND,
+    "memberlogs": GROUND,
     "systems": {*GROUND, "cluster"},
 }
 # The floors above the plugs may import any of those below, and none above.

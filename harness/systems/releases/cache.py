@@ -31,6 +31,21 @@ def root() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "quorate"
 
 
+def unwritable() -> str | None:
+    """Return why nothing can be put into the cache; None where it can. Makes the cache's folder."""
+    try:
+        root().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root()):
+            return None
+    except OSError as error:
+        return _unwritable(error).text
+
+
+def _unwritable(error: OSError) -> Broken:
+    words = f"cannot write to the cache {root()}: {error.strerror}; set XDG_CACHE_HOME to a folder that can be written"
+    return Broken("no-cache", words)
+
+
 def folder_of(system: str, release: str) -> Path:
     """Where a server is kept; one for another platform than this host's has its name behind a tilde."""
     return root() / "servers" / system / _entry(release)
@@ -83,7 +98,7 @@ def add(system: str, release: str, make: Callable[[Path], str]) -> Server:
             shutil.rmtree(dead, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=f".{release}-", dir=final.parent))
     except OSError as error:
-        raise Broken("no-cache", f"cannot write to the cache {root()}: {error.strerror}") from error
+        raise _unwritable(error) from error
     try:
         work.chmod(0o755)
         how = make(work)
@@ -113,7 +128,7 @@ def lock(system: str, release: str, deadline_s: float) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
     except OSError as error:
-        raise Broken("no-cache", f"cannot write to the cache {root()}: {error.strerror}") from error
+        raise _unwritable(error) from error
     with handle:
         end = time.monotonic() + deadline_s
         while True:

@@ -78,6 +78,8 @@ def _resolve(system: str, release: str | None, say: Progress) -> Server:
             server = _one(system, candidate, catalogue, say)
         except Broken as error:
             tools.check_given_up()
+            if error.code == "no-cache":
+                raise  # it would be the same with every release
             passed.append(f"{candidate}: {error.text}")
             continue
         if passed:
@@ -128,6 +130,8 @@ def unobtainable(system: str, release: str | None = None) -> str | None:
     for one in wanted:
         if cache.is_cached(system, one):
             return None
+        if why := cache.unwritable():
+            return why
         ways = [way for way in catalogue.ways if way.takes(one)]
         refusals = [(way, why) for way in ways if (why := outside(way.unable)) is not None]
         if len(refusals) < len(ways):

@@ -51,6 +51,8 @@ class Disk:
         self.term = 0
         self.vote: str | None = None
         self.log: list[Entry] = [Entry(0, Command(NOTHING))]  # position 0 is before the first
+        # What a bug made the server that runs now apply in the place of an entry; only for whoever explains a run.
+        self.altered: dict[int, Command] = {}
 
 
 class Replica:
@@ -71,6 +73,7 @@ class Replica:
         self.name = name
         self.peers = peers
         self.disk = disk
+        disk.altered = {}
         self.store = Store()
         self.role = "follower"
         self.leader: str | None = None
@@ -320,6 +323,8 @@ class Replica:
             )
             if proposed is not None:
                 self._bugs.applies(command, self.store)
+            if command is not entry.command:
+                self.disk.altered[self.applied] = command
             outcome = self.store.apply(self.applied, command)
             if command.f == "grant" and self.role == "leader":
                 self._deadlines.start(command.key, command.argument, self._loop.time())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import ClassVar, Final
 
+from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import did_you_mean
@@ -13,6 +16,7 @@ from quorate.harness.core.system import NodeStatus, Planted, SystemOptions
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload
+from quorate.harness.systems.simulated import memberlogs
 from quorate.harness.systems.simulated.bugs import BUGS, acts_on
 from quorate.harness.systems.simulated.client import SimulatedClient
 from quorate.harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
@@ -117,6 +121,17 @@ class Simulated:
         client = SimulatedClient(own[0].cluster, own, timeout_s)
         await client.connect()
         return client
+
+    async def keep_log(self, node: Node, folder: Path) -> None:
+        """Write the replica's log, and what it holds, as it is now."""
+        if isinstance(node, SimulatedNode):
+            await asyncio.to_thread(memberlogs.keep, node, folder)
+
+    @classmethod
+    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
+        """Read the replicas' logs, replayed; the date of the run does not matter in virtual time."""
+        del began
+        return memberlogs.read(folder)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """Return the server's log."""

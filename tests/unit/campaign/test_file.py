@@ -101,6 +101,8 @@ nodes = 1
 faults = "pause:majority"
 [[include]]
 settings = { read_share = 7 }
+[[include]]
+system = "etcd@not-a-release"
 """,
     )
     with pytest.raises(CampaignError) as caught:
@@ -111,6 +113,7 @@ settings = { read_share = 7 }
         7: 'did you mean "read_share"',
         9: 'did you mean "leader"',
         14: "read_share=7",
+        15: "no way to get etcd@not-a-release",
     }
     for number, words in expected.items():
         assert any(f"c.toml:{number}: " in line and words in line for line in lines), (number, words, lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from quorate.checkers import check
@@ -49,6 +51,26 @@ def made(*operations):
 )
 def test_other_names_mean_the_same(model, operations, verdict):
     assert check(made(*operations), model).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("model", "functions"),
+    [("kv", ("put", "get")), ("register", ("w", "r")), ("register", ("write", "read"))],
+)
+def test_a_history_without_times_has_events_and_no_seconds_whatever_its_functions_are_called(
+    tmp_path, model, functions
+):
+    path = tmp_path / "h.jsonl"
+    lines = [(functions[0], 17, 17), (functions[1], None, 18)]
+    path.write_text(
+        "".join(
+            f'{{"process": 1, "type": "{kind}", "f": "{f}", "value": {json.dumps(value)}}}\n'
+            for f, asked, got in lines
+            for kind, value in (("invoke", asked), ("ok", got))
+        )
+    )
+    (anomaly,) = check(path, model).anomalies
+    assert "read 18 in event 3" in anomaly.sentence
 
 
 def test_a_drains_elements_are_shown_by_the_drains_own_events():

@@ -63,7 +63,7 @@ TABLE = [
     ("test simulated --set foo", "KEY=VALUE"),
     ("test simulated --set bug=nope", "known: announcement-lost"),
     ("test simulated --set raed_share=1", 'did you mean "read_share"'),
-    ("test simulated --set read_share=2", "<= 1.0"),
+    ("test simulated --set read_share=2", "give a number from 0 to 1"),
     ("test simulated --image x", "--cluster docker"),
     ("test etcd --image x --cluster local", "--cluster docker"),
     ("test etcd --cluster ssh", "needs --inventory"),

@@ -12,7 +12,7 @@ import pytest
 from quorate.harness.cli.main import main
 from quorate.harness.cluster import doctor
 from quorate.harness.core import registry
-from quorate.harness.core.fault import Tries
+from quorate.harness.core.fault import make
 from quorate.harness.core.finding import Finding
 from quorate.harness.systems.etcd import Etcd
 
@@ -103,7 +103,6 @@ def test_a_release_without_its_tools_is_refused_with_the_other_ways(tmp_path, ca
 
 
 def test_every_fault_that_goes_beyond_processes_and_signals_says_what_it_needs():
-    needing = {
-        name for name in registry.names("faults") if isinstance(registry.find("faults", name)({}), Tries)
-    }
-    assert needing == {"client-partition", "partition", "packet", "clock", "disk", "powerloss", "staged"}
+    needing = {name for name in registry.names("faults") if make(name, {}).probes()}
+    assert needing == {"client-partition", "partition", "packet", "clock", "disk", "powerloss"}
+    assert make("staged", {"staged.how": "kill,powerloss"}).probes()

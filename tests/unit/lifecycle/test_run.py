@@ -9,10 +9,13 @@ import sys
 import pytest
 
 from quorate import Test, load, run
+from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import UnknownNameError
 from quorate.harness.core.test import UsageError
 from quorate.harness.history import History
 from quorate.harness.run import judge_again, load_test
+from quorate.harness.systems.simulated.system import Simulated
+from quorate.reports import terminal
 
 
 def simulated(tmp_path, **options):
@@ -160,6 +163,14 @@ def test_bad_options_are_refused_before_anything_starts(tmp_path, options, error
     assert not (tmp_path / "store").exists()
 
 
+def test_texts_are_taken_as_on_the_command_line():
+    test = Test(workload="register,lock", faults="kill:one, pause", time="1m30s", check_memory="2GiB")
+    assert (test.workload, test.faults) == (("register", "lock"), ("kill:one", "pause"))
+    assert (test.time, test.check_memory) == (90.0, 2 << 30)
+    with pytest.raises(UsageError, match="time: "):
+        Test(time="soon")
+
+
 def quorate(*words, **options):
     return subprocess.run(
         [sys.executable, "-m", "quorate", *words],
@@ -179,11 +190,45 @@ def test_a_disk_that_fills_up_is_told_and_the_history_until_then_stays_readable(
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "history" in done.stdout + done.stderr
+    assert "journal: cannot write" in " ".join(done.stdout.split())
     (folder,) = (
         path.parent for path in tmp_path.glob("*/*/history.jsonl.zst") if path.parent.parent.name != "latest"
     )
     assert len(History.read(folder)) > 100
+
+
+def test_an_anomaly_is_shown_though_its_results_cannot_be_written(tmp_path):
+    # results.json cannot replace a folder: a stand-in for any write that fails after the judging.
+    script = (
+        "import sys; from quorate.harness.core import store; from quorate.harness.core.outcome import Broken\n"
+        "plain = store.write_json\n"
+        "def failing(folder, name, content):\n"
+        "    if name == store.RESULTS: raise Broken('store', 'cannot write results.json: no space')\n"
+        "    return plain(folder, name, content)\n"
+        "store.write_json = failing\n"
+        "from quorate.harness.cli.main import main; sys.argv = ['quorate', *sys.argv[1:]]; main()"
+    )
+    words = [
+        "test",
+        "simulated",
+        "--set",
+        "bug=phantom",
+        "--time",
+        "10s",
+        "--seed",
+        "1",
+        "--store",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "INVALID" in done.stdout
+    assert "nobody had ever written" in " ".join(done.stdout.split())
+    assert "cannot write results.json: no space" in " ".join(done.stdout.split())
+    assert quorate("check", str(tmp_path / "simulated-register-none")).returncode == 4
+    assert "did you mean" in quorate("check", str(tmp_path / "simulated-register-none")).stderr
 
 
 def test_exit_codes_of_the_command(tmp_path):
@@ -204,3 +249,25 @@ def test_exit_codes_of_the_command(tmp_path):
     garbage.write_text('{"index": 0, "type": "invoke"}\nnot json\n')
     refused = quorate("check", str(garbage))
     assert (refused.returncode, "line" in refused.stderr) == (4, True)
+
+
+def test_what_cannot_start_is_said_so_and_does_not_hide_the_run_before_it(tmp_path, monkeypatch):
+    before = run(simulated(tmp_path, time=3.0)).folder
+
+    async def fail(*_):
+        raise Broken("server-died", "n1: flag provided but not defined")
+
+    monkeypatch.setattr(Simulated, "wait_ready", fail)
+    done = run(simulated(tmp_path, time=3.0, seed=8))
+    assert (done.exit_code, done.results["guarantees"], done.results["gates"]) == (3, [], [])
+    text = terminal.write(done.folder)
+    assert "COULD NOT RUN" in text
+    assert "flag provided but not defined" in text
+    assert "could not be decided" not in text
+    assert "Could not run" in (done.folder / "report.html").read_text()
+    assert (tmp_path / "store" / "latest").resolve() == before.resolve()
+
+
+def test_checking_a_run_names_the_run_that_was_given(tmp_path):
+    folder = run(simulated(tmp_path, time=3.0)).folder
+    assert f"folder: {folder}" in quorate("check", str(folder)).stdout

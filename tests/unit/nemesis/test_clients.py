@@ -6,11 +6,11 @@ import pytest
 
 from quorate import Test, run
 from quorate.harness.cluster.network.clients import CLIENTS, ways
-from quorate.harness.core.fault import Plan
+from quorate.harness.core.fault import Plan, make
 from quorate.harness.core.test import UsageError
 from quorate.harness.history import History
 from quorate.harness.systems.simulated.cluster import SimulatedNetwork
-from quorate.nemesis.clients import WAYS, ClientPartition, ClientWays, _cut
+from quorate.nemesis.clients import WAYS, ClientWays, _cut
 
 
 def results(tmp_path, way):
@@ -67,7 +67,7 @@ def test_which_way_is_which(way, cut):
 
 def test_a_way_that_is_unknown_is_refused():
     with pytest.raises(UsageError, match="way=sideways"):
-        ClientPartition({"client-partition.way": "sideways"})
+        make("client-partition", {"client-partition.way": "sideways"})
 
 
 def test_the_simulated_network_has_clients():

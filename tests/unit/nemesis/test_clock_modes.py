@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
+from quorate.harness.core.fault import make
 from quorate.harness.core.test import UsageError
-from quorate.nemesis.clock.fault import Clock
 from quorate.nemesis.clock.modes import MODES, MS, S, in_words, mismatch, options
 from quorate.nemesis.clock.tool import Reading, Seen
 
@@ -87,4 +87,4 @@ def test_a_clock_left_ahead_is_no_mismatch():
 )
 def test_settings_that_make_no_sense(given: dict[str, str], words: str):
     with pytest.raises(UsageError, match=words):
-        Clock(given)
+        make("clock", given)

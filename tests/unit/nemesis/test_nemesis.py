@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from quorate.harness.core.clock import clock_of, run_virtual
-from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.fault import Fault, Plan, Proof, Scene
 from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import SystemOptions
@@ -196,14 +196,14 @@ def test_a_server_that_does_not_come_back_is_told_with_its_log_and_tried_again()
     on_a_cluster(body)
 
 
-class Clumsy:
+class Clumsy(Fault):
     """A fault that fails at a chosen step."""
 
     name = "kill"
     targets = ("one",)
     fails_at = "inject"
 
-    def __init__(self, settings: Any = None) -> None:
+    def __init__(self) -> None:
         self.healed = 0
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:

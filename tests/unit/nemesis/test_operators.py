@@ -9,12 +9,14 @@ from random import Random
 import pytest
 
 from quorate import Test, run
+from quorate.harness.core.fault import make
+from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
 from quorate.harness.run import prepare
-from quorate.nemesis.aftermath import Aftermath, delay
+from quorate.nemesis.aftermath import Aftermath, AftermathSettings, delay
 from quorate.nemesis.kill import Kill
 from quorate.nemesis.pause import Pause
-from quorate.nemesis.staged import Staged, drawn
+from quorate.nemesis.staged import drawn
 from quorate.nemesis.triggers import Trigger
 
 
@@ -116,7 +118,7 @@ def test_delays_are_drawn_over_three_decades():
 )
 def test_an_aftermath_that_makes_no_sense_is_refused(settings, message):
     with pytest.raises(UsageError, match=message):
-        Aftermath("x", settings)
+        read(AftermathSettings, settings, prefix="x.")
 
 
 @pytest.mark.parametrize(
@@ -130,15 +132,15 @@ def test_an_aftermath_that_makes_no_sense_is_refused(settings, message):
 )
 def test_a_trigger_that_makes_no_sense_is_refused(settings, message):
     with pytest.raises(UsageError, match=message):
-        Kill(settings)
+        make("kill", settings)
 
 
 def test_kill_and_pause_have_triggers_of_their_own():
-    assert {"kill.on", "kill.after", "kill.heard"} <= set(Kill.settings)
-    assert {"pause.on", "pause.after", "pause.heard"} <= set(Pause.settings)
-    assert Trigger("pause", {"pause.on": "x", "pause.after": "200ms", "pause.heard": "any"}).told == (
-        ', 200 ms after "x" in a server\'s log'
-    )
+    assert {"kill.on", "kill.after", "kill.heard"} <= set(Kill.described())
+    assert {"pause.on", "pause.after", "pause.heard"} <= set(Pause.described())
+    given = {"pause.on": "x", "pause.after": "200ms", "pause.heard": "any", "kill.on": "y"}
+    trigger = Trigger(read(Pause.settings_type, given, prefix="pause."))
+    assert trigger.told == ', 200 ms after "x" in a server\'s log'
 
 
 @pytest.mark.parametrize(
@@ -146,11 +148,11 @@ def test_kill_and_pause_have_triggers_of_their_own():
 )
 def test_a_walk_that_makes_no_sense_is_refused(settings):
     with pytest.raises(UsageError, match=next(iter(settings))):
-        Staged(settings)
+        make("staged", settings)
 
 
 def test_without_an_aftermath_nothing_is_waited_for():
-    none = Aftermath("x", {})
+    none = Aftermath(AftermathSettings())
     assert none.drawn(Random(1)) == {}
     assert not none.kills
     assert asyncio.run(none.seen(None, type("P", (), {"detail": {}}), ["n1"])) == (True, "")

@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from quorate.harness.cluster.netlink import attribute
+from quorate.harness.core.fault import make
 from quorate.harness.core.test import UsageError
-from quorate.nemesis.packet import Packet
 from quorate.nemesis.packet.behaviour import Behaviour, decide, flip_bit
 from quorate.nemesis.packet.fault import _wrong
 from quorate.nemesis.packet.netlink import message, packets
@@ -92,4 +92,4 @@ def test_measured_against_planned(
 )
 def test_settings_that_make_no_sense(given: dict[str, str]):
     with pytest.raises(UsageError):
-        Packet(given)
+        make("packet", given)

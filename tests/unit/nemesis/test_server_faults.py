@@ -13,7 +13,7 @@ import pytest
 
 from quorate import Test, run
 from quorate.harness.core.failpoints import Failpoints, Point
-from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.fault import Plan, Proof, Scene, make
 from quorate.harness.core.membership import Membership
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import SystemOptions
@@ -23,11 +23,8 @@ from quorate.harness.systems.etcd import Etcd
 from quorate.harness.systems.etcd.operations.damage import _in_record
 from quorate.harness.systems.simulated import Simulated
 from quorate.nemesis import Nemesis, parse
-from quorate.nemesis.corrupt import Corrupt
-from quorate.nemesis.disk import Disk
-from quorate.nemesis.failpoint import Failpoint
+from quorate.nemesis.kill import Kill
 from quorate.nemesis.member import Member
-from quorate.nemesis.powerloss import PowerLoss
 
 POINTS = (
     Point("beforeCommit"),
@@ -63,6 +60,9 @@ class Offered:
     def at_start(self, node: Any, armed: str) -> None: ...
 
 
+OF_SERVERS = ("failpoint", "member", "powerloss", "corrupt")
+
+
 def scene_of(**system: Any) -> Scene:
     nodes = [SimpleNamespace(name=f"n{number}") for number in (1, 2, 3)]
 
@@ -75,7 +75,7 @@ def scene_of(**system: Any) -> Scene:
 
 
 def planned(seed: int, **settings: str) -> Plan:
-    fault = Failpoint({name.replace("_", "."): value for name, value in settings.items()})
+    fault = make("failpoint", {name.replace("_", "."): value for name, value in settings.items()})
     return asyncio.run(fault.plan(scene_of(failpoints=Offered()), "any", Random(seed)))
 
 
@@ -110,23 +110,23 @@ def test_a_point_that_cannot_be_is_told(settings: dict[str, str], words: str):
 @pytest.mark.parametrize(
     ("fault", "given"),
     [
-        (Failpoint, {"failpoint.action": "explode"}),
-        (Failpoint, {"failpoint.action": "sleep(1h)"}),
-        (Failpoint, {"failpoint.within": "5m"}),
-        (Member, {"member.way": "observer"}),
-        (PowerLoss, {"powerloss.window": "0s"}),
-        (PowerLoss, {"powerloss.window": "1h"}),
+        ("failpoint", {"failpoint.action": "explode"}),
+        ("failpoint", {"failpoint.action": "sleep(1h)"}),
+        ("failpoint", {"failpoint.within": "5m"}),
+        ("member", {"member.way": "observer"}),
+        ("powerloss", {"powerloss.window": "0s"}),
+        ("powerloss", {"powerloss.window": "1h"}),
     ],
 )
-def test_settings_that_make_no_sense(fault: Any, given: dict[str, str]):
-    with pytest.raises(UsageError):
-        fault(given)
+def test_settings_that_make_no_sense(fault: str, given: dict[str, str]):
+    with pytest.raises(UsageError, match=next(iter(given))):
+        make(fault, given)
 
 
-@pytest.mark.parametrize("fault", [Failpoint, Member, PowerLoss, Corrupt])
-def test_the_simulated_system_has_none_of_these(fault: Any):
+@pytest.mark.parametrize("fault", OF_SERVERS)
+def test_the_simulated_system_has_none_of_these(fault: str):
     with pytest.raises(UsageError, match="simulated"):
-        fault({}).suits(Simulated(SystemOptions()))
+        make(fault, {}).suits(Simulated(SystemOptions()))
 
 
 def test_it_is_told_before_a_run_begins(tmp_path):
@@ -141,16 +141,16 @@ def test_it_is_told_before_a_run_begins(tmp_path):
 )
 def test_releases_without_failpoints_name_one_that_has(release: str, words: str):
     with pytest.raises(UsageError, match=words):
-        Failpoint.suits(Etcd(SystemOptions(release=release)))
+        make("failpoint", {}).suits(Etcd(SystemOptions(release=release)))
 
 
 def test_etcd_offers_all_of_them():
     system = Etcd(SystemOptions(release="3.6.5+failpoints"))
-    for fault in (Failpoint, Member, PowerLoss, Corrupt):
-        fault({}).suits(system)
+    for fault in OF_SERVERS:
+        make(fault, {}).suits(system)
     assert isinstance(system.membership, Membership)
     with pytest.raises(UsageError, match="wal-bit"):
-        Corrupt({"corrupt.kind": "wal-bot"}).suits(system)
+        make("corrupt", {"corrupt.kind": "wal-bot"}).suits(system)
 
 
 @pytest.mark.parametrize(
@@ -163,11 +163,9 @@ def test_members_go_only_where_a_majority_stays(target: str, count: int, *, fits
 def test_what_needs_a_majority_is_healed_last():
     healed: list[str] = []
 
-    class Fake:
-        needs_majority = False
-
+    class Fake(Kill):
         def __init__(self, name: str) -> None:
-            self.name = name
+            self.name = name  # type: ignore[misc]
 
         async def heal(self, scene: Any, plan: Plan) -> None:
             healed.append(self.name)
@@ -205,4 +203,4 @@ def test_a_bit_of_the_log_is_never_one_of_its_padding(at: float):
 def test_bad_disks_of_servers_that_this_host_cannot_see_are_refused_before_the_load():
     unseen = SimpleNamespace(nodes=[SimpleNamespace(name="n1", netns=None)])
     with pytest.raises(UsageError, match="not over SSH"):
-        Disk.check(Scene(unseen, None))
+        make("disk", {}).check(Scene(unseen, None))

@@ -23,6 +23,7 @@ from quorate.harness.systems.releases.resolve import (
     resolve,
     resolve_async,
     understood,
+    unobtainable,
     unpublished,
 )
 from quorate.harness.systems.releases.way import numbers
@@ -204,6 +205,12 @@ def test_a_cache_that_cannot_be_written_is_said(toy, monkeypatch, tmp_path):
     with pytest.raises(Broken) as caught:
         resolve("toy", "1.0.0")
     assert caught.value.code == "no-cache"
+    with pytest.raises(Broken) as caught:
+        resolve("toy")
+    assert str(caught.value).count("cannot write to the cache") == 1
+    why = unobtainable("toy", "1.0.0")
+    assert why is not None
+    assert "set XDG_CACHE_HOME" in why
 
 
 def test_an_unknown_system_is_said():

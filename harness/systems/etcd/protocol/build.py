@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("kv.proto", "rpc.proto", "v3lock.proto", "v3election.proto")
+FILES = ("kv.proto", "rpc.proto", "v3lock.proto", "v3election.proto", "wal.proto", "raft_internal.proto")
 
 
 def build() -> bytes:

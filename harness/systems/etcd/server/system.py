@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
+from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
@@ -16,10 +19,12 @@ from quorate.harness.systems.etcd.client.client import EtcdClient
 from quorate.harness.systems.etcd.client.connection import CLIENT_PORT, Connection
 from quorate.harness.systems.etcd.client.namespace import Namespace
 from quorate.harness.systems.etcd.client.security import Identity, Security
+from quorate.harness.systems.etcd.operations import keeping
 from quorate.harness.systems.etcd.operations.damage import DamageOfEtcd
 from quorate.harness.systems.etcd.operations.dumping import dump
 from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
 from quorate.harness.systems.etcd.operations.maintenance import Maintenance
+from quorate.harness.systems.etcd.operations.memberlogs import read_logs
 from quorate.harness.systems.etcd.operations.membership import MembershipOfEtcd
 from quorate.harness.systems.etcd.operations.operating import OperatingEtcd
 from quorate.harness.systems.etcd.server import adopted, flags, securing
@@ -174,6 +179,16 @@ class Etcd(Daemons[Installed]):
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's output."""
         return [] if self._theirs else [log_path(node)]
+
+    async def keep_log(self, node: Node, folder: Path) -> None:
+        """The member's write-ahead log, as far as it still has it."""
+        if not self._theirs:
+            await keeping.keep(node, self.data(node), folder)
+
+    @classmethod
+    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
+        """The members' write-ahead logs, replayed."""
+        return read_logs(folder, began)
 
     async def close(self) -> None:
         """Close the harness's own connections, and remove what the run left on somebody else's servers."""

@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from quorate.harness.core.capabilities import Registers
-from quorate.harness.core.fault import Proof, named
+from quorate.harness.core.fault import Fault, Proof, named
 from quorate.harness.core.outcome import Reply
 from quorate.harness.core.verdict import Result, Verdict
 from quorate.harness.core.workload import Workload
@@ -130,15 +130,11 @@ def wsystemexit(options, settings):
     return base(perform)
 
 
-class Quiet:
+class Quiet(Fault):
     """Does nothing and says that it did."""
 
     name = "f"
     targets = ("one",)
-    settings = {}
-
-    def __init__(self, settings=None):
-        pass
 
     async def plan(self, scene, target, rng):
         return named([scene.cluster.nodes[0].name], self.name, target)
@@ -198,7 +194,7 @@ class FProofNone(Quiet):
 class FCtor(Quiet):
     name = "fctor"
 
-    def __init__(self, settings=None):
+    def __init__(self, options):
         raise RuntimeError("ctor boom")
 
 
@@ -207,3 +203,18 @@ class FJson(Quiet):
 
     async def prove(self, scene, plan):
         return Proof(True, "p", data={"x": object()})
+
+
+class FDuck:
+    """Has the methods of a fault, and is none."""
+
+    name = "fduck"
+    targets = ("one",)
+    settings = {}
+    plan, inject, prove, heal, prove_healed = (
+        Quiet.plan,
+        Quiet.inject,
+        Quiet.prove,
+        Quiet.heal,
+        Quiet.prove_healed,
+    )

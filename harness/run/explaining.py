@@ -1,0 +1,36 @@
+"""After an anomaly: what the members' own logs say of it, kept beside the results for every report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from quorate.harness.core import story
+from quorate.harness.core.story import Why
+from quorate.harness.history import History
+from quorate.harness.memberlogs import reading
+from quorate.harness.memberlogs.story import tell
+
+log = logging.getLogger(__name__)
+
+# Decoding takes about five seconds for a megabyte: what is larger is left to `quorate why`.
+_BYTES_MAX: Final = 2 << 20
+
+
+def explain(folder: Path, results: Mapping[str, Any]) -> Why:
+    """Read the logs that the run kept, and tell each of its anomalies."""
+    logs = reading.read(folder)
+    return tell(History.read(folder), results.get("guarantees", ()), logs)
+
+
+def keep(folder: Path, results: Mapping[str, Any]) -> None:
+    """Explain the anomalies of a run in its folder; what fails is logged, and never changes a verdict."""
+    if not any(guarantee.get("anomalies") for guarantee in results.get("guarantees", ())):
+        return
+    try:
+        if 0 < reading.size(folder) <= _BYTES_MAX:
+            story.keep(folder, explain(folder, results))
+    except Exception:
+        log.exception("the members' logs could not be read")
