@@ -17,6 +17,7 @@ import msgspec
 from quorate.harness.core import registry
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.results import Death, FaultRow
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.reports.logs import date_of, started_at
 
@@ -45,9 +46,7 @@ class Sighting(msgspec.Struct, frozen=True):
     lines: tuple[str, ...] = ()
 
 
-def judge(
-    folder: Path, deaths: Sequence[Mapping[str, Any]], faults: Sequence[Mapping[str, Any]], started: Any
-) -> Result:
+def judge(folder: Path, deaths: Sequence[Death], faults: Sequence[FaultRow], started: Any) -> Result:
     """Judge a run whose load has begun; `started` is the date of the history's time 0."""
     logged = [one for one in _logged(folder / "nodes", started) if not _explained(one, faults)]
     found = [*_died(folder, deaths, logged), *_stayed_down(faults)]
@@ -78,13 +77,13 @@ def _told(one: Sighting) -> Anomaly:
     )
 
 
-def _died(folder: Path, deaths: Sequence[Mapping[str, Any]], logged: Sequence[Sighting]) -> list[Sighting]:
+def _died(folder: Path, deaths: Sequence[Death], logged: Sequence[Sighting]) -> list[Sighting]:
     found = []
     for death in deaths:
-        said = next((one.lines for one in logged if one.node == death["node"]), None)
-        lines = said or _last_lines(folder / "nodes" / death["node"])
-        how = f" ({death['how']})" if death.get("how") else ""
-        found.append(Sighting(death["node"], death["time_s"], f"ended by itself{how}", lines))
+        said = next((one.lines for one in logged if one.node == death.node), None)
+        lines = said or _last_lines(folder / "nodes" / death.node)
+        how = f" ({death.how})" if death.how else ""
+        found.append(Sighting(death.node, death.time_s, f"ended by itself{how}", lines))
     return found
 
 
@@ -96,29 +95,29 @@ def _last_lines(folder: Path) -> tuple[str, ...]:
     return ("(no log was fetched)",)
 
 
-def _stayed_down(faults: Sequence[Mapping[str, Any]]) -> list[Sighting]:
+def _stayed_down(faults: Sequence[FaultRow]) -> list[Sighting]:
     """Return servers that refused to start again after a fault, by the proofs of the healings."""
     found = []
     for row in faults:
-        data = (row.get("healed_proof") or {}).get("data") or {}
-        for node, why in (data.get("dead") or {}).items():
+        dead = row.healed_proof.data.get("dead") if row.healed_proof is not None else None
+        for node, why in (dead if isinstance(dead, Mapping) else {}).items():
             lines = tuple(_text(line.encode()) for line in str(why).splitlines()[-_EVIDENCE:])
-            one = Sighting(node, row["healed_s"], f"did not start again after {row['fault']}", lines)
+            one = Sighting(node, row.healed_s, f"did not start again after {row.fault}", lines)
             if not (_explained(one, faults) or _NOT_ITS_OWN.search(str(why).encode())):
                 found.append(one)
     return found
 
 
-def _explained(one: Sighting, faults: Sequence[Mapping[str, Any]]) -> bool:
+def _explained(one: Sighting, faults: Sequence[FaultRow]) -> bool:
     """Whether a fault that makes servers crash was at work there then (`Fault.crashes`: "own" nodes or "any")."""
     for row in faults:
-        crashes = _crashes(row["fault"])
-        if crashes is None or (crashes == "own" and one.node not in row["nodes"]):
+        crashes = _crashes(row.fault)
+        if crashes is None or (crashes == "own" and one.node not in row.nodes):
             continue
         if one.time_s is None:
             return True
-        until = float("inf") if crashes == "any" or row["healed_s"] is None else row["healed_s"] + _GRACE_S
-        if row["began_s"] - 1 <= one.time_s <= until:
+        until = float("inf") if crashes == "any" or row.healed_s is None else row.healed_s + _GRACE_S
+        if (row.began_s or 0.0) - 1 <= one.time_s <= until:
             return True
     return False
 

@@ -9,6 +9,8 @@ from signal import SIGKILL
 import pytest
 
 from quorate import Test, run
+from quorate.harness.core.fault import Proof
+from quorate.harness.core.results import FaultRow
 from quorate.harness.core.verdict import Verdict
 from quorate.harness.run import judge_again
 from quorate.harness.run.staying import judge
@@ -36,8 +38,7 @@ def folder_with(tmp_path, **logs):
 
 
 def row(fault, **more):
-    usual = {"fault": fault, "nodes": ["n1"], "began_s": 3.0, "healed_s": 6.0, "healed_proof": None}
-    return usual | more
+    return FaultRow(**({"fault": fault, "nodes": ["n1"], "began_s": 3.0, "healed_s": 6.0} | more))
 
 
 def test_a_run_whose_server_ends_by_itself_is_invalid_with_the_last_lines(tmp_path, monkeypatch):
@@ -53,10 +54,10 @@ def test_a_run_whose_server_ends_by_itself_is_invalid_with_the_last_lines(tmp_pa
     test = Test(system="simulated", time=6.0, seed=1, store=str(tmp_path / "store"))
     done = run(test)
     assert (done.verdict, done.exit_code) == ("invalid", 1)
-    assert "servers-stay-up is violated: the server on n2 ended by itself at 3." in done.results["reason"]
-    (broken,) = [one for one in done.results["guarantees"] if one["verdict"] == "invalid"]
-    assert any("signal 9" in line for line in broken["anomalies"][0]["detail"]["lines"])
-    assert judge_again(done.folder)["exit_code"] == 1
+    assert "servers-stay-up is violated: the server on n2 ended by itself at 3." in done.results.reason
+    (broken,) = [one for one in done.results.guarantees if one.verdict == "invalid"]
+    assert any("signal 9" in line for line in broken.anomalies[0].detail["lines"])
+    assert judge_again(done.folder).exit_code == 1
     assert "the server on n2 ended by itself" in (done.folder / "report.html").read_text()
 
 
@@ -98,7 +99,7 @@ def test_what_is_explained_or_not_of_this_run_is_no_finding(tmp_path):
 
 
 def test_a_server_that_does_not_start_again_after_a_kill_is_a_finding(tmp_path):
-    dead = {"holds": False, "text": "", "data": {"dead": {"n1": "panic: tocommit(9) is out of range"}}}
+    dead = Proof(False, "", {"dead": {"n1": "panic: tocommit(9) is out of range"}})
     (found,) = judge(tmp_path, [], [row("kill", healed_proof=dead)], STARTED).anomalies
     assert "did not start again after kill at 6.0 s" in found.sentence
     assert "panic: tocommit(9) is out of range" in found.sentence
