@@ -11,12 +11,12 @@ Cannot confirm: anomalies without a definition here. They stand, and the result 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from quorate.checkers import replies_leases, replies_order, replies_shown
-from quorate.checkers.replies_record import Case, Record
+from quorate.checkers.replies_record import Case, Certificate, Record
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.harness.history import History
 
@@ -42,7 +42,7 @@ def confirmed(result: Result, history: History, *, strict: bool = False) -> Resu
     for one in result.anomalies:
         certificate = certificate_of(one, strict=strict)
         if _wrong(record, certificate) is None:
-            detail = {**one.detail, "certificate": certificate}
+            detail = {**one.detail, "certificate": msgspec.to_builtins(certificate)}
             anomalies.append(msgspec.structs.replace(one, detail=detail))
         else:
             anomalies.append(one)
@@ -55,13 +55,12 @@ def confirmed(result: Result, history: History, *, strict: bool = False) -> Resu
     )
 
 
-def certificate_of(anomaly: Anomaly, *, strict: bool = False) -> Mapping[str, Any]:
+def certificate_of(anomaly: Anomaly, *, strict: bool = False) -> Certificate:
     """What the definition of this anomaly needs."""
-    certificate = {"kind": anomaly.name, "key": anomaly.key, "events": list(anomaly.events)}
-    return {**certificate, "strict": True} if strict else certificate
+    return Certificate(anomaly.name, anomaly.key, list(anomaly.events), strict)
 
 
-def refute(history: History, certificates: Sequence[Mapping[str, Any]]) -> str | None:
+def refute(history: History, certificates: Sequence[Certificate]) -> str | None:
     """Return why one of the certificates does not prove its anomaly, or None where all do."""
     record = Record(history)
     return next(filter(None, (_wrong(record, one) for one in certificates)), None)
@@ -71,12 +70,12 @@ def _known(result: Result) -> bool:
     return any(one.name in DEFINITIONS and "certificate" not in one.detail for one in result.anomalies)
 
 
-def _wrong(record: Record, certificate: Mapping[str, Any]) -> str | None:
-    name = str(certificate["kind"])
+def _wrong(record: Record, certificate: Certificate) -> str | None:
+    name = certificate.kind
     definition = DEFINITIONS.get(name)
     if definition is None:
         return f"{name} has no definition here"
-    missing = [index for index in certificate["events"] if not record.has(index)]
+    missing = [index for index in certificate.events if not record.has(index)]
     if missing:
         return f"event {missing[0]} is not in the history"
     case = Case.of(record, certificate)

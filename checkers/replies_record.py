@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,15 @@ class Record:
         return (reply for reply in self.replies if reply.ok and reply.call.f in functions)
 
 
+class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The name of an anomaly, and the indexes of the events that show it; `strict` is how leases were judged."""
+
+    kind: str
+    key: Any
+    events: Sequence[int]
+    strict: bool = False
+
+
 class Case(msgspec.Struct, frozen=True):
     """A certificate before a record: the named replies in the order of their answers."""
 
@@ -75,17 +84,17 @@ class Case(msgspec.Struct, frozen=True):
     strict: bool = False
 
     @classmethod
-    def of(cls, record: Record, certificate: Mapping[str, Any]) -> Case:
+    def of(cls, record: Record, certificate: Certificate) -> Case:
         """Find the operations of the events that the certificate names."""
-        named = set(certificate["events"])
+        named = set(certificate.events)
         replies = [
             reply for reply in record.replies if reply.end.index in named and reply.call.index in named
         ]
         return cls(
-            key=certificate["key"],
+            key=certificate.key,
             replies=sorted(replies, key=lambda reply: reply.end.index),
             calls=[call for call in record.calls if call.index in named],
-            strict=bool(certificate.get("strict", False)),
+            strict=certificate.strict,
         )
 
     @property

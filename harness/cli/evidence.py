@@ -195,13 +195,14 @@ def _refuted(history: History, model: str, judged: Judged) -> bool:
     from quorate.checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
     from quorate.checkers.replies import DEFINITIONS  # noqa: PLC0415
     from quorate.checkers.replies import refute as refute_replies  # noqa: PLC0415
+    from quorate.checkers.replies_record import Certificate  # noqa: PLC0415
     from quorate.checkers.transactions_refute import refute as refute_transactions  # noqa: PLC0415
     from quorate.checkers.transactions_story import TooLargeError as TransactionsTooLargeError  # noqa: PLC0415
 
     anomalies = judged.result.anomalies
     certificates = [one.detail["certificate"] for one in anomalies if "certificate" in one.detail]
     defined = [one for one in certificates if one["kind"] in DEFINITIONS and "cycle" not in one]
-    wrong = refute_replies(history, defined) if defined else None
+    wrong = refute_replies(history, msgspec.convert(defined, list[Certificate])) if defined else None
     if wrong is not None:
         raise Broken("certificate", _UNPROVED.format(wrong))
     others = [one for one in certificates if one not in defined]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from quorate.checkers.elections import OneLeaderAtATime
 from quorate.checkers.identifiers import NumbersGrow
 from quorate.checkers.leases import LeasesKeepTime
 from quorate.checkers.replies import DEFINITIONS, confirmed, refute
+from quorate.checkers.replies_record import Certificate
 from quorate.checkers.versions import VersionsNeverRegress
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import Event, History
@@ -39,14 +41,14 @@ BROKEN = [
 @pytest.mark.parametrize(("checker", "history"), BROKEN)
 def test_a_certificate_needs_the_events_that_it_names(checker, history):
     result = checker.check(history, Limits())
-    certificates = [one.detail["certificate"] for one in result.anomalies]
+    certificates = [msgspec.convert(one.detail["certificate"], Certificate) for one in result.anomalies]
     assert result.confirmed_by == "definitions"
     assert refute(history, certificates) is None
     for certificate, anomaly in zip(certificates, result.anomalies, strict=True):
-        without = [index for index in certificate["events"] if index < anomaly.culprit]
-        assert refute(history, [{**certificate, "events": without}])
-        assert refute(history, [{**certificate, "events": [*certificate["events"], 999]}])
-        assert refute(history, [{**certificate, "kind": "an anomaly without a definition"}])
+        without = [index for index in certificate.events if index < anomaly.culprit]
+        assert refute(history, [msgspec.structs.replace(certificate, events=without)])
+        assert refute(history, [msgspec.structs.replace(certificate, events=[*certificate.events, 999])])
+        assert refute(history, [msgspec.structs.replace(certificate, kind="an anomaly without a definition")])
 
 
 @pytest.mark.parametrize("block", range(4))
