@@ -142,7 +142,8 @@ def _beside_the_checkers(test: Test, folder: Path, figures: _Figures, conducted:
         results.append(agreement)
     if conducted.main_end_s is not None:
         started = conducted.history_started
-        results.append(staying.judge(folder, conducted.deaths, figures.faults, started))
+        agreed = agreement is not None and agreement.verdict is Verdict.VALID
+        results.append(staying.judge(folder, conducted.deaths, figures.faults, started, agreed=agreed))
     return results + objectives.judge(
         objectives.read(test.settings, has_faults=True),
         faults=figures.faults,

@@ -65,9 +65,7 @@ def test_a_panic_in_a_log_is_found_with_its_moment_and_lines(tmp_path):
     result = judge(folder_with(tmp_path, n1=PANIC, n2="all is well\n"), [], [], STARTED)
     assert result.verdict is Verdict.INVALID
     (found,) = result.anomalies
-    assert found.sentence.startswith(
-        "the server on n1 crashed or raised an alarm at 4.5 s, and no fault did it: panic: "
-    )
+    assert found.sentence.startswith("the server on n1 crashed at 4.5 s, and no fault did it: panic: ")
     assert found.detail["lines"][0] == "panic: runtime error: index out of range [3] with length 3"
 
 
@@ -86,6 +84,18 @@ def test_crashes_and_alarms_are_known(tmp_path, line):
     folder = folder_with(tmp_path, n1=line + "\n")
     assert judge(folder, [], [row("kill")], STARTED).verdict is Verdict.INVALID
     assert judge(folder, [], [row("corrupt")], STARTED).verdict is Verdict.VALID, "its disk was damaged"
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_an_alarm_about_data_is_a_kind_of_its_own_and_says_whether_replicas_agreed(tmp_path, agreed):
+    line = "2026-11-28 12:00:04,500 [myid:2] - WARN [QuorumPeer] Digests are not matching. Value is Zxid. 4294967296"
+    (found,) = judge(folder_with(tmp_path, n2=line + "\n"), [], [], STARTED, agreed=agreed).anomalies
+    assert found.name == "data alarm"
+    assert (
+        "the server on n2 raised an alarm about its own data at 4.5 s, and no fault did it: "
+        in found.sentence
+    )
+    assert found.sentence.endswith("; after the run all replicas held the same") is agreed
 
 
 def test_what_is_explained_or_not_of_this_run_is_no_finding(tmp_path):
