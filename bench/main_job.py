@@ -84,10 +84,10 @@ def main() -> None:
             begun = time.monotonic()
             done = run(test)
             took = time.monotonic() - begun
-            harness = done.results["statistics"]["operations"] / asked.time
+            harness = done.results.statistics.operations / asked.time
             loop = run_real(bare(test, asked.time))
         ratios.append(harness / loop)
-        ready = done.results["timings_s"]["ready"]
+        ready = done.results.timings_s["ready"]
         print(
             f"harness {harness:7.0f}/s  bare loop {loop:7.0f}/s  ratio {harness / loop:.2f}  "
             f"ready after {ready:.1f} s  fixed cost {took - asked.time:.1f} s  {done.verdict}"

@@ -21,6 +21,7 @@ import msgspec
 from quorate.checkers.tell import replayed, told
 from quorate.checkers.weak_states import STATES, Line, Update
 from quorate.harness.core.injection import injections
+from quorate.harness.core.results import Behind
 from quorate.harness.core.verdict import Anomaly, Limits, Result
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import NONE
@@ -37,18 +38,6 @@ class Staleness(msgspec.Struct, frozen=True):
     behind: int
     max_s: float
     percentiles_s: dict[str, float]
-
-
-class Behind(msgspec.Struct, frozen=True):
-    """The same of the reads that were asked for while a fault was in force, from its injection to its healing."""
-
-    fault: str
-    target: str
-    from_s: float
-    to_s: float | None
-    reads: int
-    behind: int
-    max_s: float
 
 
 class StaleReads:

@@ -319,8 +319,8 @@ class RunFactory(msgspec.Struct, frozen=True):
         test = Test(**options)
         done = run(test)
         if done.verdict != "valid":
-            self.failures.append(f"{test.command()}   # {done.results['reason']}")
+            self.failures.append(f"{test.command()}   # {done.results.reason}")
             raise AssertionError(
-                f"{done.results['reason']}\nrun folder: {Path(done.folder)}\nrepeat: {test.command()}"
+                f"{done.results.reason}\nrun folder: {Path(done.folder)}\nrepeat: {test.command()}"
             )
         return done

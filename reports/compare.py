@@ -11,11 +11,12 @@ import numpy as np
 from markupsafe import Markup
 
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.results import FaultRow
 from quorate.reports import matrix, output, rates, stored, words
 from quorate.reports.html import page, svg
 from quorate.reports.matrix import CAMPAIGN, Cell
 from quorate.reports.operations import OK, Operations
-from quorate.reports.stored import FaultRow, StoredRun
+from quorate.reports.stored import StoredRun
 from quorate.reports.terminal import clean
 
 Tone = Literal["better", "worse", ""]
@@ -122,9 +123,13 @@ def _runs(a: StoredRun, b: StoredRun) -> Comparison:
         Table("Faults and recovery", _faults(a, b)),
         Table("Outcomes", _outcomes(a, b)),
     ]
-    rank = _RANK[b.verdict] - _RANK[a.verdict]
+    rank = _RANK[b.results.verdict] - _RANK[a.results.verdict]
     tone: Tone = "worse" if rank > 0 else "better" if rank < 0 else ""
-    same = f"Both are {a.verdict}" if a.verdict == b.verdict else f"{a.verdict} → {b.verdict}"
+    same = (
+        f"Both are {a.results.verdict}"
+        if a.results.verdict == b.results.verdict
+        else f"{a.results.verdict} → {b.results.verdict}"
+    )
     changed = [row for table in tables[2:] for row in table.rows if row.tone]
     worse = sum(1 for row in changed if row.tone == "worse")
     headline = f"{same}; {words.plural(worse, 'figure')} worse, {len(changed) - worse} better"
@@ -136,14 +141,22 @@ def _runs(a: StoredRun, b: StoredRun) -> Comparison:
         tables=[table for table in tables if table.rows or table.drawn],
         drawing=str(_curves(a.operations, b.operations)),
         problems=[*(f"a: {problem}" for problem in a.problems), *(f"b: {problem}" for problem in b.problems)],
-        newly=str(b.verdict) if rank > 0 else "",
+        newly=str(b.results.verdict) if rank > 0 else "",
     )
 
 
 def _verdicts(a: StoredRun, b: StoredRun) -> list[Row]:
-    pairs = [Row("verdict", str(a.verdict), str(b.verdict), "", _tone(_RANK[b.verdict] - _RANK[a.verdict]))]
-    first = {result.guarantee: result for result in a.guarantees}
-    second = {result.guarantee: result for result in b.guarantees}
+    pairs = [
+        Row(
+            "verdict",
+            str(a.results.verdict),
+            str(b.results.verdict),
+            "",
+            _tone(_RANK[b.results.verdict] - _RANK[a.results.verdict]),
+        )
+    ]
+    first = {result.guarantee: result for result in a.results.guarantees}
+    second = {result.guarantee: result for result in b.results.guarantees}
     for name in dict.fromkeys([*first, *second]):
         one, two = first.get(name), second.get(name)
         said = [str(result.verdict) if result else "not judged" for result in (one, two)]
@@ -197,13 +210,21 @@ def _number(
 
 
 def _latency(a: StoredRun, b: StoredRun) -> list[Row]:
-    rows = [_number("ok a second", a.statistics.rate_per_s, b.statistics.rate_per_s, words.count, less=False)]
-    functions = dict.fromkeys([*a.statistics.by_function, *b.statistics.by_function])
+    rows = [
+        _number(
+            "ok a second",
+            a.results.statistics.rate_per_s,
+            b.results.statistics.rate_per_s,
+            words.count,
+            less=False,
+        )
+    ]
+    functions = dict.fromkeys([*a.results.statistics.by_function, *b.results.statistics.by_function])
     for name in functions:
         for mark in ("p50", "p95", "p99", "max"):
             values = []
             for run in (a, b):
-                counts = run.statistics.by_function.get(name)
+                counts = run.results.statistics.by_function.get(name)
                 found = counts.latency_ms.get(mark) if counts else None
                 values.append(None if found is None else found / 1e3)
             rows.append(_number(f"{name} {mark}", values[0], values[1], words.duration, less=True))
@@ -212,8 +233,8 @@ def _latency(a: StoredRun, b: StoredRun) -> list[Row]:
 
 def _availability(a: StoredRun, b: StoredRun) -> list[Row]:
     rows = []
-    for node in dict.fromkeys([*a.availability, *b.availability]):
-        one, two = a.availability.get(node), b.availability.get(node)
+    for node in dict.fromkeys([*a.results.availability, *b.results.availability]):
+        one, two = a.results.availability.get(node), b.results.availability.get(node)
         lost = (1 - two) - (1 - one) if one is not None and two is not None else 0.0
         noticeable = 0.02
         tone = _tone(lost) if abs(lost) >= noticeable else ""
@@ -226,14 +247,14 @@ def _availability(a: StoredRun, b: StoredRun) -> list[Row]:
 
 def _down(run: StoredRun) -> float:
     """The share of the nodes' time that lay in windows in which they served nothing."""
-    lost = sum(window.to_s - window.from_s for window in run.unavailable)
-    return lost / (run.duration_s * max(1, len(run.availability)))
+    lost = sum(window.to_s - window.from_s for window in run.results.unavailable)
+    return lost / (run.duration_s * max(1, len(run.results.availability)))
 
 
 def _faults(a: StoredRun, b: StoredRun) -> list[Row]:
     rows = []
-    for fault in dict.fromkeys(row.fault for row in [*a.faults, *b.faults]):
-        mine = [[row for row in run.faults if row.fault == fault] for run in (a, b)]
+    for fault in dict.fromkeys(row.fault for row in [*a.results.faults, *b.results.faults]):
+        mine = [[row for row in run.results.faults if row.fault == fault] for run in (a, b)]
         rows.append(Row(f"{fault}: times (proved)", _proved(mine[0]), _proved(mine[1])))
         recovery = [_mean([row.recovery_s for row in found]) for found in mine]
         rows.append(_number(f"{fault}: mean recovery", recovery[0], recovery[1], words.duration, less=True))
@@ -254,10 +275,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _outcomes(a: StoredRun, b: StoredRun) -> list[Row]:
     rows = []
     for name in ("operations", "ok", "fail", "info"):
-        one, two = getattr(a.statistics, name), getattr(b.statistics, name)
+        one, two = getattr(a.results.statistics, name), getattr(b.results.statistics, name)
         rows.append(Row(name, words.count(one), words.count(two)))
-    for code in dict.fromkeys([*a.statistics.errors, *b.statistics.errors]):
-        one, two = a.statistics.errors.get(code, 0), b.statistics.errors.get(code, 0)
+    for code in dict.fromkeys([*a.results.statistics.errors, *b.results.statistics.errors]):
+        one, two = a.results.statistics.errors.get(code, 0), b.results.statistics.errors.get(code, 0)
         rows.append(Row(f"error {code}", words.count(one), words.count(two)))
     return [row for row in rows if row.before != row.after]
 

@@ -11,9 +11,9 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.reading import read_object
 from quorate.reports import matrix, output
 from quorate.reports.matrix import Cell, Matrix
-from quorate.reports.stored import read_object
 
 # What XML 1.0 cannot hold, not even escaped.
 _ILLEGAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

@@ -53,25 +53,25 @@ def _run(folder: Path) -> list[str]:
     lines = [
         f"**{run.sign} {run.outcome}**: {headline}",
         "",
-        escape(run.reason),
+        escape(run.results.reason),
         "",
     ]
     lines += ["| guarantee | verdict | what |", "| --- | --- | --- |"]
-    for result in run.guarantees:
+    for result in run.results.guarantees:
         what = result.anomalies[0].sentence if result.anomalies else result.reason
         lines.append(f"| {escape(result.guarantee)} | {result.verdict} | {escape(words.cut(what, 400))} |")
-    counts = run.statistics
+    counts = run.results.statistics
     lines += [
         "",
         f"{counts.operations:,} operations: {counts.ok:,} ok, {counts.fail:,} failed, {counts.info:,} unknown.",
         "",
     ]
-    if run.faults:
+    if run.results.faults:
         lines += [
             "| fault | on | in force | proof | served | longest outage | recovery |",
             "| --- | --- | --- | --- | ---: | ---: | ---: |",
         ]
-    for row in run.faults[:_ROWS_MAX]:
+    for row in run.results.faults[:_ROWS_MAX]:
         proof = (
             stored.proof_of(row)
             if row.proof is None
@@ -80,7 +80,7 @@ def _run(folder: Path) -> list[str]:
         cells = (row.fault, ", ".join(row.nodes), stored.when(row), proof)
         cost = f"{words.share(row.availability)} | {words.duration(row.outage_s)} | {words.duration(row.recovery_s)}"
         lines.append("| " + " | ".join(map(escape, cells)) + f" | {cost} |")
-    if run.verdict != "valid":
+    if run.results.verdict != "valid":
         lines += [
             "",
             "<details><summary>The explanation</summary>",

@@ -9,15 +9,15 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.reading import read_object
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.harness.core.verdict import Verdict
 from quorate.reports import stored, words
-from quorate.reports.stored import read_object
 
 CAMPAIGN: Final = "campaign.json"
 State = Literal["passed", "failed", "error", "inconclusive"]
-_EXIT_BROKEN: Final = 3
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -151,8 +151,8 @@ def _texts(row: Any) -> Any:
 def _single(folder: Path) -> Matrix:
     run = stored.read(folder, history=False)
     test = run.test
-    anomaly = next((item for result in run.guarantees for item in result.anomalies), None)
-    broken = not run.finished or run.exit_code == _EXIT_BROKEN
+    anomaly = next((item for result in run.results.guarantees for item in result.anomalies), None)
+    broken = not run.finished or run.results.exit_code == Exit.BROKEN
     row = {
         "name": run.name,
         "system": str(test.get("system") or ""),
@@ -160,9 +160,9 @@ def _single(folder: Path) -> Matrix:
         "workload": test.get("workload"),
         "faults": test.get("faults"),
         "seed": test.get("seed"),
-        "verdict": str(run.verdict),
-        "exit_code": run.exit_code,
-        "sentence": anomaly.sentence if anomaly else run.reason,
+        "verdict": str(run.results.verdict),
+        "exit_code": run.results.exit_code,
+        "sentence": anomaly.sentence if anomaly else run.results.reason,
         "command": test.get("command"),
         "run": ".",
         "time_s": test.get("time_s") or test.get("time") or 0.0,
@@ -171,7 +171,7 @@ def _single(folder: Path) -> Matrix:
     try:
         cell = msgspec.convert(_texts(row), Cell, strict=False)
     except (msgspec.ValidationError, ValueError):
-        cell = Cell(name=run.name, verdict=str(run.verdict), sentence=run.reason, run=".")
+        cell = Cell(name=run.name, verdict=str(run.results.verdict), sentence=run.results.reason, run=".")
     return Matrix(folder, run.name, [cell], 1, cell.time_s, single=True, problems=run.problems)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quorate.harness.core.results import FaultRow
 from quorate.reports import stored, words
 from quorate.reports.evidence import Drawn
 from quorate.reports.stored import StoredRun
@@ -17,14 +18,14 @@ def at_that_moment(run: StoredRun, culprit: Drawn | None) -> str:
     end_s = culprit.end_us / 1e6 if culprit.end_us >= 0 else begin_s
     said = [_leader(run, begin_s), *_faults(run, begin_s, end_s)]
     if culprit.node:
-        cut = [row for row in run.faults if culprit.node in row.nodes and _meets(row, begin_s, end_s)]
+        cut = [row for row in run.results.faults if culprit.node in row.nodes and _meets(row, begin_s, end_s)]
         affected = f", which {' and '.join(dict.fromkeys(row.fault for row in cut))} affected" if cut else ""
         said.append(f"p{culprit.process} asked {culprit.node}{affected}")
     return "; ".join(filter(None, said))
 
 
 def _leader(run: StoredRun, at_s: float) -> str:
-    known = [leader for leader in run.leaders if leader.time_s <= at_s]
+    known = [leader for leader in run.results.leaders if leader.time_s <= at_s]
     if not known:
         return ""
     last = known[-1]
@@ -32,18 +33,18 @@ def _leader(run: StoredRun, at_s: float) -> str:
     return f"leader {last.node}{term}" if last.node else "no leader was known"
 
 
-def _meets(row: stored.FaultRow, begin_s: float, end_s: float) -> bool:
+def _meets(row: FaultRow, begin_s: float, end_s: float) -> bool:
     inside = stored.span(row, float("inf"))
     return inside is not None and inside[0] <= end_s and begin_s <= inside[1]
 
 
 def _faults(run: StoredRun, begin_s: float, end_s: float) -> list[str]:
-    found = [_fault(row, begin_s) for row in run.faults if _meets(row, begin_s, end_s)]
+    found = [_fault(row, begin_s) for row in run.results.faults if _meets(row, begin_s, end_s)]
     more = [f"{len(found) - _FAULTS_MAX} more faults"] if len(found) > _FAULTS_MAX else []
-    return [*found[:_FAULTS_MAX], *more] or (["no fault in force"] if run.faults else [])
+    return [*found[:_FAULTS_MAX], *more] or (["no fault in force"] if run.results.faults else [])
 
 
-def _fault(row: stored.FaultRow, at_s: float) -> str:
+def _fault(row: FaultRow, at_s: float) -> str:
     name = f"{row.fault} of {words.listed(list(row.nodes)) or '?'}"
     began = row.began_s if row.began_s is not None else row.injected_s
     if row.injected_s is not None and at_s < row.injected_s and began is not None:

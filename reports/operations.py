@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from quorate.harness.core.results import Counts, Statistics
 from quorate.harness.history import Columns, History
 
 Ints = npt.NDArray[np.int64]
@@ -71,21 +72,21 @@ class Operations:
         found = np.flatnonzero(self.completed == event)
         return int(found[0]) if len(found) else None
 
-    def statistics(self) -> dict[str, Any]:
-        """Count outcomes and latencies, for runs that were never judged; the shape is that of `results.json`."""
+    def statistics(self) -> Statistics:
+        """Count outcomes and latencies, for runs that were never judged."""
         end_s = float(max(self.end_us.max(), self.begin_us.max())) / 1e6 if len(self) else 0.0
         counts = self._counts(np.ones(len(self), dtype=bool))
-        return {
-            "operations": len(self),
-            **{name: counts[name] for name in OUTCOMES},
-            "rate_per_s": round(counts["ok"] / end_s, 1) if end_s else None,
-            "by_function": {name: self._counts(self.f == code) for code, name in enumerate(self.functions)},
-            "by_node": {
-                name: self._counts(self.node == code) for code, name in enumerate(self.nodes) if name
-            },
-        }
+        return Statistics(
+            operations=len(self),
+            ok=counts.ok,
+            fail=counts.fail,
+            info=counts.info,
+            rate_per_s=round(counts.ok / end_s, 1) if end_s else None,
+            by_function={name: self._counts(self.f == code) for code, name in enumerate(self.functions)},
+            by_node={name: self._counts(self.node == code) for code, name in enumerate(self.nodes) if name},
+        )
 
-    def _counts(self, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    def _counts(self, chosen: npt.NDArray[np.bool_]) -> Counts:
         outcome = self.outcome[chosen]
         took = self.took_us[chosen & (self.outcome == OK)] / 1e3
         quantiles = {}
@@ -94,8 +95,8 @@ class Operations:
             quantiles = dict(
                 zip(("p50", "p95", "p99", "max"), (round(float(x), 3) for x in marks), strict=True)
             )
-        counts = {name: int((outcome == code).sum()) for code, name in enumerate(OUTCOMES)}
-        return {**counts, "latency_ms": quantiles}
+        ok, fail, info = (int((outcome == code).sum()) for code in (OK, FAIL, INFO))
+        return Counts(ok, fail, info, quantiles)
 
 
 def none() -> Operations:

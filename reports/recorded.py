@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from quorate.harness.core import counterexample, store
-from quorate.harness.core.verdict import Result, Verdict
+from quorate.harness.core.exits import OF_VERDICT
+from quorate.harness.core.results import Results
+from quorate.harness.core.verdict import Result
 from quorate.harness.history import History
 from quorate.reports import evidence, stored, terminal, words
 
-_EXITS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
 _SHOWN: Final = 16
 
 
@@ -27,13 +26,9 @@ def keep(folder: Path, history: History, result: Result, name: str) -> Path:
     history.write(folder / store.HISTORY)
     store.write_json(folder, store.TEST, {"name": name, "system": "a recorded history", "options": {}})
     sentence = result.anomalies[0].sentence if result.anomalies else result.reason
-    content = {
-        "verdict": result.verdict.value,
-        "exit_code": _EXITS[result.verdict],
-        "reason": sentence or f"{result.guarantee} held in everything that was recorded",
-        "guarantees": [msgspec.to_builtins(result)],
-    }
-    store.write_json(folder, store.RESULTS, content)
+    reason = sentence or f"{result.guarantee} held in everything that was recorded"
+    results = Results(result.verdict, OF_VERDICT[result.verdict], reason, guarantees=[result])
+    store.write_json(folder, store.RESULTS, results.encoded())
     if result.anomalies and result.anomalies[0].events:
         (folder / store.COUNTEREXAMPLE).write_bytes(counterexample.encoded(history, result.anomalies[0]))
     return folder

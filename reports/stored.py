@@ -1,138 +1,29 @@
 """A stored run as reports see it: every part read on its own, so that a damaged one costs only itself.
 
 `read(folder)` never raises for a damaged store: what cannot be read becomes a sentence in `problems`, and the rest is
-there. The structs name the fields of `results.json`; each has a default, and unknown fields are ignored.
+there.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from quorate.harness.core import fault, safely
-from quorate.harness.core.injection import Injection
+from quorate.harness.core import reading
+from quorate.harness.core.exits import Exit
+from quorate.harness.core.results import FaultRow, Printed, Results, Step, fault_row
 from quorate.harness.core.store import RESULTS, TEST
 from quorate.harness.core.verdict import Result, Verdict
 from quorate.reports import journal, words
 from quorate.reports import operations as columns
 from quorate.reports.logs import Lines, read_logs, started_at
 from quorate.reports.operations import Operations
-from quorate.reports.weakness import Weak
 from quorate.reports.words import brief, seconds, share
-
-T = TypeVar("T")
-
-_BROKEN: Final = 3
-
-# A results.json beyond this is damaged or hostile; reading it would take minutes.
-_JSON_BYTES_MAX: Final = 256 << 20
-
-
-class Proof(msgspec.Struct, frozen=True):
-    """What was measured where a fault acted: the stored form of `quorate.harness.core.fault.Proof`."""
-
-    holds: bool = False
-    text: str = ""
-    data: Mapping[str, Any] = {}
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One server's turn in a fault that goes from node to node, by the run's clock, and what clients met meanwhile."""
-
-    node: str = ""
-    stopped_s: float = 0.0
-    up_s: float = 0.0
-    healthy_s: float = 0.0
-    availability: float | None = None
-    slowest_ms: float | None = None
-    outage_s: float | None = None
-
-
-class FaultRow(msgspec.Struct, frozen=True):
-    """One injection: when (seconds since the run's start), on what, proved how, and what it cost."""
-
-    fault: str = "fault"
-    target: str | None = None
-    nodes: Sequence[str] = ()
-    began_s: float | None = None
-    injected_s: float | None = None
-    heal_began_s: float | None = None
-    healed_s: float | None = None
-    proof: Proof | None = None
-    healed_proof: Proof | None = None
-    recovery_s: float | None = None
-    availability: float | None = None
-    outage_s: float | None = None
-    steps: Sequence[Step] = ()
-    outcome: str | None = None
-    detail: Any = None
-    error: Any = None
-
-
-class Window(msgspec.Struct, frozen=True):
-    """A stretch in which a node served nothing that was asked of it, in seconds since the run's start."""
-
-    node: str = ""
-    from_s: float = 0.0
-    to_s: float = 0.0
-
-
-class Gate(msgspec.Struct, frozen=True):
-    """One condition without which a valid verdict would prove nothing."""
-
-    name: str = ""
-    holds: bool = False
-    text: str = ""
-
-
-class Leader(msgspec.Struct, frozen=True):
-    """Who led from `time_s` on; `node` is None where nobody was known to."""
-
-    time_s: float = 0.0
-    node: str | None = None
-    term: int | None = None
-
-
-class Death(msgspec.Struct, frozen=True):
-    """A server that ended by itself: no fault had asked it to."""
-
-    time_s: float = 0.0
-    node: str = ""
-    how: str = ""
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """Outcomes of a group of operations, and their latency in milliseconds by quantile."""
-
-    ok: int = 0
-    fail: int = 0
-    info: int = 0
-    latency_ms: Mapping[str, float] = {}
-    latency_due_ms: Mapping[str, float] = {}
-
-    @property
-    def total(self) -> int:
-        """All operations of the group."""
-        return self.ok + self.fail + self.info
-
-
-class Statistics(msgspec.Struct, frozen=True):
-    """Counts over the whole run."""
-
-    operations: int = 0
-    ok: int = 0
-    fail: int = 0
-    info: int = 0
-    rate_per_s: float | None = None
-    by_function: Mapping[str, Counts] = {}
-    by_node: Mapping[str, Counts] = {}
-    errors: Mapping[str, int] = {}
 
 
 class StoredRun(msgspec.Struct, frozen=True):
@@ -141,21 +32,7 @@ class StoredRun(msgspec.Struct, frozen=True):
     folder: Path
     test: Mapping[str, Any]
     finished: bool
-    verdict: Verdict
-    exit_code: int | None
-    reason: str
-    guarantees: Sequence[Result]
-    statistics: Statistics
-    faults: Sequence[FaultRow]
-    availability: Mapping[str, float]
-    unavailable: Sequence[Window]
-    recovery_s: float | None
-    gates: Sequence[Gate]
-    loop_lag_ms: Mapping[str, float]
-    leaders: Sequence[Leader]
-    deaths: Sequence[Death]
-    weak: Weak | None
-    interrupted: bool
+    results: Results
     operations: Operations
     lines: Lines
     problems: Sequence[str]
@@ -168,25 +45,25 @@ class StoredRun(msgspec.Struct, frozen=True):
     @property
     def sign(self) -> str:
         """One character that stands for the verdict."""
-        return "✗" if self.could_not_run else words.SIGNS[self.verdict]
+        return "✗" if self.could_not_run else words.SIGNS[self.results.verdict]
 
     @property
     def outcome(self) -> str:
         """The verdict as a headline begins: `Valid`, `Invalid`, `Unknown`, `Could not run`."""
-        return "Could not run" if self.could_not_run else words.VERDICTS[self.verdict]
+        return "Could not run" if self.could_not_run else words.VERDICTS[self.results.verdict]
 
     @property
     def headline(self) -> str:
         """The verdict over all guarantees in a sentence."""
         if self.could_not_run:
-            asked = self.statistics.operations > 0
+            asked = self.results.statistics.operations > 0
             return "Nothing was judged" if asked else "No client asked anything: nothing was tested"
-        return words.summary(self.verdict, self.guarantees)
+        return words.summary(self.results.verdict, self.results.guarantees)
 
     @property
     def could_not_run(self) -> bool:
         """Whether it broke so early that there is nothing to judge, as a server that does not start."""
-        return self.exit_code == _BROKEN and not self.guarantees
+        return self.results.exit_code == Exit.BROKEN and not self.results.guarantees
 
     @property
     def tuning(self) -> str:
@@ -210,135 +87,47 @@ class StoredRun(msgspec.Struct, frozen=True):
     def duration_s(self) -> float:
         """The last moment anything is known of, at least one millisecond."""
         ends = [float(self.operations.end_us.max()) / 1e6 if len(self.operations) else 0.0]
-        ends += [row.healed_s or row.injected_s or 0.0 for row in self.faults]
+        ends += [row.healed_s or row.injected_s or 0.0 for row in self.results.faults]
         return max(1e-3, *ends)
 
 
-class _Reader:
-    """Takes a results object apart field by field, noting what is damaged."""
-
-    def __init__(self, source: Mapping[str, Any], problems: list[str]) -> None:
-        self.source, self.problems = source, problems
-
-    def get(self, name: str, kind: type[T], default: T) -> T:
-        value = self.source.get(name)
-        if value is None:
-            return default
-        try:
-            return msgspec.convert(value, kind, strict=False)
-        except (msgspec.ValidationError, ValueError) as error:
-            self.problems.append(f'"{name}" in {RESULTS} is not what it should be and is left out: {error}')
-            return default
-
-    def rows(self, name: str, kind: type[T]) -> list[T]:
-        value = self.source.get(name)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            self.problems.append(f'"{name}" in {RESULTS} is not a list and is ignored')
-            return []
-        found: list[T] = []
-        for number, item in enumerate(value):
-            try:
-                found.append(msgspec.convert(item, kind, strict=False))
-            except (msgspec.ValidationError, ValueError) as error:
-                self.problems.append(f'entry {number} of "{name}" in {RESULTS} is left out: {error}')
-        return found
-
-
-def _finite(text: str) -> float | None:
-    """Numbers too large for a float, like NaN, stand for nothing known."""
-    value = float(text)
-    return value if math.isfinite(value) else None
-
-
-def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
-    """Read a JSON object; an empty one and a sentence in `problems` where that cannot be."""
-    try:
-        content = json.loads(
-            safely.contents(path, _JSON_BYTES_MAX), parse_constant=lambda _: None, parse_float=_finite
-        )
-    except FileNotFoundError:
-        problems.append(f"{path.name} is not there: the run did not come so far, or the file was removed")
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        problems.append(f"{path.name} cannot be read: {error}")
-        return {}
-    if not isinstance(content, dict):
-        problems.append(f"{path.name} does not hold an object")
-        return {}
-    return content
-
-
-def read(folder: Path, *, history: bool = True, results: Mapping[str, Any] | None = None) -> StoredRun:
+def read(folder: Path, *, history: bool = True, results: Results | None = None) -> StoredRun:
     """Read a run's folder; `history=False` leaves out operations and server logs, for lists and comparisons.
 
     `results` stand in for results.json where a run has just ended: a full disk may have kept them from being written.
     """
     problems: list[str] = []
-    test = read_object(folder / TEST, problems)
-    results = read_object(folder / RESULTS, problems) if results is None else results
-    if unwritten := results.get("unwritten"):
-        problems.append(str(unwritten))
+    test = reading.read_object(folder / TEST, problems)
+    if results is None:
+        plain = reading.read_object(folder / RESULTS, problems)
+        finished, found = bool(plain), reading.record(plain, Results, problems, RESULTS)
+    else:
+        finished, found = True, results
+    if isinstance(found, Printed) and found.unwritten is not UNSET:
+        problems.append(found.unwritten)
     operations, injected = journal.read(folder, problems) if history else (columns.none(), [])
-    take = _Reader(results, problems)
-    faults = take.rows("faults", FaultRow)
-    faults = faults or [_unjudged(one) for one in injected]
-    guarantees = [_brief(result) for result in take.rows("guarantees", Result)]
-    statistics = take.get("statistics", Statistics, Statistics())
+    statistics = found.statistics
     if not statistics.operations and len(operations):
-        statistics = msgspec.convert(operations.statistics(), Statistics)
-    lines = read_logs(folder, _zero(test, results), problems) if history else Lines((), 0, 0)
-    verdict = take.get("verdict", Verdict, Verdict.UNKNOWN)
-    interrupted = bool(take.get("interrupted", bool, False))
+        statistics = operations.statistics()
+    guarantees = [_brief(result) for result in found.guarantees]
+    found = msgspec.structs.replace(
+        found,
+        reason=brief(found.reason) or _reason(found.verdict, guarantees, finished=finished),
+        guarantees=guarantees,
+        statistics=statistics,
+        faults=found.faults or [fault_row(one) for one in injected],
+        leaders=sorted(found.leaders, key=lambda leader: leader.time_s),
+    )
+    lines = read_logs(folder, _zero(test, found), problems) if history else Lines((), 0, 0)
     return StoredRun(
         folder=folder,
         test=test,
-        finished=bool(results),
-        verdict=verdict,
-        exit_code=take.get("exit_code", int, -1) if "exit_code" in results else None,
-        reason=brief(take.get("reason", str, "")) or _reason(results, verdict, guarantees),
-        guarantees=guarantees,
-        statistics=statistics,
-        faults=faults,
-        availability=take.get("availability", dict[str, float], {}),
-        unavailable=take.rows("unavailable", Window),
-        recovery_s=take.get("recovery_s", float, -1.0) if results.get("recovery_s") is not None else None,
-        gates=take.rows("gates", Gate),
-        loop_lag_ms=take.get("loop_lag_ms", dict[str, float], {}),
-        leaders=sorted(take.rows("leaders", Leader), key=lambda leader: leader.time_s),
-        deaths=take.rows("deaths", Death),
-        weak=take.get("weak_reads", Weak, Weak()) if results.get("weak_reads") else None,
-        interrupted=interrupted,
+        finished=finished,
+        results=found,
         operations=operations,
         lines=lines,
         problems=problems,
     )
-
-
-def _unjudged(one: Injection) -> FaultRow:
-    """The row of an injection, for runs that were never judged: without what clients met."""
-
-    def seconds_of(time_ns: int | None) -> float | None:
-        return None if time_ns is None else time_ns / 1e9
-
-    return FaultRow(
-        fault=one.fault,
-        target=one.target,
-        nodes=one.nodes,
-        began_s=seconds_of(one.began_ns),
-        injected_s=seconds_of(one.injected_ns),
-        heal_began_s=seconds_of(one.heal_began_ns),
-        healed_s=seconds_of(one.healed_ns),
-        proof=_proof(one.proof),
-        healed_proof=_proof(one.healed_proof),
-        outcome=one.outcome,
-        error=one.error,
-    )
-
-
-def _proof(proof: fault.Proof | None) -> Proof | None:
-    return None if proof is None else Proof(proof.holds, proof.text, proof.data)
 
 
 def given(run: StoredRun) -> list[str]:
@@ -358,24 +147,23 @@ def _brief(result: Result) -> Result:
     return msgspec.structs.replace(result, anomalies=shorter, reason=brief(result.reason))
 
 
-def _zero(test: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
+def _zero(test: Mapping[str, Any], results: Results) -> Any:
     """The date of the history's time 0, which lies some seconds after the run's start: the cluster comes up between.
 
     `history_started` says it; without it the time that the cluster took to be ready is as near as one gets.
     """
-    known = test.get("history_started") or results.get("history_started")
+    known = test.get("history_started")
     if known is not None:
         return known
-    start, timings = started_at(test.get("started")), results.get("timings_s")
-    ready = timings.get("ready") if isinstance(timings, Mapping) else None
-    if start is None or not isinstance(ready, (int, float)):
+    start, ready = started_at(test.get("started")), results.timings_s.get("ready")
+    if start is None or ready is None:
         return test.get("started")
     return (start + timedelta(seconds=ready)).isoformat()
 
 
-def _reason(results: Mapping[str, Any], verdict: Verdict, guarantees: Sequence[Result]) -> str:
+def _reason(verdict: Verdict, guarantees: Sequence[Result], *, finished: bool) -> str:
     """Say in a sentence what results.json itself did not."""
-    if not results:
+    if not finished:
         return "The run was not judged: it has no readable results.json. `quorate check` judges the history it left."
     for guarantee in guarantees:
         if guarantee.verdict == verdict and verdict != Verdict.VALID:

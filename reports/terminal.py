@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.results import Results
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.reports import evidence, holds, lists, moments, stored, weakness, why, words
 from quorate.reports.evidence import Drawn
@@ -28,9 +29,7 @@ _CONTROL: Final = re.compile(
 )
 
 
-def write(
-    run_folder: Path, *, width: int = 80, colour: bool = False, results: Mapping[str, Any] | None = None
-) -> str:
+def write(run_folder: Path, *, width: int = 80, colour: bool = False, results: Results | None = None) -> str:
     """Return the verdict of a stored run and the explanation of its anomalies, as lines of at most `width` letters.
 
     `results` stand in for results.json where a run has just ended and may not have been able to write it.
@@ -46,9 +45,9 @@ def render(run: StoredRun, *, width: int = 80, colour: bool = False) -> str:
     """Return the same for a run that has been read."""
     writer = _Writer(max(WIDTH_LEAST, width), colour)
     _head(writer, run)
-    for result in run.guarantees:
+    for result in run.results.guarantees:
         _guarantee(writer, result)
-    shown = evidence.chosen(run.guarantees)
+    shown = evidence.chosen(run.results.guarantees)
     for result, anomaly in shown[:_ANOMALIES_SHOWN]:
         _anomaly(writer, run, anomaly, result.model)
         _why(writer, why.sentences(run, result, anomaly))
@@ -99,18 +98,18 @@ def clean(text: str) -> str:
 
 
 def _head(writer: _Writer, run: StoredRun) -> None:
-    colour = "red" if run.could_not_run else _OF_VERDICT[run.verdict]
+    colour = "red" if run.could_not_run else _OF_VERDICT[run.results.verdict]
     writer.line(f"{run.sign} {run.outcome.upper()}  {run.headline}", colour)
-    writer.line(run.reason, "bold")
-    if run.interrupted:
+    writer.line(run.results.reason, "bold")
+    if run.results.interrupted:
         writer.line("The run was interrupted; what it had recorded by then was judged.", "yellow")
     writer.line(f"{words.plain(run.system)} · {run.name}", "dim")
     given = stored.given(run)
     if given:
         writer.line("with " + ", ".join(given), "dim", hang=5)
-    if run.weak is not None:
-        writer.line(weakness.promise(run.weak), "yellow")
-        writer.lines.append("  " + clean(run.weak.link))
+    if run.results.weak_reads is not None:
+        writer.line(weakness.promise(run.results.weak_reads), "yellow")
+        writer.lines.append("  " + clean(run.results.weak_reads.link))
     if run.tuning:
         writer.line(f"tuning: {run.tuning}", "dim", hang=8)
     writer.blank()
@@ -132,7 +131,7 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
     writer.blank()
     key = "" if anomaly.key is None else f" · key {evidence.json_text(anomaly.key).strip(chr(34))}"
     writer.line(f"{anomaly.name}{key}", "red")
-    if anomaly.sentence not in run.reason:
+    if anomaly.sentence not in run.results.reason:
         writer.line(anomaly.sentence, indent=2)
     rows, missing = evidence.drawn(anomaly, run.operations, model, _OPERATIONS_SHOWN)
     _moment(writer, run, anomaly, next((row for row in rows if row.culprit), None))
@@ -193,7 +192,7 @@ def _moment(writer: _Writer, run: StoredRun, anomaly: Anomaly, culprit: Drawn | 
     moment = moments.at_that_moment(run, culprit)
     if moment:
         writer.line(f"at that moment: {moment}", indent=2, hang=2)
-    documented = weakness.documented(run.weak, anomaly.name)
+    documented = weakness.documented(run.results.weak_reads, anomaly.name)
     if documented:
         writer.line(documented, "yellow", indent=2, hang=2)
 
@@ -283,7 +282,7 @@ def _places(rows: Sequence[Drawn], room: int) -> dict[tuple[int, int], int]:
 
 
 def _work(writer: _Writer, run: StoredRun) -> None:
-    counts = run.statistics
+    counts = run.results.statistics
     if run.could_not_run and not counts.operations:
         return
     writer.blank()
@@ -291,23 +290,32 @@ def _work(writer: _Writer, run: StoredRun) -> None:
     total = words.plural(counts.operations, "operation")
     writer.line(f"{total}: {counts.ok:,} ok, {counts.fail:,} failed, {counts.info:,} unknown{rate}")
     for name, row in counts.by_function.items():
-        marks = [f"{mark} {row.latency_ms[mark]:.1f}" for mark in ("p50", "p99") if mark in row.latency_ms]
-        marks += [f"due p99 {row.latency_due_ms['p99']:.1f}"] if "p99" in row.latency_due_ms else []
+        marks = [
+            f"{mark} {_short(row.latency_ms[mark])}" for mark in ("p50", "p99") if mark in row.latency_ms
+        ]
+        # From the moment an operation was due: what a caller at this rate would have waited.
+        marks += [f"(due {_short(row.latency_due_ms['p99'])})"] if "p99" in row.latency_due_ms else []
         latency = f"  {' '.join(marks)} ms" if marks else ""
         writer.cut(
-            f"  {words.cut(name, 12):<12} {row.ok:>8,} ok {row.fail:>7,} failed {row.info:>6,} unknown{latency}"
+            f"  {words.cut(name, 10):<10} {row.ok:>6,} ok {row.fail:>5,} failed {row.info:>4,} unknown{latency}"
         )
-    for gate in run.gates:
+    for gate in run.results.gates:
         if not gate.holds:
             writer.line(f"✗ not enough: {gate.name}: {gate.text}", "yellow", hang=2)
-    if run.availability:
-        shares = ", ".join(f"{node} {words.share(value)}" for node, value in run.availability.items())
+    if run.results.availability:
+        shares = ", ".join(f"{node} {words.share(value)}" for node, value in run.results.availability.items())
         writer.line(f"served: {shares}", hang=8)
+
+
+def _short(latency_ms: float) -> str:
+    """Three digits are enough to compare by, and leave room for the others on a line."""
+    whole = 100
+    return f"{latency_ms:.0f}" if latency_ms >= whole else f"{latency_ms:.1f}"
 
 
 def _weak(writer: _Writer, run: StoredRun) -> None:
     """How old weak reads were, and behind which faults they were oldest."""
-    for one in run.weak.staleness if run.weak is not None else ():
+    for one in run.results.weak_reads.staleness if run.results.weak_reads is not None else ():
         writer.line(f"staleness: {weakness.figures(one)}", hang=11)
         for row in weakness.worst(one):
             writer.line(weakness.behind(row), "dim", indent=4, hang=2)
@@ -315,7 +323,7 @@ def _weak(writer: _Writer, run: StoredRun) -> None:
 
 def _faults(writer: _Writer, run: StoredRun) -> None:
     most, long_s = 12, 0.5
-    for row in run.faults[:most]:
+    for row in run.results.faults[:most]:
         proof = row.proof
         sign = "✓" if proof is not None and proof.holds else "✗"
         text = f"{sign} {row.fault} on {', '.join(row.nodes) or '?'}, {stored.when(row)}"
@@ -331,13 +339,13 @@ def _faults(writer: _Writer, run: StoredRun) -> None:
         )
         for step in row.steps:
             writer.line(stored.told(step), "dim", indent=4, hang=2)
-    if len(run.faults) > most:
-        writer.line(f"… and {words.plural(len(run.faults) - most, 'more fault')} in results.json")
+    if len(run.results.faults) > most:
+        writer.line(f"… and {words.plural(len(run.results.faults) - most, 'more fault')} in results.json")
 
 
 def _deaths(writer: _Writer, run: StoredRun) -> None:
     most = 12
-    for death in run.deaths[:most]:
+    for death in run.results.deaths[:most]:
         writer.line(
             f"✗ the server of {death.node} ended by itself at {words.seconds(death.time_s)}"
             + (f": {death.how}" if death.how else ""),

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
+from quorate.harness.core.results import Behind, JudgedReads, Staleness
 from quorate.reports import words
 
 # What reads that are old by design show where they are held to more. Lost or invented values are none of it.
 _ALLOWED: Final = ("stale", "version went back", "realtime", "process", "lost write")
 
 
-class Behind(msgspec.Struct, frozen=True):
-    """Reads asked for during one fault, or (`none`) outside of all."""
-
-    fault: str = ""
-    target: str = ""
-    from_s: float = 0.0
-    to_s: float | None = None
-    reads: int = 0
-    behind: int = 0
-    max_s: float = 0.0
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """How old the reads of one guarantee were."""
-
-    guarantee: str = ""
-    reads: int = 0
-    behind: int = 0
-    max_s: float = 0.0
-    percentiles_s: dict[str, float] = {}
-    went_back: int = 0
-    own_writes_unseen: int = 0
-    by_fault: Sequence[Behind] = ()
-
-
-class Weak(msgspec.Struct, frozen=True):
-    """The documented promise of the read mode, and what the run held it to."""
-
-    mode: str = ""
-    says: str = ""
-    link: str = ""
-    held_to: str = ""
-    staleness: Sequence[Figures] = ()
-
-
-def promise(weak: Weak) -> str:
+def promise(weak: JudgedReads) -> str:
     """Say what the mode promises and whether the run held it to more."""
     held = (
         "Judged as linearizable all the same: what such reads show may be documented behaviour."
@@ -58,7 +21,7 @@ def promise(weak: Weak) -> str:
     return f"{weak.mode} promises less than linearizability: {weak.says}. {held}"
 
 
-def documented(weak: Weak | None, anomaly: str) -> str:
+def documented(weak: JudgedReads | None, anomaly: str) -> str:
     """Say that an anomaly is one that the mode's documentation allows; empty where it is not, or was not asked."""
     if weak is None or weak.held_to != "linearizable" or not any(word in anomaly for word in _ALLOWED):
         return ""
@@ -70,7 +33,7 @@ def web(link: str) -> bool:
     return link.startswith(("https://", "http://"))
 
 
-def figures(one: Figures) -> str:
+def figures(one: Staleness) -> str:
     """Say how many reads were behind and how old they were: `12 of 900 reads behind (1.3 %), oldest 1.2 s`."""
     text = f"{one.behind:,} of {words.plural(one.reads, 'read')} behind"
     if one.behind and one.reads:
@@ -88,7 +51,7 @@ def figures(one: Figures) -> str:
     return "; ".join([text, *more])
 
 
-def worst(one: Figures, most: int = 3) -> list[Behind]:
+def worst(one: Staleness, most: int = 3) -> list[Behind]:
     """The faults behind which reads were oldest."""
     return sorted((row for row in one.by_fault if row.behind), key=lambda row: -row.max_s)[:most]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,8 +11,6 @@ from quorate.harness.core.test import Test
 
 Expectation = Literal["valid", "invalid", "any"]
 Status = Literal["done", "error", "skipped"]
-
-VERDICT_OF_EXIT: Final = {0: "valid", 1: "invalid", 2: "unknown"}
 
 
 class Cell(msgspec.Struct, frozen=True):

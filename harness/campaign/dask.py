@@ -18,6 +18,7 @@ import msgspec
 
 from quorate.harness.campaign.jobs import Job
 from quorate.harness.campaign.process import Finished, limit_s, run_process
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 
@@ -32,9 +33,10 @@ def _on_worker(encoded: bytes, store: str) -> bytes:
     job = msgspec.json.decode(encoded, type=Job)
     Path(store).mkdir(parents=True, exist_ok=True)
     finished = asyncio.run(run_process(job, store, 0))
-    if finished.results and "run" in finished.results:
-        here = f"{socket.gethostname()}:{Path(finished.results['run']).resolve()}"
-        finished = msgspec.structs.replace(finished, results={**finished.results, "run": here})
+    results = finished.results
+    if results is not None and results.run:
+        here = f"{socket.gethostname()}:{Path(results.run).resolve()}"
+        finished = msgspec.structs.replace(finished, results=msgspec.structs.replace(results, run=here))
     return msgspec.json.encode(finished)
 
 
@@ -89,14 +91,14 @@ class DaskExecutor:
         try:
             future = await self._submit(job)
         except OSError as error:
-            return Finished(3, None, f"no Dask scheduler answers at {self._address}: {error}", 0.0)
+            return Finished(Exit.BROKEN, None, f"no Dask scheduler answers at {self._address}: {error}", 0.0)
         try:
             async with asyncio.timeout(2 * limit_s(job)):
                 return msgspec.json.decode(await future, type=Finished)
         except TimeoutError:
-            return Finished(3, None, "the Dask cluster did not answer in time", 2 * limit_s(job))
+            return Finished(Exit.BROKEN, None, "the Dask cluster did not answer in time", 2 * limit_s(job))
         except Exception as error:  # noqa: BLE001 - whatever a lost cluster raises is infrastructure, not a verdict
-            return Finished(3, None, f"the Dask cluster failed: {error}", 0.0)
+            return Finished(Exit.BROKEN, None, f"the Dask cluster failed: {error}", 0.0)
         finally:
             future.release()
 

@@ -6,20 +6,21 @@ import asyncio
 import collections
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import msgspec
 
-from quorate.harness.campaign.cell import VERDICT_OF_EXIT, Record, Status, record_of
+from quorate.harness.campaign.cell import Record, Status, record_of
 from quorate.harness.campaign.early import is_clear
 from quorate.harness.campaign.file import Campaign
 from quorate.harness.campaign.jobs import Job, jobs
 from quorate.harness.campaign.ledger import Ledger
 from quorate.harness.campaign.process import Finished, run_process
 from quorate.harness.core import store
+from quorate.harness.core.exits import VERDICT_OF, Exit
 from quorate.harness.core.outcome import Broken
-
-_USAGE: Final = 4
+from quorate.harness.core.results import Printed, Results
+from quorate.harness.core.verdict import Verdict
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -144,8 +145,8 @@ class Execution:
             attempt += 1
             finished = await self._executor.run(job, slot)
             total_s += finished.time_s
-            found = finished.exit_code in VERDICT_OF_EXIT or (finished.results or {}).get("deaths")
-            settled = found or finished.exit_code == _USAGE
+            died = finished.results is not None and finished.results.deaths
+            settled = died or finished.exit_code in {*VERDICT_OF, Exit.USAGE}
             if settled or attempt > self._options.retries:
                 return to_record(job, finished, attempt, total_s)
 
@@ -166,32 +167,31 @@ class Execution:
 
 def to_record(job: Job, finished: Finished, attempts: int, time_s: float) -> Record:
     """Turn the end of a process into a record."""
-    results = finished.results or {}
-    verdict = VERDICT_OF_EXIT.get(finished.exit_code, "error")
-    status: Status = "done" if verdict != "error" and results else "error"
+    results = finished.results or Printed()
+    verdict = VERDICT_OF.get(finished.exit_code)
+    status: Status = "done" if verdict is not None and finished.results is not None else "error"
     test = msgspec.structs.replace(job.cell.test, seed=job.seed)
     return record_of(
         job.cell,
         job.turn,
         job.seed,
         status=status,
-        verdict=verdict,
+        verdict="error" if verdict is None else verdict.value,
         exit_code=finished.exit_code,
         sentence=_sentence(results) or finished.complaint or "it ended without a word",
         command=test.command(),
-        run=str(results.get("run", "")),
-        release=str(results.get("release", test.release or "")).partition(" (")[0],
+        run=results.run,
+        release=(results.release or test.release or "").partition(" (")[0],
         time_s=round(time_s, 2),
         attempts=attempts,
     )
 
 
-def _sentence(results: dict[str, Any]) -> str:
+def _sentence(results: Results) -> str:
     """The anomaly's own sentence, else the reason of the verdict."""
-    for guarantee in results.get("guarantees", []):
-        for anomaly in guarantee.get("anomalies", []):
-            return str(anomaly.get("sentence", ""))
-    return str(results.get("reason", ""))
+    anomalies = (anomaly for result in results.guarantees for anomaly in result.anomalies)
+    first = next(anomalies, None)
+    return results.reason if first is None else first.sentence
 
 
 def never_run(campaign: Campaign, records: Sequence[Record]) -> list[Record]:
@@ -209,8 +209,8 @@ def never_run(campaign: Campaign, records: Sequence[Record]) -> list[Record]:
                 0,
                 seed,
                 status="skipped",
-                verdict="unknown",
-                exit_code=2,
+                verdict=Verdict.UNKNOWN.value,
+                exit_code=Exit.UNKNOWN,
                 sentence="this cell did not run: the campaign ended first",
                 command=msgspec.structs.replace(cell.test, seed=seed).command(),
                 run="",

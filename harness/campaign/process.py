@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from quorate.harness.campaign.jobs import Job
 from quorate.harness.cluster import slots
+from quorate.harness.core import reading
+from quorate.harness.core.exits import Exit
+from quorate.harness.core.results import Printed
 
 CHILD: Final = str(Path(__file__).with_name("child.py"))
 _ERROR_LINES: Final = 5
@@ -31,7 +33,7 @@ class Finished(msgspec.Struct, frozen=True):
     """How the process ended: its results when it printed some, else what it said."""
 
     exit_code: int
-    results: dict[str, Any] | None
+    results: Printed | None
     complaint: str
     time_s: float
 
@@ -73,11 +75,11 @@ async def run_process(job: Job, store: str, slot: int, deadline_s: float | None 
             out, err = await process.communicate()
     except TimeoutError:
         await _end(process)
-        return Finished(3, None, f"no end after {patience_s:.0f} s: killed", loop.time() - begun)
+        return Finished(Exit.BROKEN, None, f"no end after {patience_s:.0f} s: killed", loop.time() - begun)
     except asyncio.CancelledError:
         await _end(process)
         raise
-    code = process.returncode if process.returncode is not None else 3
+    code = process.returncode if process.returncode is not None else Exit.BROKEN
     return Finished(code, _results(out), _complaint(code, err), loop.time() - begun)
 
 
@@ -91,13 +93,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             return
 
 
-def _results(out: bytes) -> dict[str, Any] | None:
-    """The last line that is a JSON object."""
+def _results(out: bytes) -> Printed | None:
+    """Decode the last line that is a JSON object."""
     for line in reversed(out.splitlines()):
         with contextlib.suppress(ValueError):
-            found = json.loads(line)
+            found = reading.parsed(line)
             if isinstance(found, dict):
-                return found
+                return reading.record(found, Printed, [], "the output")
     return None
 
 

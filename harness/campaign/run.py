@@ -26,6 +26,7 @@ from quorate.harness.campaign.file import Campaign
 from quorate.harness.campaign.ledger import Ledger, read
 from quorate.harness.cluster import slots
 from quorate.harness.core import store
+from quorate.harness.core.exits import Exit, worst
 from quorate.harness.core.test import UsageError
 
 PLAN = "plan.json"
@@ -115,7 +116,7 @@ def exit_code(records: Sequence[Record], known: Mapping[str, frozenset[str]] | N
     A cell that expects `invalid` and was valid is an anomaly of the gate: the known bug was not found again. One of
     several repeats that finds it is enough. A cell of which no run was made proved nothing: 2, also with a baseline.
     """
-    codes = {0}
+    codes = {Exit.VALID}
     found_again = {record.cell for record in records if record.verdict == "invalid" == record.expect}
     for record in records:
         if record.as_expected or (record.expect == "invalid" and record.cell in found_again):
@@ -126,5 +127,5 @@ def exit_code(records: Sequence[Record], known: Mapping[str, frozenset[str]] | N
             and record.verdict in known.get(record.cell, frozenset())
         ):
             continue
-        codes.add({"error": 3, "unknown": 2}.get(record.verdict, 1))
-    return next(code for code in (1, 3, 2, 0) if code in codes)
+        codes.add({"error": Exit.BROKEN, "unknown": Exit.UNKNOWN}.get(record.verdict, Exit.ANOMALY))
+    return worst(codes)

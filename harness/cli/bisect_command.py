@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from quorate.harness.cli.exits import Exit
 from quorate.harness.cli.options import DurationType, jobs_option, only_option
 from quorate.harness.cli.places import run_folder
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import UsageError
 
 

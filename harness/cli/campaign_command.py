@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from quorate.harness.cli import screen
-from quorate.harness.cli.exits import Exit, worst
 from quorate.harness.cli.options import DurationType, given, jobs_option, test_options
+from quorate.harness.core.exits import Exit, worst
 
 
 @click.command(

@@ -26,10 +26,11 @@ from quorate.harness.cli.evidence import (
     write_counterexample,
     write_witness,
 )
-from quorate.harness.cli.exits import Exit
 from quorate.harness.cli.options import DurationType, SizeType
 from quorate.harness.cli.places import run_folder
 from quorate.harness.core import store, story
+from quorate.harness.core.exits import OF_VERDICT, Exit
+from quorate.harness.core.results import Printed
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.verdict import Limits, Result, Verdict
 
@@ -142,9 +143,7 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         _explain(result, row)
     if options["verify"] and result.verdict is Verdict.VALID and not row["verified"]:
         return Exit.UNKNOWN
-    return {Verdict.VALID: Exit.VALID, Verdict.INVALID: Exit.ANOMALY, Verdict.UNKNOWN: Exit.UNKNOWN}[
-        result.verdict
-    ]
+    return OF_VERDICT[result.verdict]
 
 
 def _is_foreign(folder: Path) -> bool:
@@ -189,22 +188,21 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
             check_memory=options["check_memory"],
             strict=options["expect"] == "linearizable",
         )
-        if settled is not None:
-            results["settled"] = msgspec.to_builtins(settled)
+        written = _copies(judged, options)
         if as_json:
-            text = json.dumps({**results, "run": str(folder)})
+            more = {} if settled is None else {"settled": msgspec.to_builtins(settled)}
+            text = json.dumps(Printed.of(results, str(folder), **written).encoded() | more)
         else:
             text = render(msgspec.structs.replace(read(judged), folder=folder), width=screen.width())
-        _copies(judged, options, results)
     click.echo(text)
     if settled is not None and not as_json:
         click.echo(f"note: {settled}")
     if not as_json and "conducted" not in store.read_json(folder, store.TEST):
-        count = (results.get("statistics") or {}).get("operations", 0)
+        count = results.statistics.operations
         click.echo(
             f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"
         )
-    return int(results["exit_code"])
+    return Exit.BROKEN if results.exit_code is None else results.exit_code
 
 
 def _settle_beside(folder: Path, shadow: Path) -> Settled:
@@ -233,16 +231,18 @@ def _beside(folder: Path) -> Iterator[Path]:
         yield shadow
 
 
-def _copies(judged: Path, options: dict[str, Any], results: dict[str, Any]) -> None:
-    """Write the counterexample and the page of a run where they were asked for."""
+def _copies(judged: Path, options: dict[str, Any]) -> dict[str, str]:
+    """Write the counterexample and the page of a run where they were asked for; return where they are."""
+    written = {}
     if options["html"]:
         from quorate.reports.html import write  # noqa: PLC0415 - keeps --help quick
 
-        results["html"] = str(write(judged, options["html"]))
+        written["html"] = str(write(judged, options["html"]))
     made = judged / store.COUNTEREXAMPLE
     if options["counterexample"] and made.exists():
         options["counterexample"].write_bytes(made.read_bytes())
-        results["counterexample"] = str(options["counterexample"])
+        written["counterexample"] = str(options["counterexample"])
+    return written
 
 
 def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, Any]]:

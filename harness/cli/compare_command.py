@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from quorate.harness.cli import screen
-from quorate.harness.cli.exits import Exit
 from quorate.harness.cli.places import is_campaign, run_folder
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import UsageError
 
 

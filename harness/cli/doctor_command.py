@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from quorate.harness.cli import screen
-from quorate.harness.cli.exits import Exit
+from quorate.harness.core.exits import Exit
 
 
 @click.command(

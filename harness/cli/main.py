@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from quorate.harness.cli.exits import Exit
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import UnknownNameError, did_you_mean
 from quorate.harness.core.test import UsageError

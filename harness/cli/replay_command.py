@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from quorate.harness.cli.exits import worst
 from quorate.harness.cli.places import run_folder
 from quorate.harness.cli.test_command import run_tests
+from quorate.harness.core.exits import worst
 
 
 @click.command(

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from quorate.harness.cli import places, screen
-from quorate.harness.cli.exits import Exit
 from quorate.harness.core import store
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import UsageError
 
 

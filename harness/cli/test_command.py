@@ -10,9 +10,9 @@ import click
 import msgspec
 
 from quorate.harness.cli import completing, screen
-from quorate.harness.cli.exits import worst
 from quorate.harness.cli.options import given, test_options
 from quorate.harness.core import store
+from quorate.harness.core.exits import Exit, worst
 from quorate.harness.core.test import Test
 
 
@@ -57,17 +57,17 @@ def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
         done = run(msgspec.structs.replace(test, seed=first + turn), progress=progress, required=True)
         codes.append(done.exit_code)
         if as_json:
-            click.echo(json.dumps({**done.results, "run": str(done.folder)}))
+            click.echo(json.dumps(done.printed.encoded()))
         elif quiet:
             click.echo(f"{done.verdict} {done.folder}")
         else:
             colour = screen.colour()
-            shown = write(done.folder, width=screen.width(), colour=colour, results=done.results)
+            shown = write(done.folder, width=screen.width(), colour=colour, results=done.printed)
             click.echo(shown, color=colour, nl=False)
             page = done.folder / store.REPORT
             if page.exists():
                 click.echo(f"report: {screen.linked(page)}", color=colour)
-        if done.exit_code not in {0, 2}:
+        if done.exit_code not in {Exit.VALID, Exit.UNKNOWN}:
             break
     return worst(codes)
 

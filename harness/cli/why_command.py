@@ -8,8 +8,8 @@ import click
 import msgspec
 
 from quorate.harness.cli import places, screen
-from quorate.harness.cli.exits import Exit
-from quorate.harness.core import store
+from quorate.harness.core import reading
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.story import Story, Why
 from quorate.harness.core.test import UsageError
 
@@ -38,7 +38,7 @@ def command(run: str, anomaly: int | None, as_json: bool) -> int:  # noqa: FBT00
     from quorate.harness.run.explaining import explain  # noqa: PLC0415 - keeps --help quick
 
     folder = places.run_folder(run)
-    why = explain(folder, store.read_json(folder, store.RESULTS))
+    why = explain(folder, reading.results(folder))
     if anomaly is not None:
         if anomaly > len(why.stories) > 0:
             raise UsageError(f"--anomaly {anomaly}: the run has {len(why.stories)} anomalies to explain")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.core import store
+from quorate.harness.core import reading, store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.bisecting import Line, bisect, state_of
@@ -176,7 +176,7 @@ def _half_of(shown: str | None) -> int | None:
     """Return half of the operations that succeeded in a run that showed it; None where its folder is gone."""
     if shown is None or not (Path(shown) / store.RESULTS).is_file():
         return None
-    return int((store.read_json(Path(shown), store.RESULTS).get("statistics") or {}).get("ok") or 0) // 2
+    return reading.results(Path(shown)).statistics.ok // 2
 
 
 def summary(found: Bisection, wanted: Sequence[Signature]) -> dict[str, Any]:

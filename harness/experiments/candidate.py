@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.core import store
+from quorate.harness.core import reading, store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test
 from quorate.harness.history import History
@@ -65,14 +65,14 @@ class Candidate(msgspec.Struct, frozen=True):
 def of_run(folder: Path) -> Candidate:
     """Return what a stored run did, its faults exactly as they were; raise `Broken` where that was not recorded."""
     test = read_test(folder)
-    results = store.read_json(folder, store.RESULTS)
+    results = reading.results(folder)
     content = store.read_json(folder, store.TEST)
     end_s = (content.get("conducted") or {}).get("main_end_s") or test.time
     rows: tuple[Row, ...] = ()
     if test.faults or test.schedule or test.replay:
         rows = recorded(History.read(folder), max(end_s, test.time))
     # The release that ran, not "the newest": it must stay the same whenever the run is repeated.
-    release = str(results.get("release") or "").partition(" (")[0]
+    release = results.release.partition(" (")[0]
     system = (
         test.system
         if test.release or test.system_name == "simulated" or not release

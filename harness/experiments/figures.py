@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
+from quorate.harness.core.results import Results
 from quorate.harness.experiments.comparison import Bounded, Comparison, Ratio
 from quorate.harness.experiments.signature import STAYING, Signature, alike
 from quorate.harness.experiments.trial import Trial
@@ -54,7 +55,7 @@ def _deaths(base: Trial, head: Trial, ignored: Sequence[str]) -> float | None:
     return _findings(base, head, ignored, deaths=True)
 
 
-def _ratio(of: Callable[[Mapping[str, Any]], float | None], short: float) -> Callable[..., float | None]:
+def _ratio(of: Callable[[Results], float | None], short: float) -> Callable[..., float | None]:
     def difference(base: Trial, head: Trial, _ignored: Sequence[str]) -> float | None:
         before, after = of(base.results), of(head.results)
         if before is None or after is None or "broken" in (base.outcome, head.outcome):
@@ -64,23 +65,19 @@ def _ratio(of: Callable[[Mapping[str, Any]], float | None], short: float) -> Cal
     return difference
 
 
-def _outage(results: Mapping[str, Any]) -> float | None:
-    found = (results.get("outages") or {}).get("total_s")
-    return None if found is None else float(found)
+def _outage(results: Results) -> float | None:
+    return results.outages.total_s if results.statistics.operations else None
 
 
-def _recovery(results: Mapping[str, Any]) -> float | None:
+def _recovery(results: Results) -> float | None:
     """Return the seconds until service came back; None where nothing had been broken."""
-    found = results.get("recovery_s")
-    return None if found is None or not results.get("faults") else float(found)
+    return results.recovery_s if results.faults else None
 
 
-def _latency(share: str) -> Callable[[Mapping[str, Any]], float | None]:
-    def of(results: Mapping[str, Any]) -> float | None:
-        statistics = results.get("statistics") or {}
-        due = statistics.get("latency_due_ms") or {}
-        found = (due if share in due else statistics.get("latency_ms") or {}).get(share)
-        return None if found is None else float(found)
+def _latency(share: str) -> Callable[[Results], float | None]:
+    def of(results: Results) -> float | None:
+        numbers = results.statistics
+        return numbers.latency_due_ms.get(share, numbers.latency_ms.get(share))
 
     return of
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.experiments.comparison import Judged, Word
 from quorate.harness.experiments.decide import Runs
@@ -20,7 +21,11 @@ from quorate.harness.experiments.figures import FIGURES, Figure
 from quorate.harness.experiments.trial import Trial
 
 Verdict = Literal["worse", "not worse", "not enough time"]
-EXIT: Final[dict[Verdict, int]] = {"worse": 1, "not worse": 0, "not enough time": 2}
+EXIT: Final[dict[Verdict, int]] = {
+    "worse": Exit.ANOMALY,
+    "not worse": Exit.VALID,
+    "not enough time": Exit.UNKNOWN,
+}
 _BROKEN_MAX: Final = 3  # pairs in a row of which one run broke: then it does not work here
 
 

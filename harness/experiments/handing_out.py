@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.core import store
+from quorate.harness.core import reading, store
 from quorate.harness.experiments.candidate import SHRUNK, Candidate, write
 from quorate.harness.experiments.reproducing import Reproducer
 from quorate.harness.experiments.shrinking import Shrunk
@@ -118,7 +118,7 @@ def _size(candidate: Candidate, operations: int) -> dict[str, Any]:
 
 def operations_of(folder: Path) -> int:
     """Return how many operations a stored run made."""
-    return int((store.read_json(folder, store.RESULTS).get("statistics") or {}).get("operations") or 0)
+    return reading.results(folder).statistics.operations
 
 
 def _operations(shown: str | None) -> int:

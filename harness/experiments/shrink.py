@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from quorate.harness.core import store
+from quorate.harness.core import reading
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.candidate import of_run
@@ -40,7 +40,7 @@ class ShrinkOptions(msgspec.Struct, frozen=True):
 
 def wanted_of(run: Path, only: Sequence[str]) -> frozenset[Signature]:
     """Return what is to be shown again; raise `UsageError` where the run shows nothing of the kind."""
-    shown = signatures(store.read_json(run, store.RESULTS))
+    shown = signatures(reading.results(run))
     if not shown:
         raise UsageError(f"{run} shows no anomaly: nothing to look for")
     chosen = frozenset(one for one in shown if not only or any(one.matches(pattern) for pattern in only))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from quorate.harness.core.outcome import UsageError
+from quorate.harness.core.results import Results
+from quorate.harness.core.verdict import Anomaly, Verdict
 
 STAYING: Final = "servers-stay-up"
 CRASHED: Final = "server-crashed"
@@ -63,22 +65,21 @@ def parse(text: str) -> Signature:
     return Signature(found["guarantee"], found["kind"], found["cause"] or "")
 
 
-def signatures(results: Mapping[str, Any]) -> frozenset[Signature]:
-    """Return the signatures of what a run violated, from what `results.json` holds; none where nothing was."""
+def signatures(results: Results) -> frozenset[Signature]:
+    """Return the signatures of what a run violated; none where nothing was."""
     found: set[Signature] = set()
-    for result in results.get("guarantees") or ():
-        if result.get("verdict") != "invalid":
+    for result in results.guarantees:
+        if result.verdict is not Verdict.INVALID:
             continue
-        guarantee = _guarantee(str(result["guarantee"]))
-        anomalies = result.get("anomalies") or ()
+        guarantee = _guarantee(result.guarantee)
         # Checkers show some twenty anomalies; the kinds of all of them stand in the statistics.
-        counted = (result.get("stats") or {}).get("violations")  # by kind, or no more than a number
+        counted = result.stats.get("violations")  # by kind, or no more than a number
         kinds = {_slug(kind) for kind in counted} if isinstance(counted, Mapping | Sequence) else set()
-        told = {_of(guarantee, anomaly) for anomaly in anomalies}
+        told = {_of(guarantee, anomaly) for anomaly in result.anomalies}
         found |= told | {Signature(guarantee, kind) for kind in kinds - {one.kind for one in told}}
-        if not anomalies and not kinds:
+        if not result.anomalies and not kinds:
             found.add(Signature(guarantee, "violated"))
-    if results.get("deaths") and not any(one.guarantee == STAYING for one in found):
+    if results.deaths and not any(one.guarantee == STAYING for one in found):
         found.add(Signature(STAYING, CRASHED, "ended-by-itself"))
     return frozenset(found)
 
@@ -89,8 +90,8 @@ def alike(found: Iterable[Signature], wanted: Iterable[Signature]) -> bool:
     return any(one.is_like(other) for one in found for other in sought)
 
 
-def _of(guarantee: str, anomaly: Mapping[str, Any]) -> Signature:
-    kind = _slug(str(anomaly.get("name", "violated")))
+def _of(guarantee: str, anomaly: Anomaly) -> Signature:
+    kind = _slug(anomaly.name or "violated")
     return Signature(guarantee, kind, _cause(anomaly) if kind == CRASHED else "")
 
 
@@ -99,9 +100,9 @@ def _guarantee(name: str) -> str:
     return "/".join(_slug(part) for part in name.split(": "))
 
 
-def _cause(crash: Mapping[str, Any]) -> str:
+def _cause(crash: Anomaly) -> str:
     """What the server said when it crashed, without what differs each time; else how it was seen to be gone."""
-    for line in (crash.get("detail") or {}).get("lines") or ():
+    for line in crash.detail.get("lines") or ():
         if not _CRASH.search(line):
             continue
         message = _MESSAGE.search(line)
@@ -109,8 +110,7 @@ def _cause(crash: Mapping[str, Any]) -> str:
         words = [word for word in said.split("-") if word not in {"panic", "fatal", "error"}]
         if words:
             return "-".join(words[:_CAUSE_WORDS])
-    sentence = str(crash.get("sentence", ""))
-    return "did-not-start-again" if "did not start again" in sentence else "ended-by-itself"
+    return "did-not-start-again" if "did not start again" in crash.sentence else "ended-by-itself"
 
 
 def _slug(text: str) -> str:

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -21,14 +21,20 @@ from quorate.harness.campaign.cell import Cell
 from quorate.harness.campaign.jobs import Job
 from quorate.harness.campaign.process import CHILD, Finished, run_process
 from quorate.harness.cluster import slots
+from quorate.harness.core.exits import Exit
+from quorate.harness.core.results import Printed, Results
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.experiments.signature import Signature, signatures
-from quorate.harness.experiments.warm import USAGE, Answer
+from quorate.harness.experiments.warm import Answer
 
 Outcome = Literal["anomaly", "valid", "inconclusive", "broken"]
 
 SIMULATED: Final = "simulated"
-_OF_EXIT: Final[Mapping[int, Outcome]] = {0: "valid", 1: "anomaly", 2: "inconclusive"}
+_OF_EXIT: Final[Mapping[int, Outcome]] = {
+    Exit.VALID: "valid",
+    Exit.ANOMALY: "anomaly",
+    Exit.UNKNOWN: "inconclusive",
+}
 _WARM_LIMIT_S: Final = 60.0
 _WARM_RUNS: Final = 500  # then a new process: nothing that leaks grows for ever
 _ANSWER_MAX: Final = 64 << 20
@@ -47,12 +53,12 @@ class Trial(msgspec.Struct, frozen=True):
     seconds: float
     said: str = ""
     exit_code: int = 0
-    results: dict[str, Any] = {}
+    results: Results = Results()
 
     @property
     def succeeded(self) -> int:
         """How many operations succeeded."""
-        return int((self.results.get("statistics") or {}).get("ok") or 0)
+        return self.results.statistics.ok
 
     def discard(self) -> None:
         """Remove the folder: of a thousand valid runs none is looked at again."""
@@ -104,7 +110,7 @@ class Trials:
                 finished = await run_process(job, str(self.store), slot, deadline_s)
         finally:
             self._free.put_nowait(slot)
-        if finished.exit_code == USAGE:
+        if finished.exit_code == Exit.USAGE:
             raise UsageError(finished.complaint)
         return trial_of(finished)
 
@@ -118,22 +124,23 @@ class Trials:
         finished = await warm.order(ordered, deadline_s)
         if finished is None:
             del self._warm[slot]
-            return Finished(3, None, f"no answer within {deadline_s:.0f} s, or it crashed", deadline_s)
+            return Finished(
+                Exit.BROKEN, None, f"no answer within {deadline_s:.0f} s, or it crashed", deadline_s
+            )
         return finished
 
 
 def trial_of(finished: Finished) -> Trial:
     """Read what a process that ran a test found; an anomaly is one also where the run broke later."""
-    results = finished.results or {}
+    results = finished.results or Printed()
     found = signatures(results)
     outcome: Outcome = "anomaly" if found else _OF_EXIT.get(finished.exit_code, "broken")
-    folder = results.get("run")
     return Trial(
         outcome=outcome,
         signatures=found,
-        folder=None if folder is None else Path(folder),
+        folder=Path(results.run) if results.run else None,
         seconds=round(finished.time_s, 3),
-        said=str(results.get("reason") or finished.complaint),
+        said=results.reason or finished.complaint,
         exit_code=finished.exit_code,
         results=results,
     )

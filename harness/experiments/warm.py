@@ -10,22 +10,21 @@ import logging
 import os
 import sys
 import traceback
-from typing import Any
 
 import msgspec
 
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.registry import UnknownNameError
+from quorate.harness.core.results import Printed
 from quorate.harness.core.test import Test, UsageError
-
-BROKEN, USAGE = 3, 4
 
 
 class Answer(msgspec.Struct, frozen=True):
     """How a test ended: as its process would have, and its results with the folder as `run`, or why there are none."""
 
     exit_code: int
-    results: dict[str, Any] | None = None
+    results: Printed | None = None
     complaint: str = ""
 
 
@@ -36,13 +35,13 @@ def answer(test: Test) -> Answer:
     try:
         done = run(test, report=False)
     except (UsageError, UnknownNameError) as error:
-        return Answer(USAGE, complaint=str(error))
+        return Answer(Exit.USAGE, complaint=str(error))
     except Broken as error:
-        return Answer(BROKEN, complaint=error.text or error.code)
+        return Answer(Exit.BROKEN, complaint=error.text or error.code)
     except Exception as error:  # noqa: BLE001 - one test's crash is not the end of those after it
         traceback.print_exc()
-        return Answer(BROKEN, complaint=f"{type(error).__name__}: {error}")
-    return Answer(done.exit_code, {**done.results, "run": str(done.folder)})
+        return Answer(Exit.BROKEN, complaint=f"{type(error).__name__}: {error}")
+    return Answer(done.exit_code, done.printed)
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
+from quorate.harness.core.results import Results
+from quorate.harness.core.verdict import Verdict
 from quorate.harness.experiments.signature import Signature, signatures
 from quorate.harness.experiments.trial import Trial
 from quorate.harness.hunt.waivers import Waiver
@@ -108,11 +109,11 @@ def without_workload(signature: Signature) -> Signature:
     return msgspec.structs.replace(signature, guarantee=signature.guarantee.rpartition("/")[2])
 
 
-def sentence_of(results: dict[str, Any], signature: Signature) -> str:
+def sentence_of(results: Results, signature: Signature) -> str:
     """Return the sentence of the first anomaly of this signature; empty where results show none."""
-    for result in results.get("guarantees") or ():
-        for anomaly in result.get("anomalies") or ():
-            one = {**result, "verdict": "invalid", "anomalies": [anomaly], "stats": {}}
-            if signature in map(without_workload, signatures({"guarantees": [one]})):
-                return str(anomaly.get("sentence", ""))
+    for result in results.guarantees:
+        for anomaly in result.anomalies:
+            one = msgspec.structs.replace(result, verdict=Verdict.INVALID, anomalies=[anomaly], stats={})
+            if signature in map(without_workload, signatures(Results(guarantees=[one]))):
+                return anomaly.sentence
     return ""

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.experiments.trial import SIMULATED, Trial, Trials
 from quorate.harness.hunt import states
@@ -91,7 +92,7 @@ class Hunt:
             try:
                 trial = await trials.run(test, deadline_s=test.time + test.check_time + _RUN_S)
             except UsageError as error:
-                trial = Trial("broken", frozenset(), None, 0.0, str(error), 4)
+                trial = Trial("broken", frozenset(), None, 0.0, str(error), Exit.USAGE)
             said = {} if trial.folder is None else await asyncio.to_thread(states.of_logs, trial.folder)
             self._hear(number, genes, test, plain(trial), said)
 
@@ -118,7 +119,7 @@ class Hunt:
             seed=genes.seed,
             workload="+".join(genes.workloads),
             faults=",".join(genes.faults) or "none",
-            release=str(trial.results.get("release", "")).partition(" (")[0],
+            release=trial.results.release.partition(" (")[0],
         )
         self.shown.append(shown)
         self._listener(shown, self.findings.add(shown, trial))
@@ -130,5 +131,5 @@ def plain(trial: Trial) -> Trial:
     """Return it with signatures that do not tell which of several workloads it was: the anomaly is the same."""
     found = frozenset(without_workload(one) for one in trial.signatures)
     # Python's own exit code for a crash is 1 as well: without results nothing was found.
-    outcome = "broken" if trial.outcome == "anomaly" and not trial.results else trial.outcome
+    outcome = "broken" if trial.outcome == "anomaly" and trial.folder is None else trial.outcome
     return msgspec.structs.replace(trial, signatures=found, outcome=outcome)

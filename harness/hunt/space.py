@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from quorate.harness.core import registry
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.registry import UnknownNameError
@@ -45,7 +46,6 @@ _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
 _AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
 _WITHIN: Final = "4s"
-_BROKEN: Final = 3
 
 
 class Picks(Protocol):
@@ -305,7 +305,7 @@ def lacking(test: Test) -> str | None:
                 msgspec.structs.replace(test, time=4.0, fault_interval=1.0, store=folder, seed=1),
                 report=False,
             )
-        return str(done.results["reason"]) if done.exit_code == _BROKEN else None
+        return done.results.reason if done.exit_code == Exit.BROKEN else None
     try:
         require(test, prepare(test))
     except Broken as error:

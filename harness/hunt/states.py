@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from quorate.harness.core import store
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.results import Results
 from quorate.harness.experiments.signature import Signature
 from quorate.harness.hunt import loglines
 
@@ -17,28 +17,24 @@ def bucket(count: float) -> str:
     return "0" if count < 1 else str(1 << (int(count).bit_length() - 1))
 
 
-def of_results(results: Mapping[str, Any], signatures: Iterable[Signature]) -> set[str]:
-    """Return the states that `results.json` tells of."""
+def of_results(results: Results, signatures: Iterable[Signature]) -> set[str]:
+    """Return the states that the results of a run show."""
     found = {f"anomaly {one}" for one in signatures}
-    leaders = results.get("leaders") or ()
-    found.add(f"leaders {bucket(len(leaders))}")
-    found.add(f"leading nodes {len({one.get('node') for one in leaders})}")
-    for gate in results.get("gates") or ():
-        if not gate.get("holds"):
-            found.add(f"gate {gate.get('name')}")
-    for row in results.get("faults") or ():
-        found.add(f"fault {row.get('fault')} {row.get('target')} {row.get('outcome')}")
+    found.add(f"leaders {bucket(len(results.leaders))}")
+    found.add(f"leading nodes {len({one.node for one in results.leaders})}")
+    found.update(f"gate {gate.name}" for gate in results.gates if not gate.holds)
+    for row in results.faults:
+        found.add(f"fault {row.fault} {row.target} {row.outcome}")
         for key in ("point", "mode", "then", "kind", "way"):
-            if key in (row.get("detail") or {}):
-                found.add(f"fault {row.get('fault')} {key} {row['detail'][key]}")
-    numbers = results.get("statistics") or {}
-    for function, counts in (numbers.get("by_function") or {}).items():
-        for outcome in ("ok", "fail", "info"):
-            if counts.get(outcome):
-                found.add(f"operation {function} {outcome} {bucket(counts[outcome])}")
-    found.add(f"recovery {bucket(10 * (results.get('recovery_s') or 0.0))}")
-    found.add(f"outage {bucket(10 * ((results.get('outages') or {}).get('longest_s') or 0.0))}")
-    found.update(f"death of {row.get('node')}" for row in results.get("deaths") or ())
+            if key in row.detail:
+                found.add(f"fault {row.fault} {key} {row.detail[key]}")
+    for function, counts in results.statistics.by_function.items():
+        for outcome, count in (("ok", counts.ok), ("fail", counts.fail), ("info", counts.info)):
+            if count:
+                found.add(f"operation {function} {outcome} {bucket(count)}")
+    found.add(f"recovery {bucket(10 * (results.recovery_s or 0.0))}")
+    found.add(f"outage {bucket(10 * results.outages.longest_s)}")
+    found.update(f"death of {row.node}" for row in results.deaths)
     return found
 
 

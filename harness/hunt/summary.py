@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from quorate.harness.campaign.cell import VERDICT_OF_EXIT, Cell, record_of
+from quorate.harness.campaign.cell import Cell, record_of
 from quorate.harness.core import store
+from quorate.harness.core.exits import VERDICT_OF, Exit
 from quorate.harness.core.test import Test
 from quorate.harness.hunt.findings import Finding, Shown
 
@@ -47,12 +48,12 @@ class Told(msgspec.Struct, frozen=True):
         a verdict, else 0.
         """
         if self.counting:
-            return 1
+            return Exit.ANOMALY
         if self.interrupted:
-            return 130
+            return Exit.INTERRUPTED
         if self.outcomes.get("valid") or self.outcomes.get("anomaly"):
-            return 0
-        return 3 if self.outcomes.get("broken") else 2
+            return Exit.VALID
+        return Exit.BROKEN if self.outcomes.get("broken") else Exit.UNKNOWN
 
 
 def outcomes(shown: Sequence[Shown]) -> dict[str, int]:
@@ -125,15 +126,15 @@ def _campaign(told: Told, base: Test, shown: Sequence[Shown]) -> dict[str, Any]:
     records = []
     for one in shown:
         expect = "any" if one.signatures and set(one.signatures) <= waived else "valid"
-        verdict = "invalid" if one.signatures else VERDICT_OF_EXIT.get(one.exit_code, "error")
+        code = Exit.ANOMALY if one.signatures else one.exit_code
         cell = Cell(msgspec.structs.replace(base, workload=tuple(one.workload.split("+"))), expect=expect)  # type: ignore[arg-type]
         record = record_of(
             cell,
             one.number - 1,
             one.seed,
             status="error" if one.outcome == "broken" else "done",
-            verdict=verdict,
-            exit_code=1 if one.signatures else one.exit_code,
+            verdict=VERDICT_OF.get(code, "error"),
+            exit_code=code,
             sentence=one.said,
             command=one.command,
             run=one.folder,

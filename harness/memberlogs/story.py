@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from quorate.harness.core.memberlog import LogEntry, MemberLog
 from quorate.harness.core.story import Story, Told, Why
+from quorate.harness.core.verdict import Anomaly, Result
 from quorate.harness.history import History
 from quorate.harness.history.event import Event, Operation
 from quorate.harness.memberlogs import operations
@@ -19,21 +20,21 @@ _ANOMALIES_MAX: Final = 50
 _ACTION_MAX: Final = 240
 
 
-def tell(history: History, guarantees: Sequence[Mapping[str, Any]], logs: Sequence[MemberLog]) -> Why:
-    """Tell each anomaly (the first fifty) of the guarantees as results.json has them."""
+def tell(history: History, guarantees: Sequence[Result], logs: Sequence[MemberLog]) -> Why:
+    """Tell each anomaly (the first fifty) of the guarantees."""
     if not logs:
         return Why(reason="the run kept no logs of its members")
     joined = Joined(logs)
     stories: list[Story] = []
     for guarantee in guarantees:
-        for anomaly in guarantee.get("anomalies", []):
+        for anomaly in guarantee.anomalies:
             if len(stories) < _ANOMALIES_MAX:
-                stories.append(_story(history, joined, str(guarantee.get("guarantee", "")), anomaly))
+                stories.append(_story(history, joined, guarantee.guarantee, anomaly))
     return Why(tuple(_member(log) for log in joined.logs.values()), tuple(stories))
 
 
-def _story(history: History, joined: Joined, guarantee: str, anomaly: Mapping[str, Any]) -> Story:
-    found = operations.of_events(history, anomaly.get("events", ()))[:_OPERATIONS_MAX]
+def _story(history: History, joined: Joined, guarantee: str, anomaly: Anomaly) -> Story:
+    found = operations.of_events(history, anomaly.events)[:_OPERATIONS_MAX]
     sentences: list[str] = []
     indexes: dict[int, None] = {}
     for operation in found:
@@ -48,18 +49,18 @@ def _story(history: History, joined: Joined, guarantee: str, anomaly: Mapping[st
     sentences += _conclusion(joined, found, told)
     return Story(
         guarantee=guarantee,
-        anomaly=str(anomaly.get("name", "")),
-        says=str(anomaly.get("sentence", "")),
-        key=anomaly.get("key"),
-        culprit=anomaly.get("culprit"),
+        anomaly=anomaly.name,
+        says=anomaly.sentence,
+        key=anomaly.key,
+        culprit=anomaly.culprit,
         sentences=tuple(dict.fromkeys(sentences)),
         entries=tuple(_told(joined, index) for index in told),
     )
 
 
-def _nodes(found: Sequence[Operation], anomaly: Mapping[str, Any]) -> set[str]:
+def _nodes(found: Sequence[Operation], anomaly: Anomaly) -> set[str]:
     """The members that the anomaly is about."""
-    named = anomaly.get("detail", {}).get("nodes", ())
+    named = anomaly.detail.get("nodes", ())
     asked = {node for one in found for node in [_node(one)] if node}
     return asked | {str(node) for node in named}
 

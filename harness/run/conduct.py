@@ -17,6 +17,7 @@ from quorate.harness.core.clock import Clock
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken, Reply
+from quorate.harness.core.results import Death, Leader
 from quorate.harness.core.system import Closes, Dumps, Planted, Plants
 from quorate.harness.core.telling import heard
 from quorate.harness.core.test import Test, UsageError
@@ -59,8 +60,8 @@ class Conducted(msgspec.Struct):
     main_end_s: float | None = None
     recovered: bool = False
     recovery_s: float | None = None
-    leaders: list[dict[str, Any]] = []
-    deaths: list[dict[str, Any]] = []
+    leaders: list[Leader] = []
+    deaths: list[Death] = []
     planted: Planted | None = None
     latency_due_ms: dict[str, dict[str, float]] = {}
     versions: dict[str, str] = {}

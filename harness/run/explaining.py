@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from quorate.harness.core import story
+from quorate.harness.core.results import Results
 from quorate.harness.core.story import Why
 from quorate.harness.history import History
 from quorate.harness.memberlogs import reading
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 _BYTES_MAX: Final = 2 << 20
 
 
-def explain(folder: Path, results: Mapping[str, Any]) -> Why:
+def explain(folder: Path, results: Results) -> Why:
     """Read the logs that the run kept, and tell each of its anomalies."""
     logs = reading.read(folder)
-    return tell(History.read(folder), results.get("guarantees", ()), logs)
+    return tell(History.read(folder), results.guarantees, logs)
 
 
-def keep(folder: Path, results: Mapping[str, Any]) -> None:
+def keep(folder: Path, results: Results) -> None:
     """Explain the anomalies of a run in its folder; what fails is logged, and never changes a verdict."""
-    if not any(guarantee.get("anomalies") for guarantee in results.get("guarantees", ())):
+    if not any(result.anomalies for result in results.guarantees):
         return
     try:
         if 0 < reading.size(folder) <= _BYTES_MAX:

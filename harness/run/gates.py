@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
+from quorate.harness.core.results import Counts, FaultRow, Gate, Statistics
 from quorate.harness.core.system import Planted
-
-
-class Gate(msgspec.Struct, frozen=True):
-    """One condition without which a valid verdict would prove nothing."""
-
-    name: str
-    holds: bool
-    text: str
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -28,8 +20,8 @@ class Thresholds(msgspec.Struct, frozen=True):
 
 
 def gates(
-    statistics: Mapping[str, Any],
-    faults: Sequence[Mapping[str, Any]],
+    statistics: Statistics,
+    faults: Sequence[FaultRow],
     *,
     functions: Sequence[str],
     faults_asked: Sequence[str],
@@ -43,7 +35,7 @@ def gates(
     and while clients asked, its own nodes too; `final_reads` is whether an operation succeeded after the last heal,
     None where the workload has no such; a `planted` bug must have acted.
     """
-    ok, total = statistics["ok"], statistics["operations"]
+    ok, total = statistics.ok, statistics.operations
     share = ok / total if total else 0.0
     found = [
         Gate(
@@ -58,11 +50,11 @@ def gates(
         ),
     ]
     for function in functions:
-        done = statistics["by_function"].get(function, {}).get("ok", 0)
+        done = statistics.by_function.get(function, Counts()).ok
         text = f"{done} {function} operations succeeded, {thresholds.each_function} is needed"
         found.append(Gate(f"function {function}", done >= thresholds.each_function, text))
     found += [
-        _bitten(fault, [row for row in faults if row["fault"] == fault], thresholds)
+        _bitten(fault, [row for row in faults if row.fault == fault], thresholds)
         for fault in dict.fromkeys(faults_asked)
     ]
     if planted is not None:
@@ -78,21 +70,21 @@ def gates(
     return found
 
 
-def _bitten(fault: str, tries: Sequence[Mapping[str, Any]], thresholds: Thresholds) -> Gate:
+def _bitten(fault: str, tries: Sequence[FaultRow], thresholds: Thresholds) -> Gate:
     """Whether at least one injection was proved and met by clients, on every node of it that clients are pinned to."""
-    proved = [row for row in tries if row["outcome"] == "ok"]
+    proved = [row for row in tries if row.outcome == "ok"]
     text = f"{fault} was injected {_times(len(tries))}, proved {_times(len(proved))}"
     if not proved:
-        if tries and tries[-1].get("error"):
-            text += f" ({tries[-1]['error'][-1]})"
+        error = tries[-1].error if tries else None
+        text += f" ({error[-1]})" if error else ""
         return Gate(f"fault {fault}", holds=False, text=text)
-    met = [row for row in proved if row["asked"] >= thresholds.under_fault]
+    met = [row for row in proved if row.asked >= thresholds.under_fault]
     if not met:
-        most = max(row["asked"] for row in proved)
+        most = max(row.asked for row in proved)
         text += f", but {most} operations began while it was in force, {thresholds.under_fault} are needed"
         return Gate(f"fault {fault}", holds=False, text=text)
-    if thresholds.under_fault and all(row["unasked"] for row in met):
-        text += f", but {' and '.join(met[0]['unasked'])} had no operation while it was in force"
+    if thresholds.under_fault and all(row.unasked for row in met):
+        text += f", but {' and '.join(met[0].unasked)} had no operation while it was in force"
         return Gate(f"fault {fault}", holds=False, text=text)
     return Gate(f"fault {fault}", holds=True, text=f"{text}, met by clients {_times(len(met))}")
 

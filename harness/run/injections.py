@@ -2,101 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from quorate.harness.core.injection import Injection, injections
+from quorate.harness.core.injection import injections
+from quorate.harness.core.results import FaultRow, Step, fault_row
 from quorate.harness.history import History
-from quorate.harness.run.operations import Operations, served_mask
-from quorate.harness.run.outages import Stretch, longest_within, stretches
+from quorate.harness.run.operations import Ints, Operations, served_mask
+from quorate.harness.run.outages import longest_within, stretches
 
 
-def faults(history: History, operations: Operations, end_s: float) -> list[dict[str, Any]]:
-    """Pair each injection with its healing and say what they did; times in seconds since the run's start.
+def faults(history: History, operations: Operations, end_s: float) -> list[FaultRow]:
+    """Pair each injection with its healing and say what clients met; times in seconds since the run's start.
 
-    `began_s` is when the injection began and `injected_s` when it was proved, `heal_began_s` and `healed_s` likewise.
-    `asked` is how many operations began meanwhile, `unasked` which of its nodes none was sent to though clients know
-    them, `outage_s` the longest stretch without any service that touched it. `recovery_s` is the time from the proved
-    healing to the first operation then served by each affected node, the slowest of them; None when that never came.
+    `outage_s` is the longest stretch without any service that touched the fault. `recovery_s` is the time from the
+    proved healing to the first operation then served by each affected node, the slowest of them; None when that never
+    came.
     """
-    rows = [_row(one) for one in injections(history.nemesis())]
-    served = served_mask(operations) & np.isfinite(operations.end_s)
-    found = stretches(operations.begin_s, operations.end_s, served, end_s)
-    for row in rows:
-        _asked(row, operations, end_s)
-        _effects(row, operations, found, end_s)
-        row["steps"] = _steps(row, operations, found)
-    return rows
+    met = _Met(operations, end_s)
+    return [met.row(fault_row(one)) for one in injections(history.nemesis())]
 
 
-def _row(one: Injection) -> dict[str, Any]:
-    return {
-        "fault": one.fault,
-        "target": one.target,
-        "nodes": list(one.nodes),
-        "detail": one.detail,
-        "outcome": one.outcome,
-        "began_s": _seconds(one.began_ns),
-        "injected_s": _seconds(one.injected_ns),
-        "heal_began_s": _seconds(one.heal_began_ns),
-        "healed_s": _seconds(one.healed_ns),
-        "proof": msgspec.to_builtins(one.proof),
-        "healed_proof": msgspec.to_builtins(one.healed_proof),
-        "error": one.error,
-    }
+class _Met:
+    """What the operations of a run met."""
 
+    def __init__(self, operations: Operations, end_s: float) -> None:
+        self._operations = operations
+        self._end_s = end_s
+        self._answered = served_mask(operations)
+        self._served = self._answered & np.isfinite(operations.end_s)
+        self._stretches = stretches(operations.begin_s, operations.end_s, self._served, end_s)
+        self._by_node = dict(operations.by_node())
 
-def _seconds(time_ns: int | None) -> float | None:
-    return None if time_ns is None else round(time_ns / 1e9, 4)
+    def row(self, row: FaultRow) -> FaultRow:
+        """Add to the row of a fault what clients met until its healing began, and until it was proved."""
+        began = row.began_s or 0.0
+        asked = self._begun(began, self._end_s if row.heal_began_s is None else row.heal_began_s)
+        until = self._end_s if row.healed_s is None else row.healed_s
+        during = self._begun(began, until)
+        data = row.proof.data.get("steps") if row.proof is not None else None
+        known = {node: self._by_node[node] for node in row.nodes if node in self._by_node}
+        return msgspec.structs.replace(
+            row,
+            asked=int(asked.sum()),
+            unasked=[node for node, mine in known.items() if not asked[mine].any()],
+            availability=round(float(self._served[during].mean()), 4) if during.any() else None,
+            outage_s=longest_within(self._stretches, began, until) if during.any() else None,
+            recovery_s=None if row.healed_s is None else self._recovery(known.values(), row.healed_s),
+            steps=[self._step(step, began) for step in data or ()],
+        )
 
+    def _begun(self, from_s: float, to_s: float) -> npt.NDArray[np.bool_]:
+        begun: npt.NDArray[np.bool_] = self._operations.begin_s >= from_s
+        return begun & (self._operations.begin_s < to_s)
 
-def _steps(row: dict[str, Any], operations: Operations, found: list[Stretch]) -> list[dict[str, Any]]:
-    """Return the steps of a fault that goes from node to node, by the run's clock, with what clients met meanwhile."""
-    data = (row["proof"] or {}).get("data") or {}
-    steps = []
-    for step in data.get("steps") or ():
-        moved = {
-            key: round(row["began_s"] + value, 3) if key.endswith("_s") else value
-            for key, value in step.items()
-        }
-        during = (operations.begin_s >= moved["stopped_s"]) & (operations.begin_s < moved["healthy_s"])
-        served = served_mask(operations)[during]
-        waits = (operations.end_s - operations.begin_s)[during][served]
-        moved["availability"] = round(float(served.mean()), 4) if len(served) else None
-        moved["slowest_ms"] = round(float(waits.max()) * 1e3, 1) if len(waits) else None
-        moved["outage_s"] = longest_within(found, moved["stopped_s"], moved["healthy_s"])
-        steps.append(moved)
-    return steps
+    def _recovery(self, nodes: Iterable[Ints], healed_s: float) -> float | None:
+        begin_s, end_s = self._operations.begin_s, self._operations.end_s
+        slowest = 0.0
+        for mine in nodes:
+            after = mine[self._served[mine] & (begin_s[mine] >= healed_s)]
+            if not len(after):
+                return None
+            slowest = max(slowest, float(end_s[after].min()) - healed_s)
+        return round(slowest, 3)
 
-
-def _asked(row: dict[str, Any], operations: Operations, end_s: float) -> None:
-    """Count what clients asked while the fault was being injected or in force: until its healing began."""
-    until = row["heal_began_s"] if row["heal_began_s"] is not None else end_s
-    inside = (operations.begin_s >= row["began_s"]) & (operations.begin_s < until)
-    row["asked"] = int(inside.sum())
-    known = dict(operations.by_node())
-    row["unasked"] = [node for node in row["nodes"] if node in known and not inside[known[node]].any()]
-
-
-def _effects(row: dict[str, Any], operations: Operations, found: list[Stretch], end_s: float) -> None:
-    """Add the share served during the fault, the longest outage it touched, and the time to recovery after it."""
-    served = served_mask(operations) & np.isfinite(operations.end_s)
-    until = row["healed_s"] if row["healed_s"] is not None else end_s
-    during = (operations.begin_s >= row["began_s"]) & (operations.begin_s < until)
-    row["availability"] = round(float(served[during].mean()), 4) if during.any() else None
-    row["outage_s"] = longest_within(found, row["began_s"], until) if during.any() else None
-    row["recovery_s"] = None
-    if row["healed_s"] is None:
-        return
-    known = dict(operations.by_node())
-    slowest = 0.0
-    for node in row["nodes"]:
-        if node not in known:
-            continue
-        mine = known[node][served[known[node]] & (operations.begin_s[known[node]] >= row["healed_s"])]
-        if not len(mine):
-            return
-        slowest = max(slowest, float(operations.end_s[mine].min()) - row["healed_s"])
-    row["recovery_s"] = round(slowest, 3)
+    def _step(self, step: Mapping[str, Any], began_s: float) -> Step:
+        """Return one step of a fault that goes from node to node, by the run's clock instead of the fault's."""
+        moments = {name: round(began_s + step[name], 3) for name in ("stopped_s", "up_s", "healthy_s")}
+        during = self._begun(moments["stopped_s"], moments["healthy_s"])
+        served = self._answered[during]
+        waits = (self._operations.end_s - self._operations.begin_s)[during][served]
+        return Step(
+            node=step["node"],
+            **moments,
+            availability=round(float(served.mean()), 4) if len(served) else None,
+            slowest_ms=round(float(waits.max()) * 1e3, 1) if len(waits) else None,
+            outage_s=longest_within(self._stretches, moments["stopped_s"], moments["healthy_s"]),
+        )

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
+from quorate.harness.core.exits import Exit
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _END_EARLY: Final = 1
 _GIVE_UP: Final = 2
-_EXIT_CODE: Final = 130
 
 
 class Interruption:
@@ -71,5 +72,5 @@ class Interruption:
         self.count += 1
         if self.count > _GIVE_UP:
             # Not SystemExit: somebody asked three times, and code under way may swallow exceptions.
-            os._exit(_EXIT_CODE)
+            os._exit(Exit.INTERRUPTED)
         self._pass_on()

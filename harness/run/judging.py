@@ -6,11 +6,11 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from quorate.harness.core import counterexample, store
+from quorate.harness.core.exits import Exit
+from quorate.harness.core.results import FaultRow, Gate, Outages, Results, Statistics
 from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
@@ -27,13 +27,12 @@ from quorate.harness.run import (
 )
 from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
-from quorate.harness.run.gates import Gate, Thresholds, gates
+from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults as injections
 from quorate.harness.run.operations import Operations
 
 log = logging.getLogger(__name__)
 
-VALID, ANOMALY, UNKNOWN, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
 # Phases after which nothing of a run is missing that its verdict needs.
 COMPLETE = ("end",)
 
@@ -41,10 +40,10 @@ COMPLETE = ("end",)
 class _Figures(NamedTuple):
     """What a history says in numbers: `asked` is what the service had a part in, `gone` the outages."""
 
-    numbers: dict[str, Any]
-    faults: list[dict[str, Any]]
+    numbers: Statistics
+    faults: list[FaultRow]
     asked: Operations
-    gone: dict[str, Any]
+    gone: Outages
     end_s: float
 
 
@@ -58,10 +57,10 @@ def judge(
     news: Callable[[str], None] = lambda _: None,
     *,
     interrupted: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
-    """Check the history of the folder and return what `results.json` holds; also writes the counterexample."""
+) -> Results:
+    """Check the history of the folder and return what was found; also writes the counterexample."""
     if conducted.error is not None and conducted.reached == "prepare" and not conducted.interrupted:
-        return _could_not_run(conducted)
+        return _could_not_run(conducted, conducted.error)
     history = History.read(folder)
     limits = Limits(time_s=test.check_time, memory_bytes=test.check_memory)
     results = []
@@ -85,43 +84,37 @@ def judge(
     passed += [] if awake.holds else [awake]
     verdict, code, reason = conclude(results, passed, conducted)
     _write_counterexample(folder, history, results)
-    return {
-        "verdict": verdict,
-        "exit_code": code,
-        "reason": reason,
-        "release": conducted.release,
-        "guarantees": [msgspec.to_builtins(result) for result in results],
-        "statistics": figures.numbers,
-        "faults": figures.faults,
-        "availability": statistics.availability(figures.asked, 0.0, end_s),
-        "outages": figures.gone,
-        "unavailable": outages.by_node(figures.gone),
-        "recovery_s": conducted.recovery_s,
-        "weak_reads": weakness.told(workload.weak, results, strict=test.strict),
-        "gates": [msgspec.to_builtins(gate) for gate in passed],
-        "loop_lag_ms": _lag(conducted),
-        "leaders": conducted.leaders,
-        "deaths": conducted.deaths,
-        "timings_s": conducted.timings_s,
-        "interrupted": conducted.interrupted,
-        "truncated": history.truncated,
-    }
+    return Results(
+        verdict=verdict,
+        exit_code=code,
+        reason=reason,
+        release=conducted.release,
+        guarantees=results,
+        statistics=figures.numbers,
+        faults=figures.faults,
+        availability=statistics.availability(figures.asked, 0.0, end_s),
+        outages=figures.gone,
+        unavailable=outages.by_node(figures.gone),
+        recovery_s=conducted.recovery_s,
+        weak_reads=weakness.told(workload.weak, results, strict=test.strict),
+        gates=passed,
+        loop_lag_ms=_lag(conducted),
+        leaders=conducted.leaders,
+        deaths=conducted.deaths,
+        timings_s=conducted.timings_s,
+        interrupted=conducted.interrupted,
+        truncated=history.truncated,
+    )
 
 
-def _could_not_run(conducted: Conducted) -> dict[str, Any]:
+def _could_not_run(conducted: Conducted, reason: str) -> Results:
     """What broke before the load asked nothing of the service: there are no guarantees to speak of, only the reason."""
-    return {
-        "verdict": "unknown",
-        "exit_code": BROKEN,
-        "reason": conducted.error,
-        "release": conducted.release,
-        "guarantees": [],
-        "gates": [],
-        "timings_s": conducted.timings_s,
-    }
+    return Results(
+        Verdict.UNKNOWN, Exit.BROKEN, reason, release=conducted.release, timings_s=conducted.timings_s
+    )
 
 
-def _final_reads(conducted: Conducted, faults: Sequence[Mapping[str, Any]]) -> bool | None:
+def _final_reads(conducted: Conducted, faults: Sequence[FaultRow]) -> bool | None:
     """Whether an operation succeeded after the last heal; None where the workload reads nothing then."""
     if conducted.final is not None:
         return conducted.final.ok > 0
@@ -135,8 +128,7 @@ def _figures(history: History, conducted: Conducted) -> _Figures:
     asked = operations.asked()
     times = history.columns.time
     end_s = conducted.main_end_s or (float(times[-1]) / 1e9 if len(times) else 0.0)
-    numbers = statistics.summarise(operations, end_s)
-    _add_due(numbers, conducted)
+    numbers = statistics.summarise(operations, end_s, conducted.latency_due_ms)
     faults, gone = injections(history, asked, end_s), outages.summary(asked, end_s)
     return _Figures(numbers, faults, asked, gone, end_s)
 
@@ -149,57 +141,58 @@ def _beside_the_checkers(test: Test, folder: Path, figures: _Figures, conducted:
         results.append(agreement)
     if conducted.main_end_s is not None:
         started = conducted.history_started
-        results.append(staying.judge(folder, conducted.deaths, figures.faults, started))
+        agreed = agreement is not None and agreement.verdict is Verdict.VALID
+        results.append(staying.judge(folder, conducted.deaths, figures.faults, started, agreed=agreed))
     return results + objectives.judge(
         objectives.read(test.settings, has_faults=True),
         faults=figures.faults,
         outages=figures.gone,
-        latency_ms=conducted.latency_due_ms.get(dues.ALL) or figures.numbers["latency_ms"],
+        latency_ms=conducted.latency_due_ms.get(dues.ALL) or figures.numbers.latency_ms,
     )
 
 
-def conclude(results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted) -> tuple[str, int, str]:
+def conclude(
+    results: Sequence[Result], passed: Sequence[Gate], conducted: Conducted
+) -> tuple[Verdict, Exit, str]:
     """Return verdict, exit code and one sentence: the worst news wins (anomaly, broken, inconclusive, valid)."""
     for result in results:
         if result.verdict is Verdict.INVALID:
             sentence = result.anomalies[0].sentence if result.anomalies else result.reason
-            return "invalid", ANOMALY, f"{result.guarantee} is violated: {sentence}"
+            return Verdict.INVALID, Exit.ANOMALY, f"{result.guarantee} is violated: {sentence}"
     cut = _cut_short(conducted)
     if cut is not None:
-        return ("unknown", *cut)
+        return (Verdict.UNKNOWN, *cut)
     missed = [gate for gate in passed if not gate.holds]
     if missed:
-        return "unknown", UNKNOWN, "inconclusive: " + "; ".join(gate.text for gate in missed)
+        return Verdict.UNKNOWN, Exit.UNKNOWN, "inconclusive: " + "; ".join(gate.text for gate in missed)
     unsure = [result for result in results if result.verdict is Verdict.UNKNOWN]
     if unsure:
-        return "unknown", UNKNOWN, f"{unsure[0].guarantee} could not be decided: {unsure[0].reason}"
+        return (
+            Verdict.UNKNOWN,
+            Exit.UNKNOWN,
+            f"{unsure[0].guarantee} could not be decided: {unsure[0].reason}",
+        )
     names = [result.guarantee for result in results]
     held = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
-    return "valid", VALID, f"{held} held in everything that clients saw"
+    return Verdict.VALID, Exit.VALID, f"{held} held in everything that clients saw"
 
 
-def _add_due(numbers: dict[str, Any], conducted: Conducted) -> None:
-    """Add latencies from the moment operations were due beside those from their call."""
-    for function, latency in conducted.latency_due_ms.items():
-        if function == dues.ALL:
-            numbers["latency_due_ms"] = latency
-        elif function in numbers["by_function"]:
-            numbers["by_function"][function]["latency_due_ms"] = latency
-
-
-def _cut_short(conducted: Conducted) -> tuple[int, str] | None:
+def _cut_short(conducted: Conducted) -> tuple[Exit, str] | None:
     """Return the exit code and the reason of a run that did not come to its end, None where it did."""
     if conducted.interrupted:
-        return INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
+        return Exit.INTERRUPTED, "interrupted: no anomaly in what was recorded until then"
     if conducted.error is not None:
-        return BROKEN, conducted.error
+        return Exit.BROKEN, conducted.error
     if conducted.reached not in COMPLETE:
         phase = conducted.reached
-        return UNKNOWN, f"the run was ended in its phase {phase}: no anomaly in what it recorded until then"
+        return (
+            Exit.UNKNOWN,
+            f"the run was ended in its phase {phase}: no anomaly in what it recorded until then",
+        )
     return None
 
 
-def _lag(conducted: Conducted) -> Mapping[str, Any]:
+def _lag(conducted: Conducted) -> Mapping[str, float]:
     main = conducted.main
     if main is None:
         return {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from quorate.harness.core.duration import format_duration, parse_duration
+from quorate.harness.core.results import FaultRow, Outages
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 
@@ -38,8 +39,8 @@ def read(settings: Mapping[str, str], *, has_faults: bool) -> dict[str, float]:
 def judge(
     objectives: Mapping[str, float],
     *,
-    faults: Sequence[Mapping[str, Any]],
-    outages: Mapping[str, Any],
+    faults: Sequence[FaultRow],
+    outages: Outages,
     latency_ms: Mapping[str, float],
 ) -> list[Result]:
     """Judge each objective by the run's figures; `latency_ms` has p50, p95 and p99."""
@@ -55,30 +56,30 @@ def judge(
     return results
 
 
-def _outage(limit_s: float, outages: Mapping[str, Any]) -> Result:
-    longest = outages["longest_s"]
+def _outage(limit_s: float, outages: Outages) -> Result:
+    longest = outages.longest_s
     if longest <= limit_s:
         return _held("slo.outage", f"the longest outage was {format_duration(longest)}")
-    at = max(outages["stretches"], key=lambda each: each["to_s"] - each["from_s"], default=None)
-    when = "" if at is None else f" ({at['from_s']:.3f} to {at['to_s']:.3f} s)"
+    at = max(outages.stretches, key=lambda each: each.to_s - each.from_s, default=None)
+    when = "" if at is None else f" ({at.from_s:.3f} to {at.to_s:.3f} s)"
     return _missed("slo.outage", f"nothing was served for {longest:.3f} s{when}, {_limit(limit_s)}", longest)
 
 
-def _recovery(limit_s: float, faults: Sequence[Mapping[str, Any]]) -> Result:
-    healed = [row for row in faults if row["outcome"] == "ok" and row["healed_s"] is not None]
+def _recovery(limit_s: float, faults: Sequence[FaultRow]) -> Result:
+    healed = [row for row in faults if row.outcome == "ok" and row.healed_s is not None]
     if not healed:
         reason = "no fault was proved and healed, so there was nothing to recover from"
         return Result("slo.recovery", Verdict.UNKNOWN, engine=_ENGINE, reason=reason)
-    never = next((row for row in healed if row["recovery_s"] is None), None)
+    never = next((row for row in healed if row.recovery_s is None), None)
     if never is not None:
         return _missed(
             "slo.recovery", f"{_fault(never)}: not every node of it served again, {_limit(limit_s)}", None
         )
-    slowest = max(healed, key=lambda row: row["recovery_s"])
-    if slowest["recovery_s"] <= limit_s:
-        return _held("slo.recovery", f"the slowest recovery took {format_duration(slowest['recovery_s'])}")
-    words = f"{_fault(slowest)}: it took {slowest['recovery_s']:.3f} s until all of it served again"
-    return _missed("slo.recovery", f"{words}, {_limit(limit_s)}", slowest["recovery_s"])
+    took_s, slowest = max(((row.recovery_s or 0.0, row) for row in healed), key=lambda pair: pair[0])
+    if took_s <= limit_s:
+        return _held("slo.recovery", f"the slowest recovery took {format_duration(took_s)}")
+    words = f"{_fault(slowest)}: it took {took_s:.3f} s until all of it served again"
+    return _missed("slo.recovery", f"{words}, {_limit(limit_s)}", took_s)
 
 
 def _latency(name: str, limit_s: float, latency_ms: Mapping[str, float]) -> Result:
@@ -90,8 +91,8 @@ def _latency(name: str, limit_s: float, latency_ms: Mapping[str, float]) -> Resu
     return _held(name, words) if took_s <= limit_s else _missed(name, f"{words}, {_limit(limit_s)}", took_s)
 
 
-def _fault(row: Mapping[str, Any]) -> str:
-    return f"{row['fault']} of {', '.join(row['nodes'])}, healed at {row['healed_s']:.3f} s"
+def _fault(row: FaultRow) -> str:
+    return f"{row.fault} of {', '.join(row.nodes)}, healed at {row.healed_s:.3f} s"
 
 
 def _limit(limit_s: float) -> str:

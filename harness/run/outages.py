@@ -6,11 +6,13 @@ served, or with the last that waited. Shares of operations hide it: clients that
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from quorate.harness.core import results
+from quorate.harness.core.results import Outage, Outages, Window
 from quorate.harness.run.operations import Operations, served_mask
 
 Floats = npt.NDArray[np.float64]
@@ -71,15 +73,16 @@ def _asked(begin: float, end: float, begin_s: Floats, latest: Floats) -> list[St
     return [*found, (since, end)] if end > since else found
 
 
-def summary(operations: Operations, end_s: float) -> dict[str, Any]:
+def summary(operations: Operations, end_s: float) -> Outages:
     """Return seconds without any service, in all and by node, with the stretches that are long enough to matter."""
     served = served_mask(operations) & np.isfinite(operations.end_s)
     in_all = stretches(operations.begin_s, operations.end_s, served, end_s)
     nodes = {}
     for name, chosen in operations.by_node():
         mine = stretches(operations.begin_s[chosen], operations.end_s[chosen], served[chosen], end_s)
-        nodes[name] = {**_lengths(mine), "stretches": _listed(mine)}
-    return {**_lengths(in_all), "stretches": _listed(in_all), "nodes": nodes}
+        nodes[name] = _outage(mine)
+    found = _outage(in_all)
+    return Outages(found.total_s, found.longest_s, found.stretches, nodes)
 
 
 def longest_within(found: list[Stretch], from_s: float, to_s: float) -> float:
@@ -87,24 +90,21 @@ def longest_within(found: list[Stretch], from_s: float, to_s: float) -> float:
     return round(max((end - begin for begin, end in found if begin < to_s and end > from_s), default=0.0), 3)
 
 
-def by_node(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the listed stretches of all nodes as windows {node, from_s, to_s}, in order of time."""
+def by_node(found: Outages) -> list[Window]:
+    """Return the listed stretches of all nodes, in order of time."""
     windows = [
-        {"node": node, **stretch}
-        for node, numbers in found["nodes"].items()
-        for stretch in numbers["stretches"]
+        Window(node, stretch.from_s, stretch.to_s)
+        for node, outage in found.nodes.items()
+        for stretch in outage.stretches
     ]
-    return sorted(windows, key=lambda window: (window["from_s"], window["node"]))
+    return sorted(windows, key=lambda window: (window.from_s, window.node))
 
 
-def _lengths(found: list[Stretch]) -> dict[str, float]:
+def _outage(found: list[Stretch]) -> Outage:
     lengths = [end - begin for begin, end in found]
-    return {
-        "total_s": round(sum(length for length in lengths if length >= _SHOWN_S), 3),
-        "longest_s": round(max(lengths, default=0.0), 3),
-    }
-
-
-def _listed(found: list[Stretch]) -> list[dict[str, float]]:
-    long = [(begin, end) for begin, end in found if end - begin >= _SHOWN_S][:_LISTED_MAX]
-    return [{"from_s": round(begin, 3), "to_s": round(end, 3)} for begin, end in long]
+    long = [(begin, end) for begin, end in found if end - begin >= _SHOWN_S]
+    return Outage(
+        total_s=round(sum(end - begin for begin, end in long), 3),
+        longest_s=round(max(lengths, default=0.0), 3),
+        stretches=[results.Stretch(round(begin, 3), round(end, 3)) for begin, end in long[:_LISTED_MAX]],
+    )

@@ -10,6 +10,7 @@ import msgspec
 from quorate.harness.core import store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test, UsageError
+from quorate.harness.run.parts import is_simulated
 
 # Settings that name programs of one's own, or pass them options: a foreign run's would be run as who replays it.
 PROGRAMS: Final = ("binary", "jars", "args")
@@ -18,7 +19,9 @@ PROGRAMS: Final = ("binary", "jars", "args")
 def load_test(folder: Path, *, keep_in: str | None = None, trusted: bool = True) -> Test:
     """Return the run's test with the same seed, and its faults to be replayed from its history.
 
-    Raises `UsageError` where it is not `trusted` and names a program to run.
+    In virtual time the seed alone decides everything, so the run itself is repeated, to the nanosecond; a schedule's
+    file may be gone or changed, so that its faults come from the history. Raises `UsageError` where it is not `trusted`
+    and names a program to run.
     """
     test = read_test(folder)
     named = programs(test)
@@ -27,7 +30,8 @@ def load_test(folder: Path, *, keep_in: str | None = None, trusted: bool = True)
             f"{folder} names what is to be run here: {', '.join(named)}. A run may come from somebody else: look at "
             "it, and say --trust to run it"
         )
-    has_faults = bool(test.faults or test.schedule or test.replay)
+    by_seed = is_simulated(test) and not (test.schedule or test.replay)
+    has_faults = bool(test.faults or test.schedule or test.replay) and not by_seed
     return msgspec.structs.replace(
         test,
         store=keep_in or str(folder.parent.parent),

@@ -20,13 +20,16 @@ import msgspec
 from quorate.harness.cluster import new_run_id
 from quorate.harness.core import store
 from quorate.harness.core.clock import clock_of, run_real, run_virtual
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.results import Printed, Results
 from quorate.harness.core.test import Test
+from quorate.harness.core.verdict import Verdict
 from quorate.harness.history import HistoryError, Journal
 from quorate.harness.run import explaining
 from quorate.harness.run.conduct import Conducted, Conductor
 from quorate.harness.run.interruption import Interruption
-from quorate.harness.run.judging import ANOMALY, BROKEN, INTERRUPTED, judge
+from quorate.harness.run.judging import judge
 from quorate.harness.run.parts import Parts, assemble, is_simulated
 from quorate.harness.run.progress import Listener, Snapshot
 from quorate.harness.run.requirements import require
@@ -37,20 +40,27 @@ log = logging.getLogger("quorate")
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A finished run: its folder and what `results.json` holds."""
+    """A finished run: its folder, what `results.json` holds, and (`unwritten`) why it could not be stored."""
 
     folder: Path
-    results: dict[str, Any]
+    results: Results
+    unwritten: str | None = None
 
     @property
     def verdict(self) -> str:
         """Return valid, invalid or unknown."""
-        return str(self.results["verdict"])
+        return self.results.verdict.value
 
     @property
     def exit_code(self) -> int:
         """Return the exit code (docs/reference/formats.md)."""
-        return int(self.results["exit_code"])
+        return Exit.BROKEN if self.results.exit_code is None else self.results.exit_code
+
+    @property
+    def printed(self) -> Printed:
+        """What `--json` prints of it."""
+        more = {} if self.unwritten is None else {"unwritten": self.unwritten}
+        return Printed.of(self.results, str(self.folder), **more)
 
 
 def draw_seed() -> int:
@@ -105,16 +115,16 @@ def run(test: Test, *, progress: Listener | None = None, report: bool = True, re
         # Before the judging, which may be killed: what was conducted is then known all the same.
         unwritten = _attempt(save, conducted)
         results = _judged(test, folder, parts, conducted, listener, interruption)
-        unwritten = _attempt(store.write_json, folder, store.RESULTS, results) or unwritten
+        unwritten = _attempt(store.write_json, folder, store.RESULTS, results.encoded()) or unwritten
         explaining.keep(folder, results)
         if report:
             _report(folder, listener)
-    if interruption.requested and results["exit_code"] != ANOMALY:
-        results["exit_code"] = INTERRUPTED
-    if unwritten is not None:
-        results["unwritten"] = unwritten
-        results["exit_code"] = ANOMALY if results["exit_code"] == ANOMALY else BROKEN
-    return Run(folder, results)
+    code = results.exit_code
+    if interruption.requested and code != Exit.ANOMALY:
+        code = Exit.INTERRUPTED
+    if unwritten is not None and code != Exit.ANOMALY:
+        code = Exit.BROKEN
+    return Run(folder, msgspec.structs.replace(results, exit_code=code), unwritten)
 
 
 def _attempt(write: Callable[..., Any], *arguments: Any) -> str | None:
@@ -158,7 +168,7 @@ def _judged(
     conducted: Conducted,
     listener: Listener,
     interruption: Interruption | None = None,
-) -> dict[str, Any]:
+) -> Results:
     try:
         results = judge(
             test,
@@ -172,15 +182,15 @@ def _judged(
                 interruption is not None and interruption.requested and not conducted.interrupted
             ),
         )
-        return {**results, "tuning": dict(parts.tuning)}
+        return msgspec.structs.replace(results, tuning=parts.tuning)
     except (Broken, HistoryError) as error:
         reason = conducted.error or str(error)
-        return {"verdict": "unknown", "exit_code": BROKEN, "reason": reason, "guarantees": [], "gates": []}
+        return Results(Verdict.UNKNOWN, Exit.BROKEN, reason)
 
 
 def judge_again(
     folder: Path, *, check_time: float | None = None, check_memory: int | None = None, strict: bool = False
-) -> dict[str, Any]:
+) -> Results:
     """Judge a stored run anew with today's checkers, and renew its results; the cluster is not needed.
 
     With `strict`, what is documented as a weakness counts, whether or not the run said so.
@@ -199,7 +209,7 @@ def judge_again(
     conducted = _conducted(folder, content.get("conducted") or {})
     parts = run_virtual(_parts_only(test, str(content.get("run_id", "again"))))
     results = _judged(test, folder, parts, conducted, lambda _: None)
-    store.write_json(folder, store.RESULTS, results)
+    store.write_json(folder, store.RESULTS, results.encoded())
     explaining.keep(folder, results)
     return results
 

@@ -2,47 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from quorate.harness.core.results import Counts, Outcomes, Statistics
 from quorate.harness.history.columns import FAIL, INFO, OK
+from quorate.harness.run.dues import ALL
 from quorate.harness.run.operations import Operations, served_mask
 
-_OUTCOMES: Final = {OK: "ok", FAIL: "fail", INFO: "info"}
 _ERRORS_SHOWN: Final = 20
 
 
-def summarise(operations: Operations, end_s: float) -> dict[str, Any]:
-    """Return counts, rate, latencies by function, outcomes by node, and the commonest errors."""
-    columns = operations.columns
+def summarise(
+    operations: Operations, end_s: float, latency_due_ms: Mapping[str, Mapping[str, float]] | None = None
+) -> Statistics:
+    """Return counts, rate, latencies by function, outcomes by node, and the commonest errors.
+
+    `latency_due_ms` are latencies from when operations were due, by function and for all, where the load had a rate.
+    """
+    columns, due = operations.columns, latency_due_ms or {}
     by_function = {}
     for handle in np.unique(operations.f):
-        chosen = operations.f == handle
-        by_function[str(columns.text(int(handle)))] = {
-            **_counts(operations.outcome[chosen]),
-            "latency_ms": _latency(operations, chosen),
-        }
+        chosen, name = operations.f == handle, str(columns.text(int(handle)))
+        counts = _counts(operations.outcome[chosen])
+        by_function[name] = Counts(
+            counts.ok, counts.fail, counts.info, _latency(operations, chosen), due.get(name, {})
+        )
     by_node = {}
     for handle in np.unique(operations.node):
         name = columns.text(int(handle))
         if name is not None:
             by_node[str(name)] = _counts(operations.outcome[operations.node == handle])
     counts = _counts(operations.outcome)
-    return {
-        "operations": len(operations),
-        **counts,
-        "rate_per_s": round(counts["ok"] / end_s, 1) if end_s > 0 else 0.0,
-        "latency_ms": _latency(operations, operations.outcome == OK),
-        "by_function": by_function,
-        "by_node": by_node,
-        "errors": _errors(operations),
-    }
+    return Statistics(
+        operations=len(operations),
+        ok=counts.ok,
+        fail=counts.fail,
+        info=counts.info,
+        rate_per_s=round(counts.ok / end_s, 1) if end_s > 0 else 0.0,
+        latency_ms=_latency(operations, operations.outcome == OK),
+        latency_due_ms=due.get(ALL, {}),
+        by_function=by_function,
+        by_node=by_node,
+        errors=_errors(operations),
+    )
 
 
-def _counts(outcome: npt.NDArray[Any]) -> dict[str, int]:
-    return {name: int((outcome == code).sum()) for code, name in _OUTCOMES.items()}
+def _counts(outcome: npt.NDArray[np.int64]) -> Outcomes:
+    return Outcomes(*(int((outcome == code).sum()) for code in (OK, FAIL, INFO)))
 
 
 def _latency(operations: Operations, chosen: npt.NDArray[np.bool_]) -> dict[str, float]:

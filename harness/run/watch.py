@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from quorate.harness.core.node import Cluster, Node, ProcessState, TellsEnds
+from quorate.harness.core.results import Death, Leader
 from quorate.harness.core.system import NodeStatus, System
 
 _LEADERS_MAX = 10_000
@@ -35,8 +35,8 @@ class Watcher:
         self._interval_s = interval_s
         self._task: asyncio.Task[None] | None = None
         self._dead: set[str] = set()
-        self.leaders: list[dict[str, Any]] = []
-        self.deaths: list[dict[str, Any]] = []
+        self.leaders: list[Leader] = []
+        self.deaths: list[Death] = []
         self.versions: dict[str, str] = {}
 
     def start(self) -> None:
@@ -73,12 +73,11 @@ class Watcher:
         last = self.leaders[-1] if self.leaders else None
         # A deposed leader that has not heard yet still calls itself leader: an older term is no change.
         if last and (
-            (status.term or 0) < (last["term"] or 0)
-            or (status.node, status.term) == (last["node"], last["term"])
+            (status.term or 0) < (last.term or 0) or (status.node, status.term) == (last.node, last.term)
         ):
             return
         if len(self.leaders) < _LEADERS_MAX:
-            self.leaders.append({"time_s": round(time_s, 3), "node": status.node, "term": status.term})
+            self.leaders.append(Leader(round(time_s, 3), status.node, status.term))
 
     async def _note_deaths(self, time_s: float) -> None:
         expected = self._expected_dead()
@@ -90,9 +89,7 @@ class Watcher:
             # Asked again after the await: the fault may have killed it in between.
             if dead and node.name not in expected | self._expected_dead() and node.name not in self._dead:
                 how = await node.ended(self._system.daemon) if isinstance(node, TellsEnds) else None
-                self.deaths.append(
-                    {"time_s": round(time_s, 3), "node": node.name, **({"how": how} if how else {})}
-                )
+                self.deaths.append(Death(round(time_s, 3), node.name, how or ""))
             if dead and node.name not in expected:
                 self._dead.add(node.name)
             elif not dead:

@@ -15,9 +15,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from quorate.harness.core.outcome import ANSWERED
+from quorate.harness.core.results import FaultRow
 from quorate.reports.html import svg
 from quorate.reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
-from quorate.reports.stored import FaultRow, StoredRun, proof_of, span, told, when
+from quorate.reports.stored import StoredRun, proof_of, span, told, when
 from quorate.reports.words import cut, duration, seconds, share
 
 BUCKETS: Final = 200
@@ -73,11 +74,11 @@ def drawing(run: StoredRun, counted: dict[str, Any], end_s: float) -> Markup:
     parts: list[Markup] = []
     y = 6.0
     bands_at = y
-    for fault in dict.fromkeys(row.fault for row in run.faults):
-        mine = [row for row in run.faults if row.fault == fault]
+    for fault in dict.fromkeys(row.fault for row in run.results.faults):
+        mine = [row for row in run.results.faults if row.fault == fault]
         parts += _fault_lane(fault, mine, y, scale, end_s)
         y += 20
-    if run.leaders:
+    if run.results.leaders:
         parts += _leader_lane(run, y, scale, end_s)
         y += 20
     latency = _latency(counted["quantiles"], y + 8)
@@ -90,7 +91,7 @@ def drawing(run: StoredRun, counted: dict[str, Any], end_s: float) -> Markup:
         y += 16
     bands = [
         svg.rect(_LEFT + begin * scale, bands_at, (end - begin) * scale, y - bands_at, "band")
-        for begin, end in filter(None, (span(row, end_s) for row in run.faults))
+        for begin, end in filter(None, (span(row, end_s) for row in run.results.faults))
     ]
     parts = bands + parts + _time_axis(y + 2, scale, end_s)
     return svg.svg(
@@ -155,8 +156,8 @@ def _steps(row: FaultRow, y: float, scale: float) -> list[Markup]:
 
 def _leader_lane(run: StoredRun, y: float, scale: float, end_s: float) -> list[Markup]:
     parts = [_label(y + 12, "leader")]
-    for number, leader in enumerate(run.leaders):
-        until = run.leaders[number + 1].time_s if number + 1 < len(run.leaders) else end_s
+    for number, leader in enumerate(run.results.leaders):
+        until = run.results.leaders[number + 1].time_s if number + 1 < len(run.results.leaders) else end_s
         x, width = _LEFT + leader.time_s * scale, (until - leader.time_s) * scale
         words = (leader.node or "none") + (f" · term {leader.term}" if leader.term is not None else "")
         tip = svg.title(f"{words} from {seconds(leader.time_s)}")

@@ -62,7 +62,7 @@ def render(run: StoredRun) -> str:
     counted = overview.buckets(run.operations, end_s)
     shown = [
         _anomaly(anomaly, result, run)
-        for result, anomaly in evidence.chosen(run.guarantees)[:_ANOMALIES_SHOWN]
+        for result, anomaly in evidence.chosen(run.results.guarantees)[:_ANOMALIES_SHOWN]
     ]
     wanted = sorted({row.position for item in shown for row in item["rows"]})
     context = _context(run, end_s, counted, shown)
@@ -182,7 +182,7 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         "watch": watch.drawing(story, f"What the watch was shown: {anomaly.sentence}"),
         "watcher": story.who if story else "",
         "now": moments.at_that_moment(run, culprit),
-        "documented": weakness.documented(run.weak, anomaly.name),
+        "documented": weakness.documented(run.results.weak_reads, anomaly.name),
         "lines": run.lines.around(moment) if moment is not None else [],
         "why": why.sentences(run, result, anomaly),
         "moment": moment,
@@ -194,7 +194,7 @@ def _context(
     run: StoredRun, end_s: float, counted: dict[str, Any], shown: list[dict[str, Any]]
 ) -> dict[str, Any]:
     test = run.test
-    total = sum(len(result.anomalies) for result in run.guarantees)
+    total = sum(len(result.anomalies) for result in run.results.guarantees)
     hidden = {
         "options",
         "conducted",
@@ -216,9 +216,11 @@ def _context(
         "headline": run.headline,
         "reason": _reason(run, bool(shown)),
         "tested": _tested(run),
-        "outage": max((row.outage_s for row in run.faults if row.outage_s is not None), default=None),
-        "recovery": max((row.recovery_s for row in run.faults if row.recovery_s is not None), default=None),
-        "proved": sum(1 for row in run.faults if row.proof is not None and row.proof.holds),
+        "outage": max((row.outage_s for row in run.results.faults if row.outage_s is not None), default=None),
+        "recovery": max(
+            (row.recovery_s for row in run.results.faults if row.recovery_s is not None), default=None
+        ),
+        "proved": sum(1 for row in run.results.faults if row.proof is not None and row.proof.holds),
         "end_s": end_s,
         "anomalies": shown,
         "anomalies_hidden": max(0, total - len(shown)),
@@ -236,7 +238,7 @@ def _context(
 
 def _reason(run: StoredRun, explained: bool) -> str:  # noqa: FBT001
     """The reason for the head of the page: where an anomaly explains itself below, only how it begins."""
-    reason = run.reason
+    reason = run.results.reason
     if not explained or len(reason) <= _REASON_MAX:
         return reason
     ends = [at for mark in (": ", "; ", ". ") if (at := reason.find(mark, 60, _REASON_MAX)) >= 0]
@@ -281,7 +283,7 @@ _MEANS: Final = {
 def _extra(run: StoredRun, end_s: float, counted: dict[str, Any], wanted: list[int]) -> dict[str, Any]:
     """What the time axis draws besides operations: texts and numbers, which the script never parses as HTML."""
     faults = []
-    for row in run.faults:
+    for row in run.results.faults:
         inside = stored.span(row, end_s)
         if inside is not None:
             faults.append(
@@ -294,14 +296,19 @@ def _extra(run: StoredRun, end_s: float, counted: dict[str, Any], wanted: list[i
     return {
         "end": end_s,
         "faults": faults,
-        "leaders": [{"time": item.time_s, "node": item.node, "term": item.term} for item in run.leaders],
+        "leaders": [
+            {"time": item.time_s, "node": item.node, "term": item.term} for item in run.results.leaders
+        ],
         "unavailable": [
-            {"node": item.node, "from": item.from_s, "to": item.to_s} for item in run.unavailable
+            {"node": item.node, "from": item.from_s, "to": item.to_s} for item in run.results.unavailable
         ],
         "lines": [[line.time_s, line.node, line.level, words.cut(line.text, 240)] for line in run.lines.kept],
         "buckets": counted,
         "marked": [int(run.operations.invoked[position]) for position in wanted],
         "culprits": [
-            item.culprit for result in run.guarantees for item in result.anomalies if item.culprit is not None
+            item.culprit
+            for result in run.results.guarantees
+            for item in result.anomalies
+            if item.culprit is not None
         ],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import mimetypes
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,9 +69,17 @@ class Server(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return f"http://{host!s}:{port}/"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that hung up; anything else is a fault of ours and is shown."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
     def names(self, host: str) -> bool:
         """Whether a Host header means this server: an address, or localhost; other names only if bound to all."""
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:  # as of "[evil"
+            return False
         bound = str(self.server_address[0])
         if name in {"localhost", bound} or bound in {"0.0.0.0", "::"}:  # noqa: S104 - asked, not bound
             return True
@@ -121,7 +130,11 @@ class _Handler(BaseHTTPRequestHandler):
             if not self.server.names(self.headers.get("Host", "")):
                 self._text(HTTPStatus.FORBIDDEN, "This server does not go by that name.")
                 return
-            asked = urlsplit(self.path)
+            try:
+                asked = urlsplit(self.path)
+            except ValueError:  # as of "http://[evil/"
+                self._text(HTTPStatus.BAD_REQUEST, "That address cannot be read.")
+                return
             if len(asked.query) > _QUERY_LENGTH_MAX:
                 self._text(HTTPStatus.REQUEST_URI_TOO_LONG, "That question is too long.")
                 return

@@ -21,10 +21,10 @@ import docker
 import paramiko
 import pytest
 
-from quorate.harness.cli.exits import Exit
 from quorate.harness.cluster import make_cluster, new_run_id
 from quorate.harness.cluster.docker import images
 from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Daemon, Node
 from quorate.harness.core.outcome import OutcomeError

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -103,7 +104,7 @@ def test_what_is_no_file_hangs_nobody(folder, name, kind):
         assert done.returncode in (0, 1, 2, 3, 4)
 
 
-def test_the_browser_neither_hangs_nor_leaves_the_store(folder, tmp_path):
+def test_the_browser_neither_hangs_nor_leaves_the_store(folder, tmp_path, capfd):
     secret = tmp_path / "secret.json"
     secret.write_text('{"reason": "do not tell"}')
     linked = Path(shutil.copytree(folder, folder.parent / "linked"))
@@ -137,6 +138,18 @@ def test_the_browser_neither_hangs_nor_leaves_the_store(folder, tmp_path):
         assert get("store/name/linked/")[0] == 404
         assert get("store/name/run/")[0] == 200
         assert get("compare?a=name/linked&b=name/run")[0] == 404
+        for asked, host, status in (
+            (b"/", b"[evil", b"403"),
+            (b"http://[evil/", b"127.0.0.1", b"400"),
+            (b"/" + b"a" * 5000, b"127.0.0.1", b"404"),
+            (b"/store/name/%00/", b"127.0.0.1", b"404"),
+        ):
+            with socket.create_connection(server.server_address[:2], timeout=10) as plug:
+                plug.sendall(
+                    b"GET " + asked + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
+                )
+                assert plug.recv(12).split()[1] == status, (asked, host)
+        assert capfd.readouterr().err == ""
     finally:
         server.shutdown()
         server.server_close()
@@ -171,7 +184,7 @@ def test_a_damaged_test_file_is_told(folder, damage):
 def test_virtual_time_at_full_rate_ends_in_real_time(tmp_path, monkeypatch):
     monkeypatch.setattr("quorate.harness.run.conduct._VIRTUAL_MAX", 500)
     found = run(Test(system="simulated", time=3600.0, rate=0.0, seed=1, store=str(tmp_path)), report=False)
-    assert found.results["statistics"]["operations"] < 1000
+    assert found.results.statistics.operations < 1000
     assert found.verdict == "valid"
 
 

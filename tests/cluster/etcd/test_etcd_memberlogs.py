@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from quorate.harness.history import History
@@ -15,7 +17,8 @@ FAULTS = ("-f", "partition,kill", "--fault-interval", "2s", "--time", "8s", "--s
 
 @pytest.mark.parametrize("workload", ["register", "append", "lease"])
 def test_what_the_log_gives_is_what_the_members_hold(quorate_test, workload):
-    folder, results = quorate_test("etcd", "--cluster", "local", "-w", workload, *FAULTS)
+    _, results = quorate_test("etcd", "--cluster", "local", "-w", workload, *FAULTS)
+    folder = Path(results["run"])
     assert results["verdict"] == "valid", results["reason"]
     logs = reading.read(folder)
     assert [log.member for log in logs] == ["n1", "n2", "n3"]

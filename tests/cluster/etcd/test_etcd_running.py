@@ -176,7 +176,7 @@ def test_workloads_are_valid_and_leave_nothing(theirs, certificates, tmp_path, m
         settings=_settings(certificates),
     )  # fmt: skip
     done = run(test)
-    assert done.verdict == "valid", done.results["reason"]
+    assert done.verdict == "valid", done.results.reason
     assert "a cluster that is already there" in (done.folder / "test.json").read_text()
     assert PASSWORD not in (done.folder / "test.json").read_text()
     assert _everything(theirs[0], certificates) == {b"/theirs/1": b"kept"}
@@ -197,7 +197,7 @@ def test_elections_are_valid_too(theirs, certificates, tmp_path, monkeypatch):
             settings=settings,
         )
     )
-    assert done.verdict == "valid", done.results["reason"]
+    assert done.verdict == "valid", done.results.reason
     assert _everything(theirs[0], certificates) == {b"/theirs/1": b"kept"}
 
 
@@ -208,7 +208,7 @@ def test_a_wrong_password_is_told(theirs, certificates, tmp_path, monkeypatch):
     )
     done = run(test)
     assert done.exit_code == 3
-    assert "authentication failed" in str(done.results["reason"])
+    assert "authentication failed" in str(done.results.reason)
 
 
 def test_a_prefix_without_rights_is_told(theirs, certificates, tmp_path, monkeypatch):
@@ -216,7 +216,7 @@ def test_a_prefix_without_rights_is_told(theirs, certificates, tmp_path, monkeyp
     settings = _settings(certificates, prefix="/theirs/")
     done = run(Test(cluster="running", endpoints=theirs, time=3.0, store=str(tmp_path), settings=settings))
     assert done.exit_code == 3
-    assert "permission denied" in str(done.results["reason"])
+    assert "permission denied" in str(done.results.reason)
     assert _everything(theirs[0], certificates) == {b"/theirs/1": b"kept"}
 
 

@@ -25,4 +25,4 @@ def test_workloads_and_faults_are_as_without(tmp_path, workload, faults):
             settings={"tls": "yes", "auth": "yes"},
         )
     )
-    assert done.verdict == "valid", done.results["reason"]
+    assert done.verdict == "valid", done.results.reason

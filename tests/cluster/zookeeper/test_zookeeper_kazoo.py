@@ -357,6 +357,6 @@ def test_the_workloads_run_on_them(tmp_path):
             clients=12, time=12.0, fault_interval=3.0, seed=4, store=str(tmp_path), settings={"recipes": "kazoo"},
         )
     )  # fmt: skip
-    verdicts = {each["guarantee"].partition(":")[0]: each["verdict"] for each in done.results["guarantees"]}
-    assert done.exit_code in {0, 2}, done.results["reason"]
+    verdicts = {each.guarantee.partition(":")[0]: each.verdict for each in done.results.guarantees}
+    assert done.exit_code in {0, 2}, done.results.reason
     assert {verdicts["lock"], verdicts["counter"]} == {"valid"}, "a queue may hold too many unknown dequeues"

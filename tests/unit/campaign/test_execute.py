@@ -15,6 +15,7 @@ from quorate.harness.campaign.ledger import RECORDS, Ledger, read
 from quorate.harness.campaign.process import Finished
 from quorate.harness.campaign.run import baseline, exit_code
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.results import Death, Printed
 from quorate.harness.core.test import Test
 from quorate.reports.rates import interval
 
@@ -34,12 +35,9 @@ class Scripted:
         turn = sum(seed == job.seed for seed, _ in self.tries) - 1
         codes = self.codes[job.seed] if isinstance(self.codes, dict) else self.codes
         code = codes[min(turn, len(codes) - 1)]
-        results = (
-            {"run": f"runs/{job.seed}", "reason": "because"} if code in {0, 1, 2} or self.deaths else None
-        )
-        if self.deaths:
-            results = {**results, "deaths": list(self.deaths)}
-        return Finished(code, results, "it broke", 1.0)
+        results = Printed(run=f"runs/{job.seed}", reason="because", deaths=self.deaths)
+        said = code in {0, 1, 2} or self.deaths
+        return Finished(code, results if said else None, "it broke", 1.0)
 
     async def close(self):
         self.closed = True
@@ -67,7 +65,7 @@ def test_infrastructure_is_retried_and_anomalies_never(tmp_path):
 
 
 def test_a_server_that_ended_by_itself_is_found_and_not_retried_away(tmp_path):
-    records, executor = execute(tmp_path, [cell(1)], [3, 0], deaths=[{"time_s": 11.5, "node": "n3"}])
+    records, executor = execute(tmp_path, [cell(1)], [3, 0], deaths=[Death(11.5, "n3")])
     assert (records[0].status, records[0].sentence, len(executor.tries)) == ("error", "because", 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from quorate.harness.core.results import Results, Statistics
 from quorate.harness.core.test import Test
 from quorate.harness.experiments.decide import Budget, decide
 from quorate.harness.experiments.sequential import Question
@@ -28,7 +29,13 @@ class Scripted:
         found = {STALE} if what == "stale" else {PHANTOM} if what == "phantom" else set()
         outcome = "anomaly" if found else what
         return Trial(
-            outcome, frozenset(found), None, 0.1, f"{what} {test.seed}", 0, {"statistics": {"ok": self.did}}
+            outcome,
+            frozenset(found),
+            None,
+            0.1,
+            f"{what} {test.seed}",
+            0,
+            Results(statistics=Statistics(ok=self.did)),
         )
 
 

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from quorate.harness.core.results import FaultRow, Results, Statistics
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.experiments.gating import EXIT, Gate, Side, markdown
 from quorate.harness.experiments.signature import Signature
@@ -33,12 +34,13 @@ class Scripted:
         outcome = "anomaly" if found else self.outcome
         noise = 1 + self.spread * Random(f"{test.seed}{is_head}").uniform(-1, 1)
         milliseconds = 4.0 * noise * (self.latency if is_head else 1.0)
-        results = {
-            "statistics": {"ok": 10, "latency_ms": {"p50": milliseconds, "p99": 3 * milliseconds}},
-            "outages": {"total_s": 0.0},
-            "recovery_s": 0.4,
-            "faults": [{}],
-        }
+        results = Results(
+            statistics=Statistics(
+                operations=10, ok=10, latency_ms={"p50": milliseconds, "p99": 3 * milliseconds}
+            ),
+            recovery_s=0.4,
+            faults=[FaultRow()],
+        )
         return Trial(outcome, found, None, 0.0, said="because", results=results)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from quorate.harness.core.results import Death, Results
 from quorate.harness.core.test import UsageError
+from quorate.harness.core.verdict import Result
 from quorate.harness.experiments.signature import Signature, alike, parse, signatures
 
 
 def results(guarantee, *anomalies, verdict="invalid", **more):
-    return {
-        "guarantees": [{"guarantee": guarantee, "verdict": verdict, "anomalies": list(anomalies), **more}]
-    }
+    told = [{"sentence": "", **anomaly} for anomaly in anomalies]
+    plain = {"guarantee": guarantee, "verdict": verdict, "anomalies": told, **more}
+    return Results(guarantees=[msgspec.convert(plain, Result)])
 
 
 def crash(*lines, sentence="the server on n1 ended by itself at 3.0 s, and no fault did it", node="n1"):
@@ -42,7 +45,7 @@ def test_a_contradiction_that_was_not_made_small_may_be_any_kind_of_its_guarante
 def test_valid_and_unknown_guarantees_have_no_signature():
     assert signatures(results("linearizable", verdict="unknown")) == frozenset()
     assert signatures(results("linearizable", verdict="valid")) == frozenset()
-    assert signatures({"verdict": "unknown"}) == frozenset()
+    assert signatures(Results()) == frozenset()
 
 
 def test_kinds_that_are_only_counted_are_found_as_well():
@@ -99,7 +102,7 @@ def test_a_silent_death_and_a_refusal_to_start_are_causes_too():
 
 
 def test_a_death_without_a_verdict_on_it_is_a_finding():
-    (found,) = signatures({"verdict": "unknown", "guarantees": [], "deaths": [{"node": "n2", "time_s": 1.0}]})
+    (found,) = signatures(Results(deaths=[Death(1.0, "n2")]))
     assert str(found) == "servers-stay-up:server-crashed@ended-by-itself"
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from random import Random
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from quorate.harness.cli.hunt_command import command
+from quorate.harness.core.results import Results
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.trial import Trial
@@ -159,13 +161,13 @@ def test_lines_before_the_load_do_not_count(tmp_path):
 
 
 def test_states_are_few_and_tell_of_what_happened():
-    results = {
+    plain = {
         "leaders": [{"node": "n1"}, {"node": "n2"}, {"node": "n1"}],
         "gates": [{"name": "success", "holds": False}, {"name": "operations", "holds": True}],
         "statistics": {"by_function": {"read": {"ok": 1000, "fail": 0, "info": 3}}},
         "faults": [{"fault": "kill", "target": "leader", "outcome": "ok", "detail": {"then": "kill"}}],
     }
-    found = states.of_results(results, [STALE])
+    found = states.of_results(msgspec.convert(plain, Results), [STALE])
     assert {
         "leaders 2",
         "leading nodes 2",

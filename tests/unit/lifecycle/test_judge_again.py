@@ -42,7 +42,7 @@ def test_checking_a_run_changes_nothing_in_it(judged, tmp_path):
     (folder / "results.json").write_text("{}")
     before = content(folder)
     code, text = check("--html", str(tmp_path / "page.html"))
-    assert (code, content(folder)) == (done.results["exit_code"], before)
+    assert (code, content(folder)) == (done.results.exit_code, before)
     assert "held" in text or "was broken" in text
     assert (tmp_path / "page.html").exists()
     check("--save")

@@ -39,10 +39,10 @@ def test_a_run_ends_with_a_verdict_and_a_complete_folder(tmp_path):
     names = {path.name for path in done.folder.iterdir()}
     assert {"test.json", "history.jsonl.zst", "results.json", "report.html", "quorate.log"} <= names
     assert (tmp_path / "store" / "latest").resolve() == done.folder.resolve()
-    faults = done.results["faults"]
-    assert {row["fault"] for row in faults} == {"partition", "kill", "pause"}
-    assert all(row["proof"]["holds"] and row["healed_proof"]["holds"] for row in faults)
-    assert all(gate["holds"] for gate in done.results["gates"])
+    faults = done.results.faults
+    assert {row.fault for row in faults} == {"partition", "kill", "pause"}
+    assert all(row.proof.holds and row.healed_proof.holds for row in faults)
+    assert all(gate.holds for gate in done.results.gates)
 
 
 def test_the_same_seed_gives_the_same_history_and_another_seed_another(tmp_path):
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_history_and_another_seed_another(tmp_path)
 def test_a_bug_is_found_with_a_sentence_and_a_counterexample(tmp_path):
     done = run(simulated(tmp_path, faults=("partition",), settings={"bug": "stale-read"}))
     assert (done.verdict, done.exit_code) == ("invalid", 1)
-    assert " read " in done.results["reason"]
+    assert " read " in done.results.reason
     lines = (done.folder / "counterexample.jsonl").read_text().splitlines()
     kept = [json.loads(line) for line in lines]
     assert {"invoke", "ok"} <= {event["type"] for event in kept}
@@ -74,7 +74,7 @@ def test_a_bug_is_found_with_a_sentence_and_a_counterexample(tmp_path):
 def test_a_run_that_proves_nothing_is_inconclusive(tmp_path, options, words):
     done = run(simulated(tmp_path, **options))
     assert (done.verdict, done.exit_code) == ("unknown", 2)
-    assert words in done.results["reason"]
+    assert words in done.results.reason
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,20 @@ def test_a_run_can_end_at_the_first_anomaly(tmp_path, workload, bug):
     options["check_time"] = 5.0  # a long counterexample need not be minimal here
     done = run(simulated(tmp_path, **options))
     assert (done.verdict, done.exit_code) == ("invalid", 1)
-    assert not done.results["interrupted"]
+    assert not done.results.interrupted
     assert History.read(done.folder).columns.time[-1] < 300e9, "it stopped long before its time"
 
 
+def test_in_virtual_time_a_replay_is_the_run(tmp_path):
+    first = run(simulated(tmp_path, faults=("partition", "kill")))
+    again = run(load_test(first.folder))
+    assert events(first.folder) == events(again.folder)
+
+
 def test_replay_asks_for_the_same_operations_and_faults(tmp_path):
-    first = run(simulated(tmp_path, faults=("partition", "pause")))
+    path = tmp_path / "schedule.toml"
+    path.write_text('[[fault]]\nat = "2s"\nfor = "3s"\nfault = "partition"\ntarget = "leader"\n')
+    first = run(simulated(tmp_path, schedule=str(path)))
     again = run(load_test(first.folder))
 
     def asked(folder):
@@ -111,7 +119,7 @@ def test_replay_asks_for_the_same_operations_and_faults(tmp_path):
             (op.invoke.f, op.completion.value["action"], op.completion.value["plan"])
             for op in history.nemesis()
         ]
-        return clients[:500], plans
+        return clients[:300], plans
 
     assert asked(first.folder) == asked(again.folder)
 
@@ -120,21 +128,21 @@ def test_judging_again_gives_the_same_verdict_without_a_cluster(tmp_path):
     done = run(simulated(tmp_path, faults=("partition",), settings={"bug": "stale-read"}))
     (done.folder / "results.json").unlink()
     again = judge_again(done.folder)
-    assert (again["verdict"], again["exit_code"]) == ("invalid", 1)
-    assert json.loads((done.folder / "results.json").read_text())["reason"] == done.results["reason"]
+    assert (again.verdict, again.exit_code) == ("invalid", 1)
+    assert json.loads((done.folder / "results.json").read_text())["reason"] == done.results.reason
 
 
 def test_several_workloads_run_side_by_side_on_their_own_keys(tmp_path):
     done = run(simulated(tmp_path, workload=("register", "set", "counter"), faults=("partition",)))
-    assert (done.verdict, done.exit_code) == ("valid", 0), done.results["reason"]
-    guarantees = {result["guarantee"].partition(":")[0] for result in done.results["guarantees"]}
+    assert (done.verdict, done.exit_code) == ("valid", 0), done.results.reason
+    guarantees = {result.guarantee.partition(":")[0] for result in done.results.guarantees}
     assert guarantees == {"register", "set", "counter", "servers-stay-up"}
 
 
 def test_load_gives_frames(tmp_path):
     done = run(simulated(tmp_path, faults=("partition",)))
     loaded = load(done.folder)
-    assert len(loaded.operations) == done.results["statistics"]["operations"]
+    assert len(loaded.operations) == done.results.statistics.operations
     assert list(loaded.verdicts["verdict"]) == ["valid"] * len(loaded.verdicts)
     assert set(loaded.faults["fault"]) == {"partition"}
 
@@ -259,7 +267,7 @@ def test_what_cannot_start_is_said_so_and_does_not_hide_the_run_before_it(tmp_pa
 
     monkeypatch.setattr(Simulated, "wait_ready", fail)
     done = run(simulated(tmp_path, time=3.0, seed=8))
-    assert (done.exit_code, done.results["guarantees"], done.results["gates"]) == (3, [], [])
+    assert (done.exit_code, done.results.guarantees, done.results.gates) == (3, (), ())
     text = terminal.write(done.folder)
     assert "COULD NOT RUN" in text
     assert "flag provided but not defined" in text

@@ -9,6 +9,8 @@ from signal import SIGKILL
 import pytest
 
 from quorate import Test, run
+from quorate.harness.core.fault import Proof
+from quorate.harness.core.results import FaultRow
 from quorate.harness.core.verdict import Verdict
 from quorate.harness.run import judge_again
 from quorate.harness.run.staying import judge
@@ -36,8 +38,7 @@ def folder_with(tmp_path, **logs):
 
 
 def row(fault, **more):
-    usual = {"fault": fault, "nodes": ["n1"], "began_s": 3.0, "healed_s": 6.0, "healed_proof": None}
-    return usual | more
+    return FaultRow(**({"fault": fault, "nodes": ["n1"], "began_s": 3.0, "healed_s": 6.0} | more))
 
 
 def test_a_run_whose_server_ends_by_itself_is_invalid_with_the_last_lines(tmp_path, monkeypatch):
@@ -53,10 +54,10 @@ def test_a_run_whose_server_ends_by_itself_is_invalid_with_the_last_lines(tmp_pa
     test = Test(system="simulated", time=6.0, seed=1, store=str(tmp_path / "store"))
     done = run(test)
     assert (done.verdict, done.exit_code) == ("invalid", 1)
-    assert "servers-stay-up is violated: the server on n2 ended by itself at 3." in done.results["reason"]
-    (broken,) = [one for one in done.results["guarantees"] if one["verdict"] == "invalid"]
-    assert any("signal 9" in line for line in broken["anomalies"][0]["detail"]["lines"])
-    assert judge_again(done.folder)["exit_code"] == 1
+    assert "servers-stay-up is violated: the server on n2 ended by itself at 3." in done.results.reason
+    (broken,) = [one for one in done.results.guarantees if one.verdict == "invalid"]
+    assert any("signal 9" in line for line in broken.anomalies[0].detail["lines"])
+    assert judge_again(done.folder).exit_code == 1
     assert "the server on n2 ended by itself" in (done.folder / "report.html").read_text()
 
 
@@ -64,9 +65,7 @@ def test_a_panic_in_a_log_is_found_with_its_moment_and_lines(tmp_path):
     result = judge(folder_with(tmp_path, n1=PANIC, n2="all is well\n"), [], [], STARTED)
     assert result.verdict is Verdict.INVALID
     (found,) = result.anomalies
-    assert found.sentence.startswith(
-        "the server on n1 crashed or raised an alarm at 4.5 s, and no fault did it: panic: "
-    )
+    assert found.sentence.startswith("the server on n1 crashed at 4.5 s, and no fault did it: panic: ")
     assert found.detail["lines"][0] == "panic: runtime error: index out of range [3] with length 3"
 
 
@@ -87,6 +86,18 @@ def test_crashes_and_alarms_are_known(tmp_path, line):
     assert judge(folder, [], [row("corrupt")], STARTED).verdict is Verdict.VALID, "its disk was damaged"
 
 
+@pytest.mark.parametrize("agreed", [True, False])
+def test_an_alarm_about_data_is_a_kind_of_its_own_and_says_whether_replicas_agreed(tmp_path, agreed):
+    line = "2026-11-28 12:00:04,500 [myid:2] - WARN [QuorumPeer] Digests are not matching. Value is Zxid. 4294967296"
+    (found,) = judge(folder_with(tmp_path, n2=line + "\n"), [], [], STARTED, agreed=agreed).anomalies
+    assert found.name == "data alarm"
+    assert (
+        "the server on n2 raised an alarm about its own data at 4.5 s, and no fault did it: "
+        in found.sentence
+    )
+    assert found.sentence.endswith("; after the run all replicas held the same") is agreed
+
+
 def test_what_is_explained_or_not_of_this_run_is_no_finding(tmp_path):
     early = PANIC.replace("12:00:04", "11:59:04")
     folder = folder_with(tmp_path, n1=PANIC, n2=early, n3="listen tcp: panic: bind: address already in use\n")
@@ -98,7 +109,7 @@ def test_what_is_explained_or_not_of_this_run_is_no_finding(tmp_path):
 
 
 def test_a_server_that_does_not_start_again_after_a_kill_is_a_finding(tmp_path):
-    dead = {"holds": False, "text": "", "data": {"dead": {"n1": "panic: tocommit(9) is out of range"}}}
+    dead = Proof(False, "", {"dead": {"n1": "panic: tocommit(9) is out of range"}})
     (found,) = judge(tmp_path, [], [row("kill", healed_proof=dead)], STARTED).anomalies
     assert "did not start again after kill at 6.0 s" in found.sentence
     assert "panic: tocommit(9) is out of range" in found.sentence

@@ -23,8 +23,8 @@ def done(tmp_path_factory):
 
 
 def test_all_guarantees_are_judged_by_themselves(done):
-    assert (done.verdict, done.exit_code) == ("valid", 0), done.results["reason"]
-    judged = {result["guarantee"].partition(":")[0] for result in done.results["guarantees"]}
+    assert (done.verdict, done.exit_code) == ("valid", 0), done.results.reason
+    judged = {result.guarantee.partition(":")[0] for result in done.results.guarantees}
     assert judged == {"register", "append", "rw", "set", "servers-stay-up"}
 
 
@@ -55,7 +55,7 @@ def test_a_bug_in_one_is_told_of_that_one(tmp_path):
     )  # fmt: skip
     found = run(test)
     assert found.exit_code == 1
-    broken = {result["guarantee"] for result in found.results["guarantees"] if result["verdict"] == "invalid"}
+    broken = {result.guarantee for result in found.results.guarantees if result.verdict == "invalid"}
     assert any(name.startswith("register:") for name in broken)
 
 
@@ -64,4 +64,4 @@ def test_workloads_that_reserve_clients_find_theirs(tmp_path):
     names = ("ids", "lease", "watch", "election")
     test = Test(system="simulated", workload=names, clients=24, time=12.0, seed=3, store=str(tmp_path))
     done = run(test)
-    assert (done.verdict, done.exit_code) == ("valid", 0), done.results["reason"]
+    assert (done.verdict, done.exit_code) == ("valid", 0), done.results.reason

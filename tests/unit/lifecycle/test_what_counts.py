@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from quorate import Test, run
+from quorate.harness.core.results import FaultRow, Statistics, Stretch
 from quorate.harness.core.test import UsageError
 from quorate.harness.history import History
 from quorate.harness.history.event import Event
@@ -15,7 +15,7 @@ from quorate.harness.run.injections import faults
 from quorate.harness.run.operations import Operations
 from quorate.harness.run.outages import longest_within, stretches, summary
 from quorate.harness.run.settings import check_settings
-from quorate.reports.stored import Step, told
+from quorate.reports.stored import told
 
 
 def simulated(tmp_path, **options):
@@ -41,13 +41,13 @@ def test_a_fault_that_would_begin_after_the_load_is_refused(tmp_path):
 def test_the_load_goes_on_until_a_fault_that_was_begun_has_ended(tmp_path):
     path = schedule(tmp_path, KILL.format(at="9s", length="6s"))
     done = run(simulated(tmp_path, schedule=path))
-    assert (done.verdict, done.exit_code) == ("valid", 0), done.results["reason"]
-    (row,) = done.results["faults"]
-    assert row["healed_s"] > 15
+    assert (done.verdict, done.exit_code) == ("valid", 0), done.results.reason
+    (row,) = done.results.faults
+    assert row.healed_s > 15
     operations = Operations(History.read(done.folder).columns)
-    assert ((operations.begin_s > 10) & (operations.begin_s < row["heal_began_s"])).sum() > 500
-    assert row["asked"] > 1000
-    assert row["unasked"] == []
+    assert ((operations.begin_s > 10) & (operations.begin_s < row.heal_began_s)).sum() > 500
+    assert row.asked > 1000
+    assert row.unasked == []
 
 
 def test_a_run_with_a_schedule_names_its_faults(tmp_path):
@@ -105,23 +105,22 @@ def test_what_does_nothing_or_makes_no_sense_is_refused(tmp_path, options, words
 def test_a_bug_that_never_acted_makes_the_run_inconclusive(tmp_path):
     done = run(simulated(tmp_path, settings={"bug": "split-brain"}))
     assert (done.verdict, done.exit_code) == ("unknown", 2)
-    assert "the bug split-brain acted never" in done.results["reason"]
+    assert "the bug split-brain acted never" in done.results.reason
 
 
 def test_a_bug_that_acted_is_counted(tmp_path):
     done = run(simulated(tmp_path, workload=("lock",), settings={"bug": "lock-held-twice"}))
     assert done.verdict == "invalid"
-    (gate,) = [gate for gate in done.results["gates"] if gate["name"] == "bug"]
-    assert gate["holds"]
+    (gate,) = [gate for gate in done.results.gates if gate.name == "bug"]
+    assert gate.holds
 
 
 def row(**more):
-    usual = {"fault": "kill", "outcome": "ok", "asked": 100, "unasked": []}
-    return usual | more
+    return FaultRow(**({"fault": "kill", "outcome": "ok", "asked": 100} | more))
 
 
 def fault_gate(*rows, **thresholds):
-    numbers = {"ok": 100, "operations": 100, "by_function": {}}
+    numbers = Statistics(operations=100, ok=100)
     found = gates(
         numbers,
         rows,
@@ -205,8 +204,8 @@ def test_an_outage_is_counted_in_seconds_and_only_while_something_was_asked():
         operation(4, 2, 9.0, 9.5, outcome="fail", error=["no-leader", ""]),
     )
     found = summary(Operations(history.columns), 20.0)
-    assert found["stretches"] == [{"from_s": 1.0, "to_s": 3.01}, {"from_s": 9.0, "to_s": 9.5}]
-    assert (found["total_s"], found["longest_s"]) == (2.51, 2.01)
+    assert found.stretches == [Stretch(1.0, 3.01), Stretch(9.0, 9.5)]
+    assert (found.total_s, found.longest_s) == (2.51, 2.01)
 
 
 def test_the_time_after_the_load_is_no_outage():
@@ -216,7 +215,7 @@ def test_the_time_after_the_load_is_no_outage():
         operation(2, 1, 76.0, 76.2),
     )
     found = summary(Operations(history.columns), 15.0)
-    assert found["nodes"]["n1"]["stretches"] == [{"from_s": 14.0, "to_s": 14.9}]
+    assert found.nodes["n1"].stretches == [Stretch(14.0, 14.9)]
 
 
 def test_a_correct_refusal_is_service_and_one_that_asked_nobody_is_neither():
@@ -266,11 +265,11 @@ def test_a_fault_begins_when_its_injection_began_and_ends_when_its_healing_was_p
         operation(2, 2, 8.5, 8.6),
     )
     (found,) = faults(history, Operations(history.columns), 10.0)
-    moments = [found[key] for key in ("began_s", "injected_s", "heal_began_s", "healed_s")]
+    moments = [getattr(found, key) for key in ("began_s", "injected_s", "heal_began_s", "healed_s")]
     assert moments == [1.0, 5.0, 7.0, 8.0]
-    assert (found["asked"], found["unasked"], found["availability"]) == (2, [], 0.5)
-    assert found["outage_s"] == 1.0, "as long as somebody waited"
-    assert found["recovery_s"] == 0.6
+    assert (found.asked, found.unasked, found.availability) == (2, [], 0.5)
+    assert found.outage_s == 1.0, "as long as somebody waited"
+    assert found.recovery_s == 0.6
 
 
 def test_stretches_are_found_in_columns():
@@ -288,13 +287,13 @@ SLOW = '[[fault]]\nat = "3s"\nfor = "3s"\nfault = "pause"\nnodes = ["n1", "n2"]\
 def test_latency_counts_from_when_an_operation_was_due(tmp_path):
     """Two of three servers stand still for 3 s of 10: clients that wait ask little, users would have waited."""
     done = run(simulated(tmp_path, schedule=schedule(tmp_path, SLOW)))
-    numbers = done.results["statistics"]
-    plain, due = numbers["latency_ms"], numbers["latency_due_ms"]
+    numbers = done.results.statistics
+    plain, due = numbers.latency_ms, numbers.latency_due_ms
     assert due["p99"] > 10 * plain["p99"]
     assert due["left_out"] > 100
-    assert done.results["outages"]["longest_s"] > 2.5
-    assert done.results["faults"][0]["outage_s"] > 2.5
-    assert "latency_due_ms" in numbers["by_function"]["read"]
+    assert done.results.outages.longest_s > 2.5
+    assert done.results.faults[0].outage_s > 2.5
+    assert numbers.by_function["read"].latency_due_ms
 
 
 @pytest.mark.parametrize(
@@ -308,13 +307,13 @@ def test_latency_counts_from_when_an_operation_was_due(tmp_path):
 )
 def test_objectives_are_guarantees(tmp_path, settings, broken):
     done = run(simulated(tmp_path, schedule=schedule(tmp_path, SLOW), settings=settings))
-    verdicts = {one["guarantee"]: one["verdict"] for one in done.results["guarantees"]}
+    verdicts = {one.guarantee: one.verdict for one in done.results.guarantees}
     assert {name for name, verdict in verdicts.items() if verdict == "invalid"} == broken
     assert set(settings) <= set(verdicts)
     assert done.exit_code == (1 if broken else 0)
     if "slo.outage" in broken:
-        assert "nothing was served for" in done.results["reason"]
-        assert "and 1s is allowed" in done.results["reason"]
+        assert "nothing was served for" in done.results.reason
+        assert "and 1s is allowed" in done.results.reason
 
 
 @pytest.mark.parametrize(
@@ -350,13 +349,11 @@ def test_an_upgrade_tells_what_clients_met_at_each_server():
         operation(2, 2, 5.5, 5.6),
     )
     (row,) = faults(history, Operations(history.columns), 10.0)
-    first, second = row["steps"]
-    assert (first["stopped_s"], first["up_s"], first["healthy_s"]) == (1.0, 1.5, 5.0)
-    assert (first["availability"], first["slowest_ms"], first["outage_s"]) == (0.5, 200.0, 1.2)
-    assert (second["node"], second["availability"], second["slowest_ms"]) == ("n1", 1.0, 100.0)
-    assert told(msgspec.convert(first, Step)) == (
-        "n2: stopped 1.000 s, up 1.500 s, healthy 5.000 s; 50 % served, slowest 200 ms"
-    )
+    first, second = row.steps
+    assert (first.stopped_s, first.up_s, first.healthy_s) == (1.0, 1.5, 5.0)
+    assert (first.availability, first.slowest_ms, first.outage_s) == (0.5, 200.0, 1.2)
+    assert (second.node, second.availability, second.slowest_ms) == ("n1", 1.0, 100.0)
+    assert told(first) == ("n2: stopped 1.000 s, up 1.500 s, healthy 5.000 s; 50 % served, slowest 200 ms")
 
 
 def test_an_outage_is_split_where_nobody_asks():
@@ -367,8 +364,8 @@ def test_an_outage_is_split_where_nobody_asks():
         operation(3, 0, 7.0, 8.0, outcome="info", error=["timeout", ""]),
         operation(4, 0, 8.1, 8.2),
     )
-    found = summary(Operations(history.columns), 20.0)["stretches"]
-    assert found == [{"from_s": 1.0, "to_s": 3.1}, {"from_s": 7.0, "to_s": 8.2}]
+    found = summary(Operations(history.columns), 20.0).stretches
+    assert found == [Stretch(1.0, 3.1), Stretch(7.0, 8.2)]
 
 
 def test_a_replay_names_the_faults_of_a_schedule_that_is_gone(tmp_path):
@@ -378,4 +375,4 @@ def test_a_replay_names_the_faults_of_a_schedule_that_is_gone(tmp_path):
     path.unlink()
     again = run(load_test(first.folder))
     assert (again.verdict, again.folder.parent.name) == ("valid", "simulated-register-kill_n1")
-    assert [row["nodes"] for row in again.results["faults"]] == [["n1"]]
+    assert [row.nodes for row in again.results.faults] == [["n1"]]

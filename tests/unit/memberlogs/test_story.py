@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from quorate.harness.cli.why_command import command
-from quorate.harness.core import story
+from quorate.harness.core import reading, story
 from quorate.harness.core.test import Test
 from quorate.harness.run import run
 from quorate.harness.run.explaining import explain
@@ -101,8 +101,7 @@ def test_a_valid_run_has_nothing_to_explain(tmp_path):
 
 def test_a_recorded_run_of_etcd_3_5_16_is_told():
     """https://github.com/etcd-io/etcd/issues/18667."""
-    results = json.loads((RECORDED / "results.json").read_bytes())
-    why = explain(RECORDED, results)
+    why = explain(RECORDED, reading.results(RECORDED))
     first = why.stories[0]
     text = " ".join(first.sentences)
     assert "given to n3 by a client, is in the logs of n1, n2 and n3" in text

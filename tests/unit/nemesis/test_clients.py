@@ -30,15 +30,15 @@ def results(tmp_path, way):
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_is_proved_and_healed_and_nothing_is_violated(tmp_path, way):
     found = results(tmp_path, way)
-    assert found["verdict"] == "valid", found["reason"]
-    for row in found["faults"]:
-        assert row["outcome"] == "ok"
-        assert row["detail"]["way"] == way
-        assert row["proof"]["data"]["dead"] == (2 if way == "both" else 1)
-        assert row["proof"]["data"]["probed"] == 6
-        assert row["healed_proof"]["data"]["dead"] == 0
-    assert found["statistics"]["by_function"]["write"]["info"] > 5
-    assert len(found["leaders"]) == 1  # the servers reach each other: nobody else is elected
+    assert found.verdict == "valid", found.reason
+    for row in found.faults:
+        assert row.outcome == "ok"
+        assert row.detail["way"] == way
+        assert row.proof.data["dead"] == (2 if way == "both" else 1)
+        assert row.proof.data["probed"] == 6
+        assert row.healed_proof.data["dead"] == 0
+    assert found.statistics.by_function["write"].info > 5
+    assert len(found.leaders) == 1  # the servers reach each other: nobody else is elected
 
 
 def test_requests_that_are_lost_are_not_done_and_those_whose_answer_is_lost_are(tmp_path):
@@ -47,7 +47,7 @@ def test_requests_that_are_lost_are_not_done_and_those_whose_answer_is_lost_are(
         found = results(tmp_path / way, way)
         folder = next((tmp_path / way).glob("*/*/history*")).parent
         replies = [one.completion for one in History.read(folder).operations() if one.completion is not None]
-        writes[way] = found["statistics"]["by_function"]["write"]["ok"]
+        writes[way] = found.statistics.by_function["write"].ok
         versions[way] = max(reply.version or 0 for reply in replies)
     assert versions["answers"] - writes["answers"] > versions["requests"] - writes["requests"] + 5
 

@@ -76,30 +76,30 @@ def test_a_walk_is_decided_by_the_seed_and_every_kind_of_step_comes():
 
 def test_a_staged_walk_is_proved_and_healed(tmp_path):
     done = simulated(tmp_path, ("staged",))
-    assert done.verdict == "valid", done.results["reason"]
-    rows = [row for row in done.results["faults"] if row["fault"] == "staged"]
+    assert done.verdict == "valid", done.results.reason
+    rows = [row for row in done.results.faults if row.fault == "staged"]
     assert rows
     for row in rows:
-        assert row["outcome"] == "ok", row
-        assert row["proof"]["data"]["falls"] >= 2
-        assert 1 <= row["proof"]["data"]["most_down"] <= 2
-        assert row["healed_proof"]["holds"]
-    assert done.results["deaths"] == []
+        assert row.outcome == "ok", row
+        assert row.proof.data["falls"] >= 2
+        assert 1 <= row.proof.data["most_down"] <= 2
+        assert row.healed_proof.holds
+    assert done.results.deaths == []
 
 
 def test_a_rolling_restart_goes_over_all_and_is_healed(tmp_path):
     done = simulated(tmp_path, ("restart",))
-    assert done.verdict == "valid", done.results["reason"]
-    rows = [row for row in done.results["faults"] if row["fault"] == "restart"]
-    assert {step["node"] for step in rows[0]["steps"]} == {f"n{number}" for number in range(1, 6)}
+    assert done.verdict == "valid", done.results.reason
+    rows = [row for row in done.results.faults if row.fault == "restart"]
+    assert {step.node for step in rows[0].steps} == {f"n{number}" for number in range(1, 6)}
 
 
 def test_a_restart_with_a_kill_leaves_its_last_server_dead_until_the_healing(tmp_path):
     done = simulated(tmp_path, ("restart:n2",), restart_then="kill", restart_after="100ms")
-    row = next(row for row in done.results["faults"] if row["fault"] == "restart")
-    assert row["outcome"] == "ok"
-    assert row["proof"]["text"].endswith("kill 100 ms after it began: n2 dead")
-    assert row["healed_proof"]["holds"]
+    row = next(row for row in done.results.faults if row.fault == "restart")
+    assert row.outcome == "ok"
+    assert row.proof.text.endswith("kill 100 ms after it began: n2 dead")
+    assert row.healed_proof.holds
 
 
 def test_delays_are_drawn_over_three_decades():
@@ -175,14 +175,11 @@ def overlapping(tmp_path, seed, **more):
 
 def longest_majority_s(rows):
     """Seconds for which the nodes of faults in force made a majority of five, at the longest."""
-    edges = sorted({edge for row in rows for edge in (row["injected_s"], row["heal_began_s"])})
+    edges = sorted({edge for row in rows for edge in (row.injected_s, row.heal_began_s)})
     longest = spell = 0.0
     for begin, end in itertools.pairwise(edges):
         held = {
-            node
-            for row in rows
-            if row["injected_s"] <= begin and row["heal_began_s"] >= end
-            for node in row["nodes"]
+            node for row in rows if row.injected_s <= begin and row.heal_began_s >= end for node in row.nodes
         }
         spell = spell + end - begin if len(held) >= 3 else 0.0
         longest = max(longest, spell)
@@ -192,11 +189,9 @@ def longest_majority_s(rows):
 def test_overlapping_faults_hold_no_majority_unless_asked_to(tmp_path):
     spared = [overlapping(tmp_path, seed) for seed in range(2)]
     wild = [overlapping(tmp_path, seed, **{"overlap.majority": "yes"}) for seed in range(2)]
-    assert max(longest_majority_s(found["faults"]) for found in spared) == 0.0
-    assert max(longest_majority_s(found["faults"]) for found in wild) > 1.0
+    assert max(longest_majority_s(found.faults) for found in spared) == 0.0
+    assert max(longest_majority_s(found.faults) for found in wild) > 1.0
     for found in spared:
-        assert found["verdict"] == "valid", found["reason"]
-        assert all(row["healed_s"] is not None for row in found["faults"])
-    assert sum(found["statistics"]["ok"] for found in spared) > sum(
-        found["statistics"]["ok"] for found in wild
-    )
+        assert found.verdict == "valid", found.reason
+        assert all(row.healed_s is not None for row in found.faults)
+    assert sum(found.statistics.ok for found in spared) > sum(found.statistics.ok for found in wild)

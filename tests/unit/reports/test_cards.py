@@ -25,7 +25,7 @@ def torn(tmp_path_factory):
 
 def test_a_wrong_list_is_a_table_beside_the_objects_changes(torn):
     found = stored.read(torn)
-    anomaly = found.guarantees[0].anomalies[0]
+    anomaly = found.results.guarantees[0].anomalies[0]
     told = lists.listed_of(anomaly)
     assert told is not None
     bad = [row for row in told.rows if row.bad]
@@ -59,7 +59,7 @@ def test_a_lease_shows_its_grant_its_promise_and_the_look_that_missed_it(tmp_pat
         settings={"bug": "renewals-forgotten", "ttl_s": "2"},
     )
     found = stored.read(folder)
-    anomaly = next(one for one in found.guarantees[0].anomalies if one.name == "lease lost too early")
+    anomaly = next(one for one in found.results.guarantees[0].anomalies if one.name == "lease lost too early")
     whats = [mark.what for mark in evidence.marks_of(anomaly)]
     assert whats[0] == "granted"
     assert "promised until" in whats
@@ -72,11 +72,11 @@ def test_a_lease_shows_its_grant_its_promise_and_the_look_that_missed_it(tmp_pat
 def test_what_the_service_documents_is_said_with_its_link_where_it_was_held_to_more(tmp_path):
     settings = {"reads": "session"}
     strict = stored.read(made(tmp_path / "a", strict=True, settings=settings))
-    assert strict.verdict == "invalid"
+    assert strict.results.verdict == "invalid"
     assert "is documented to allow this" in terminal.render(strict)
     assert "is documented to allow this" in page.render(strict)
     own = stored.read(made(tmp_path / "b", settings=settings))
-    assert own.verdict == "valid"
+    assert own.results.verdict == "valid"
     text = terminal.render(own)
     assert "is documented to allow this" not in text
     assert "staleness: " in text
@@ -96,6 +96,6 @@ def test_a_link_of_a_foreign_store_is_a_link_only_if_it_is_an_address(tmp_path):
     "damage", [[], {"rows": 3}, {"rows": [{"name": None}]}, {"rows": [{}], "changes": [{"revision": "x"}]}]
 )
 def test_damaged_lists_cost_only_themselves(torn, damage):
-    anomaly = stored.read(torn).guarantees[0].anomalies[0]
+    anomaly = stored.read(torn).results.guarantees[0].anomalies[0]
     lists.listed_of(msgspec.structs.replace(anomaly, detail={"list": damage, "marks": damage}))
     evidence.marks_of(msgspec.structs.replace(anomaly, detail={"marks": damage}))

@@ -28,12 +28,12 @@ def test_a_run_that_was_killed_before_it_was_judged(run):
     (run / "results.json").unlink()
     assert "results.json is not there" in problems(run)
     report = stored.read(run)
-    assert report.verdict == "unknown"
-    assert report.statistics.operations == 600
-    assert [row.fault for row in report.faults] == ["partition", "kill", "pause"]
-    assert report.faults[0].proof is not None
-    assert report.faults[0].proof.holds
-    assert "was not judged" in report.reason
+    assert report.results.verdict == "unknown"
+    assert report.results.statistics.operations == 600
+    assert [row.fault for row in report.results.faults] == ["partition", "kill", "pause"]
+    assert report.results.faults[0].proof is not None
+    assert report.results.faults[0].proof.holds
+    assert "was not judged" in report.results.reason
 
 
 def test_a_journal_cut_short(run):
@@ -46,7 +46,7 @@ def test_a_journal_cut_short(run):
 def test_a_journal_of_nonsense(run, content):
     (run / "history.jsonl.zst").write_bytes(content)
     assert problems(run) if content else True
-    assert stored.read(run).verdict == "invalid"
+    assert stored.read(run).results.verdict == "invalid"
 
 
 def test_a_broken_line_in_the_midst_of_a_journal_costs_only_itself(run):
@@ -90,7 +90,11 @@ def test_one_bad_entry_costs_only_itself(run):
     said = problems(run)
     assert said.count("is left out") == 3
     report = stored.read(run)
-    assert (len(report.guarantees), len(report.faults), len(report.leaders)) == (2, 2, 0)
+    assert (len(report.results.guarantees), len(report.results.faults), len(report.results.leaders)) == (
+        2,
+        2,
+        0,
+    )
 
 
 def test_an_anomaly_with_a_detail_of_other_shapes(run):
@@ -161,7 +165,7 @@ def test_numbers_that_are_none(run):
     (run / "results.json").write_text(
         text.replace('"recovery_s": 1.1', '"recovery_s": NaN').replace("9.7", "1e999")
     )
-    assert stored.read(run).recovery_s is None
+    assert stored.read(run).results.recovery_s is None
     html.write(run)
 
 

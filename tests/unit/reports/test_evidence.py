@@ -131,7 +131,7 @@ def test_a_lock_without_intervals_of_its_checker_has_its_holders_drawn(runs, tmp
 
 def test_only_a_closed_chain_is_a_loop(runs):
     run = stored.read(runs["append"])
-    anomaly = run.guarantees[0].anomalies[0]
+    anomaly = run.results.guarantees[0].anomalies[0]
     rows, _ = evidence.drawn(anomaly, run.operations)
     edges, legend = evidence.cycle_of(anomaly, rows)
     loop = evidence.loop_of(anomaly, rows, edges, legend)

@@ -152,7 +152,7 @@ def test_an_anomaly_about_operations_that_are_not_there_costs_only_its_drawing(r
     results = run / "results.json"
     results.write_text(results.read_text().replace('"culprit": ', '"culprit": 99999'))
     report = stored.read(run)
-    assert report.verdict == Verdict.INVALID
+    assert report.results.verdict == Verdict.INVALID
     assert "stale read" in Tags(page.render(report)).text
 
 

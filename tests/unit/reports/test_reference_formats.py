@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from quorate.checkers import MODELS
-from quorate.harness.cli.exits import Exit
+from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import Test
 from quorate.harness.history.event import Event
 from quorate.harness.run import run
