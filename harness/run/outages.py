@@ -13,9 +13,8 @@ import numpy.typing as npt
 
 from quorate.harness.core import results
 from quorate.harness.core.results import Outage, Outages, Window
-from quorate.harness.run.operations import Operations, served_mask
+from quorate.harness.history.operations import Floats, Operations
 
-Floats = npt.NDArray[np.float64]
 _SHOWN_S: Final = 0.5  # shorter stretches are not listed; the longest is told whatever it is
 _LISTED_MAX: Final = 1000
 _IDLE_S: Final = 1.0  # clients that ask nothing for longer are not waiting
@@ -75,11 +74,12 @@ def _asked(begin: float, end: float, begin_s: Floats, latest: Floats) -> list[St
 
 def summary(operations: Operations, end_s: float) -> Outages:
     """Return seconds without any service, in all and by node, with the stretches that are long enough to matter."""
-    served = served_mask(operations) & np.isfinite(operations.end_s)
-    in_all = stretches(operations.begin_s, operations.end_s, served, end_s)
+    began, ended = operations.begin_s, operations.end_s
+    served = operations.served() & np.isfinite(ended)
+    in_all = stretches(began, ended, served, end_s)
     nodes = {}
     for name, chosen in operations.by_node():
-        mine = stretches(operations.begin_s[chosen], operations.end_s[chosen], served[chosen], end_s)
+        mine = stretches(began[chosen], ended[chosen], served[chosen], end_s)
         nodes[name] = _outage(mine)
     found = _outage(in_all)
     return Outages(found.total_s, found.longest_s, found.stretches, nodes)
