@@ -49,10 +49,10 @@ def about(
 
     `choices` may map each word to a line on it. `unset` is for a default of None: "drawn", "the server's own".
     """
-    extra: dict[str, Any] = {"unset": unset} if unset else {}
+    extra: dict[str, object] = {"unset": unset} if unset else {}
     if choices is not None:
         extra["choices"] = dict(choices) if isinstance(choices, Mapping) else dict.fromkeys(choices, "")
-    limits: dict[str, Any] = {"ge": ge, "gt": gt, "le": le}
+    limits: Any = {"ge": ge, "gt": gt, "le": le}
     return msgspec.Meta(description=text, extra=extra, **limits)
 
 
