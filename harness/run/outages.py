@@ -40,20 +40,22 @@ def stretches(
     order = np.argsort(begin_s, kind="stable")
     begin_s, finish_s = begin_s[order], finish_s[order]
     latest = np.maximum.accumulate(finish_s)
+    left = np.flatnonzero(np.diff(edges) > 0)
+    start, stop = edges[left], edges[left + 1]
+    first = np.searchsorted(begin_s, start, side="right")
+    last = np.searchsorted(begin_s, stop, side="left")
+    waiting = (first > 0) & (latest[first - 1] > start)
+    following = np.append(begin_s, np.inf)[first]
+    begin = np.where(waiting, start, following)
+    end = np.where(np.isfinite(stop), stop, latest[last - 1])
+    some = np.flatnonzero((waiting | (following < stop)) & (end > begin))
     found = []
-    for left in np.flatnonzero(np.diff(edges) > 0):
-        start, stop = edges[left], edges[left + 1]
-        first = int(np.searchsorted(begin_s, start, side="right"))
-        waiting = first > 0 and latest[first - 1] > start
-        if not waiting and (first == len(begin_s) or begin_s[first] >= stop):
-            continue
-        begin = float(start) if waiting else float(begin_s[first])
-        last = int(np.searchsorted(begin_s, stop, side="left"))
-        end = float(stop) if np.isfinite(stop) else float(latest[last - 1])
-        if end - begin <= _IDLE_S:
-            found += [(begin, end)] if end > begin else []
+    for at, since, until in zip(some.tolist(), begin[some].tolist(), end[some].tolist(), strict=True):
+        if until - since <= _IDLE_S:
+            found.append((since, until))
         else:
-            found += _asked(begin, end, begin_s[first:last], latest[max(first - 1, 0) : last])
+            within = slice(first[at], last[at])
+            found += _asked(since, until, begin_s[within], latest[max(first[at] - 1, 0) : last[at]])
     return found
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 
 from quorate import Test, run
@@ -271,12 +274,32 @@ def test_a_fault_begins_when_its_injection_began_and_ends_when_its_healing_was_p
 
 
 def test_stretches_are_found_in_columns():
-    import numpy as np  # noqa: PLC0415 - beside its only use
-
     begin, end = np.array([0.0, 1.0, 2.0]), np.array([0.5, np.inf, 2.5])
     found = stretches(begin, end, np.array([True, False, True]), 10.0)
     assert found == [(0.0, 0.5), (1.0, 2.5), (2.5, 10.0)]
     assert longest_within(found, 0.6, 2.4) == 1.5
+
+
+def by_looking_at_each_gap(begin, end, served):
+    """The definition: from when one waits after an answer (or from the first asked then) to the next answer."""
+    edges = [-float("inf"), *sorted(set(end[served].tolist())), float("inf")]
+    for start, stop in itertools.pairwise(edges):
+        waits = ((begin <= start) & (end > start)).any()
+        asked = begin[(begin > start) & (begin < stop)]
+        if waits or len(asked):
+            since, until = start if waits else asked.min(), stop if np.isfinite(stop) else end.max()
+            if until > since:
+                yield float(since), float(until)
+
+
+def test_stretches_are_found_gap_by_gap():
+    rng = np.random.default_rng(7)
+    for _ in range(300):
+        many = int(rng.integers(1, 12))
+        begin = np.round(rng.random(many) * 0.5, 1)
+        end = begin + np.round(0.1 + rng.random(many) * 0.3, 1)
+        served = rng.random(many) < 0.5
+        assert stretches(begin, end, served, 1.0) == list(by_looking_at_each_gap(begin, end, served))
 
 
 SLOW = '[[fault]]\nat = "3s"\nfor = "3s"\nfault = "pause"\nnodes = ["n1", "n2"]\n'
