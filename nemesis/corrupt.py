@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.damage import Wound
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node, ProcessState
@@ -150,18 +151,17 @@ class Corrupt(NodeFault):
 
     async def _made_of_it(self, scene: Scene, node: Node) -> str:
         """Return what a server does that was started on a damaged disk."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _VERDICT_S
-        while True:
+
+        async def outcome() -> str:
             if await node.state(scene.system.daemon) is ProcessState.DEAD:
                 tail = await processes.log_tail(scene, node, processes.STACK_CHARACTERS)
                 return f"it refuses to start: {processes.reason(tail)}"
             statuses = await scene.system.status(scene.cluster)
-            if any(one.node == node.name and one.healthy for one in statuses):
-                return "it serves"
-            if loop.time() >= end:
-                return "it runs, and does not serve"
-            await asyncio.sleep(_POLL_S)
+            return "it serves" if any(one.node == node.name and one.healthy for one in statuses) else ""
+
+        return (
+            await until(outcome, bool, deadline_s=_VERDICT_S, poll_s=_POLL_S) or "it runs, and does not serve"
+        )
 
 
 async def _look(node: Node, wound: Wound) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.duration import parse_duration
 from quorate.harness.core.failpoints import Failpoints, Point
 from quorate.harness.core.fault import Plan, Proof, Scene, named
@@ -233,15 +234,15 @@ class Failpoint(ServerFault):
 
     async def _still(self, scene: Scene, plan: Plan, node: Node) -> str:
         """Return what is wrong with a server that should have nothing armed any more."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _ARMED_S
-        while True:
-            armed = await _failpoints(scene.system).armed(node)
-            if armed is not None:
-                return f"{_point(plan)} is still armed on {node.name}" if _point(plan) in armed else ""
-            if loop.time() >= end:
-                return f"{node.name} does not list its failpoints"
-            await asyncio.sleep(_POLL_S)
+        armed = await until(
+            lambda: _failpoints(scene.system).armed(node),
+            lambda found: found is not None,
+            deadline_s=_ARMED_S,
+            poll_s=_POLL_S,
+        )
+        if armed is None:
+            return f"{node.name} does not list its failpoints"
+        return f"{_point(plan)} is still armed on {node.name}" if _point(plan) in armed else ""
 
 
 def _failpoints(system: System) -> Failpoints:

@@ -6,13 +6,13 @@ from the others, and votes. Proved by the list of members as a majority agrees o
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from random import Random
 from typing import Annotated, Final
 
 import msgspec
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.membership import LEARNER, VOTER, Listing, Membership
 from quorate.harness.core.node import ProcessState
@@ -140,15 +140,12 @@ class Member(NodeFault):
         self, scene: Scene, names: Sequence[str], patience_s: float, *, gone: bool = False
     ) -> Listing | None:
         """Return the members, asked again until these are listed (or gone), or the deadline has passed."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + patience_s
-        while True:
-            listed = await _membership(scene.system).members(scene.cluster)
-            if listed is not None and all((name in listed.roles) != gone for name in names):
-                return listed
-            if loop.time() >= end:
-                return listed
-            await asyncio.sleep(_POLL_S)
+        return await until(
+            lambda: _membership(scene.system).members(scene.cluster),
+            lambda listed: listed is not None and all((name in listed.roles) != gone for name in names),
+            deadline_s=patience_s,
+            poll_s=_POLL_S,
+        )
 
 
 def _membership(system: System) -> Membership:

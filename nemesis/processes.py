@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node, ProcessState
 from quorate.harness.core.outcome import Broken
@@ -60,13 +61,12 @@ async def wait_for(
     scene: Scene, names: Sequence[str], wanted: frozenset[ProcessState], deadline_s: float
 ) -> dict[str, ProcessState]:
     """Return the states once all are as wanted, or as they are at the deadline."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
-    while True:
-        found = await states(scene, names)
-        if set(found.values()) <= wanted or loop.time() >= end:
-            return found
-        await asyncio.sleep(_POLL_S)
+    return await until(
+        lambda: states(scene, names),
+        lambda found: set(found.values()) <= wanted,
+        deadline_s=deadline_s,
+        poll_s=_POLL_S,
+    )
 
 
 def told(found: dict[str, ProcessState]) -> str:

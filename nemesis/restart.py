@@ -12,9 +12,11 @@ import signal
 from random import Random
 from typing import Any, Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import NodeStatus
 from quorate.nemesis import processes
 from quorate.nemesis.aftermath import Aftermath, AftermathSettings
 from quorate.nemesis.nodes import ServerFault
@@ -91,14 +93,18 @@ class Restart(ServerFault):
     @staticmethod
     async def _serves(scene: Scene, node: Node) -> None:
         """Wait until the node says that it is well, and somebody leads."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _READY_S
-        while True:
-            statuses = await scene.system.status(scene.cluster)
-            here = next((one for one in statuses if one.node == node.name), None)
-            if here is not None and here.healthy and any(one.role == "leader" for one in statuses):
-                return
-            if loop.time() > end:
-                said = here.error if here is not None else "nothing"
-                raise Broken("not-restarted", f"{node.name} was not well within {_READY_S:g} s: {said}")
-            await asyncio.sleep(_POLL_S)
+
+        def here(statuses: list[NodeStatus]) -> NodeStatus | None:
+            return next((one for one in statuses if one.node == node.name), None)
+
+        def well(statuses: list[NodeStatus]) -> bool:
+            own = here(statuses)
+            return own is not None and own.healthy and any(one.role == "leader" for one in statuses)
+
+        statuses = await until(
+            lambda: scene.system.status(scene.cluster), well, deadline_s=_READY_S, poll_s=_POLL_S
+        )
+        if not well(statuses):
+            own = here(statuses)
+            said = own.error if own is not None else "nothing"
+            raise Broken("not-restarted", f"{node.name} was not well within {_READY_S:g} s: {said}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from random import Random
 from typing import Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import NodeStatus
 
 ANY: Final = "any"
 # What `any` draws from. `all` and `random` are asked for by name: they are rarely what finds a bug.
@@ -100,14 +101,17 @@ def check_names(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
 
 async def leader_of(scene: Scene) -> str:
     """Return who leads, by the highest term; waits through an election, and raises `Broken` if none comes of it."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _LEADER_PATIENCE_S
-    while True:
-        statuses = await scene.system.status(scene.cluster)
-        leaders = [status for status in statuses if status.healthy and status.role == "leader"]
-        if leaders:
-            return max(leaders, key=lambda status: status.term or 0).node
-        if loop.time() >= end:
-            told = "; ".join(f"{status.node}: {status.error or status.role}" for status in statuses)
-            raise Broken("no-leader", f"no node leads ({told})")
-        await asyncio.sleep(_LEADER_POLL_S)
+
+    def leading(statuses: Sequence[NodeStatus]) -> list[NodeStatus]:
+        return [status for status in statuses if status.healthy and status.role == "leader"]
+
+    statuses = await until(
+        lambda: scene.system.status(scene.cluster),
+        lambda found: bool(leading(found)),
+        deadline_s=_LEADER_PATIENCE_S,
+        poll_s=_LEADER_POLL_S,
+    )
+    if leaders := leading(statuses):
+        return max(leaders, key=lambda status: status.term or 0).node
+    told = "; ".join(f"{status.node}: {status.error or status.role}" for status in statuses)
+    raise Broken("no-leader", f"no node leads ({told})")

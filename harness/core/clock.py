@@ -11,7 +11,7 @@ import asyncio
 import math
 import selectors
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, Protocol, TypeVar
 
@@ -31,6 +31,22 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Return after so many seconds on this clock."""
         ...
+
+
+async def until(
+    probe: Callable[[], Awaitable[T]], enough: Callable[[T], bool], *, deadline_s: float, poll_s: float
+) -> T:
+    """Ask until the answer is enough, and return it; the last answer where none was by the deadline.
+
+    Asked at once, and a last time at the deadline or soon after it; a probe that hangs is not interrupted.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline_s
+    while True:
+        found = await probe()
+        if enough(found) or loop.time() >= end:
+            return found
+        await asyncio.sleep(poll_s)
 
 
 class RealClock:

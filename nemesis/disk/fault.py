@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from quorate.harness.cluster import doctor
+from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken, UsageError
@@ -109,15 +110,13 @@ class Disk(ServerFault):
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Wait until each target has made a call that was touched."""
         del scene
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _PROOF_S
-        while True:
-            took = {
+
+        async def touched() -> dict[str, list[float]]:
+            return {
                 name: self._tracers[name].touched() if name in self._tracers else [] for name in plan.nodes
             }
-            if all(took.values()) or loop.time() >= end:
-                break
-            await asyncio.sleep(_POLL_S)
+
+        took = await until(touched, lambda found: all(found.values()), deadline_s=_PROOF_S, poll_s=_POLL_S)
         counts = {name: len(lengths) for name, lengths in took.items()}
         told = ", ".join(f"{count} on {name}" for name, count in counts.items())
         text = f"{_in_words(plan)}; calls touched until now: {told}"

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from quorate.harness.core.clock import Clock
+from quorate.harness.core.clock import Clock, until
 from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
@@ -117,16 +117,15 @@ class Simulated(System):
 
     async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
         """Return once all nodes follow one leader; raise `Broken` with what they say of themselves instead."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + deadline_s
-        while True:
-            found = await self.status(cluster)
-            leaders = sum(status.role == "leader" for status in found)
-            if leaders == 1 and all(status.healthy for status in found):
-                return found
-            if loop.time() > end_s:
-                raise Broken("not-ready", f"not healthy after {deadline_s:g} s: {found}")
-            await asyncio.sleep(_POLL_S)
+
+        def ready(statuses: list[NodeStatus]) -> bool:
+            leaders = sum(status.role == "leader" for status in statuses)
+            return leaders == 1 and all(status.healthy for status in statuses)
+
+        found = await until(lambda: self.status(cluster), ready, deadline_s=deadline_s, poll_s=_POLL_S)
+        if not ready(found):
+            raise Broken("not-ready", f"not healthy after {deadline_s:g} s: {found}")
+        return found
 
     async def client(self, nodes: Sequence[Node], timeout_s: float) -> SimulatedClient:
         """Connect to these nodes; raise `Refused` where none accepts."""
