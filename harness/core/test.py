@@ -25,14 +25,17 @@ __all__ = ["CLUSTERS", "Test", "UsageError"]
 CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Take a list in one text with commas apart; one that is a list already stays."""
+    if not isinstance(text, str):
+        return tuple(text)
     return tuple(filter(None, (part.strip() for part in text.split(","))))
 
 
 _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
-    "workload": _names,
-    "faults": _names,
-    "endpoints": _names,
+    "workload": names,
+    "faults": names,
+    "endpoints": names,
     "fault_interval": parse_duration,
     "time": parse_duration,
     "timeout": parse_duration,
