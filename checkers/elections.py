@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from quorate.checkers.replies import confirmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import Event, History, Operation
 
@@ -72,7 +73,7 @@ class OneLeaderAtATime:
         reason = f"nobody could be elected in {', '.join(vacant)} after the last heal" if vacant else ""
         if terms < _TERMS_MIN:
             reason = f"{terms} terms were seen, two are needed"
-        return Result(
+        result = Result(
             guarantee=self.name,
             verdict=Verdict.INVALID if found else Verdict.UNKNOWN if reason else Verdict.VALID,
             engine="terms",
@@ -82,6 +83,7 @@ class OneLeaderAtATime:
             time_s=time.perf_counter() - started,
             stats={"terms": terms, "violations": dict(Counter(each.name for each in found))},
         )
+        return confirmed(result, history)
 
 
 def _words(operations: Iterable[Operation]) -> Iterable[Word]:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from quorate.checkers.replies import confirmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import History
 from quorate.harness.history.columns import NONE, OK
@@ -36,7 +37,7 @@ class NumbersGrow:
         for key in np.unique(columns.key[done]):
             mine = columns.key[done] == key
             found += _judge(history, done[mine], values[mine])
-        return Result(
+        result = Result(
             guarantee=self.name,
             verdict=Verdict.INVALID if found else Verdict.VALID if len(done) else Verdict.UNKNOWN,
             engine="sweep",
@@ -46,6 +47,7 @@ class NumbersGrow:
             time_s=time.perf_counter() - started,
             stats={"numbers": len(done), "violations": len(found)},
         )
+        return confirmed(result, history)
 
 
 def _judge(history: History, done: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> list[Anomaly]:

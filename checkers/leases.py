@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from quorate.checkers.lease_looks import FUNCTIONS, NEVER, Call, Look, Looks, called
+from quorate.checkers.replies import confirmed
 from quorate.checkers.tell import varied
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import History
@@ -77,7 +78,7 @@ class LeasesKeepTime:
             reason = f"{len(found)} violations"
         elif not judged:
             reason = "no look fell into the time in which a lease was certainly alive"
-        return Result(
+        result = Result(
             guarantee=self.name,
             verdict=Verdict.INVALID if found else Verdict.VALID if judged else Verdict.UNKNOWN,
             engine="intervals",
@@ -87,6 +88,7 @@ class LeasesKeepTime:
             time_s=time.perf_counter() - started,
             stats={"leases": len(record.leases), "judged": judged, "violations": dict(kinds)},
         )
+        return confirmed(result, history, strict=self.strict)
 
 
 def _kept(columns: Columns) -> Iterator[tuple[int, int | None]]:

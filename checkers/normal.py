@@ -5,7 +5,7 @@ A history that uses none of them is handed on as it is, at the cost of looking a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -39,6 +39,8 @@ RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _MICRO: Final = {"read": "r", "write": "w"}
 _DECREMENTS: Final = frozenset({"decrement", "dec", "subtract"})
+# These say by themselves what they do: by one, where no amount stands with them.
+_STEPS: Final = _DECREMENTS | {"increment", "inc"}
 _DRAINED: Final = frozenset({"queue", "unordered-queue"})
 _LOOKED_AT: Final = 200
 _COUNTED_MAX: Final = 1 << 22
@@ -84,8 +86,8 @@ def normal(history: History, model: str) -> Normal:
     """Return the history in the words of this model."""
     functions = functions_of(history)
     renamed = {name: to for name, to in RENAMED.get(model, {}).items() if name in functions}
-    if model == "counter" and functions & _DECREMENTS:
-        return Normal(_mapped(history, lambda event: _decremented(event, renamed)))
+    if model == "counter" and (functions & _DECREMENTS or _bare_steps(history, functions)):
+        return Normal(_mapped(history, lambda event: _stepped(event, renamed)))
     if model in _DRAINED and "drain" in functions:
         return _drained(history, renamed)
     if model in ("append", "rw") and (renamed or _long_names(history)):
@@ -104,12 +106,21 @@ def _named(event: Event, renamed: Mapping[str, str]) -> Event:
     return msgspec.structs.replace(event, f=renamed[event.f]) if event.f in renamed else event
 
 
-def _decremented(event: Event, renamed: Mapping[str, str]) -> Event:
-    if event.f not in _DECREMENTS:
+def _stepped(event: Event, renamed: Mapping[str, str]) -> Event:
+    if event.f not in _STEPS:
         return _named(event, renamed)
-    by = event.value
-    by = -by if isinstance(by, int | float) and not isinstance(by, bool) else -1 if by is None else by
+    by = 1 if event.value is None and event.type == "invoke" else event.value
+    if event.f in _DECREMENTS and isinstance(by, int | float) and not isinstance(by, bool):
+        by = -by
     return msgspec.structs.replace(event, f="add", value=by)
+
+
+def _bare_steps(history: History, functions: Collection[str]) -> bool:
+    """Whether a counter is incremented without a word of how much."""
+    columns = history.columns
+    named = [handle for handle in distinct(columns.f) if str(columns.text(handle)) in _STEPS & set(functions)]
+    bare = np.isin(columns.f, named) & (columns.kind == INVOKE) & (columns.value == 0)
+    return bool(bare.any())
 
 
 def _transaction(event: Event) -> Event:

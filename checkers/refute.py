@@ -188,8 +188,8 @@ def _left_out(history: _History, kept: Sequence[Op], moment: int, scope: set[str
     rules: dict[str, Callable[[], Iterator[Op]]] = {
         "register": lambda: _of_register(gone, kept),
         "kv": lambda: _of_register(gone, kept),
-        "queue": lambda: _of_queue(gone, kept, history),
-        "unordered-queue": lambda: _of_queue(gone, kept, history),
+        "queue": lambda: _of_queue(gone, kept, history, last),
+        "unordered-queue": lambda: _of_queue(gone, kept, history, last),
         "set": lambda: _of_set(gone, kept, scope),
         "lock": lambda: _of_lock(gone, here, history),
         "fenced-lock": lambda: _of_lock(gone, here, history),
@@ -208,11 +208,12 @@ def _of_register(gone: Sequence[Op], kept: Sequence[Op]) -> Iterator[Op]:
             yield op
 
 
-def _of_queue(gone: Sequence[Op], kept: Sequence[Op], history: _History) -> Iterator[Op]:
+def _of_queue(gone: Sequence[Op], kept: Sequence[Op], history: _History, last: float) -> Iterator[Op]:
+    """What was called after `last` is cut off before the others are looked at."""
     here = {op.at for op in kept}
     sources: dict[str, list[bool]] = defaultdict(list)
     for op in history.ops.values():
-        if op.f == "enqueue":
+        if op.f == "enqueue" and (op.call < last or op.at in here):
             sources[op.asked].append(op.at in here)
     unique = all(len(one) == 1 for one in sources.values())
     whole = [history.ops[op.at] for op in kept]

@@ -19,6 +19,7 @@ import msgspec
 from quorate.checkers.changes import Change, Known, Reached, is_conflict, what
 from quorate.checkers.deletions import Deletions
 from quorate.checkers.list_story import story
+from quorate.checkers.replies import confirmed
 from quorate.checkers.tell import told
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import Event, History
@@ -47,7 +48,7 @@ class ListsAreSnapshots:
         lists = sum(event.f == "list" and event.type == "ok" for event in events)
         found = _Replay(events).anomalies()
         verdict = Verdict.INVALID if found else Verdict.VALID if lists else Verdict.UNKNOWN
-        return Result(
+        result = Result(
             guarantee=self.name,
             verdict=verdict,
             engine="replay",
@@ -58,6 +59,7 @@ class ListsAreSnapshots:
             cpu_s=time.process_time() - cpu,
             stats={"lists": lists, "violations": dict(Counter(each.name for each in found))},
         )
+        return confirmed(result, history)
 
 
 class _Replay:

@@ -254,13 +254,27 @@ class _Case:
         if base not in ("cycle", "write-conflict"):
             return f"{self.name} names no circle, and nothing else that can be confirmed"
         suffix = self.name.removeprefix(base)
-        txns = [self.story.txns[index] for index in self.indexes]
-        refuted = contradicts(
-            self.story,
-            [txn for txn in txns if self.story.happened(txn)],
-            snapshots=base == "write-conflict",
-            session=suffix != "",
-            real_time=suffix == "-realtime",
-            deadline=self.deadline,
-        )
-        return None if refuted else "some order of these transactions explains what they read of each other"
+        named = [txn for index in self.indexes if self.story.happened(txn := self.story.txns[index])]
+        for txns in (named, self._with_sources(named)):
+            if contradicts(
+                self.story,
+                txns,
+                snapshots=base == "write-conflict",
+                session=suffix != "",
+                real_time=suffix == "-realtime",
+                deadline=self.deadline,
+            ):
+                return None
+        return "some order of these transactions explains what they read of each other"
+
+    def _with_sources(self, txns: Sequence[Txn]) -> Sequence[Txn]:
+        """The same and those that wrote what they read: an overwritten version orders its readers."""
+        found = {txn.index: txn for txn in txns}
+        for txn in txns:
+            for mop in txn.mops:
+                values = mop.value if self.story.lists and mop.f == "r" else (mop.value,)
+                for value in values if mop.f == "r" else ():
+                    owner = self.story.writer(mop.key, value)
+                    if owner is not None and self.story.happened(owner[0]):
+                        found.setdefault(owner[0].index, owner[0])
+        return [found[index] for index in sorted(found)]

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from quorate.checkers.replies import confirmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import History
 from quorate.harness.history.columns import NO_VERSION, NONE, OK
@@ -38,7 +39,7 @@ class VersionsNeverRegress:
         operations = int(done.sum())
         found = self._regressions(history, np.flatnonzero(done)) if operations else []
         verdict = Verdict.INVALID if found else Verdict.VALID if operations else Verdict.UNKNOWN
-        return Result(
+        result = Result(
             guarantee=self.name,
             verdict=verdict,
             engine="native",
@@ -54,6 +55,7 @@ class VersionsNeverRegress:
             memory_mb=len(columns) * 24 / _BYTES_PER_MB,
             stats={"regressions": len(found), "scope": self.scope},
         )
+        return confirmed(result, history)
 
     def _regressions(self, history: History, done: np.ndarray) -> list[tuple[int, int]]:
         """Pairs of completions: the earlier reply with the higher version, and the reply that fell behind."""

@@ -16,6 +16,7 @@ import msgspec
 
 from quorate.checkers.changes import acknowledged
 from quorate.checkers.previous import wrong_previous
+from quorate.checkers.replies import confirmed
 from quorate.checkers.tell import replayed, told
 from quorate.checkers.watch_story import with_stories
 from quorate.harness.core.verdict import Anomaly, Limits, Result
@@ -65,7 +66,8 @@ class WatchesAreReliable:
             missing = f"{asked} watches asked for progress and were told none: use progress_share=0 where there is none"
         stats = {"watches": len(streams), "changes": shown, "progress": told}
         result = replayed(self.name, found, missing, operations=shown, started=started, stats=stats)
-        return with_stories(result, [(_who(stream), stream.messages) for stream in streams], truth)
+        result = with_stories(result, [(_who(stream), stream.messages) for stream in streams], truth)
+        return confirmed(result, history)
 
 
 def _asked(events: list[Event]) -> int:

@@ -12,6 +12,8 @@ def _rule(seen: Seen, asked: Asked) -> Found:
     first: dict[str, tuple[Operation, Event]] = {}
     found = []
     for operation, done in seen.succeeded():
+        if done.value is None:
+            continue
         name = say((done.key, done.value), 1 << 30)
         if name not in first:
             first[name] = (operation, done)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TRANSACTIONS: Final = ("append", "rw")
 # What the verifier needs for each event, which it holds as Python objects; measured, and rounded up.
 _VERIFY_BYTES: Final = 1_100
+_UNPROVED: Final = "the certificate does not hold: {}; this is a bug in the engine, please report it"
 
 
 def notes(history: History) -> list[str]:
@@ -192,13 +193,21 @@ def verified(history: History, model: str, judged: Judged) -> bool:
 def _refuted(history: History, model: str, judged: Judged) -> bool:
     """Replay the certificate of every anomaly that has one; of those of one key the operations are the key's own."""
     from quorate.checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.replies import DEFINITIONS  # noqa: PLC0415
+    from quorate.checkers.replies import refute as refute_replies  # noqa: PLC0415
+    from quorate.checkers.replies_record import Certificate  # noqa: PLC0415
     from quorate.checkers.transactions_refute import refute as refute_transactions  # noqa: PLC0415
     from quorate.checkers.transactions_story import TooLargeError as TransactionsTooLargeError  # noqa: PLC0415
 
     anomalies = judged.result.anomalies
     certificates = [one.detail["certificate"] for one in anomalies if "certificate" in one.detail]
-    events = [] if model in TRANSACTIONS else history.events()
-    for certificate in certificates:
+    defined = [one for one in certificates if one["kind"] in DEFINITIONS and "cycle" not in one]
+    wrong = refute_replies(history, msgspec.convert(defined, list[Certificate])) if defined else None
+    if wrong is not None:
+        raise Broken("certificate", _UNPROVED.format(wrong))
+    others = [one for one in certificates if one not in defined]
+    events = [] if model in TRANSACTIONS or not others else history.events()
+    for certificate in others:
         try:
             if model in TRANSACTIONS:
                 wrong = refute_transactions(history, _transactions(model), certificate)
@@ -207,10 +216,7 @@ def _refuted(history: History, model: str, judged: Judged) -> bool:
         except (TooLargeError, TransactionsTooLargeError):
             return False
         if wrong is not None:
-            raise Broken(
-                "certificate",
-                f"the certificate does not hold: {wrong}; this is a bug in the engine, please report it",
-            )
+            raise Broken("certificate", _UNPROVED.format(wrong))
     return bool(certificates) and len(certificates) == len(anomalies)
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from quorate.harness.core.injection import injections
 from quorate.harness.core.results import FaultRow, Step, fault_row
 from quorate.harness.history import History
-from quorate.harness.run.operations import Ints, Operations, served_mask
+from quorate.harness.history.operations import Bools, Ints, Operations
 from quorate.harness.run.outages import longest_within, stretches
 
 
@@ -31,11 +30,11 @@ class _Met:
     """What the operations of a run met."""
 
     def __init__(self, operations: Operations, end_s: float) -> None:
-        self._operations = operations
         self._end_s = end_s
-        self._answered = served_mask(operations)
-        self._served = self._answered & np.isfinite(operations.end_s)
-        self._stretches = stretches(operations.begin_s, operations.end_s, self._served, end_s)
+        self._began, self._ended = operations.begin_s, operations.end_s
+        self._answered = operations.served()
+        self._served = self._answered & np.isfinite(self._ended)
+        self._stretches = stretches(self._began, self._ended, self._served, end_s)
         self._by_node = dict(operations.by_node())
 
     def row(self, row: FaultRow) -> FaultRow:
@@ -56,18 +55,17 @@ class _Met:
             steps=[self._step(step, began) for step in data or ()],
         )
 
-    def _begun(self, from_s: float, to_s: float) -> npt.NDArray[np.bool_]:
-        begun: npt.NDArray[np.bool_] = self._operations.begin_s >= from_s
-        return begun & (self._operations.begin_s < to_s)
+    def _begun(self, from_s: float, to_s: float) -> Bools:
+        begun: Bools = (self._began >= from_s) & (self._began < to_s)
+        return begun
 
     def _recovery(self, nodes: Iterable[Ints], healed_s: float) -> float | None:
-        begin_s, end_s = self._operations.begin_s, self._operations.end_s
         slowest = 0.0
         for mine in nodes:
-            after = mine[self._served[mine] & (begin_s[mine] >= healed_s)]
+            after = mine[self._served[mine] & (self._began[mine] >= healed_s)]
             if not len(after):
                 return None
-            slowest = max(slowest, float(end_s[after].min()) - healed_s)
+            slowest = max(slowest, float(self._ended[after].min()) - healed_s)
         return round(slowest, 3)
 
     def _step(self, step: Mapping[str, Any], began_s: float) -> Step:
@@ -75,7 +73,7 @@ class _Met:
         moments = {name: round(began_s + step[name], 3) for name in ("stopped_s", "up_s", "healthy_s")}
         during = self._begun(moments["stopped_s"], moments["healthy_s"])
         served = self._answered[during]
-        waits = (self._operations.end_s - self._operations.begin_s)[during][served]
+        waits = (self._ended - self._began)[during][served]
         return Step(
             node=step["node"],
             **moments,

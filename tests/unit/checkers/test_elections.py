@@ -36,6 +36,7 @@ def names(checker, steps):
     result = checker.check(history(steps), Limits())
     assert (result.verdict is Verdict.INVALID) == bool(result.anomalies)
     assert all(anomaly.events and anomaly.sentence for anomaly in result.anomalies)
+    assert result.confirmed_by == ("definitions" if result.anomalies else None), result.anomalies
     return {anomaly.name for anomaly in result.anomalies}
 
 

@@ -50,6 +50,7 @@ def names(*steps, **more):
     result = judged(*steps, **more)
     assert (result.verdict is Verdict.INVALID) == bool(result.anomalies)
     assert all(anomaly.events and anomaly.sentence for anomaly in result.anomalies)
+    assert result.confirmed_by == ("definitions" if result.anomalies else None), result.anomalies
     return {anomaly.name for anomaly in result.anomalies}
 
 

@@ -322,3 +322,19 @@ def test_nothing_done_proves_nothing(model):
         result = check(History.of(events), model=model)
         assert result.verdict is Verdict.UNKNOWN
         assert "no " in result.reason
+
+
+def test_a_queue_is_confirmed_where_a_value_comes_again_after_the_contradiction() -> None:
+    found = check(
+        told(
+            (0, "enqueue", 3),
+            (0, "enqueue", 1),
+            (0, "enqueue", 2),
+            (0, "dequeue", None, 3),
+            (0, "dequeue", None, 2),
+            (0, "enqueue", 3),
+        ),
+        "queue",
+    )
+    assert found.verdict is Verdict.INVALID
+    assert found.confirmed_by

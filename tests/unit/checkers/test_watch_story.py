@@ -31,7 +31,9 @@ def anomalies(*messages, start=2):
         add(1, "ok", f, name, [value, 0], revision)
     add(9, "invoke", "watch", None, [start, False])
     add(9, "ok", "watch", None, {"from": start, "messages": [[r, [list(c) for c in m]] for r, m in messages]})
-    return WatchesAreReliable().check(History.of(events), Limits()).anomalies
+    result = WatchesAreReliable().check(History.of(events), Limits())
+    assert result.confirmed_by == ("definitions" if result.anomalies else None)
+    return result.anomalies
 
 
 def change(revision):

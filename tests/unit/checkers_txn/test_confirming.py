@@ -15,6 +15,7 @@ from quorate.checkers.transactions_definitions import DEFINITIONS
 from quorate.checkers.transactions_refute import refute
 from quorate.checkers.transactions_story import TooLargeError
 from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 from tests.quality.planted import PLANTS, events
 from tests.unit.checkers_txn import making
 from tests.unit.checkers_txn.test_transactions import read
@@ -162,3 +163,22 @@ def test_a_step_whose_order_is_unknown_stands_only_where_a_part_was_seen():
     assert refute(history(ops), "rw", certificate) is None
     assert refute(history([*ops[:2], [["r", 0, 1]]]), "rw", certificate) is not None
     assert refute(history([*ops[:2], [["r", 1, 1]]]), "rw", certificate) is not None
+
+
+def test_a_version_from_outside_the_circle_orders_its_readers():
+    """Two read what a third wrote; one of them overwrote it, and so came after the other."""
+    steps = [
+        (0, "invoke", [["w", "y", 2]]),
+        (0, "ok", [["w", "y", 2]]),
+        (0, "invoke", [["r", "y", None], ["r", "x", None], ["w", "y", 4]]),
+        (1, "invoke", [["r", "y", None], ["w", "x", 5], ["r", "z", None]]),
+        (1, "ok", [["r", "y", 2], ["w", "x", 5], ["r", "z", 7]]),
+        (1, "invoke", [["w", "z", 7], ["w", "x", 8]]),
+        (1, "ok", [["w", "z", 7], ["w", "x", 8]]),
+        (0, "ok", [["r", "y", 2], ["r", "x", 8], ["w", "y", 4]]),
+    ]
+    history = History.of(
+        [Event(at, at, process, kind, "txn", None, value) for at, (process, kind, value) in enumerate(steps)]
+    )
+    found = Transactions("rw", "serializable").check(history, Limits())
+    assert (found.verdict, found.confirmed_by) == (Verdict.INVALID, "definitions"), found.reason

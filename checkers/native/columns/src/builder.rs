@@ -166,7 +166,10 @@ impl Builder {
     }
 
     fn is_read(&self, f: Text) -> bool {
-        matches!(&*self.columns.texts.json(f), b"\"read\"" | b"\"get\"")
+        matches!(
+            &*self.columns.texts.json(f),
+            b"\"read\"" | b"\"get\"" | b"\"dequeue\"" | b"\"deq\"" | b"\"pop\""
+        )
     }
 
     fn who(&mut self, draft: &Draft) -> Option<i64> {

@@ -1,7 +1,7 @@
 //! Scanning EDN into canonical JSON: keywords and symbols become strings, vectors, lists and sets arrays, maps
 //! objects, tagged elements what they tag.
 
-use crate::forms::{is_micro, Forms};
+use crate::forms::{is_micro, Form, Forms};
 use crate::json;
 use crate::number;
 use crate::scan::{pair, shown, write_byte, write_object, Trouble, DEPTH_MAX};
@@ -90,10 +90,7 @@ impl<'a> Edn<'a> {
             b'"' => {
                 let start = out.len();
                 self.string(out)?;
-                if self.data && self.forms.is_other(&out[start + 1..out.len() - 1], false) {
-                    let plain = out.split_off(start);
-                    json::write_string(&String::from_utf8_lossy(&plain), out);
-                }
+                self.told_apart(start, Form::Text, out);
                 Ok(())
             }
             b'[' => self.sequence(b']', out),
@@ -113,10 +110,10 @@ impl<'a> Edn<'a> {
                 if word.is_empty() {
                     return Err(self.bad("a keyword without a name"));
                 }
-                if self.data && !is_micro(word) && self.forms.is_other(word, true) {
-                    return self.name(&[b":", word].concat(), out);
-                }
-                self.name(word, out)
+                let start = out.len();
+                self.name(word, out)?;
+                self.told_apart(start, Form::Keyword, out);
+                Ok(())
             }
             b']' | b')' | b'}' => Err(self.bad("a closing bracket that nothing opened")),
             _ => self.atom(out),
@@ -196,6 +193,12 @@ impl<'a> Edn<'a> {
             _ => {
                 let tag = self.tag()?;
                 let start = out.len();
+                self.space()?;
+                if self.peek()? == b'"' {
+                    self.string(out)?;
+                    self.told_apart(start, Form::Tagged, out);
+                    return Ok(());
+                }
                 self.value(out)?;
                 if tag.ends_with(b"independent.Tuple") || tag.ends_with(b"MapEntry") {
                     self.untuple(start, out);
@@ -251,17 +254,33 @@ impl<'a> Edn<'a> {
             b"" => return Err(self.bad(format!("not EDN: {}", shown(self.rest())))),
             _ => {
                 let digits = word.strip_prefix(b"-").or_else(|| word.strip_prefix(b"+")).unwrap_or(word);
+                let written = out.len();
                 if !digits.first().is_some_and(u8::is_ascii_digit) {
-                    return self.name(word, out);
+                    self.name(word, out)?;
+                    self.told_apart(written, Form::Symbol, out);
+                    return Ok(());
                 }
                 let number = number(word).ok_or_else(|| Trouble::Bad {
                     at: start,
                     text: format!("not a number that can be read: {}", shown(word)),
                 })?;
                 out.extend_from_slice(&number);
+                if number.contains(&b'/') {
+                    self.told_apart(written, Form::Ratio, out);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Mark the string at `start` where, in a key or a value, the same name came first in another form.
+    fn told_apart(&mut self, start: usize, form: Form, out: &mut Vec<u8>) {
+        let name = &out[start + 1..out.len() - 1];
+        if self.data && !is_micro(name) && self.forms.is_other(name, form) {
+            let marked = form.marked(name);
+            out.truncate(start);
+            json::write_string(&String::from_utf8_lossy(&marked), out);
+        }
     }
 
     fn string(&mut self, out: &mut Vec<u8>) -> Result<(), Trouble> {
@@ -340,6 +359,7 @@ impl<'a> Edn<'a> {
         let rest = self.word()?;
         let word = &self.bytes[self.at - rest.len() - length..self.at];
         let text = std::str::from_utf8(word).map_err(|_| self.bad("a character that is not UTF-8"))?;
+        let start = out.len();
         let named = match text {
             "newline" => "\n",
             "return" => "\r",
@@ -358,6 +378,7 @@ impl<'a> Edn<'a> {
         } else {
             return Err(self.bad(format!("not a character: {}", shown(word))));
         }
+        self.told_apart(start, Form::Character, out);
         Ok(())
     }
 }
@@ -447,6 +468,16 @@ mod tests {
         edn.value(&mut out).unwrap();
         edn.value(&mut out).unwrap();
         let expected = r#"["on","\"on\"","r","r","off",":off"]["\"on\"","on",":off","only"]"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn other_forms_of_a_name_are_other_values() {
+        let mut edn = Edn::new(b"[a \"a\" \\a :a 1/2 \"1/2\" #uuid \"a\" \"1\" :1 \\1 1 #inst \"t\" \"t\"] ");
+        edn.data = true;
+        let mut out = Vec::new();
+        edn.value(&mut out).unwrap();
+        let expected = r##"["a","\"a\"","\\a",":a","1/2","\"1/2\"","#a","1",":1","\\1",1,"t","\"t\""]"##;
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 

@@ -1,38 +1,61 @@
-//! Keywords and strings of EDN: `:on` is not `"on"`.
+//! What EDN tells apart and JSON does not: `:on`, `on`, `"on"`, `\\o` and `#uuid "…"` are different values.
 //!
-//! Both become JSON strings, and as a rule a history writes a name in one form only. The form that comes first keeps
-//! the plain text; the other one, where a file has both, is told apart: a keyword by its colon, a string by its quotes.
+//! All become JSON strings, and as a rule a history writes a name in one form only. The form that comes first keeps the
+//! plain text; another one, where a file has several, gets the mark of its form.
 
 use std::collections::HashMap;
 
-/// Longer names are not looked after.
-const NAME_MAX: usize = 64;
-/// So many names are looked after.
-const NAMES_MAX: usize = 1 << 16;
+/// So many bytes of names are looked after, those of a file's keywords and of its first strings.
+const BYTES_MAX: usize = 1 << 22;
+
+/// How a name is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    Text,
+    Keyword,
+    Symbol,
+    Character,
+    Ratio,
+    /// A string with a tag before it.
+    Tagged,
+}
+
+impl Form {
+    /// The name as it stands where another form of it came first.
+    pub fn marked(self, name: &[u8]) -> Vec<u8> {
+        match self {
+            Form::Text => [b"\"", name, b"\""].concat(),
+            Form::Keyword => [b":", name].concat(),
+            Form::Symbol => [b"'", name].concat(),
+            Form::Character => [b"\\", name].concat(),
+            Form::Ratio => [b"=", name].concat(),
+            Form::Tagged => [b"#", name].concat(),
+        }
+    }
+}
 
 /// The form in which each name came first.
 #[derive(Default)]
 pub(crate) struct Forms {
-    first_is_keyword: HashMap<Box<[u8]>, bool>,
+    first: HashMap<Box<[u8]>, Form>,
+    bytes: usize,
 }
 
 impl Forms {
-    /// Whether this name came first in the other form. Remembers the form of a new name.
-    pub fn is_other(&mut self, name: &[u8], keyword: bool) -> bool {
-        if name.len() > NAME_MAX || !name.first().is_some_and(u8::is_ascii_alphabetic) {
-            return false;
+    /// Whether this name came first in another form. Remembers the form of a new name.
+    pub fn is_other(&mut self, name: &[u8], form: Form) -> bool {
+        if let Some(&first) = self.first.get(name) {
+            return first != form;
         }
-        if let Some(&first) = self.first_is_keyword.get(name) {
-            return first != keyword;
-        }
-        if self.first_is_keyword.len() < NAMES_MAX {
-            self.first_is_keyword.insert(name.into(), keyword);
+        if self.bytes + name.len() < BYTES_MAX {
+            self.bytes += name.len().max(16);
+            self.first.insert(name.into(), form);
         }
         false
     }
 }
 
-/// Names of micro-operations, which are read as such in either form.
+/// Names of micro-operations, which are read as such in any form.
 pub(crate) fn is_micro(name: &[u8]) -> bool {
     matches!(name, b"append" | b"r" | b"w" | b"read" | b"write")
 }

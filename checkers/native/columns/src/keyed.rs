@@ -182,6 +182,10 @@ pub(crate) fn versions(columns: &mut Columns, split: bool) -> Option<String> {
     }
     let (mut known, mut chosen) = (false, Vec::new());
     for at in 0..columns.len() {
+        // A read that asks for `[nil nil]` asks for a version and a value, even where no answer has one.
+        known |= columns.kind[at] == Kind::Invoke
+            && asks(&columns.texts.json(columns.f[at]))
+            && *columns.texts.json(columns.value[at]) == *b"[null,null]";
         if columns.process[at] == NEMESIS || columns.value[at].is_null() {
             continue;
         }

@@ -148,6 +148,7 @@ fn begun(old: Columns, facts: &mut Facts) -> Columns {
 }
 
 /// Reads that completed without a value saw something that nobody wrote down: as Knossos takes them, they fit any state.
+/// A dequeue without a value took something or found nothing.
 fn valueless(columns: &mut Columns, reads: &[u32]) -> Option<String> {
     for &at in reads {
         columns.kind[at as usize] = Kind::Info;

@@ -189,7 +189,7 @@ fn certified(
     let mut sub = minimal::reduce(object, ops, blame, &limits.within(EXPLAIN_ONE));
     let limits = Limits { deadline: grace, ..limits };
     let mut second = certify::confirm(object, ops, decision.engine, &sub, &limits.within(CONFIRM_ONE));
-    if second == certify::Second::Silent {
+    if !matches!(second, certify::Second::Agrees(_)) {
         let whole = minimal::unreduced(ops, &sub);
         let again = certify::confirm(object, ops, decision.engine, &whole, &limits.within(CONFIRM_ONE));
         if matches!(again, certify::Second::Agrees(_)) {

@@ -74,7 +74,7 @@ pub fn unsound(model: Model, values: &Values<'_>, claim: &Claim<'_>) -> Option<S
     }
     let bad = match model {
         Model::Register | Model::Kv if !appends => register(&left, claim.kept),
-        Model::Queue | Model::UnorderedQueue => queue(&left, claim),
+        Model::Queue | Model::UnorderedQueue => queue(&left, claim, last),
         Model::Set => {
             left.retain(|(_, op)| claim.elements.is_none_or(|elements| elements.contains(&op.a)));
             set(&left, claim.kept, values)
@@ -121,12 +121,16 @@ fn register(left: &[(u32, &Op)], kept: &[(u32, Op)]) -> Option<u32> {
     left.iter().find(|(_, op)| !fits(op)).map(|&(id, _)| id)
 }
 
-fn queue(left: &[(u32, &Op)], claim: &Claim<'_>) -> Option<u32> {
+/// What was called after `last` is cut off by the rule *late*, before the others are looked at.
+fn queue(left: &[(u32, &Op)], claim: &Claim<'_>, last: u32) -> Option<u32> {
     let known = |op: &Op| op.f == F::Dequeue && op.b == 0 && op.a != 0;
     // How often each value is enqueued, and whether it is kept; once each, or it is not clear which dequeue is its own.
     let kept: Set<u32> = claim.kept.iter().map(|&(id, _)| id).collect();
     let mut times: Map<u32, (usize, bool)> = Map::default();
     for (id, op) in (0u32..).zip(claim.ops).filter(|(_, op)| op.f == F::Enqueue) {
+        if op.call >= last && !kept.contains(&id) {
+            continue;
+        }
         let entry = times.entry(op.a).or_insert((0, false));
         *entry = (entry.0 + 1, entry.1 || kept.contains(&id));
     }
