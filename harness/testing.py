@@ -16,7 +16,6 @@ import msgspec
 from quorate.harness.core.duration import parse_duration
 from quorate.harness.core.outcome import Refused, Unknown
 from quorate.harness.core.store import HISTORY
-from quorate.harness.core.system import Closes
 from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.history import Event, History
@@ -289,8 +288,7 @@ class RunningCluster:
             self._loop.close()
 
     async def _close(self) -> None:
-        if isinstance(self.system, Closes):
-            await self.system.close()
+        await self.system.close()
         await self.cluster.down()
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from random import Random
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node
@@ -23,15 +23,6 @@ from quorate.nemesis.targets import NODE_TARGETS, choose
 _DEATH_S: Final = 10.0
 _READY_S: Final = 20.0
 _POLL_S: Final = 0.05
-
-
-@runtime_checkable
-class Stops(Protocol):
-    """A system that ends a server as its operators do."""
-
-    async def stop(self, node: Node) -> None:
-        """End it in good order."""
-        ...
 
 
 class Restart(ServerFault):
@@ -92,10 +83,7 @@ class Restart(ServerFault):
     @staticmethod
     async def _stop(scene: Scene, node: Node) -> None:
         """Stop in good order, and see it dead."""
-        if isinstance(scene.system, Stops):
-            await scene.system.stop(node)
-        else:
-            await node.signal(scene.system.daemon, signal.SIGTERM)
+        await scene.system.stop(node)
         found = await processes.wait_for(scene, [node.name], processes.DEAD, _DEATH_S)
         if not set(found.values()) <= processes.DEAD:
             raise Broken("not-stopped", f"{node.name} did not stop within {_DEATH_S:g} s")

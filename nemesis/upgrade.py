@@ -19,12 +19,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated, Any, Final, Protocol, runtime_checkable
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from quorate.harness.core.fault import Plan, Proof, Scene
-from quorate.harness.core.node import Cluster, Node, ProcessState
+from quorate.harness.core.node import Node, ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import about
 from quorate.harness.core.system import NodeStatus
@@ -36,17 +36,6 @@ from quorate.nemesis.targets import NODE_TARGETS
 _RELEASE: Final = "upgrade.release"
 _READY_S: Final = 30.0
 _POLL_S: Final = 0.1
-
-
-@runtime_checkable
-class Upgrades(Protocol):
-    """A system whose servers can go on as another release with their data."""
-
-    name: str
-
-    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
-        """Stop one server in good order and start it as the release; returns once the process runs."""
-        ...
 
 
 class UpgradeSettings(msgspec.Struct, frozen=True):
@@ -86,7 +75,7 @@ class Upgrade(NodeFault):
 
     def check(self, scene: Scene) -> None:
         """Raise `UsageError` for a system that knows no upgrade."""
-        if not isinstance(scene.system, Upgrades):
+        if not scene.system.upgrades:
             raise UsageError(f"upgrade: {scene.system.name} cannot be upgraded here")
 
     async def prepare(self, scene: Scene) -> None:
@@ -102,7 +91,7 @@ class Upgrade(NodeFault):
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Upgrade node after node; who leads comes last, so that the leadership moves once."""
         system, release = scene.system, plan.detail.get("release")
-        if not isinstance(system, Upgrades) or not isinstance(release, str):
+        if not isinstance(release, str):
             raise Broken("no-upgrade", f"{scene.system.name} cannot be upgraded to {release!r}")
         leads = {one.node for one in await scene.system.status(scene.cluster) if one.role == "leader"}
         nodes = processes.nodes_of(scene, plan.nodes)

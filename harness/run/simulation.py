@@ -9,7 +9,7 @@ import msgspec
 
 from quorate.harness.core import registry
 from quorate.harness.core.results import Results
-from quorate.harness.core.test import Test, names
+from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Anomaly, Verdict
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.history import History
@@ -75,9 +75,10 @@ def simulate(
     settings = {**options.pop("settings", {}), **({} if bug == "none" else {"bug": bug})}
     name = workload if isinstance(workload, str) else workload.name
     parts = {} if isinstance(workload, str) else {name: workload}
+    mix = tuple(filter(None, faults.split(","))) if isinstance(faults, str) else faults
     with tempfile.TemporaryDirectory(prefix="quorate-simulate-") as store, registry.lent("workloads", parts):
         test = Test(
-            **{"time": 10.0, **options}, system="simulated", workload=(name,), faults=names(faults), seed=seed,
+            **{"time": 10.0, **options}, system="simulated", workload=(name,), faults=mix, seed=seed,
             settings=settings, store=store,
         )  # fmt: skip
         done = run(test, report=False)
