@@ -22,11 +22,11 @@ class UnknownNameError(LookupError):
 
 
 # Parts that are registered for a while only, by group.
-_LENT: ContextVar[Mapping[str, Mapping[str, Any]]] = ContextVar("lent", default={})  # noqa: B039 - never changed
+_LENT: ContextVar[Mapping[str, Mapping[str, object]]] = ContextVar("lent", default={})  # noqa: B039 - never changed
 
 
 @contextlib.contextmanager
-def lent(group: Group, parts: Mapping[str, Any]) -> Iterator[None]:
+def lent(group: Group, parts: Mapping[str, object]) -> Iterator[None]:
     """Register parts under their names within the block, as a test does with those of its own."""
     before = _LENT.get()
     token = _LENT.set({**before, group: {**before.get(group, {}), **parts}})
