@@ -81,10 +81,10 @@ def _tool(command: str, purpose: str, mend: str) -> Finding:
 
 
 def _servers() -> list[Finding]:
-    from quorate.harness.systems.releases import list_releases  # noqa: PLC0415 - reads the cache
+    from quorate.harness.systems.releases import SYSTEMS, list_releases  # noqa: PLC0415 - reads the cache
 
     findings = []
-    for system in ("etcd", "consul", "zookeeper"):
+    for system in SYSTEMS:
         try:
             rows = list_releases(system, ask=False)
         except Broken as error:

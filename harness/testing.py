@@ -1,4 +1,4 @@
-"""For tests of one's own service: record a history from any thread, and assert that it is linearizable."""
+"""For tests of one's own: record a history from any thread and judge it, simulate a workload, run against clusters."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import msgspec
 from quorate.harness.core.duration import parse_duration
 from quorate.harness.core.outcome import Refused, Unknown
 from quorate.harness.core.store import HISTORY
-from quorate.harness.core.system import Closes
 from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.history import Event, History
 from quorate.harness.run import Run, draw_seed, run
+from quorate.harness.run.simulation import Simulation, simulate
 
 __all__ = [
     "ClusterFactory",
@@ -28,7 +28,9 @@ __all__ = [
     "Pending",
     "RunFactory",
     "RunningCluster",
+    "Simulation",
     "assert_linearizable",
+    "simulate",
 ]
 
 
@@ -286,8 +288,7 @@ class RunningCluster:
             self._loop.close()
 
     async def _close(self) -> None:
-        if isinstance(self.system, Closes):
-            await self.system.close()
+        await self.system.close()
         await self.cluster.down()
 
     def __enter__(self) -> Self:

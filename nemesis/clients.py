@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Annotated, Any, Final, Protocol, runtime_checkable
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from quorate.harness.cluster import doctor
 from quorate.harness.cluster.network.clients import CLIENTS
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
+from quorate.harness.core.node import ClientWays
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import about
 from quorate.nemesis.nodes import NodeFault
@@ -31,19 +32,6 @@ WAYS: Final[Mapping[str, str]] = {
 # Answers alone are lost twice as often: it is what tests clients and checkers most.
 _DRAWN: Final = (BOTH, REQUESTS, ANSWERS, ANSWERS)
 Pair = tuple[str, str]
-
-
-@runtime_checkable
-class ClientWays(Protocol):
-    """A network that can cut nodes from their clients. A pair is a source and a target, one of them `CLIENTS`."""
-
-    async def cut_clients(self, pairs: frozenset[Pair]) -> None:
-        """Make exactly these directed pairs dead, and every other way of clients alive."""
-        ...
-
-    async def probe_clients(self) -> dict[Pair, bool]:
-        """Send something over each way of clients, to every node and back; True where it arrived."""
-        ...
 
 
 class ClientPartitionSettings(msgspec.Struct, frozen=True):
@@ -119,10 +107,10 @@ def _cut(plan: Plan) -> frozenset[Pair]:
 
 
 def _network(scene: Scene) -> ClientWays:
-    network = scene.cluster.network
-    if not isinstance(network, ClientWays):
+    ways = scene.cluster.network.client_ways
+    if ways is None:
         raise UsageError(
             "client-partition needs nodes whose network this process can enter (local, or containers as root): "
             "elsewhere the harness would cut itself off with the clients"
         )
-    return network
+    return ways

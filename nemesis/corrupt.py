@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from quorate.harness.core.damage import DAMAGE, Wound
+from quorate.harness.core.damage import Wound
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node, ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
@@ -68,7 +68,7 @@ class Corrupt(NodeFault):
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system whose disks are not known, or for a kind of damage that they cannot have."""
-        kinds = [ANY, *DAMAGE.asked(system, "corrupt").kinds]
+        kinds = [ANY, *rebuild.damage_of(system).kinds]
         if self._kind not in kinds:
             hint = did_you_mean(self._kind, kinds)
             raise UsageError(f"--set corrupt.kind={self._kind}: unknown{hint} (known: {', '.join(kinds)})")
@@ -81,7 +81,7 @@ class Corrupt(NodeFault):
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide whose disk is hurt, how, and where."""
-        usual = DAMAGE.found(scene.system).usual
+        usual = rebuild.damage_of(scene.system).usual
         drawn = usual[int(rng.random() * len(usual))]
         kind = drawn if self._kind == ANY else self._kind
         at, size = round(rng.uniform(0.25, 0.95), 6), rng.randint(8, _SIZE_MOST)
@@ -131,12 +131,12 @@ class Corrupt(NodeFault):
 
     @staticmethod
     def _in_place(scene: Scene) -> bool:
-        return DAMAGE.found(scene.system).spoilt(scene.cluster.nodes[0]) is not None
+        return rebuild.damage_of(scene.system).spoilt(scene.cluster.nodes[0]) is not None
 
     async def _hurt(self, scene: Scene, plan: Plan, node: Node) -> tuple[bool, str]:
         """Do the damage; return whether the bytes are other ones now, and what was done, in words."""
         detail = plan.detail
-        wound = await DAMAGE.found(scene.system).find(
+        wound = await rebuild.damage_of(scene.system).find(
             node, str(detail["kind"]), float(detail["at"]), int(detail["size"])
         )
         before = await _look(node, wound)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from quorate.harness.core.fault import Plan, Scene
 from quorate.harness.core.node import Node
-from quorate.harness.core.operating import OPERATING
 from quorate.nemesis.operators import Operator
 
 
@@ -19,4 +18,4 @@ class Defragment(Operator):
 
     async def _act(self, scene: Scene, node: Node, plan: Plan) -> str:
         del plan
-        return await OPERATING.found(scene.system).defragment(node)
+        return await self.operating(scene.system).defragment(node)

@@ -17,13 +17,13 @@ from typing import Annotated, Final
 import msgspec
 
 from quorate.harness.core.duration import parse_duration
-from quorate.harness.core.failpoints import FAILPOINTS, Point
+from quorate.harness.core.failpoints import Failpoints, Point
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node, ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.registry import did_you_mean
 from quorate.harness.core.settings import Seconds, about
-from quorate.harness.core.system import System
+from quorate.harness.core.system import System, offered
 from quorate.nemesis import processes
 from quorate.nemesis.nodes import ServerFault
 from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers
@@ -74,7 +74,7 @@ class Failpoint(ServerFault):
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for servers without failpoints."""
-        if (why := FAILPOINTS.asked(system, "failpoint").missing()) is not None:
+        if (why := _failpoints(system).missing()) is not None:
             raise UsageError(f"failpoint: {why}")
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
@@ -96,8 +96,8 @@ class Failpoint(ServerFault):
         if plan.detail.get("trigger") in (_START, _SNAPSHOT):
             await self._restart_armed(scene, plan, nodes)
             return
-        offered = FAILPOINTS.found(scene.system)
-        await asyncio.gather(*(offered.arm(node, _point(plan), self._armed(plan)) for node in nodes))
+        points = _failpoints(scene.system)
+        await asyncio.gather(*(points.arm(node, _point(plan), self._armed(plan)) for node in nodes))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Pull the trigger until every target has passed the point, by its last words or its own counter."""
@@ -123,11 +123,11 @@ class Failpoint(ServerFault):
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Disarm it, and start the servers that it ended."""
-        offered = FAILPOINTS.found(scene.system)
+        points = _failpoints(scene.system)
         nodes = processes.nodes_of(scene, plan.nodes)
         for node in nodes:
-            offered.at_start(node, "")
-        await asyncio.gather(*(offered.disarm(node, _point(plan)) for node in nodes))
+            points.at_start(node, "")
+        await asyncio.gather(*(points.disarm(node, _point(plan)) for node in nodes))
         await super().heal(scene, plan)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
@@ -146,7 +146,7 @@ class Failpoint(ServerFault):
         why: Broken | None = None
         for node in scene.cluster.nodes:
             try:
-                return await FAILPOINTS.found(scene.system).points(node)
+                return await _failpoints(scene.system).points(node)
             except Broken as error:
                 why = error
         raise why or Broken("no-failpoints", "there is no node")
@@ -186,17 +186,17 @@ class Failpoint(ServerFault):
         return f'{action}("{self._word}")' if action in (PANIC, RETURN) else action
 
     async def _restart_armed(self, scene: Scene, plan: Plan, nodes: Sequence[Node]) -> None:
-        offered = FAILPOINTS.found(scene.system)
+        points = _failpoints(scene.system)
         await processes.kill_all(scene, plan.nodes)
         if plan.detail.get("trigger") == _SNAPSHOT:
             await self._until_far_behind(scene, plan)
         for node in nodes:
-            offered.at_start(node, f"{_point(plan)}={self._armed(plan)}")
+            points.at_start(node, f"{_point(plan)}={self._armed(plan)}")
         await asyncio.gather(*(scene.system.start(scene.cluster, node) for node in nodes))
 
     async def _until_far_behind(self, scene: Scene, plan: Plan) -> None:
         """Wait until the others have applied so much that they must send a snapshot."""
-        lag = FAILPOINTS.found(scene.system).lag
+        lag = _failpoints(scene.system).lag
         loop = asyncio.get_running_loop()
         end = loop.time() + _LAG_S
         first: int | None = None
@@ -216,13 +216,13 @@ class Failpoint(ServerFault):
     async def _pull(self, scene: Scene, plan: Plan, nodes: Sequence[Node], round_: int) -> None:
         trigger = str(plan.detail.get("trigger", ""))
         if trigger and trigger not in (_START, _SNAPSHOT):
-            offered = FAILPOINTS.found(scene.system)
-            await asyncio.gather(*(offered.pull(scene.cluster, node, trigger, round_) for node in nodes))
+            points = _failpoints(scene.system)
+            await asyncio.gather(*(points.pull(scene.cluster, node, trigger, round_) for node in nodes))
 
     async def _bitten(self, scene: Scene, plan: Plan, node: Node) -> str:
         """Return how it is known that the server has passed the point; empty while it is not."""
         if plan.detail["action"] != PANIC:
-            hits = await FAILPOINTS.found(scene.system).hits(node, _point(plan))
+            hits = await _failpoints(scene.system).hits(node, _point(plan))
             return f"its own counter says that it acted {hits} times" if hits else ""
         if await node.state(scene.system.daemon) is not ProcessState.DEAD:
             return ""
@@ -236,12 +236,16 @@ class Failpoint(ServerFault):
         loop = asyncio.get_running_loop()
         end = loop.time() + _ARMED_S
         while True:
-            armed = await FAILPOINTS.found(scene.system).armed(node)
+            armed = await _failpoints(scene.system).armed(node)
             if armed is not None:
                 return f"{_point(plan)} is still armed on {node.name}" if _point(plan) in armed else ""
             if loop.time() >= end:
                 return f"{node.name} does not list its failpoints"
             await asyncio.sleep(_POLL_S)
+
+
+def _failpoints(system: System) -> Failpoints:
+    return offered(system.failpoints, f"failpoint: the code of {system.name} has no failpoints (etcd's has)")
 
 
 def _action(text: str) -> str:

@@ -14,11 +14,11 @@ from typing import Annotated, Final
 import msgspec
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
-from quorate.harness.core.membership import LEARNER, MEMBERSHIP, VOTER, Listing
+from quorate.harness.core.membership import LEARNER, VOTER, Listing, Membership
 from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import about
-from quorate.harness.core.system import System
+from quorate.harness.core.system import System, offered
 from quorate.nemesis import processes, progress
 from quorate.nemesis.nodes import NodeFault
 from quorate.nemesis.targets import ANY, FOLLOWER, choose_servers
@@ -68,16 +68,16 @@ class Member(NodeFault):
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system whose members are fixed."""
-        if (why := MEMBERSHIP.asked(system, "member").missing()) is not None:
+        if (why := _membership(system).missing()) is not None:
             raise UsageError(f"member: {why}")
 
     async def prepare(self, scene: Scene) -> None:
         """Have the servers configured so that their members can change."""
-        await MEMBERSHIP.found(scene.system).prepare(scene.cluster)
+        await _membership(scene.system).prepare(scene.cluster)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide who leaves, and how they come back."""
-        ways = MEMBERSHIP.found(scene.system).ways
+        ways = _membership(scene.system).ways
         drawn = ways[int(rng.random() * len(ways))]
         way = self._way if self._way in ways else drawn
         if target == ANY:
@@ -91,7 +91,7 @@ class Member(NodeFault):
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Remove one after the other, as etcd and its like demand."""
         for node in processes.nodes_of(scene, plan.nodes):
-            await MEMBERSHIP.found(scene.system).remove(scene.cluster, node, _STEP_S)
+            await _membership(scene.system).remove(scene.cluster, node, _STEP_S)
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Ask for the members, and see the removed ones without process."""
@@ -112,7 +112,7 @@ class Member(NodeFault):
             return
         for node in nodes:
             try:
-                await MEMBERSHIP.found(scene.system).add(
+                await _membership(scene.system).add(
                     scene.cluster, node, str(plan.detail.get("way", VOTER)), _STEP_S
                 )
             except Broken as error:
@@ -143,12 +143,16 @@ class Member(NodeFault):
         loop = asyncio.get_running_loop()
         end = loop.time() + patience_s
         while True:
-            listed = await MEMBERSHIP.found(scene.system).members(scene.cluster)
+            listed = await _membership(scene.system).members(scene.cluster)
             if listed is not None and all((name in listed.roles) != gone for name in names):
                 return listed
             if loop.time() >= end:
                 return listed
             await asyncio.sleep(_POLL_S)
+
+
+def _membership(system: System) -> Membership:
+    return offered(system.membership, f"member: the members of {system.name} cannot be changed here")
 
 
 def _roles(listed: Listing | None) -> dict[str, str]:

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from quorate.harness.core.fault import Plan, Scene, named
 from quorate.harness.core.node import Node
-from quorate.harness.core.operating import OPERATING
 from quorate.harness.core.outcome import Broken
 from quorate.nemesis import processes
 from quorate.nemesis.operators import Operator
@@ -53,7 +52,7 @@ class MoveLeader(Operator):
 
     async def _act(self, scene: Scene, node: Node, plan: Plan) -> str:
         (target,) = processes.nodes_of(scene, [str(plan.detail["to"])])
-        said = await OPERATING.found(scene.system).move_leader(node, target)
+        said = await self.operating(scene.system).move_leader(node, target)
         leads = await leader_of(scene)
         if leads != target.name and not plan.detail.get("then"):
             raise Broken("not-moved", f"{said}, but {leads} leads")

@@ -10,9 +10,9 @@ from typing import ClassVar, Final
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node
-from quorate.harness.core.operating import OPERATING
+from quorate.harness.core.operating import Operating
 from quorate.harness.core.outcome import Broken, OutcomeError
-from quorate.harness.core.system import System
+from quorate.harness.core.system import System, offered
 from quorate.harness.core.test import UsageError
 from quorate.nemesis import aftermath, processes
 from quorate.nemesis.aftermath import Aftermath, AftermathSettings
@@ -39,7 +39,7 @@ class Operator(ServerFault):
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system, or a release of it, without the action."""
-        if self.name not in OPERATING.asked(system, self.name).actions:
+        if self.name not in self.operating(system).actions:
             raise UsageError(f"{self.name}: {system.name} has no such action in this release")
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
@@ -67,6 +67,11 @@ class Operator(ServerFault):
         if plan.detail.get("then") == aftermath.PAUSE:
             await processes.signal_all(scene, self.victims(plan), signal.SIGCONT)
         await super().heal(scene, plan)
+
+    @classmethod
+    def operating(cls, system: System) -> Operating:
+        """Return what operators can do to the system; raise `UsageError` where that is not known."""
+        return offered(system.operating, f"{cls.name}: {system.name} has no such action")
 
     def victims(self, plan: Plan) -> list[str]:
         """Return whom the aftermath strikes."""

@@ -103,10 +103,9 @@ class Partition(Fault):
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Remove every cut, having asked how many packets died in it where that can be counted."""
         del plan
-        count = getattr(scene.cluster.network, "dropped", None)
-        if count is not None:
-            with contextlib.suppress(Broken):  # a count is not worth a healing
-                self._dropped = (self._dropped or 0) + await count()
+        with contextlib.suppress(Broken):  # a count is not worth a healing
+            if (count := await scene.cluster.network.dropped()) is not None:
+                self._dropped = (self._dropped or 0) + count
         begin = asyncio.get_running_loop().time()
         await scene.cluster.network.heal()
         self._took_s = asyncio.get_running_loop().time() - begin

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Annotated, Final, Protocol, runtime_checkable
+from typing import Annotated, Final
 
 import msgspec
 
@@ -18,7 +18,6 @@ from quorate.harness.cluster import doctor, volumes
 from quorate.harness.cluster.volumes import Volume
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.finding import Finding
-from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import Seconds, about
 from quorate.harness.core.system import System
@@ -27,15 +26,6 @@ from quorate.nemesis.nodes import ServerFault
 from quorate.nemesis.targets import ANY, choose, obstacle
 
 _VARIED: Final = ("all", "majority", "leader", "one", "minority")
-
-
-@runtime_checkable
-class Data(Protocol):
-    """A system that says where a server keeps what it must not forget."""
-
-    def data(self, node: Node) -> str:
-        """Return the directory on the node."""
-        ...
 
 
 class PowerLossSettings(msgspec.Struct, frozen=True):
@@ -74,17 +64,14 @@ class PowerLoss(ServerFault):
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system without disks."""
-        if not isinstance(system, Data):
+        if not system.on_disk:
             raise UsageError(f"powerloss: {system.name} keeps its data on no disk")
 
     async def prepare(self, scene: Scene) -> None:
         """Give every node's data a file system of its own, before the servers start."""
         if (why := volumes.obstacle(scene.cluster.nodes)) is not None:
             raise UsageError(f"powerloss: {why}")
-        system = scene.system
-        if not isinstance(system, Data):
-            raise UsageError(f"powerloss: {system.name} keeps its data on no disk")
-        self._volumes = {node.name: Volume(node, system.data(node)) for node in scene.cluster.nodes}
+        self._volumes = {node.name: Volume(node, scene.system.data(node)) for node in scene.cluster.nodes}
         await asyncio.gather(*(volume.make() for volume in self._volumes.values()))
 
     async def begin(self, scene: Scene) -> None:

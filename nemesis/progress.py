@@ -9,7 +9,6 @@ from typing import Final
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.system import Confirms
 
 _EVEN_S: Final = 10.0
 _CAUGHT_UP_S: Final = 15.0
@@ -43,9 +42,10 @@ async def others_know_all(scene: Scene, names: Collection[str]) -> None:
 
 
 async def _unserved(scene: Scene, nodes: Sequence[Node]) -> str:
-    if not isinstance(scene.system, Confirms):
+    unserved = await scene.system.unserved(nodes)
+    if unserved is None:
         raise Broken("not-safe", f"{scene.system.name} cannot be asked whether its servers agree")
-    return await scene.system.unserved(nodes)
+    return unserved
 
 
 async def caught_up(scene: Scene, names: Collection[str]) -> tuple[bool, str]:

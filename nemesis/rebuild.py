@@ -6,12 +6,18 @@ import asyncio
 from typing import Final
 
 from quorate.harness.cluster.shell import empty_command
-from quorate.harness.core.damage import DAMAGE
+from quorate.harness.core.damage import Damage
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.system import System, offered
 from quorate.nemesis import processes, progress
 
 _WIPE_S: Final = 30.0
+
+
+def damage_of(system: System) -> Damage:
+    """Return what is known of a system's disks; raise `UsageError` where nothing is."""
+    return offered(system.damage, f"corrupt: on-disk damage is not implemented for {system.name}")
 
 
 class Rebuild:
@@ -39,7 +45,7 @@ class Rebuild:
 
     async def _anew(self, scene: Scene, name: str) -> None:
         (node,) = processes.nodes_of(scene, [name])
-        spoilt = DAMAGE.found(scene.system).spoilt(node)
+        spoilt = damage_of(scene.system).spoilt(node)
         if spoilt is None:
             raise Broken("no-rebuilding", f"servers of {scene.system.name} come back as new members only")
         await node.run(empty_command(spoilt), timeout_s=_WIPE_S)

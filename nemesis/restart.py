@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import signal
 from random import Random
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final
+
+import msgspec
 
 from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.injection import Turn
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.nemesis import processes
@@ -23,15 +26,6 @@ from quorate.nemesis.targets import NODE_TARGETS, choose
 _DEATH_S: Final = 10.0
 _READY_S: Final = 20.0
 _POLL_S: Final = 0.05
-
-
-@runtime_checkable
-class Stops(Protocol):
-    """A system that ends a server as its operators do."""
-
-    async def stop(self, node: Node) -> None:
-        """End it in good order."""
-        ...
 
 
 class Restart(ServerFault):
@@ -45,7 +39,7 @@ class Restart(ServerFault):
     def __init__(self, options: AftermathSettings) -> None:
         super().__init__(options)
         self._aftermath = Aftermath(options)
-        self._steps: list[dict[str, Any]] = []
+        self._steps: list[Turn] = []
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide the servers and their order, who leads last."""
@@ -65,24 +59,21 @@ class Restart(ServerFault):
             stopped = loop.time()
             await self._stop(scene, node)
             await scene.system.start(scene.cluster, node)
-            moments = {"stopped_s": stopped, "up_s": loop.time()}
+            up = loop.time()
             if plan.detail.get("then") and node.name == order[-1]:
                 await self._aftermath.strike(scene, plan, [node.name])
             else:
                 await self._serves(scene, node)
-            moments["healthy_s"] = loop.time()
-            self._steps.append(
-                {"node": node.name} | {key: round(at - begin, 3) for key, at in moments.items()}
-            )
+            self._steps.append(Turn(node.name, stopped, up, loop.time()).since(begin))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Tell the steps; what came after stands in the process table."""
         order = [str(name) for name in plan.detail["order"]]
         struck, after = await self._aftermath.seen(scene, plan, order[-1:])
-        gone = [f"{step['node']} away for {step['up_s'] - step['stopped_s']:.2f} s" for step in self._steps]
+        gone = [f"{step.node} away for {step.up_s - step.stopped_s:.2f} s" for step in self._steps]
         text = f"stopped, seen dead and started: {', '.join(gone)}{after}"
-        fine = struck and [step["node"] for step in self._steps] == order
-        return Proof(holds=fine, text=text, data={"steps": list(self._steps)})
+        fine = struck and [step.node for step in self._steps] == order
+        return Proof(holds=fine, text=text, data={"steps": msgspec.to_builtins(self._steps)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Start what is down, let go on what is paused."""
@@ -92,10 +83,7 @@ class Restart(ServerFault):
     @staticmethod
     async def _stop(scene: Scene, node: Node) -> None:
         """Stop in good order, and see it dead."""
-        if isinstance(scene.system, Stops):
-            await scene.system.stop(node)
-        else:
-            await node.signal(scene.system.daemon, signal.SIGTERM)
+        await scene.system.stop(node)
         found = await processes.wait_for(scene, [node.name], processes.DEAD, _DEATH_S)
         if not set(found.values()) <= processes.DEAD:
             raise Broken("not-stopped", f"{node.name} did not stop within {_DEATH_S:g} s")

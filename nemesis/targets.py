@@ -9,7 +9,6 @@ from random import Random
 from typing import Final
 
 from quorate.harness.core.fault import Scene
-from quorate.harness.core.membership import MEMBERSHIP
 from quorate.harness.core.outcome import Broken
 
 ANY: Final = "any"
@@ -84,8 +83,8 @@ async def choose_servers(scene: Scene, target: str, rng: Random) -> tuple[str, l
 
 def present(scene: Scene) -> list[str]:
     """Return the nodes that belong to the cluster: one that a fault has taken out of it is no target for another."""
-    offered = MEMBERSHIP.of(scene.system)
-    away = offered.away if offered is not None else frozenset()
+    membership = scene.system.membership
+    away = membership.away if membership is not None else frozenset()
     return [node.name for node in scene.cluster.nodes if node.name not in away]
 
 

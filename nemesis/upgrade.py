@@ -19,12 +19,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated, Any, Final, Protocol, runtime_checkable
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from quorate.harness.core.fault import Plan, Proof, Scene
-from quorate.harness.core.node import Cluster, Node, ProcessState
+from quorate.harness.core.injection import Turn
+from quorate.harness.core.node import Node, ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import about
 from quorate.harness.core.system import NodeStatus
@@ -36,17 +37,6 @@ from quorate.nemesis.targets import NODE_TARGETS
 _RELEASE: Final = "upgrade.release"
 _READY_S: Final = 30.0
 _POLL_S: Final = 0.1
-
-
-@runtime_checkable
-class Upgrades(Protocol):
-    """A system whose servers can go on as another release with their data."""
-
-    name: str
-
-    async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
-        """Stop one server in good order and start it as the release; returns once the process runs."""
-        ...
 
 
 class UpgradeSettings(msgspec.Struct, frozen=True):
@@ -71,7 +61,7 @@ class Upgrade(NodeFault):
         super().__init__(options)
         self._release = options.release
         self._wanted: set[str] = set()
-        self._steps: list[dict[str, Any]] = []  # of the last injection, in seconds since it began
+        self._steps: list[Turn] = []  # of the last injection, in seconds since it began
 
     def expect(self, plans: Sequence[Plan | None]) -> None:
         """Look at what will be asked for; raise `UsageError` for an upgrade to nobody knows what."""
@@ -86,7 +76,7 @@ class Upgrade(NodeFault):
 
     def check(self, scene: Scene) -> None:
         """Raise `UsageError` for a system that knows no upgrade."""
-        if not isinstance(scene.system, Upgrades):
+        if not scene.system.upgrades:
             raise UsageError(f"upgrade: {scene.system.name} cannot be upgraded here")
 
     async def prepare(self, scene: Scene) -> None:
@@ -102,7 +92,7 @@ class Upgrade(NodeFault):
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Upgrade node after node; who leads comes last, so that the leadership moves once."""
         system, release = scene.system, plan.detail.get("release")
-        if not isinstance(system, Upgrades) or not isinstance(release, str):
+        if not isinstance(release, str):
             raise Broken("no-upgrade", f"{scene.system.name} cannot be upgraded to {release!r}")
         leads = {one.node for one in await scene.system.status(scene.cluster) if one.role == "leader"}
         nodes = processes.nodes_of(scene, plan.nodes)
@@ -114,10 +104,7 @@ class Upgrade(NodeFault):
             await system.upgrade(scene.cluster, node, release)
             up = loop.time()
             await self._serves(scene, node, release)
-            moments = {"stopped_s": stopped, "up_s": up, "healthy_s": loop.time()}
-            self._steps.append(
-                {"node": node.name} | {key: round(at - begin, 3) for key, at in moments.items()}
-            )
+            self._steps.append(Turn(node.name, stopped, up, loop.time()).since(begin))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Ask every server for its version; all targets must tell the release, and all nodes one leader."""
@@ -128,7 +115,7 @@ class Upgrade(NodeFault):
         leaders = [one.node for one in statuses if one.role == "leader"]
         words = ", ".join(f"{name} {version or 'silent'}" for name, version in sorted(told.items()))
         text = f"versions as the servers tell them: {words}; led by {', '.join(leaders) or 'nobody'}"
-        data = {"versions": told, "steps": list(self._steps)}
+        data = {"versions": told, "steps": msgspec.to_builtins(self._steps)}
         return Proof(holds=not wrong and len(leaders) == 1, text=text, data=data)
 
     async def heal(self, scene: Scene, plan: Plan) -> None:

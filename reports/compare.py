@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.results import FaultRow
+from quorate.harness.history.columns import OK
 from quorate.reports import matrix, output, rates, stored, words
 from quorate.reports.html import page, svg
 from quorate.reports.matrix import CAMPAIGN, Cell
-from quorate.reports.operations import OK, Operations
+from quorate.reports.operations import Operations
 from quorate.reports.stored import StoredRun
 from quorate.reports.terminal import clean
 

@@ -17,8 +17,10 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core.verdict import Anomaly, Result
+from quorate.harness.history.columns import FAIL, INFO
+from quorate.harness.history.operations import OUTCOMES
 from quorate.reports import legal
-from quorate.reports.operations import FAIL, INFO, OUTCOMES, Operations
+from quorate.reports.operations import Operations
 from quorate.reports.words import EDGES, cut, error_words, operation, seconds, transaction
 
 SHOWN_MAX: Final = 60
@@ -143,13 +145,13 @@ def _row(
     if str(event) in reads:
         got = json_text(reads[str(event)])
     step = steps.get(event, {})
-    error = o.errors[int(o.error[at])]
+    error = o.error_text(at)
     return Drawn(
         position=at,
         event=event,
         completed=int(o.completed[at]),
         process=int(o.process[at]),
-        node=o.nodes[int(o.node[at])],
+        node=o.nodes[int(o.place[at])],
         words=operation(o.functions[int(o.f[at])], o.keys[int(o.key[at])].strip('"'), asked, got, outcome),
         outcome=outcome,
         begin_us=int(o.begin_us[at]),

@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 
 from quorate.harness.core.verdict import Anomaly
+from quorate.harness.history.columns import INFO, OK
+from quorate.harness.history.operations import NEVER, Ints
 from quorate.reports.evidence import Drawn, Interval, intervals_of
-from quorate.reports.operations import INFO, NEVER, OK, Ints, Operations
+from quorate.reports.operations import Operations
 
 MODELS: Final = frozenset({"lock", "fenced-lock"})
 _HOLDS_MAX: Final = 12
@@ -60,7 +62,7 @@ def _given_away(o: Operations, mine: Ints, at: int, acquire: int) -> int | None:
 
 def _pieces(o: Operations, at: int, release: int | None, given_away: int | None) -> list[Interval]:
     """One acquire and the release after it, if any, as stretches of maybe and held."""
-    process, node = f"p{int(o.process[at])}", o.nodes[int(o.node[at])]
+    process, node = f"p{int(o.process[at])}", o.nodes[int(o.place[at])]
     granted_as = o.texts[int(o.got[at])] if o.outcome[at] == OK else "null"
 
     def piece(begin_us: int, end_us: int | None, kind: str) -> Interval:

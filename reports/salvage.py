@@ -16,8 +16,10 @@ import numpy as np
 import zstandard
 
 from quorate.harness.core import safely
+from quorate.harness.history.columns import FAIL, INFO, OK
 from quorate.harness.history.event import NEMESIS, Event, Operation, Type
-from quorate.reports.operations import COLUMNS, FAIL, INFO, NEVER, OK, VALUE_LENGTH_MAX, Operations, in_order
+from quorate.harness.history.operations import NEVER
+from quorate.reports.operations import VALUE_LENGTH_MAX, Operations, in_order
 
 _PROBLEMS_MAX: Final = 3
 # A year of nanoseconds: beyond it, the number itself is damaged.
@@ -59,9 +61,28 @@ class _Texts:
         ]
 
 
+class _Row(msgspec.Struct, gc=False):
+    """One operation: the columns of `Operations` that are read, not computed; codes are places in `_Texts`."""
+
+    begin_ns: int
+    process: int
+    f: int
+    key: int
+    asked: int
+    node: int
+    place: int
+    invoked: int
+    end_ns: int = NEVER
+    outcome: int = INFO
+    got: int = 0
+    error: int = 0
+    version: int = -1
+    completed: int = -1
+
+
 class _Builder:
     def __init__(self) -> None:
-        self.rows: list[list[int]] = []
+        self.rows: list[_Row] = []
         self.open: dict[int | str, int] = {}
         self.f, self.key, self.value, self.node, self.error = (_Texts() for _ in range(5))
         self.value.code(b"null")
@@ -79,39 +100,59 @@ class _Builder:
             return
         if line.type == "invoke":
             self.open[process] = len(self.rows)
-            self.rows.append(
-                [
-                    line.time // 1000, NEVER, process, INFO, self.f.code(line.f), self.key.code(bytes(line.key)),
-                    self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX]), 0, self.node.code(line.node or ""),
-                    0, -1, line.index, -1,
-                ]
-            )  # fmt: skip
+            self.rows.append(self._begun(line, process))
             return
         position = self.open.pop(process, None)
         if position is None:
             return
         row = self.rows[position]
-        row[1] = line.time // 1000
-        row[3] = _CODES.get(line.type, INFO)
-        row[7] = self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX])
+        row.end_ns = line.time
+        row.outcome = _CODES.get(line.type, INFO)
+        row.got = self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX])
         if line.node:
-            row[8] = self.node.code(line.node)
-        row[9] = self.error.code(bytes(line.error))
-        row[10] = -1 if line.version is None else line.version
-        row[12] = line.index
+            row.place = self.node.code(line.node)
+        row.error = self.error.code(bytes(line.error))
+        row.version = -1 if line.version is None else line.version
+        row.completed = line.index
+
+    def _begun(self, line: _Line, process: int) -> _Row:
+        node = self.node.code(line.node or "")
+        return _Row(
+            begin_ns=line.time,
+            process=process,
+            f=self.f.code(line.f),
+            key=self.key.code(bytes(line.key)),
+            asked=self.value.code(bytes(line.value)[:VALUE_LENGTH_MAX]),
+            node=node,
+            place=node,
+            invoked=line.index,
+        )
 
     def build(self) -> Operations:
-        table = np.array(self.rows, dtype=np.int64).reshape(-1, len(COLUMNS))
-        table[:, 0] = in_order(table[:, 0])
-        table[:, 1] = np.where(table[:, 1] == NEVER, NEVER, np.maximum(table[:, 1], table[:, 0]))
+        columns = {
+            field.name: np.array([getattr(row, field.name) for row in self.rows], dtype=np.int64)
+            for field in msgspec.structs.fields(_Row)
+        }
+        begin = in_order(columns["begin_ns"] // 1000)
+        ended = columns["end_ns"]
         return Operations(
-            **{name: np.ascontiguousarray(table[:, at]) for at, name in enumerate(COLUMNS)},
+            **columns,
+            begin_us=begin,
+            end_us=np.where(ended == NEVER, NEVER, np.maximum(ended // 1000, begin)),
             functions=self.f.texts(),
             keys=self.key.texts(),
             texts=self.value.texts(),
             nodes=self.node.texts(),
-            errors=self.error.texts(),
+            errors=[_decoded(text) for text in self.error.texts()],
         )
+
+
+def _decoded(text: str) -> Any:
+    """Return the value that a JSON text stands for; the text itself where it is damaged."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return text
 
 
 def _lines(path: Path, problems: list[str]) -> Iterator[bytes]:

@@ -11,9 +11,9 @@ from typing import Any, Final
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.results import Results
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
+from quorate.harness.history.operations import NEVER
 from quorate.reports import evidence, holds, lists, moments, stored, weakness, why, words
 from quorate.reports.evidence import Drawn
-from quorate.reports.operations import NEVER
 from quorate.reports.stored import StoredRun
 
 WIDTH_LEAST: Final = 40

@@ -33,7 +33,7 @@ class Cell(msgspec.Struct, frozen=True):
         """What people call it: system, workload, faults, where, settings, and what else tells it from others."""
         test = self.test
         words = [test.system, "+".join(test.workload), ",".join(test.faults) or test.schedule or "none"]
-        where = "in-process" if test.system_name == "simulated" else test.cluster
+        where = "in-process" if test.virtual else test.cluster
         words.append(f"{where}x{test.nodes}")
         words += [f"{key}={getattr(test, key)}" for key in self.shown]
         words += [f"{key}={value}" for key, value in sorted(test.settings.items())]

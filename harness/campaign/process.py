@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -39,10 +38,13 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 def arguments(job: Job, store: str) -> list[str]:
-    """The command line of the job, as this interpreter runs it."""
+    """The command line of the job, as this interpreter runs it: with the whole test as JSON, so that nothing is lost.
+
+    Not on the child's stdin: without root it starts itself again inside a user namespace, with the same arguments.
+    """
     test = msgspec.structs.replace(job.cell.test, seed=job.seed, store=store)
-    words = shlex.split(test.command())
-    return [sys.executable, "-m", "quorate", *words[1:], "--json"]
+    exactly = msgspec.json.encode(test).decode()
+    return [sys.executable, "-m", "quorate", "test", test.system, "--exactly", exactly, "--json"]
 
 
 def limit_s(job: Job) -> float:

@@ -28,7 +28,7 @@ from quorate.harness.cli.evidence import (
 )
 from quorate.harness.cli.options import DurationType, SizeType
 from quorate.harness.cli.places import run_folder
-from quorate.harness.core import store
+from quorate.harness.core import store, story
 from quorate.harness.core.exits import OF_VERDICT, Exit
 from quorate.harness.core.results import Printed
 from quorate.harness.core.test import UsageError
@@ -37,6 +37,7 @@ from quorate.harness.core.verdict import Limits, Result, Verdict
 if TYPE_CHECKING:
     from quorate.checkers import ModelError
     from quorate.harness.history import History
+    from quorate.harness.memberlogs.settling import Settled
 
 _SHOWN: Final = 5
 _KEY_MAX: Final = 100
@@ -98,6 +99,11 @@ Examples:
     help="Write an HTML page with the verdict and its evidence.",
 )
 @click.option(
+    "--resolve-unknown",
+    is_flag=True,
+    help="For a run: first settle unknown outcomes by the members' own logs (docs/why.md).",
+)
+@click.option(
     "--save", is_flag=True, help="For a run: update results.json and counterexample.jsonl in its folder."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print only one JSON object.")
@@ -121,6 +127,8 @@ def command(source: str, *, as_json: bool, **options: Any) -> int:
         and not options["verify"]
     ):
         _only_of_models(options)
+        if options["save"] and options["resolve_unknown"]:
+            raise UsageError("--save keeps results of the history as it was recorded: omit --resolve-unknown")
         return _check_run(run_folder(path), as_json=as_json, options=options)
     if options["save"]:
         raise UsageError(
@@ -173,6 +181,7 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
     from quorate.reports.terminal import render  # noqa: PLC0415
 
     with contextlib.nullcontext(folder) if options["save"] else _beside(folder) as judged:
+        settled = _settle_beside(folder, judged) if options["resolve_unknown"] else None
         results = judge_again(
             judged,
             check_time=options["check_time"],
@@ -181,16 +190,33 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
         )
         written = _copies(judged, options)
         if as_json:
-            text = json.dumps(Printed.of(results, str(folder), **written).encoded())
+            more = {} if settled is None else {"settled": msgspec.to_builtins(settled)}
+            text = json.dumps(Printed.of(results, str(folder), **written).encoded() | more)
         else:
             text = render(msgspec.structs.replace(read(judged), folder=folder), width=screen.width())
     click.echo(text)
+    if settled is not None and not as_json:
+        click.echo(f"note: {settled}")
     if not as_json and "conducted" not in store.read_json(folder, store.TEST):
         count = results.statistics.operations
         click.echo(
             f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"
         )
     return Exit.BROKEN if results.exit_code is None else results.exit_code
+
+
+def _settle_beside(folder: Path, shadow: Path) -> Settled:
+    """Put the settled history in the place of the recorded one, in the folder that is judged."""
+    from quorate.harness.history import History, HistoryError  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.run.resolving import resolve  # noqa: PLC0415
+
+    try:
+        history, settled = resolve(folder, History.read(folder))
+    except HistoryError as error:
+        raise UsageError(str(error)) from error
+    (shadow / store.HISTORY).unlink(missing_ok=True)
+    history.write(shadow / store.HISTORY)
+    return settled
 
 
 @contextlib.contextmanager
@@ -200,7 +226,7 @@ def _beside(folder: Path) -> Iterator[Path]:
         shadow = Path(made) / folder.parent.name / folder.name
         shadow.mkdir(parents=True)
         for entry in folder.iterdir():
-            if entry.name not in {store.RESULTS, store.COUNTEREXAMPLE, store.REPORT}:
+            if entry.name not in {store.RESULTS, store.COUNTEREXAMPLE, store.REPORT, story.FILE}:
                 (shadow / entry.name).symlink_to(entry.absolute())
         yield shadow
 
@@ -231,6 +257,13 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
             keys=options["keys"] or "auto",
             memory_bytes=options["check_memory"],
         )
+        settled = None
+        if options["resolve_unknown"]:
+            from quorate.harness.run.resolving import resolve  # noqa: PLC0415
+
+            if not path.is_dir():
+                raise UsageError("--resolve-unknown reads the logs of a run: give a run's folder")
+            original, settled = resolve(run_folder(path), original)
         question = _question(path, original, options)
         plain = normal(original, question.model)
     except ModelError as error:
@@ -248,6 +281,8 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
         chosen = with_orders(plain.history, question.model, chosen, question.limits)
     result = plain.restored(chosen.result)
     row = _row(result) | {"notes": notes(original)}
+    if settled is not None:
+        row |= {"settled": msgspec.to_builtins(settled), "notes": [*row["notes"], str(settled)]}
     return result, row | _asked_for(original, plain.history, chosen, result, options)
 
 

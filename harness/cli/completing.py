@@ -63,7 +63,7 @@ def settings(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
     for group, name in named:
         with contextlib.suppress(Exception):
             part = registry.find(group, name)
-            found |= set(part.settings if group == "systems" else part.described())
+            found |= set(part.described())
     return _beginning((f"{key}=" for key in found), incomplete)
 
 

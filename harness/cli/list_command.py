@@ -13,8 +13,7 @@ from typing import Any, Final
 import click
 
 from quorate.harness.cli import completing
-from quorate.harness.core import registry
-from quorate.harness.core.fault import Fault, registered
+from quorate.harness.core import fault, registry, system
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import described
 from quorate.nemesis.schedule import NemesisSettings
@@ -31,7 +30,13 @@ def _first_line(part: Any) -> str:
 
 
 def _part(group: registry.Group, name: str) -> Any:
-    return registered(name) if group == "faults" else registry.find(group, name)
+    match group:
+        case "faults":
+            return fault.registered(name)
+        case "systems":
+            return system.registered(name)
+        case _:
+            return registry.find(group, name)
 
 
 def _parts(group: registry.Group) -> list[Row]:
@@ -44,7 +49,7 @@ def _parts(group: registry.Group) -> list[Row]:
             continue
         targets = (
             f" [targets: {', '.join(part.targets)}]"
-            if isinstance(part, type) and issubclass(part, Fault)
+            if isinstance(part, type) and issubclass(part, fault.Fault)
             else ""
         )
         rows.append((name, _first_line(part) + targets))
@@ -63,12 +68,12 @@ def _campaigns() -> list[Row]:
     return sorted(described().items())
 
 
-def _releases(system: str | None) -> list[Row]:
-    from quorate.harness.systems.releases import list_releases  # noqa: PLC0415 - keeps --help quick
+def _releases(of: str | None) -> list[Row]:
+    from quorate.harness.systems.releases import SYSTEMS, list_releases  # noqa: PLC0415 - keeps --help quick
 
-    if system is not None:
-        registry.check("systems", system)
-    systems = [system] if system else ["etcd", "consul", "zookeeper"]
+    if of is not None:
+        registry.check("systems", of)
+    systems = [of] if of else list(SYSTEMS)
     rows = []
     for name in systems:
         for row in list_releases(name):
@@ -140,7 +145,7 @@ def _tell(kind: str, name: str, *, as_json: bool) -> None:
     group = _TOLD[kind]
     registry.check(group, name)
     part = _part(group, name)
-    settings = dict(part.settings if group == "systems" else part.described())
+    settings = part.described()
     if group == "faults":
         settings |= described(NemesisSettings)
     if as_json:

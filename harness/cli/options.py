@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from quorate.harness.cli import completing
-from quorate.harness.core.duration import format_duration, parse_duration, parse_size
+from quorate.harness.core.duration import parse_duration, parse_size
+from quorate.harness.core.options import OPTIONS, Kind, Option
 from quorate.harness.core.test import Test
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -97,82 +98,51 @@ def only_option(command: Command) -> Command:
     return option(command)
 
 
-def _note(default: float) -> str:
-    return f" [{format_duration(default)}]"
+_COMPLETE: Final = {
+    "workload": completing.workloads,
+    "faults": completing.faults,
+    "settings": completing.settings,
+}
 
 
-_OPTIONS = (
-    click.option(
-        "-w",
-        "--workload",
-        metavar="NAME",
-        multiple=True,
-        shell_complete=completing.workloads,
-        help="Workload that clients run; repeat to run several side by side. [register]",
-    ),
-    click.option(
-        "-f",
-        "--faults",
-        metavar="LIST",
-        callback=_split,
-        shell_complete=completing.faults,
-        help="Faults to inject, NAME[:TARGET],… or none; e.g. partition:leader,kill:one.",
-    ),
-    click.option(
-        "--fault-interval", type=DurationType(), help="Time between faults." + _note(_DEFAULT.fault_interval)
-    ),
-    click.option(
-        "--schedule",
-        type=click.Path(dir_okay=False),
-        help="Inject exactly these faults at these times (TOML).",
-    ),
-    click.option(
-        "--cluster", metavar="KIND", help="Where servers run: auto, docker, local, ssh or running. [auto]"
-    ),
-    click.option("--inventory", type=click.Path(dir_okay=False), help="Hosts for --cluster ssh (TOML)."),
-    click.option(
-        "--endpoints",
-        metavar="LIST",
-        callback=_split,
-        help="HOST:PORT,… of a cluster that is already there, for --cluster running.",
-    ),
-    click.option("--nodes", type=int, help=f"Number of servers. [{_DEFAULT.nodes}]"),
-    click.option("--image", metavar="NAME", help="Docker image to take the server from."),
-    click.option("--build", metavar="DIR[@REV]", help="Checkout to build the server (etcd, Consul) from."),
-    click.option("--time", type=DurationType(), help="Duration of the load." + _note(_DEFAULT.time)),
-    click.option("--clients", type=int, help=f"Number of concurrent clients. [{_DEFAULT.clients}]"),
-    click.option(
-        "--rate", type=float, help=f"Total operations per second; 0 for no limit. [{_DEFAULT.rate:g}]"
-    ),
-    click.option(
-        "--timeout", type=DurationType(), help="Deadline of each client operation." + _note(_DEFAULT.timeout)
-    ),
-    click.option("--seed", type=int, help="Seed of every random choice. [drawn and printed]"),
-    click.option(
-        "--set",
-        "settings",
-        metavar="KEY=VALUE",
-        multiple=True,
-        callback=_settings,
-        shell_complete=completing.settings,
-        help="Set an option of the system, workload or fault (see `quorate list workloads NAME`).",
-    ),
-    click.option("--store", type=click.Path(file_okay=False), help="Directory for runs. [./store]"),
-    click.option("--name", metavar="NAME", help="Name of the run's folder in the store."),
-    click.option(
-        "--check-time", type=DurationType(), help="Time limit of the checkers." + _note(_DEFAULT.check_time)
-    ),
-    click.option("--check-memory", type=SizeType(), help="Memory limit of the checkers. [1GiB]"),
-    click.option("--stop-on-anomaly", is_flag=True, default=None, help="End the run at the first anomaly."),
-    click.option("--strict", is_flag=True, default=None, help="Count documented weaknesses as anomalies."),
-    click.option("--keep-cluster", is_flag=True, default=None, help="Leave the nodes up for inspection."),
-)
+_AS_CLICK: Final[dict[Kind, dict[str, Any]]] = {
+    Kind.TEXT: {},
+    Kind.FILE: {"type": click.Path(dir_okay=False)},
+    Kind.FOLDER: {"type": click.Path(file_okay=False)},
+    Kind.NAMES: {"callback": _split},
+    Kind.REPEATED: {"multiple": True},
+    Kind.WHOLE: {"type": int},
+    Kind.NUMBER: {"type": float},
+    Kind.DURATION: {"type": DurationType()},
+    Kind.SIZE: {"type": SizeType()},
+    Kind.FLAG: {"is_flag": True, "default": None},
+    Kind.SETTINGS: {"multiple": True, "callback": _settings},
+}
+
+
+def _option(option: Option) -> Callable[[Command], Command]:
+    """Return the decorator that adds an option of a test; it is None where it was not given."""
+    names = [name for name in (option.short, option.flag, option.field) if name]
+    return click.option(
+        *names,
+        metavar=option.metavar,
+        shell_complete=_COMPLETE.get(option.field),
+        help=option.help + _usual(option),
+        **_AS_CLICK[option.kind],
+    )
+
+
+def _usual(option: Option) -> str:
+    """Return the default for the help, empty where it is nothing."""
+    value = getattr(_DEFAULT, option.field)
+    shown = option.note or ("" if value in (None, False, (), {}) else option.shown(value))
+    return f" [{shown}]" if shown else ""
 
 
 def test_options(command: Command) -> Command:
     """Add all options of a test to a click command; each defaults to None: not given."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for option in reversed(OPTIONS):
+        command = _option(option)(command)
     return command
 
 

@@ -13,6 +13,7 @@ from quorate.harness.cli import completing, screen
 from quorate.harness.cli.options import given, test_options
 from quorate.harness.core import store
 from quorate.harness.core.exits import Exit, worst
+from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.test import Test
 
 
@@ -34,10 +35,27 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print only results.json and the run's folder.")
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
-def command(system: str, repeat: int, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: FBT001
+@click.option(
+    "--exactly", metavar="JSON", hidden=True, help="The whole test, as a campaign gives it to its cells."
+)
+def command(
+    system: str,
+    repeat: int,
+    as_json: bool,  # noqa: FBT001
+    quiet: bool,  # noqa: FBT001
+    exactly: str | None,
+    **options: Any,
+) -> int:
     """Run SYSTEM[@RELEASE] under load and faults, and say whether it kept its promises."""
-    test = Test(system=system, **given(options))
+    test = Test(system=system, **given(options)) if exactly is None else _decoded(exactly)
     return run_tests(test, repeat=repeat, as_json=as_json, quiet=quiet)
+
+
+def _decoded(text: str) -> Test:
+    try:
+        return msgspec.json.decode(text, type=Test)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"--exactly: {error}") from error
 
 
 def run_tests(test: Test, *, repeat: int, as_json: bool, quiet: bool) -> int:
@@ -77,13 +95,10 @@ def enter_namespaces(test: Test) -> None:
 
     Returns inside it; the command outside only waits and exits with the same code.
     """
-    if test.system_name == "simulated":
+    if test.virtual:
         return
-    from quorate.harness.cluster.factory import engine_answers  # noqa: PLC0415 - keeps --help quick
+    from quorate.harness.cluster.factory import kind_of  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.cluster.local.rootless import reexec_if_needed  # noqa: PLC0415
 
-    docker = test.cluster == "docker" or test.image is not None
-    local = test.cluster == "local" or (
-        test.cluster == "auto" and not docker and os.geteuid() != 0 and not engine_answers()
-    )
-    reexec_if_needed(wanted=local)
+    # Root lives in no user namespace, so the engine need not be asked.
+    reexec_if_needed(wanted=os.geteuid() != 0 and kind_of(test.cluster, test.image) == "local")

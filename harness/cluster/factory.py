@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from quorate.harness.cluster.local import LocalCluster
 from quorate.harness.cluster.running import RunningCluster
@@ -15,17 +14,6 @@ from quorate.harness.core.test import UsageError
 KINDS = ("auto", "docker", "local", "ssh", "running")
 MOST_NODES = 99
 _ENGINE_TIMEOUT_S = 5
-
-
-class KeepableCluster(Cluster, Protocol):
-    """A cluster that can be left standing."""
-
-    def keep(self) -> list[str]:
-        """Leave the cluster standing after `down` and after this process, until `quorate clean --all`.
-
-        Returns a line for each node that says how to reach it; or why the cluster cannot be kept.
-        """
-        ...
 
 
 def make_cluster(
@@ -39,7 +27,7 @@ def make_cluster(
     progress: Callable[[str], None] | None = None,
     inventory: Path | None = None,
     endpoints: Sequence[str] = (),
-) -> KeepableCluster:
+) -> Cluster:
     """Return a cluster that is not up yet.
 
     `auto` takes Docker if an engine answers, else network namespaces. For Docker: `image` is an image of the user's
@@ -53,8 +41,7 @@ def make_cluster(
         raise UsageError(f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
     if kind not in KINDS:
         raise UsageError(f"no cluster is called {kind!r}; there are {', '.join(KINDS)}")
-    if kind == "auto":
-        kind = "docker" if image is not None or engine_answers() else "local"
+    kind = kind_of(kind, image)
     if kind == "docker":
         from quorate.harness.cluster.docker.cluster import DockerCluster  # noqa: PLC0415 - loads the SDK
 
@@ -70,7 +57,14 @@ def make_cluster(
     return LocalCluster(run_id, count)
 
 
-def _over_ssh(run_id: str, count: int, inventory: Path | None) -> KeepableCluster:
+def kind_of(kind: str, image: str | None) -> str:
+    """Return the kind of cluster that is made: `auto` is Docker for an image or where an engine answers, else local."""
+    if kind != "auto":
+        return kind
+    return "docker" if image is not None or engine_answers() else "local"
+
+
+def _over_ssh(run_id: str, count: int, inventory: Path | None) -> Cluster:
     from quorate.harness.cluster.ssh.cluster import SshCluster  # noqa: PLC0415 - loads paramiko
     from quorate.harness.cluster.ssh.hosts import read_inventory  # noqa: PLC0415
 

@@ -52,7 +52,7 @@ class RunningNode:
     def __init__(self, name: str, where: Endpoint) -> None:
         self.name = name
         self.address = where.host
-        self.port = where.port
+        self.port: int | None = where.port
         self.directory = ""
         self.netns: str | None = None
 
@@ -87,6 +87,10 @@ class RunningNode:
         del daemon
         return ProcessState.RUNNING
 
+    async def ended(self, daemon: str) -> None:
+        """Not seen from here."""
+        del daemon
+
     async def pid(self, daemon: str) -> None:
         """Not seen from here."""
         del daemon
@@ -109,6 +113,13 @@ class RunningNetwork:
     async def probe(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
         """Nothing is known."""
         return dict.fromkeys(pairs, True)
+
+    async def dropped(self) -> None:
+        """Nothing is cut."""
+
+    @property
+    def client_ways(self) -> None:
+        """Clients are not cut from servers that are not quorate's."""
 
 
 class RunningCluster:

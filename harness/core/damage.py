@@ -6,12 +6,11 @@ import asyncio
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol
 
 import msgspec
 
 from quorate.harness.core.node import Node
-from quorate.harness.core.offers import Offer
 from quorate.harness.core.outcome import Broken
 
 
@@ -24,7 +23,6 @@ class Wound(msgspec.Struct, frozen=True):
     about: str
 
 
-@runtime_checkable
 class Damage(Protocol):
     """Kinds of damage, and finding the place for one."""
 
@@ -51,9 +49,6 @@ class Damage(Protocol):
         None where the service wants it to come back as a new member (`membership`).
         """
         ...
-
-
-DAMAGE: Final[Offer[Damage]] = Offer("damage", Damage, "has no on-disk damage implemented")
 
 
 async def newest(node: Node, pattern: str) -> str:

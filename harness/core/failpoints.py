@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol
 
 import msgspec
 
 from quorate.harness.core.node import Cluster, Node
-from quorate.harness.core.offers import Offer
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -26,7 +25,6 @@ class Point(msgspec.Struct, frozen=True):
     needs: str = ""
 
 
-@runtime_checkable
 class Failpoints(Protocol):
     """What a system's attribute `failpoints` offers. Nothing of it goes through the clients of the run."""
 
@@ -66,8 +64,3 @@ class Failpoints(Protocol):
     def at_start(self, node: Node, armed: str) -> None:
         """Have the next starts of the server on `node` arm this (`name=action`), empty for nothing."""
         ...
-
-
-FAILPOINTS: Final[Offer[Failpoints]] = Offer(
-    "failpoints", Failpoints, "whose code has no failpoints (etcd's has)"
-)

@@ -1,18 +1,14 @@
 """What a member's own log holds, in words that every replicated service shares; read from the folder of a run.
 
-A system that offers this (`KeepsLogs`) says how its logs are brought home and how they are read; whoever explains an
-anomaly or settles an unknown outcome sees only these records.
+A system that offers this (`System.keeps_logs`) says how its logs are brought home and how they are read; whoever
+explains an anomaly or settles an unknown outcome sees only these records.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 import msgspec
-
-from quorate.harness.core.node import Node
 
 FOLDER: Final = "wal"  # below nodes/NODE in the folder of a run
 
@@ -95,23 +91,3 @@ class MemberLog(msgspec.Struct, frozen=True):
     def last(self) -> int:
         """The index of the last entry; 0 for an empty log."""
         return self.entries[-1].index if self.entries else 0
-
-
-@runtime_checkable
-class KeepsLogs(Protocol):
-    """A system whose members' own logs can be brought home and read."""
-
-    async def keep_log(self, node: Node, folder: Path) -> None:
-        """Copy the log of one member, dead or alive, into a folder of this host; raise `Broken` where that fails.
-
-        The folder is nodes/NODE/wal of the run, and exists.
-        """
-        ...
-
-    @classmethod
-    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
-        """Read the logs of all members from the folder of a run, without a cluster; a damaged one says so in `notes`.
-
-        `began` is the date of the history's time 0. Empty where the run kept no logs.
-        """
-        ...

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Mapping
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 import msgspec
 
 from quorate.harness.core.node import Cluster, Node, ProcessState
-from quorate.harness.core.offers import Offer
 from quorate.harness.core.outcome import Broken
 
 VOTER: Final = "voter"
@@ -26,7 +25,6 @@ class Listing(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-@runtime_checkable
 class Membership(Protocol):
     """Members leave and come back one at a time. `away` are the nodes that were removed and are not yet back."""
 
@@ -64,7 +62,6 @@ class Membership(Protocol):
         ...
 
 
-MEMBERSHIP: Final[Offer[Membership]] = Offer("membership", Membership, "whose members cannot be changed here")
 _POLL_S: Final = 0.1
 _DEATH_S: Final = 10.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import msgspec
 
@@ -42,15 +42,6 @@ class ProcessState(StrEnum):
     DEAD = "dead"  # never started, exited, or killed
 
 
-@runtime_checkable
-class TellsEnds(Protocol):
-    """A node that knows how its daemons ended, for it is their parent."""
-
-    async def ended(self, daemon: str) -> str | None:
-        """Say how it ended, `exit code 2` or `killed by signal 6 (SIGABRT)`; None while it runs or if nobody knows."""
-        ...
-
-
 class Node(Protocol):
     """One machine of the cluster."""
 
@@ -63,6 +54,11 @@ class Node(Protocol):
     def address(self) -> str:
         """The address that peers and clients use (IPv4 literal)."""
         ...
+
+    @property
+    def port(self) -> int | None:
+        """The port of its server where that was there before; None: the system's own."""
+        return None
 
     @property
     def directory(self) -> str:
@@ -100,8 +96,25 @@ class Node(Protocol):
         """What the process table says now."""
         ...
 
+    async def ended(self, daemon: str) -> str | None:
+        """Say how it ended, `exit code 2` or `killed by signal 6 (SIGABRT)`; None while it runs, or where not known."""
+        del daemon
+        return None
+
     async def pid(self, daemon: str) -> int | None:
         """The daemon's process id on this host, or None where it is dead or this process cannot see it."""
+        ...
+
+
+class ClientWays(Protocol):
+    """Cuts between nodes and their clients. A pair is a source and a target, one of them `CLIENTS`."""
+
+    async def cut_clients(self, pairs: frozenset[tuple[str, str]]) -> None:
+        """Make exactly these directed pairs dead, and every other way of clients alive."""
+        ...
+
+    async def probe_clients(self) -> dict[tuple[str, str], bool]:
+        """Send something over each way of clients, to every node and back; True where it arrived."""
         ...
 
 
@@ -118,6 +131,15 @@ class Network(Protocol):
 
     async def probe(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
         """Send a probe packet over each directed pair; True where it arrived."""
+        ...
+
+    async def dropped(self) -> int | None:
+        """How many packets the cuts in force have swallowed; None where that is not counted."""
+        ...
+
+    @property
+    def client_ways(self) -> ClientWays | None:
+        """Cuts of clients; None where they cannot be told from everything else on the way to a node."""
         ...
 
 
@@ -149,4 +171,11 @@ class Cluster(Protocol):
 
     async def down(self) -> None:
         """Remove everything; safe to call twice and after a half-failed `up`."""
+        ...
+
+    def keep(self) -> list[str]:
+        """Leave the cluster standing after `down` and after this process, until `quorate clean --all`.
+
+        Returns a line for each node that says how to reach it; or why the cluster cannot be kept.
+        """
         ...

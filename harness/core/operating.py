@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol
 
 from quorate.harness.core.node import Node
-from quorate.harness.core.offers import Offer
 
 DEFRAGMENT, COMPACT, MOVE_LEADER = "defragment", "compact", "moveleader"
 
 
-@runtime_checkable
 class Operating(Protocol):
     """Each action goes to one server, and raises an `OutcomeError` as a client's call does."""
 
@@ -30,6 +28,3 @@ class Operating(Protocol):
     async def move_leader(self, leader: Node, target: Node) -> str:
         """Have the leader hand over to the target."""
         ...
-
-
-OPERATING: Final[Offer[Operating]] = Offer("operating", Operating, "that has no such action")

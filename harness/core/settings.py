@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -26,8 +26,10 @@ S = TypeVar("S", bound=msgspec.Struct)
 _TRUTHS: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _DURATION: Final = "duration"
 
-# A duration in seconds, given as `500ms`; the limits of a field that has it are in seconds too.
+# Durations, given as `500ms`, and kept and limited in the unit that the type names.
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(extra={"kind": _DURATION})]
+WholeSeconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, extra={"kind": _DURATION})]
+Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, extra={"kind": _DURATION, "unit_s": 1e-3})]
 
 
 class NoSettings(msgspec.Struct, frozen=True):
@@ -47,15 +49,15 @@ def about(
 
     `choices` may map each word to a line on it. `unset` is for a default of None: "drawn", "the server's own".
     """
-    extra: dict[str, Any] = {"unset": unset} if unset else {}
+    extra: dict[str, object] = {"unset": unset} if unset else {}
     if choices is not None:
         extra["choices"] = dict(choices) if isinstance(choices, Mapping) else dict.fromkeys(choices, "")
-    limits: dict[str, Any] = {"ge": ge, "gt": gt, "le": le}
+    limits: Any = {"ge": ge, "gt": gt, "le": le}
     return msgspec.Meta(description=text, extra=extra, **limits)
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One declared setting, by the name that `--set` takes. Limits of durations are in seconds."""
+    """One declared setting, by the name that `--set` takes. Limits of durations are in their unit."""
 
     name: str
     field: str
@@ -64,6 +66,7 @@ class Setting(msgspec.Struct, frozen=True):
     text: str = ""
     unset: str = ""
     kind: str = ""
+    unit_s: float = 1.0
     choices: Mapping[str, str] = {}
     ge: float | None = None
     gt: float | None = None
@@ -84,8 +87,8 @@ class Setting(msgspec.Struct, frozen=True):
                 return "yes" if value else "no"
             case tuple():
                 return ",".join(value)
-            case float() if self.kind == _DURATION:
-                return exact_duration(value) if value >= 0 else f"-{exact_duration(-value)}"
+            case int() | float() if self.kind == _DURATION:
+                return f"{'-' if value < 0 else ''}{exact_duration(abs(value) * self.unit_s)}"
             case float():
                 return f"{value:g}"
             case _:
@@ -105,8 +108,9 @@ class Setting(msgspec.Struct, frozen=True):
             return truth
         if self.kind == _DURATION:
             below = text.startswith("-")
-            seconds = parse_duration(text.removeprefix("-"))
-            return -seconds if below else seconds
+            length = parse_duration(text.removeprefix("-")) / self.unit_s
+            length = round(length) if self.type is int else length
+            return -length if below else length
         if self.type in (int, float):
             try:
                 return msgspec.convert(text, self.type, strict=False)
@@ -147,7 +151,7 @@ class Setting(msgspec.Struct, frozen=True):
     def _limit(self, value: float | None) -> str:
         if value is None:
             return ""
-        return exact_duration(value) if self.kind == _DURATION else exact_number(value)
+        return exact_duration(value * self.unit_s) if self.kind == _DURATION else exact_number(value)
 
 
 def declared(settings: type[msgspec.Struct], prefix: str = "") -> list[Setting]:
@@ -179,6 +183,8 @@ def read(settings: type[S], given: Mapping[str, str], *, prefix: str = "") -> S:
 def _setting(name: str, field: str, hint: Any, default: Any) -> Setting:
     kind, metas = _flattened(hint)
     found: dict[str, Any] = {}
+    if get_origin(kind) is Literal:
+        kind, found = str, {"choices": dict.fromkeys(get_args(kind), "")}
     for meta in metas:  # what stands further out goes over what a named type says
         found |= {key: getattr(meta, key) for key in ("ge", "gt", "le") if getattr(meta, key) is not None}
         found |= {"text": meta.description} if meta.description else {}

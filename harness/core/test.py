@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from quorate.harness.core import registry
-from quorate.harness.core.duration import (
-    exact_duration,
-    exact_number,
-    format_duration,
-    parse_duration,
-    parse_size,
-)
+from quorate.harness.core.duration import format_duration
+from quorate.harness.core.options import MEANT_BY_TEXT, OPTIONS
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.store import unfit
+from quorate.harness.core.system import registered
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
 
 CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (part.strip() for part in text.split(","))))
-
-
-_FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
-    "workload": _names,
-    "faults": _names,
-    "endpoints": _names,
-    "fault_interval": parse_duration,
-    "time": parse_duration,
-    "timeout": parse_duration,
-    "check_time": parse_duration,
-    "check_memory": parse_size,
-}
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,13 +61,13 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
         `Test(workload="register", faults="kill,pause", time="30s")` is what most people write first.
         """
-        for name, read in _FROM_TEXT.items():
-            value = getattr(self, name)
-            if isinstance(value, str):
+        for option in OPTIONS:
+            value = getattr(self, option.field)
+            if isinstance(value, str) and option.kind in MEANT_BY_TEXT:
                 try:
-                    msgspec.structs.force_setattr(self, name, read(value))
+                    msgspec.structs.force_setattr(self, option.field, option.from_file(value))
                 except ValueError as error:
-                    raise UsageError(f"{name}: {error}") from error
+                    raise UsageError(f"{option.field}: {error}") from error
         if self.endpoints:
             msgspec.structs.force_setattr(self, "nodes", len(self.endpoints))
 
@@ -101,6 +80,11 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def release(self) -> str | None:
         """The release asked for, or None for the system's default."""
         return self.system.partition("@")[2] or None
+
+    @property
+    def virtual(self) -> bool:
+        """Whether the run happens in this process, in virtual time; raises `UnknownNameError`."""
+        return registered(self.system_name).virtual
 
     @property
     def title(self) -> str:
@@ -129,57 +113,36 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         why = unfit(self.name) if self.name is not None else None
         if why is not None:
             raise UsageError(f"--name: {why}")
-        self._validate_numbers()
+        _hold((not why, why or "") for one in OPTIONS for why in [one.wrong(getattr(self, one.field))])
+        self._validate_together()
         self._validate_places()
 
-    def _validate_numbers(self) -> None:
-        most_nodes, most_clients, least_memory = 63, 100_000, 16 << 20
-        durations = (self.time, self.timeout, self.fault_interval, self.check_time)
-        rules = (
-            (1 <= self.nodes <= most_nodes, f"--nodes {self.nodes}: give 1 to {most_nodes} nodes"),
+    def _validate_together(self) -> None:
+        """Check what single values are good for beside each other."""
+        _hold(
             (
-                1 <= self.clients <= most_clients,
-                f"--clients {self.clients}: give 1 to {most_clients} clients",
-            ),
-            (
-                not self.system.endswith("@"),
-                f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
-            ),
-            (self.time > 0, "--time must be positive"),
-            (all(map(math.isfinite, durations)), "a duration must be a finite number of seconds"),
-            (
-                "none" not in self.faults or len(self.faults) == 1,
-                f"-f {','.join(self.faults)}: none cannot be combined with other faults",
-            ),
-            (self.check_time > 0, "--check-time must be positive"),
-            (self.check_memory >= least_memory, f"--check-memory {self.check_memory}: give 16MiB or more"),
-            (self.timeout > 0, "--timeout must be positive"),
-            (
-                math.isfinite(self.rate) and self.rate >= 0,
-                f"--rate {self.rate:g}: give a number of operations per second, 0 for as fast as possible",
-            ),
-            (self.fault_interval > 0, "--fault-interval must be positive"),
-            (len(self.workload) > 0, "name at least one workload with -w"),
-            (len(set(self.workload)) == len(self.workload), "name each workload once"),
-            (self.clients >= len(self.workload), "give at least one client to each workload"),
-            (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
-            (
-                not self.faults or self.fault_interval < self.time,
                 (
-                    f"--fault-interval {format_duration(self.fault_interval)} leaves no room for a fault in "
-                    f"--time {format_duration(self.time)}"
+                    not self.system.endswith("@"),
+                    f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
                 ),
-            ),
+                (self.clients >= len(self.workload), "give at least one client to each workload"),
+                (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
+                (
+                    not self.faults or self.fault_interval < self.time,
+                    (
+                        f"--fault-interval {format_duration(self.fault_interval)} leaves no room for a fault in "
+                        f"--time {format_duration(self.time)}"
+                    ),
+                ),
+            )
         )
-        _hold(rules)
 
     def _validate_places(self) -> None:
         """Check where nodes live and what runs on them."""
         _hold(
             (
                 (
-                    self.image is None
-                    or (self.cluster in ("auto", "docker") and self.system_name != "simulated"),
+                    self.image is None or (self.cluster in ("auto", "docker") and not self.virtual),
                     f"--image {self.image} needs --cluster docker and a real service",
                 ),
                 (
@@ -187,8 +150,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                     or (
                         self.image is None
                         and self.release is None
-                        and self.system_name != "simulated"
-                        and "binary" not in self.settings
+                        and not self.virtual
+                        and registered(self.system_name).own_server not in self.settings
                     ),
                     f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
                 ),
@@ -206,59 +169,25 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                     "--cluster ssh needs --inventory FILE.toml",
                 ),
                 (
-                    self.cluster in ("auto", "simulated") or self.system_name != "simulated",
-                    f"--cluster {self.cluster} needs a real service: simulated runs inside this process",
+                    self.cluster in ("auto", "simulated") or not self.virtual,
+                    f"--cluster {self.cluster} needs a real service: {self.system_name} runs inside this process",
                 ),
                 (
-                    self.cluster != "simulated" or self.system_name == "simulated",
-                    f"--cluster simulated is for the system simulated; {self.system_name} runs on docker, local or ssh",
+                    self.cluster != "simulated" or self.virtual,
+                    f"--cluster simulated is for simulated systems; {self.system_name} runs on docker, local or ssh",
                 ),
             )
         )
 
     def command(self) -> str:
         """The exact command that asks for the same run again."""
-        default = Test()
+        usual = Test()
         words = ["quorate", "test", self.system]
-        for workload in self.workload:
-            words += ["-w", workload]
-        words += ["-f", ",".join(self.faults)] if self.faults else []
-        options: list[tuple[str, Any, Any, str]] = [
-            (
-                "--fault-interval",
-                self.fault_interval,
-                default.fault_interval,
-                exact_duration(self.fault_interval),
-            ),
-            ("--schedule", self.schedule, None, str(self.schedule)),
-            ("--cluster", self.cluster, default.cluster, self.cluster),
-            ("--inventory", self.inventory, None, str(self.inventory)),
-            ("--endpoints", self.endpoints, (), ",".join(self.endpoints)),
-            (
-                "--nodes",
-                default.nodes if self.endpoints else self.nodes,
-                default.nodes,
-                str(self.nodes),
-            ),
-            ("--image", self.image, None, str(self.image)),
-            ("--build", self.build, None, str(self.build)),
-            ("--time", self.time, default.time, exact_duration(self.time)),
-            ("--clients", self.clients, default.clients, str(self.clients)),
-            ("--rate", self.rate, default.rate, exact_number(self.rate)),
-            ("--timeout", self.timeout, default.timeout, exact_duration(self.timeout)),
-            ("--check-time", self.check_time, default.check_time, exact_duration(self.check_time)),
-            ("--check-memory", self.check_memory, default.check_memory, str(self.check_memory)),
-            ("--name", self.name, None, str(self.name)),
-            ("--store", self.store, default.store, self.store),
-            ("--seed", self.seed, None, str(self.seed)),
-        ]
-        for flag, value, usual, text in options:
-            words += [flag, text] if value != usual else []
-        words += ["--stop-on-anomaly"] if self.stop_on_anomaly else []
-        words += ["--strict"] if self.strict else []
-        words += ["--keep-cluster"] if self.keep_cluster else []
-        for key, value in sorted(self.settings.items()):
-            words += ["--set", f"{key}={value}"]
+        for option in OPTIONS:
+            value = getattr(self, option.field)
+            counted = option.field == "nodes" and self.endpoints  # by the endpoints
+            if not counted and (option.always or value != getattr(usual, option.field)):
+                words += option.words(value)
         return shlex.join(words)
 
 

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Final, Protocol, runtime_checkable
+from typing import Annotated, Final
 
 import msgspec
 
 from quorate.harness.core.outcome import UsageError
+from quorate.harness.core.settings import about
 
 DEFAULT, SMALL, RANDOM = "default", "small", "random"
-KINDS: Final = (DEFAULT, SMALL, RANDOM)
 SETTING: Final = "tuning"
-ABOUT: Final = (
-    "default: the servers' own values; small: snapshots, batches and timeouts so small that they matter within "
-    "seconds; random: drawn from the seed. What --set gives by name stays as given [default]"
-)
 Values = Mapping[str, str]
 
 
@@ -40,13 +36,20 @@ class Knob(msgspec.Struct, frozen=True):
         return bool(self.since) and (not releases or any(release < self.since for release in releases))
 
 
-@runtime_checkable
-class Tunes(Protocol):
-    """A system with knobs."""
+class TuningSettings(msgspec.Struct, frozen=True):
+    """Settings of a system with knobs."""
 
-    def tune(self, kind: str, rng: Random) -> dict[str, str]:
-        """Return the settings that this kind of tuning adds; raise `UsageError` for one that the release lacks."""
-        ...
+    tuning: Annotated[
+        str,
+        about(
+            "of the servers' knobs; what --set gives by name stays as given",
+            choices={
+                DEFAULT: "the servers' own values",
+                SMALL: "snapshots, batches and timeouts so small that they matter within seconds",
+                RANDOM: "drawn from the seed",
+            },
+        ),
+    ] = DEFAULT
 
 
 def knob(setting: str, small: str, *choices: str, since: tuple[int, ...] = ()) -> Knob:
@@ -68,11 +71,8 @@ def drawn(
 ) -> dict[str, str]:
     """Return the settings that this kind of tuning adds to the given ones; flags that a release lacks are left out.
 
-    Each knob draws once whatever is given, so that one that is set by hand shifts no other. Raises `UsageError` for a
-    kind that is not known.
+    Each knob draws once whatever is given, so that one that is set by hand shifts no other.
     """
-    if kind not in KINDS:
-        raise UsageError(f"--set {SETTING}={kind}: write {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     found: dict[str, str] = {}
     for one in knobs:
         choice = one.choices[int(rng.random() * len(one.choices))]

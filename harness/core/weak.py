@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import msgspec
 
 
@@ -22,13 +20,3 @@ class WeakReads(msgspec.Struct, frozen=True):
     own_writes: bool = False
     bound_s: float | None = None
     transactions: bool = False
-
-
-@runtime_checkable
-class ReadsWeakly(Protocol):
-    """A system whose settings may ask for reads that are weaker than linearizable."""
-
-    @property
-    def weak_reads(self) -> WeakReads | None:
-        """The promise of the mode asked for; None where its reads are promised to be linearizable."""
-        ...

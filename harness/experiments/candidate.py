@@ -73,11 +73,7 @@ def of_run(folder: Path) -> Candidate:
         rows = recorded(History.read(folder), max(end_s, test.time))
     # The release that ran, not "the newest": it must stay the same whenever the run is repeated.
     release = results.release.partition(" (")[0]
-    system = (
-        test.system
-        if test.release or test.system_name == "simulated" or not release
-        else f"{test.system}@{release}"
-    )
+    system = test.system if test.release or test.virtual or not release else f"{test.system}@{release}"
     plain = Test()
     kept = msgspec.structs.replace(
         test,

@@ -15,7 +15,6 @@ from quorate.harness.experiments.candidate import SHRUNK, Candidate, write
 from quorate.harness.experiments.reproducing import Reproducer
 from quorate.harness.experiments.shrinking import Shrunk
 from quorate.harness.experiments.signature import Signature
-from quorate.harness.experiments.smaller import SIMULATED
 from quorate.nemesis.rows import to_toml
 
 SCHEDULE: Final = "schedule.toml"
@@ -96,7 +95,7 @@ def text(out: HandedOut) -> str:
 def _rate(shrunk: Shrunk) -> dict[str, Any]:
     tally, test = shrunk.at_end.tally, shrunk.end.test
     words = tally.words()
-    if test.system_name == SIMULATED:
+    if test.virtual:
         words = f"each time with seed {test.seed}; with that and the seeds after it {words}"
     return {**msgspec.to_builtins(tally), "words": words}
 

@@ -20,7 +20,7 @@ from quorate.harness.experiments.decide import Budget, Decision, Runs, count, de
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.sequential import Question, Tally
 from quorate.harness.experiments.signature import Signature
-from quorate.harness.experiments.smaller import PASSES, SIMULATED, Move, Pass, until
+from quorate.harness.experiments.smaller import PASSES, Move, Pass, until
 
 _ROUNDS_MAX: Final = 4
 _SEEDS_MAX: Final = 12
@@ -155,7 +155,7 @@ class Shrinker:
         self._heard(Step(self._steps, move.words, decision, then, remembered))
 
     async def _decide(self, candidate: Candidate, words: str) -> Decision:
-        if candidate.test.system_name == SIMULATED:
+        if candidate.test.virtual:
             return await self._exact(candidate, _seeds(candidate))
         left_s = max(0.0, self._end_s - _now_s())
         try:
@@ -176,7 +176,7 @@ class Shrinker:
         key = f"start-{start.key}"
         known = self._memo.known(key)
         if known is None:
-            if start.test.system_name == SIMULATED:
+            if start.test.virtual:
                 known = await self._exact(start, 1)
             else:
                 known = await self._some(start, _FIRST_RUNS, "as it was", enough=3)
@@ -209,7 +209,7 @@ class Shrinker:
 
 def _seeded(candidate: Candidate, decision: Decision) -> Candidate:
     """Keep the seed that showed it, where the seed decides."""
-    if candidate.test.system_name != SIMULATED or decision.seed is None:
+    if not candidate.test.virtual or decision.seed is None:
         return candidate
     return candidate.but(seed=decision.seed)
 

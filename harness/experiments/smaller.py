@@ -16,7 +16,6 @@ from quorate.harness.core.test import Test
 from quorate.harness.experiments.candidate import Candidate
 from quorate.nemesis.rows import Row
 
-SIMULATED: Final = "simulated"
 # What says which server it is, not how it is asked: without it, it would be another system.
 _KEPT_SETTINGS: Final = frozenset({"bug", "binary", "home", "image"})
 _PLAIN: Final = Test()
@@ -57,7 +56,7 @@ def fewer_faults(now: Candidate) -> Iterator[Move]:
 
 def until(now: Candidate, seen_s: float) -> Iterator[Move]:
     """End the load shortly after the moment at which it showed its anomaly."""
-    time = _round(seen_s + (_LEAST_LOAD_S / 4 if now.test.system_name == SIMULATED else 2 * _LEAST_LOAD_S))
+    time = _round(seen_s + (_LEAST_LOAD_S / 4 if now.test.virtual else 2 * _LEAST_LOAD_S))
     if time < now.test.time:
         yield Move(f"load for {time:g} s instead of {now.test.time:g} s", _fitting(now.but(time=time)))
 
@@ -71,7 +70,7 @@ def one_workload(now: Candidate) -> Iterator[Move]:
 
 def shorter(now: Candidate) -> Iterator[Move]:
     """Cut the load's end off."""
-    least = _LEAST_LOAD_S / 20 if now.test.system_name == SIMULATED else _LEAST_LOAD_S
+    least = _LEAST_LOAD_S / 20 if now.test.virtual else _LEAST_LOAD_S
     for share in (0.1, 0.3, 0.5, 0.75):
         time = _round(now.test.time * share)
         if least <= time < now.test.time:

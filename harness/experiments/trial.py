@@ -29,7 +29,6 @@ from quorate.harness.experiments.warm import Answer
 
 Outcome = Literal["anomaly", "valid", "inconclusive", "broken"]
 
-SIMULATED: Final = "simulated"
 _OF_EXIT: Final[Mapping[int, Outcome]] = {
     Exit.VALID: "valid",
     Exit.ANOMALY: "anomaly",
@@ -101,7 +100,7 @@ class Trials:
         """
         slot = await self._free.get()
         try:
-            if test.system_name == SIMULATED:
+            if test.virtual:
                 finished = await self._simulated(
                     test, slot, deadline_s or _WARM_LIMIT_S + 2 * test.check_time
                 )

@@ -11,7 +11,7 @@ import msgspec
 
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.experiments.trial import SIMULATED, Trial, Trials
+from quorate.harness.experiments.trial import Trial, Trials
 from quorate.harness.hunt import states
 from quorate.harness.hunt.findings import Finding, Findings, Shown, without_workload
 from quorate.harness.hunt.genes import Genes
@@ -71,7 +71,7 @@ class Hunt:
 
     def _over(self, genes: Genes) -> bool:
         limits = self._limits
-        run_s = _VIRTUAL_S if self._base.system_name == SIMULATED else genes.time_s + _OVERHEAD_S
+        run_s = _VIRTUAL_S if self._base.virtual else genes.time_s + _OVERHEAD_S
         spent_s = asyncio.get_running_loop().time() - self._begun_s
         # The first run is made whatever the budget: a hunt of nothing proves nothing.
         late = self._begun > 0 and spent_s + run_s > limits.budget_s

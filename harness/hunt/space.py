@@ -14,14 +14,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from quorate.harness.core import registry
+from quorate.harness.core import registry, system
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.registry import UnknownNameError
 from quorate.harness.core.test import Test
 from quorate.harness.core.tuning import RANDOM, SETTING, SMALL
-from quorate.harness.experiments.trial import SIMULATED
 from quorate.harness.hunt.genes import Genes
 from quorate.harness.run import prepare
 
@@ -291,15 +290,15 @@ def space_of(
             raise UsageError(why)
         else:
             left_out[name] = why
-    system: Any = registry.find("systems", base.system_name)
-    return Space(base, fitting, suiting, hasattr(system, "tune"), left_out, seconds)
+    knobs = bool(system.registered(base.system_name).knobs)
+    return Space(base, fitting, suiting, knobs, left_out, seconds)
 
 
 def lacking(test: Test) -> str | None:
     """Return what this machine, or the simulated one, lacks for the test, or None; takes a second or so."""
     from quorate.harness.run import require, run  # noqa: PLC0415 - it loads everything that a cluster needs
 
-    if test.system_name == SIMULATED:
+    if test.virtual:
         with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
             done = run(
                 msgspec.structs.replace(test, time=4.0, fault_interval=1.0, store=folder, seed=1),

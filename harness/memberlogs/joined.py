@@ -86,7 +86,11 @@ class Joined:
 
     def asking(self, key: Any, value: Any) -> list[int]:
         """Indexes of the entries that ask for the key to hold the value, or a list that ends in it."""
-        return self._asking.get(named(key, value), [])
+        return self.asking_named(named(key, value))
+
+    def asking_named(self, mark: tuple[str, str]) -> list[int]:
+        """The same for what `named` gives."""
+        return self._asking.get(mark, [])
 
     @cached_property
     def _asking(self) -> dict[tuple[str, str], list[int]]:

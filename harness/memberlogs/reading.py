@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from quorate.harness.core import registry, store
+from quorate.harness.core import store
 from quorate.harness.core.memberlog import FOLDER, MemberLog
+from quorate.harness.core.system import registered
 
 
 def read(folder: Path) -> list[MemberLog]:
@@ -16,12 +17,8 @@ def read(folder: Path) -> list[MemberLog]:
     Raises `Broken` for a folder that is not a run's, `UnknownNameError` for a system that is not installed.
     """
     test = store.read_json(folder, store.TEST)
-    system: Any = registry.find("systems", str(test.get("system", "")))
-    reads = getattr(system, "member_logs", None)
-    if reads is None:
-        return []
-    found: list[MemberLog] = reads(folder, _began(test.get("history_started")))
-    return found
+    system = registered(str(test.get("system", "")))
+    return system.member_logs(folder, _began(test.get("history_started")))
 
 
 def _began(date: Any) -> datetime | None:

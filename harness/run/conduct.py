@@ -18,7 +18,8 @@ from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken, Reply
 from quorate.harness.core.results import Death, Leader
-from quorate.harness.core.system import Closes, Dumps, Planted, Plants
+from quorate.harness.core.settings import read
+from quorate.harness.core.system import Planted
 from quorate.harness.core.telling import heard
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.generators import Generator, Invocation, limit, stagger
@@ -27,10 +28,11 @@ from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
 from quorate.harness.run import divergence, member_logs
 from quorate.harness.run.dues import Latencies, Timed
-from quorate.harness.run.parts import Parts, is_simulated, stream
+from quorate.harness.run.parts import Parts, stream
 from quorate.harness.run.progress import Counter, Listener, Snapshot
 from quorate.harness.run.runner import Connection, DriveStats, Recorder, drive
 from quorate.harness.run.runner import Nemesis as RunnerNemesis
+from quorate.harness.run.settings import RunSettings
 from quorate.harness.run.watch import Watcher
 
 log = logging.getLogger(__name__)
@@ -233,8 +235,7 @@ class Conductor:
         finally:
             self.done.main_end_s = recorder.now_ns() / 1e9
             self.done.latency_due_ms = self._latencies.summary()
-            if isinstance(self._parts.system, Plants):
-                self.done.planted = self._parts.system.planted(self._parts.cluster)
+            self.done.planted = self._parts.system.planted(self._parts.cluster)
 
     async def _perform(self, client: Any, invocation: Invocation) -> Reply:
         reply = await self._parts.workload.perform(client, invocation)
@@ -249,7 +250,7 @@ class Conductor:
             paced = stagger(test.rate, operations, stream(test.seed, "pace"))
             assert isinstance(paced, Paced)
             operations = Timed(paced, self._latencies.forgiven)
-        elif is_simulated(test):
+        elif test.virtual:
             # A second of virtual time holds any number of operations: without a bound there is no end in real time.
             operations = limit(_VIRTUAL_MAX, operations)
         # A fault that has begun must be seen to its end by clients: without them it would prove nothing.
@@ -278,7 +279,7 @@ class Conductor:
     async def _dump(self) -> None:
         """Keep each node's own state, where the system can tell it, for the comparison of replicas."""
         system = self._parts.system
-        if isinstance(system, Dumps):
+        if system.dumps:
             self._tell("dump", "each node's own state")
             for (
                 deadline_s
@@ -327,7 +328,7 @@ class Conductor:
         self._listener(Snapshot("logs"))
         await self._droppable(self._bring_home())
         try:
-            if self._test.keep_cluster and hasattr(self._parts.cluster, "keep"):
+            if self._test.keep_cluster:
                 self._tell_kept(self._parts.cluster.keep())
             await self._parts.cluster.down()
         except Broken as error:
@@ -342,8 +343,7 @@ class Conductor:
                 await self._heal()
 
     async def _bring_home(self) -> None:
-        if isinstance(self._parts.system, Closes):
-            await self._parts.system.close()
+        await self._parts.system.close()
         await self._collect()
 
     def _tell_kept(self, ways: list[str]) -> None:
@@ -385,7 +385,7 @@ class Conductor:
     def _pinned(self, thread: int) -> str | None:
         """Return the node that the thread's clients know alone; None where they know all."""
         nodes = self._parts.cluster.nodes
-        pinning = self._test.settings.get("pinning", "mixed")
+        pinning = read(RunSettings, self._test.settings).pinning
         knows_all = pinning == "none" or (
             pinning == "mixed" and thread % _KNOWS_ALL_EVERY == _KNOWS_ALL_EVERY - 1
         )

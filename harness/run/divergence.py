@@ -1,7 +1,7 @@
 """Do the replicas agree at the end? Compared only where they have applied equally much; silence is not difference.
 
 A replica that diverged may answer every client consistently with itself for ever: no history shows it. So each node
-is asked alone for its whole state (`Dumps`), which is kept in the run's folder, and judged from there.
+is asked alone for its whole state (`System.dump`), which is kept in the run's folder, and judged from there.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from quorate.harness.memberlogs.story import tell
 log = logging.getLogger(__name__)
 
 # Decoding takes about five seconds for a megabyte: what is larger is left to `quorate why`.
-_BYTES_MAX: Final = 2 << 20
+_BYTES_MAX: Final = 1 << 20
 
 
 def explain(folder: Path, results: Results) -> Why:

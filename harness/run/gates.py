@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
 from quorate.harness.core.results import Counts, FaultRow, Gate, Statistics
+from quorate.harness.core.settings import about
 from quorate.harness.core.system import Planted
 
 
 class Thresholds(msgspec.Struct, frozen=True):
     """How much is enough; each can be lowered with `--set gate.NAME=VALUE` where a short run is meant."""
 
-    operations: int = 50
-    success: float = 0.1
-    each_function: int = 1
-    under_fault: int = 5
+    operations: Annotated[int, about("operations that must succeed", ge=0)] = 50
+    success: Annotated[float, about("share of operations that must succeed", ge=0, le=1)] = 0.1
+    each_function: Annotated[int, about("successes of each kind of operation", ge=0)] = 1
+    under_fault: Annotated[int, about("operations asked while a fault is in force", ge=0)] = 5
 
 
 def gates(

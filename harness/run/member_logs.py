@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from quorate.harness.core.memberlog import FOLDER, KeepsLogs
+from quorate.harness.core.memberlog import FOLDER
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import System
@@ -19,7 +19,7 @@ _KEEP_S: Final = 30.0
 
 async def keep(system: System, node: Node, run: Path) -> None:
     """Copy one member's log into the run's folder, where its system can; what fails is logged."""
-    if not isinstance(system, KeepsLogs):
+    if not system.keeps_logs:
         return
     folder = run / "nodes" / node.name / FOLDER
     try:

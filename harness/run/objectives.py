@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Annotated, Final
 
-from quorate.harness.core.duration import format_duration, parse_duration
+import msgspec
+
+from quorate.harness.core import settings
+from quorate.harness.core.duration import format_duration
+from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.results import FaultRow, Outages
-from quorate.harness.core.test import UsageError
+from quorate.harness.core.settings import Seconds, about
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 
 PREFIX: Final = "slo."
-KNOWN: Final[Mapping[str, str]] = {
-    "slo.outage": "the longest time in which operations wait and none is served",
-    "slo.recovery": "the longest time from a proved healing until every affected node serves again",
-    "slo.p50": "half of the operations are answered within this time from when they were due",
-    "slo.p95": "95 % of the operations are answered within this time from when they were due",
-    "slo.p99": "99 % of the operations are answered within this time from when they were due",
-}
 _ENGINE: Final = "figures"
+_ANSWERED: Final = "{} of the operations are answered within this time from when they were due"
 
 
-def read(settings: Mapping[str, str], *, has_faults: bool) -> dict[str, float]:
+class Objectives(msgspec.Struct, frozen=True):
+    """Settings that demand something of the service; None demands nothing."""
+
+    outage: (
+        Annotated[
+            Seconds, about("the longest time in which operations wait and none is served", ge=0, unset="any")
+        ]
+        | None
+    ) = None
+    recovery: (
+        Annotated[
+            Seconds,
+            about(
+                "the longest time from a proved healing until every affected node serves again",
+                ge=0,
+                unset="any",
+            ),
+        ]
+        | None
+    ) = None
+    p50: Annotated[Seconds, about(_ANSWERED.format("half"), ge=0, unset="any")] | None = None
+    p95: Annotated[Seconds, about(_ANSWERED.format("95 %"), ge=0, unset="any")] | None = None
+    p99: Annotated[Seconds, about(_ANSWERED.format("99 %"), ge=0, unset="any")] | None = None
+
+
+def read(given: Mapping[str, str], *, has_faults: bool) -> dict[str, float]:
     """Return the objectives in seconds by name; raise `UsageError` for what is not a duration, or has no effect."""
-    found = {}
-    for key in KNOWN:
-        if key not in settings:
-            continue
-        try:
-            found[key] = parse_duration(settings[key])
-        except ValueError as error:
-            raise UsageError(f"--set {key}={settings[key]}: {error}") from error
+    wanted = msgspec.structs.asdict(settings.read(Objectives, given, prefix=PREFIX))
+    found: dict[str, float] = {PREFIX + name: value for name, value in wanted.items() if value is not None}
     if "slo.recovery" in found and not has_faults:
         raise UsageError("--set slo.recovery does nothing without faults: add -f or --schedule")
     return found

@@ -13,9 +13,8 @@ import numpy.typing as npt
 
 from quorate.harness.core import results
 from quorate.harness.core.results import Outage, Outages, Window
-from quorate.harness.run.operations import Operations, served_mask
+from quorate.harness.history.operations import Floats, Operations
 
-Floats = npt.NDArray[np.float64]
 _SHOWN_S: Final = 0.5  # shorter stretches are not listed; the longest is told whatever it is
 _LISTED_MAX: Final = 1000
 _IDLE_S: Final = 1.0  # clients that ask nothing for longer are not waiting
@@ -41,20 +40,22 @@ def stretches(
     order = np.argsort(begin_s, kind="stable")
     begin_s, finish_s = begin_s[order], finish_s[order]
     latest = np.maximum.accumulate(finish_s)
+    left = np.flatnonzero(np.diff(edges) > 0)
+    start, stop = edges[left], edges[left + 1]
+    first = np.searchsorted(begin_s, start, side="right")
+    last = np.searchsorted(begin_s, stop, side="left")
+    waiting = (first > 0) & (latest[first - 1] > start)
+    following = np.append(begin_s, np.inf)[first]
+    begin = np.where(waiting, start, following)
+    end = np.where(np.isfinite(stop), stop, latest[last - 1])
+    some = np.flatnonzero((waiting | (following < stop)) & (end > begin))
     found = []
-    for left in np.flatnonzero(np.diff(edges) > 0):
-        start, stop = edges[left], edges[left + 1]
-        first = int(np.searchsorted(begin_s, start, side="right"))
-        waiting = first > 0 and latest[first - 1] > start
-        if not waiting and (first == len(begin_s) or begin_s[first] >= stop):
-            continue
-        begin = float(start) if waiting else float(begin_s[first])
-        last = int(np.searchsorted(begin_s, stop, side="left"))
-        end = float(stop) if np.isfinite(stop) else float(latest[last - 1])
-        if end - begin <= _IDLE_S:
-            found += [(begin, end)] if end > begin else []
+    for at, since, until in zip(some.tolist(), begin[some].tolist(), end[some].tolist(), strict=True):
+        if until - since <= _IDLE_S:
+            found.append((since, until))
         else:
-            found += _asked(begin, end, begin_s[first:last], latest[max(first - 1, 0) : last])
+            within = slice(first[at], last[at])
+            found += _asked(since, until, begin_s[within], latest[max(first[at] - 1, 0) : last[at]])
     return found
 
 
@@ -75,11 +76,12 @@ def _asked(begin: float, end: float, begin_s: Floats, latest: Floats) -> list[St
 
 def summary(operations: Operations, end_s: float) -> Outages:
     """Return seconds without any service, in all and by node, with the stretches that are long enough to matter."""
-    served = served_mask(operations) & np.isfinite(operations.end_s)
-    in_all = stretches(operations.begin_s, operations.end_s, served, end_s)
+    began, ended = operations.begin_s, operations.end_s
+    served = operations.served() & np.isfinite(ended)
+    in_all = stretches(began, ended, served, end_s)
     nodes = {}
     for name, chosen in operations.by_node():
-        mine = stretches(operations.begin_s[chosen], operations.end_s[chosen], served[chosen], end_s)
+        mine = stretches(began[chosen], ended[chosen], served[chosen], end_s)
         nodes[name] = _outage(mine)
     found = _outage(in_all)
     return Outages(found.total_s, found.longest_s, found.stretches, nodes)

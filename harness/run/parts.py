@@ -13,10 +13,10 @@ from quorate.harness.cluster import make_cluster
 from quorate.harness.core import registry
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.node import Cluster
-from quorate.harness.core.system import Adopts, Plants, System, SystemOptions
+from quorate.harness.core.system import System, SystemOptions, registered
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.core.tuning import DEFAULT, SETTING, Tunes
-from quorate.harness.core.weak import ReadsWeakly, WeakReads
+from quorate.harness.core.tuning import DEFAULT, SETTING
+from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.history import History
 from quorate.harness.run.gates import Thresholds
@@ -42,11 +42,6 @@ def stream(seed: int, purpose: str) -> Random:
     return Random(f"{seed}/{purpose}")
 
 
-def is_simulated(test: Test) -> bool:
-    """Whether the run happens in this process, in virtual time."""
-    return test.system_name == "simulated"
-
-
 def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     """Find and make every part; touches no host. Raise `UsageError` for what does not fit together."""
     assert test.seed is not None
@@ -58,17 +53,15 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
         settings = {**tuning, **settings}
         system = _system(test, settings)
     _adopt(test, system)
-    weak = system.weak_reads if isinstance(system, ReadsWeakly) else None
-    workload = _workload(test, settings, system.client_type, weak)
+    workload = _workload(test, settings, system.client_type, system.weak_reads)
     _must_offer(system, workload)
-    if isinstance(system, Plants):
-        system.fits(workload)
+    system.fits(workload)
     nemesis = _nemesis(test, settings)
     if nemesis is not None:
         nemesis.suit(system)
     return Parts(
         system=system,
-        cluster=_cluster(test, run_id, clock, getattr(system, "image_kind", "base")),
+        cluster=_cluster(test, system, run_id, clock),
         workload=workload,
         nemesis=nemesis,
         thresholds=thresholds(settings),
@@ -79,14 +72,13 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
 
 def _system(test: Test, settings: Mapping[str, str]) -> System:
     options = SystemOptions(release=test.release, image=test.image, build=test.build, settings=settings)
+    registered(test.system_name)
     made: System = registry.make("systems", test.system_name, options)
     return made
 
 
 def _tuning(test: Test, system: System) -> dict[str, str]:
     """Draw what `--set tuning=` asks for; raise `UsageError` for a given setting that the release does not have."""
-    if not isinstance(system, Tunes):
-        return {}
     assert test.seed is not None
     return system.tune(test.settings.get(SETTING, DEFAULT), stream(test.seed, SETTING))
 
@@ -94,11 +86,9 @@ def _tuning(test: Test, system: System) -> dict[str, str]:
 def _adopt(test: Test, system: System) -> None:
     """Tell the system that its cluster was there before; raise `UsageError` where it cannot work so."""
     if test.cluster != "running":
-        if wrong := sorted(getattr(system, "of_clients", frozenset()).intersection(test.settings)):
+        if wrong := sorted(system.of_clients.intersection(test.settings)):
             raise UsageError(f"--set {wrong[0]} is for --cluster running")
         return
-    if not isinstance(system, Adopts):
-        raise UsageError(f"--cluster running: {test.system_name} cannot be tested so yet; etcd can")
     system.adopt(test.workload)
 
 
@@ -112,15 +102,12 @@ def _must_offer(system: System, workload: Workload) -> None:
         )
 
 
-def _cluster(test: Test, run_id: str, clock: Clock, image_kind: str) -> Cluster:
+def _cluster(test: Test, system: System, run_id: str, clock: Clock) -> Cluster:
     assert test.seed is not None
-    if is_simulated(test):
-        from quorate.harness.systems.simulated import SimulatedCluster  # noqa: PLC0415 - real runs do not need it
-
+    if system.virtual:
         names = [f"n{number}" for number in range(1, test.nodes + 1)]
-        simulated: Cluster = SimulatedCluster(run_id, names, stream(test.seed, "simulated"), clock)
-        return simulated
-    options: dict[str, Any] = {"image_kind": image_kind}
+        return system.own_cluster(run_id, names, stream(test.seed, system.name), clock)
+    options: dict[str, Any] = {"image_kind": system.image_kind}
     if test.image is not None:
         options["image"] = test.image
     if test.endpoints:

@@ -10,7 +10,6 @@ import msgspec
 from quorate.harness.core import store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.run.parts import is_simulated
 
 # Settings that name programs of one's own, or pass them options: a foreign run's would be run as who replays it.
 PROGRAMS: Final = ("binary", "jars", "args")
@@ -30,7 +29,7 @@ def load_test(folder: Path, *, keep_in: str | None = None, trusted: bool = True)
             f"{folder} names what is to be run here: {', '.join(named)}. A run may come from somebody else: look at "
             "it, and say --trust to run it"
         )
-    by_seed = is_simulated(test) and not (test.schedule or test.replay)
+    by_seed = test.virtual and not (test.schedule or test.replay)
     has_faults = bool(test.faults or test.schedule or test.replay) and not by_seed
     return msgspec.structs.replace(
         test,

@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from quorate.harness.cluster import doctor, running
-from quorate.harness.cluster.factory import engine_answers
+from quorate.harness.cluster.factory import kind_of
 from quorate.harness.core.fault import Fault
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.platform import Platform, wanting
-from quorate.harness.core.system import Obtains
+from quorate.harness.core.system import registered
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.run.parts import Parts
 from quorate.harness.systems.releases import SYSTEMS, understood, unknown_release, unpublished
 
-_OWN: Final = frozenset({"binary", "jars"})
 _ENGINE_S: Final = 5
 _UPGRADE: Final = "upgrade.release"
 
@@ -31,7 +30,7 @@ def require(test: Test, parts: Parts) -> None:
     Raises `UsageError` for a release that does not exist. Takes a second or two and leaves nothing behind. Hosts over
     SSH are not asked: `quorate doctor --inventory` does.
     """
-    if test.system_name == "simulated":
+    if parts.system.virtual:
         return
     check_releases([test])
     lacking = [finding.in_words() for finding in _findings(test, parts) if not finding.ok]
@@ -55,7 +54,8 @@ def _releases(test: Test) -> Iterator[str]:
     """Return the releases that a test names and that are to be found."""
     if test.system_name not in SYSTEMS:
         return
-    own = test.image is not None or test.build is not None or not _OWN.isdisjoint(test.settings)
+    own_server = registered(test.system_name).own_server in test.settings
+    own = test.image is not None or test.build is not None or own_server
     given = test.release if test.release is not None and not own else ""
     for text in (*given.split(","), test.settings.get(_UPGRADE, "")):
         if text.strip():
@@ -63,7 +63,7 @@ def _releases(test: Test) -> Iterator[str]:
 
 
 def _findings(test: Test, parts: Parts) -> Iterator[Finding]:
-    kind = _kind(test)
+    kind = kind_of(test.cluster, test.image)
     if kind == "running":
         for where in test.endpoints:
             why = running.unreachable(where)
@@ -74,14 +74,14 @@ def _findings(test: Test, parts: Parts) -> Iterator[Finding]:
         yield from _image(test, parts)
     elif kind == "local":
         yield doctor.wires()
-        if getattr(parts.system, "image_kind", "base") == "jre":
+        if parts.system.image_kind == "jre":
             yield doctor.java()
     # Containers are entered by root alone; behind the engine's exec, faults work with what the nodes have.
     if kind == "local" or (kind == "docker" and os.geteuid() == 0):
         faults = parts.nemesis.faults if parts.nemesis is not None else ()
         yield from (probe() for probe in _probes(faults))
     with wanting(_platform(kind)):
-        if isinstance(parts.system, Obtains) and (why := parts.system.unobtainable()) is not None:
+        if (why := parts.system.unobtainable()) is not None:
             yield Finding("server", ok=False, reason=why)
 
 
@@ -97,17 +97,11 @@ def _platform(kind: str) -> Platform | None:
         return None  # told as a finding of its own
 
 
-def _kind(test: Test) -> str:
-    if test.cluster != "auto":
-        return test.cluster
-    return "docker" if test.image is not None or engine_answers() else "local"
-
-
 def _image(test: Test, parts: Parts) -> Iterator[Finding]:
     if test.image is not None:
         yield doctor.image(test.image)
     else:
-        yield doctor.node_image(getattr(parts.system, "image_kind", "base"))
+        yield doctor.node_image(parts.system.image_kind)
 
 
 def _probes(faults: Iterable[Fault]) -> list[Probe]:

@@ -30,7 +30,7 @@ from quorate.harness.run import explaining
 from quorate.harness.run.conduct import Conducted, Conductor
 from quorate.harness.run.interruption import Interruption
 from quorate.harness.run.judging import judge
-from quorate.harness.run.parts import Parts, assemble, is_simulated
+from quorate.harness.run.parts import Parts, assemble
 from quorate.harness.run.progress import Listener, Snapshot
 from quorate.harness.run.requirements import require
 from quorate.harness.run.settings import check_settings, faults_of
@@ -111,7 +111,7 @@ def run(test: Test, *, progress: Listener | None = None, report: bool = True, re
                 store.point_latest(folder)
 
         main = _live(test, folder, run_id, listener, interruption, reached)
-        parts, conducted = run_virtual(main) if is_simulated(test) else run_real(main)
+        parts, conducted = run_virtual(main) if test.virtual else run_real(main)
         # Before the judging, which may be killed: what was conducted is then known all the same.
         unwritten = _attempt(save, conducted)
         results = _judged(test, folder, parts, conducted, listener, interruption)

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
-from quorate.harness.core import registry, store
+from quorate.harness.core import registry, store, system
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.settings import described
+from quorate.harness.core.settings import about, described, read
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.run import objectives
 from quorate.harness.run.gates import Thresholds
 from quorate.nemesis.exact import read_schedule
 from quorate.nemesis.schedule import NemesisSettings
 
-PINNING: Final = ("all", "none", "mixed")
 _GATE: Final = "gate."
+
+
+class RunSettings(msgspec.Struct, frozen=True):
+    """Settings of the run itself."""
+
+    pinning: Annotated[
+        str,
+        about(
+            "which nodes a client knows",
+            choices={"all": "one", "none": "several", "mixed": "three clients in four know one"},
+        ),
+    ] = "mixed"
 
 
 def faults_of(test: Test) -> tuple[str, ...]:
@@ -39,16 +49,14 @@ def faults_of(test: Test) -> tuple[str, ...]:
 
 def known_settings(test: Test) -> frozenset[str]:
     """Return the `--set` keys that something in this test knows."""
-    known: dict[str, str] = dict(registry.find("systems", test.system_name).settings)
+    known = system.registered(test.system_name).described()
     for workload in test.workload:
         known |= registry.find("workloads", workload).described()
     for fault in _families(test):
         known |= registered(fault).described() | described(NemesisSettings)
-    known |= objectives.KNOWN
-    known |= {f"{_GATE}{name}": "" for name in Thresholds.__struct_fields__}
-    known |= {
-        "pinning": "clients know one node (all), several (none), or three in four know one (mixed) [mixed]"
-    }
+    known |= described(objectives.Objectives, objectives.PREFIX)
+    known |= described(Thresholds, _GATE)
+    known |= described(RunSettings)
     return frozenset(known)
 
 
@@ -61,10 +69,7 @@ def check_settings(test: Test) -> None:
             raise UsageError(
                 f'nothing here knows the setting "{key}"{hint} (known: {", ".join(sorted(known))})'
             )
-    pinning = test.settings.get("pinning", "mixed")
-    if pinning not in PINNING:
-        hint = registry.did_you_mean(pinning, list(PINNING))
-        raise UsageError(f"--set pinning={pinning}: unknown{hint} (known: {', '.join(PINNING)})")
+    read(RunSettings, test.settings)
     thresholds(test.settings)
     objectives.read(test.settings, has_faults=bool(test.faults or test.schedule or test.replay))
 
@@ -76,16 +81,6 @@ def _families(test: Test) -> list[str]:
     return [fault.partition(":")[0] for fault in faults_of(test)]
 
 
-def thresholds(settings: Mapping[str, str]) -> Thresholds:
+def thresholds(given: Mapping[str, str]) -> Thresholds:
     """Read `gate.*` settings; raise `UsageError` for what is not a number, and for one out of its range."""
-    given = {key.removeprefix(_GATE): value for key, value in settings.items() if key.startswith(_GATE)}
-    try:
-        found = msgspec.convert(given, Thresholds, strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"--set gate.…: {error}") from error
-    for name, text in given.items():
-        value, most = getattr(found, name), 1.0 if name == "success" else math.inf
-        if not (math.isfinite(value) and 0 <= value <= most):
-            limit = "from 0 to 1" if most == 1 else "of 0 or more"
-            raise UsageError(f"--set {_GATE}{name}={text}: give a number {limit}")
-    return found
+    return read(Thresholds, given, prefix=_GATE)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from quorate.harness.core.node import Cluster, Node, ProcessState, TellsEnds
+from quorate.harness.core.node import Cluster, Node, ProcessState
 from quorate.harness.core.results import Death, Leader
 from quorate.harness.core.system import NodeStatus, System
 
@@ -88,7 +88,7 @@ class Watcher:
                 dead = await self._is_dead(node)
             # Asked again after the await: the fault may have killed it in between.
             if dead and node.name not in expected | self._expected_dead() and node.name not in self._dead:
-                how = await node.ended(self._system.daemon) if isinstance(node, TellsEnds) else None
+                how = await node.ended(self._system.daemon)
                 self.deaths.append(Death(round(time_s, 3), node.name, how or ""))
             if dead and node.name not in expected:
                 self._dead.add(node.name)

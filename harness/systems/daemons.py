@@ -12,20 +12,20 @@ from typing import Any, ClassVar, Final, Generic
 from quorate.harness.core import tuning
 from quorate.harness.core.node import Cluster, Node, ProcessState
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.system import NodeStatus, SystemOptions
+from quorate.harness.core.system import NodeStatus, System, SystemOptions
 from quorate.harness.systems.placing import Server, Servers
 
 _STOP_S: Final = 10.0
 
 
-class Daemons(abc.ABC, Generic[Server]):
+class Daemons(System, Generic[Server]):
     """Base of such a system; it adds how to configure, start and ask its server."""
 
-    name: ClassVar[str]
-    daemon: ClassVar[str]
+    dumps = True
+    upgrades = True
+    on_disk = True
     poll_s: ClassVar[float] = 0.1
     same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
-    knobs: ClassVar[tuple[tuning.Knob, ...]] = ()  # what `--set tuning=` turns
 
     def __init__(self, options: SystemOptions, servers: Servers[Any, Server]) -> None:
         self._options = options

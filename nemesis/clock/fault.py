@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -82,8 +82,8 @@ class Clock(NodeFault):
 
     def check(self, scene: Scene) -> None:
         """Raise `UsageError` where the system's runtime cannot live with the mode; has the helper compiled."""
-        if scene.system.name == "simulated":
-            raise UsageError("the simulated system has no processes whose clocks could be skewed")
+        if scene.system.virtual:
+            raise UsageError(f"clock: {scene.system.name} has no processes whose clocks could be skewed")
         reason = _refusal(self._mode, scene) if self._mode != ANY else None
         if reason is not None:
             raise UsageError(reason)
@@ -251,8 +251,7 @@ async def _is_dead(scene: Scene, name: str) -> bool:
 
 
 def _refusal(mode: str, scene: Scene) -> str | None:
-    runtime: Any = getattr(scene.system, "runtime", "go")
-    if runtime == "jvm" and MODES[mode].monotonic:
+    if scene.system.runtime == "jvm" and MODES[mode].monotonic:
         return (
             f"clock.mode={mode} moves the monotonic clock, and the JVM of {scene.system.name} waits for absolute "
             "times that the kernel meets by the true one: its sleeps would all be wrong. Use jump, drift or strobe "

@@ -12,9 +12,9 @@ from typing import Final
 
 from markupsafe import Markup
 
+from quorate.harness.history.operations import NEVER
 from quorate.reports.evidence import Drawn, Interval, Mark
 from quorate.reports.html import svg
-from quorate.reports.operations import NEVER
 from quorate.reports.words import cut, seconds
 
 _LANE: Final = 36

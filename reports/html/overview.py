@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from quorate.harness.core.outcome import ANSWERED
 from quorate.harness.core.results import FaultRow
+from quorate.harness.history.columns import OK
+from quorate.harness.history.operations import NEVER, OUTCOMES
 from quorate.reports.html import svg
-from quorate.reports.operations import FAIL, NEVER, OK, OUTCOMES, Operations
+from quorate.reports.operations import Operations
 from quorate.reports.stored import StoredRun, proof_of, span, told, when
 from quorate.reports.words import cut, duration, seconds, share
 
@@ -25,15 +26,6 @@ BUCKETS: Final = 200
 _WIDTH: Final = 1060.0
 _LEFT: Final = 92.0
 _RIGHT: Final = 10.0
-
-
-def served(o: Operations) -> Any:
-    """Return for each operation whether the service answered it: ok, or refused because of the state it holds."""
-    # The refusal itself says so (`Refused.answer`); texts are the errors as JSON.
-    said = (f',"{ANSWERED}"]', f',"{ANSWERED}: ')
-    answer = np.array([any(word in text for word in said) for text in o.errors], dtype=bool)
-    lookup = answer[o.error] if len(o.errors) else np.zeros(len(o), dtype=bool)
-    return (o.outcome == OK) | ((o.outcome == FAIL) & lookup)
 
 
 def buckets(o: Operations, end_s: float) -> dict[str, Any]:
@@ -46,7 +38,7 @@ def buckets(o: Operations, end_s: float) -> dict[str, Any]:
     ended = np.clip((until / 1e6 / width).astype(np.int64), 0, BUCKETS - 1)
     rate = {
         name: (np.bincount(ended[o.outcome == code], minlength=BUCKETS) / width).round(1).tolist()
-        for code, name in enumerate(OUTCOMES)
+        for code, name in OUTCOMES.items()
     }
     good = o.outcome == OK
     frame = pd.DataFrame({"bucket": ended[good], "ms": o.took_us[good] / 1e3})
@@ -56,12 +48,12 @@ def buckets(o: Operations, end_s: float) -> dict[str, Any]:
         for bucket, value in frame.groupby("bucket")["ms"].quantile(mark).items():
             row[int(str(bucket))] = round(float(value), 3)
         quantiles[name] = row
-    answered = served(o)
+    answered = o.served()
     nodes = {}
     for code, name in enumerate(o.nodes):
         if not name:
             continue
-        mine = o.node == code
+        mine = o.place == code
         asked = np.bincount(began[mine], minlength=BUCKETS)
         got = np.bincount(began[mine & answered], minlength=BUCKETS)
         nodes[name] = [round(float(g / a), 3) if a else None for g, a in zip(got, asked, strict=True)]

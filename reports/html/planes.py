@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from quorate.reports.operations import FAIL, INFO, NEVER, Operations
+from quorate.harness.history.columns import FAIL, INFO, OK
+from quorate.harness.history.operations import NEVER
+from quorate.reports.operations import Operations, as_json
 
 Ints = npt.NDArray[np.int64]
 
@@ -141,10 +143,10 @@ def _packed(
     blob.add("begin", o.begin_us[chosen], "delta")
     blob.add("took", np.where(took == NEVER, 0, took + 1))
     blob.add("process", o.process[chosen])
-    blob.add("outcome", o.outcome[chosen])
+    blob.add("outcome", o.outcome[chosen] - OK)  # data.js counts from ok
     blob.add("f", o.f[chosen])
     blob.add("key_", o.key[chosen])
-    blob.add("node", o.node[chosen])
+    blob.add("node", o.place[chosen])
     blob.add("error", o.error[chosen])
     blob.add("invoked", o.invoked[chosen], "delta")
     version = o.version[chosen] if options.get("versions", True) else np.full(len(chosen), -1)
@@ -155,7 +157,7 @@ def _packed(
     blob.text("functions", o.functions)
     blob.text("keys", [_cut(text, 200) for text in o.keys])
     blob.text("nodes", o.nodes)
-    blob.text("errors", [_cut(text, 200) for text in o.errors])
+    blob.text("errors", [_cut(as_json(error), 200) for error in o.errors])
     return blob.pack(extra)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from quorate.harness.cluster import doctor
 from quorate.harness.core.finding import Finding
-from quorate.harness.core.system import Obtains
+from quorate.harness.core.system import System
 
 
 def needs(probe: Callable[[], Finding]) -> pytest.MarkDecorator:
@@ -25,9 +25,9 @@ def program(name: str, package: str) -> pytest.MarkDecorator:
     )
 
 
-def or_skip(system: object) -> None:
+def or_skip(system: System) -> None:
     """Skip the test that calls this where the system's server cannot be had, or has no Java to run on."""
-    if isinstance(system, Obtains) and (why := system.unobtainable()) is not None:
+    if (why := system.unobtainable()) is not None:
         pytest.skip(why)
-    if getattr(system, "image_kind", "base") == "jre" and not (found := doctor.java()).ok:
+    if system.image_kind == "jre" and not (found := doctor.java()).ok:
         pytest.skip(found.in_words())

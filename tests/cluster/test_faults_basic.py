@@ -43,6 +43,7 @@ class Echo:
     """A system without wits: n2 leads as long as it runs."""
 
     name = daemon = "echo"
+    membership = None
 
     def __init__(self) -> None:
         self.argv: tuple[str, ...] = ("/usr/bin/perl", "-e", SERVER)

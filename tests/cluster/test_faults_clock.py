@@ -110,7 +110,9 @@ class Teller:
     """A system whose server tells the time."""
 
     name = daemon = "teller"
+    membership = None
     runtime = "go"
+    virtual = False
 
     def __init__(self, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
@@ -338,11 +340,11 @@ import asyncio, sys
 from random import Random
 from quorate.harness.cluster import make_cluster, new_run_id, processes
 from quorate.harness.core.node import Daemon
-from quorate.harness.core.fault import Scene
-from quorate.nemesis.clock import Clock
+from quorate.harness.core.fault import Scene, make
 
 class Teller:
     name = daemon = "teller"
+    membership = None
 
 async def live():
     cluster = make_cluster("local", run_id=new_run_id(), count=2)

@@ -59,6 +59,7 @@ int main(int count, char **words) {
 
 class Writer:
     name = daemon = "writer"
+    membership = None
 
     def __init__(self, binary: Path) -> None:
         self._binary = binary

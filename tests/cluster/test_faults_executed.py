@@ -25,6 +25,7 @@ pytestmark = [
 
 class Sleeper:
     name = daemon = "sleeper"
+    membership = None
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002
         script = "$| = 1; print qq(up\n); while (1) { select undef, undef, undef, 0.1 }"

@@ -32,6 +32,7 @@ pytestmark = [
 
 class Nobody:
     name = daemon = "nobody"
+    membership = None
 
 
 @asynccontextmanager

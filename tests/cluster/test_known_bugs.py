@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from quorate.harness.core import story
 
 pytestmark = pytest.mark.cluster
 
@@ -21,6 +25,10 @@ def test_a_refused_transaction_executed_by_others(quorate_test):
     _, results = quorate_test(RELEASE, "-w", "revisions", *WORDS)
     assert results["verdict"] == "invalid", results["reason"]
     assert "replicas-agree" in violated(results), "the members' own states must differ"
+    why = story.kept(Path(results["run"]))
+    told = " ".join(sentence for one in why.stories for sentence in one.sentences)
+    assert "refused it: its read at revision" in told
+    assert "the states of n1, n2 and n3 at the end are exactly what the log gives" in told
 
 
 def test_a_deletion_that_a_watch_misses(quorate_test):

@@ -73,9 +73,9 @@ def test_every_operation_arrives_as_it_was_written(page, report):
         assert row[1] == (None if took is None else pytest.approx(took))
         assert row[2:8] == [
             o.process[i],
-            o.outcome[i],
+            o.outcome[i] - 1,
             o.keys[o.key[i]],
-            o.nodes[o.node[i]],
+            o.nodes[o.place[i]],
             o.version[i],
             o.invoked[i],
         ]

@@ -20,7 +20,7 @@ from quorate.harness.cluster.docker.entered import Entered
 from quorate.harness.cluster.docker.executed import Executed
 from quorate.harness.cluster.network import script
 from quorate.harness.cluster.processes import DAEMON_MARK
-from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
 DIRECTORY = "/var/lib/quorate"
@@ -68,7 +68,7 @@ class Reach(Protocol):
         ...
 
 
-class DockerNode:
+class DockerNode(Node):
     """One container; satisfies the protocol `Node`."""
 
     def __init__(self, name: str, address: str, container: str, engine: Engine, reach: Reach) -> None:

@@ -18,7 +18,7 @@ from quorate.harness.cluster.local import rootless
 from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
 from quorate.harness.cluster.removal import mounts_below
 from quorate.harness.cluster.volumes import OPTIONS
-from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -29,7 +29,7 @@ _TAIL_BYTES = 2000
 _NOT_EXECUTED = (126, 127)  # nsenter's own codes (and every shell's) for what it could not execute
 
 
-class LocalNode:
+class LocalNode(Node):
     """One node; satisfies the protocol `Node`."""
 
     def __init__(self, name: str, address: str, directory: Path, netns: Path, book: Ledger) -> None:

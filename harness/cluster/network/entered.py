@@ -118,6 +118,11 @@ class EnteredNetwork:
         """Whether the node hands packets to a queue."""
         return self._firewalls[name].has(rules.QUEUE_TABLE, Family.IPV4)
 
+    @property
+    def client_ways(self) -> EnteredNetwork:
+        """Clients live on this host, whose way into a node is known."""
+        return self
+
     async def dropped(self) -> int:
         """Return how many packets were swallowed by cuts since this was last asked."""
         return sum(

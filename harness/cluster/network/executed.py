@@ -97,6 +97,10 @@ class ExecutedNetwork:
         """Return how many packets such a table has dropped until now."""
         return _counted(await _nft(self._node(name), script.count(table, reset=False)))
 
+    @property
+    def client_ways(self) -> None:
+        """From inside a node, clients cannot be told from the engine that carries the commands."""
+
     async def dropped(self) -> int:
         """Return how many packets were swallowed by the cuts in force since this was last asked."""
         reset = script.count(rules.CUT_TABLE, reset=True)

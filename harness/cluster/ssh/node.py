@@ -17,7 +17,7 @@ from quorate.harness.cluster import commands, shell, uploads
 from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK
 from quorate.harness.cluster.ssh.connection import Connection
 from quorate.harness.cluster.volumes import mount_command
-from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ _LAUNCH = (
 )
 
 
-class SshNode:
+class SshNode(Node):
     """One host; satisfies the protocol `Node`."""
 
     def __init__(

@@ -18,11 +18,15 @@ from quorate.harness.systems.releases.wheel import Wheel
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """One system: its ways in the order they are tried, defaults best first, and notes by release."""
+    """One system: its ways in the order they are tried, defaults best first, and notes by release.
+
+    `own` says how a user's own server is given.
+    """
 
     ways: tuple[Way, ...]
     defaults: tuple[str, ...]
     notes: dict[str, str] = {}
+    own: str = "a binary of your own (--set binary=PATH)"
 
 
 _ETCD_MODULE: Final = Module(
@@ -106,6 +110,7 @@ SYSTEMS: Final[dict[str, Catalogue]] = {
         },
     ),
     "zookeeper": Catalogue(
+        own="jars of your own (--set jars=PATH)",
         ways=(Archive(layouts.ZOOKEEPER), Maven(_ZOOKEEPER)),
         defaults=("3.9.4",),
         notes={"3.4.14": "out of support", "3.5.10": "out of support", "3.6.4": "out of support"},

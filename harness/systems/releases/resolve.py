@@ -137,7 +137,7 @@ def unobtainable(system: str, release: str | None = None) -> str | None:
         if len(refusals) < len(ways):
             return None
         reasons += [f"{system}@{one} by {way.name}: {why}" for way, why in refusals]
-    return f"{'; '.join(reasons)}. {_others(system, catalogue)}"
+    return f"{'; '.join(reasons)}. {_others(catalogue)}"
 
 
 def list_releases(system: str, *, ask: bool = True) -> list[ReleaseRow]:
@@ -186,22 +186,17 @@ def _one(system: str, release: str, catalogue: Catalogue, say: Progress) -> Serv
                 reasons.append(f"{way.name}: {error.text}")
                 if error.code.startswith("bad-"):
                     say(f"{system}@{release} by {reasons[-1]}; it is not used")
-    raise Broken("no-server", f"{system}@{release} - {'; '.join(reasons)}. {_others(system, catalogue)}")
+    raise Broken("no-server", f"{system}@{release} - {'; '.join(reasons)}. {_others(catalogue)}")
 
 
 def _make(system: str, release: str, way: Way, say: Progress) -> Server:
     return cache.add(system, release, lambda folder: way.obtain(release, folder, say))
 
 
-def _others(system: str, catalogue: Catalogue) -> str:
+def _others(catalogue: Catalogue) -> str:
     able = [way for way in catalogue.ways if outside(way.unable) is None]
     here = f"Other ways here: {way_names(able)}; " if able else "Other ways: "
-    own = (
-        "jars of your own (--set jars=PATH)"
-        if system == "zookeeper"
-        else "a binary of your own (--set binary=PATH)"
-    )
-    return f"{here}{own} or an image that has it (--image NAME)"
+    return f"{here}{catalogue.own} or an image that has it (--image NAME)"
 
 
 def _unknown(system: str, release: str, catalogue: Catalogue) -> str:

@@ -44,6 +44,14 @@ class SimulatedNetwork:
         await asyncio.sleep(self.latency_s())
         return {pair: pair not in self.cuts for pair in pairs}
 
+    async def dropped(self) -> None:
+        """Not counted."""
+
+    @property
+    def client_ways(self) -> SimulatedNetwork:
+        """Clients can be cut."""
+        return self
+
     async def cut_clients(self, pairs: frozenset[tuple[str, str]]) -> None:
         """Make exactly these ways between clients and nodes dead."""
         self.client_cuts = frozenset(pairs)
@@ -67,6 +75,7 @@ class SimulatedNode:
         self.address = f"198.18.0.{number}"
         self.directory = f"/simulated/{name}"
         self.netns: str | None = None
+        self.port: int | None = None
         self.replica: Replica | None = None
         self.disk = Disk()
         self.log: list[str] = []
@@ -136,6 +145,10 @@ class SimulatedNode:
             return ProcessState.DEAD
         return ProcessState.STOPPED if self.replica.paused else ProcessState.RUNNING
 
+    async def ended(self, daemon: str) -> None:
+        """Not told."""
+        del daemon
+
     async def pid(self, daemon: str) -> int | None:
         """Return None: there is no process to be seen."""
         del daemon
@@ -192,6 +205,10 @@ class SimulatedCluster:
             node.erase()
         await self.network.heal()
         self.closed_sessions.clear()
+
+    def keep(self) -> list[str]:
+        """Nothing outlives this process."""
+        return []
 
     async def down(self) -> None:
         """Kill all servers."""

@@ -112,12 +112,12 @@ def _read(path: Path) -> MemberLog:
 
 def _cells(cells: Sequence[Any]) -> list[Any]:
     """Cells as they compare after a journey through JSON: sets have become lists."""
-    plain = msgspec.json.decode(msgspec.json.encode([[*one[:2], _plain(one[2]), one[3]] for one in cells]))
+    plain = msgspec.json.decode(msgspec.json.encode([[*one[:2], _ordered(*one), one[3]] for one in cells]))
     return sorted(plain, key=lambda one: (one[0], one[1]))
 
 
-def _plain(value: Any) -> Any:
-    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+def _ordered(space: str, _key: str, value: Any, _version: int) -> Any:
+    return sorted(value, key=str) if space == "set" else value
 
 
 def _replayed(kept: Sequence[_Kept], applied: int | None) -> tuple[tuple[LogEntry, ...], Store]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Final
+from random import Random
+from typing import Annotated, Final
 
+import msgspec
+
+from quorate.harness.core.clock import Clock
 from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.registry import did_you_mean
-from quorate.harness.core.system import NodeStatus, Planted, SystemOptions
+from quorate.harness.core.settings import about, read
+from quorate.harness.core.system import NodeStatus, Planted, System, SystemOptions
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload
@@ -22,7 +26,6 @@ from quorate.harness.systems.simulated.client import SimulatedClient
 from quorate.harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
 
 _POLL_S: Final = 0.02
-_READS: Final = ("linearizable", "session")
 SESSION_READS: Final = WeakReads(
     mode="reads=session",
     says="any replica answers a read that has applied all that its session has seen and written",
@@ -32,30 +35,39 @@ SESSION_READS: Final = WeakReads(
 )
 
 
-class Simulated:
+class SimulatedSettings(msgspec.Struct, frozen=True):
+    """Settings of the simulated system."""
+
+    bug: Annotated[str, about("a bug to switch on", choices={"none": "a correct store", **BUGS})] = "none"
+    reads: Annotated[
+        str,
+        about(
+            "who answers reads",
+            choices={
+                "linearizable": "the leader, with a quorum",
+                "session": "any replica that has what the session saw and wrote",
+            },
+        ),
+    ] = "linearizable"
+
+
+class Simulated(System):
     """A replicated store in this process: honest unless `--set bug=NAME` makes it otherwise."""
 
     name = "simulated"
     daemon = DAEMON
-    client_type: ClassVar[type[SimulatedClient]] = SimulatedClient
-    settings: ClassVar[Mapping[str, str]] = {
-        "bug": "a bug to switch on: " + "; ".join(f"{name} - {text}" for name, text in BUGS.items()),
-        "reads": "linearizable (default) or session: any replica answers that has what the session saw and wrote",
-    }
+    client_type = SimulatedClient
+    settings_type = SimulatedSettings
+    virtual = True
+    keeps_logs = True
 
     def __init__(self, options: SystemOptions) -> None:
         """Raise `UsageError` for a bug that does not exist, and for a release."""
         if options.release is not None:
             raise UsageError(f"simulated@{options.release}: simulated has no releases; write simulated")
-        self.reads = options.settings.get("reads", "linearizable")
-        if self.reads not in _READS:
-            hint = did_you_mean(self.reads, sorted(_READS))
-            raise UsageError(f"reads={self.reads}: give one of {', '.join(_READS)}{hint}")
-        bug = options.settings.get("bug", "none")
-        if bug != "none" and bug not in BUGS:
-            hint = did_you_mean(bug, sorted(BUGS))
-            raise UsageError(f'simulated has no bug "{bug}"{hint} (known: {", ".join(sorted(BUGS))})')
-        self.bug = None if bug == "none" else bug
+        settings = read(SimulatedSettings, options.settings)
+        self.reads = settings.reads
+        self.bug = None if settings.bug == "none" else settings.bug
 
     def fits(self, workload: Workload) -> None:
         """Raise `UsageError` for a bug that can never come out with this workload."""
@@ -79,6 +91,11 @@ class Simulated:
     def release(self) -> str:
         """Return what is simulated."""
         return f"simulated with {self.bug}" if self.bug else "simulated, correct"
+
+    @classmethod
+    def own_cluster(cls, run_id: str, names: Sequence[str], rng: Random, clock: Clock) -> SimulatedCluster:
+        """Return nodes that live in this process."""
+        return SimulatedCluster(run_id, list(names), rng, clock)
 
     async def install(self, cluster: Cluster) -> None:
         """Give the cluster its bug."""

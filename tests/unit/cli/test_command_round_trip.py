@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import tomllib
 
 import click
 import msgspec
@@ -11,9 +13,14 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from quorate.harness.campaign.cell import Cell
+from quorate.harness.campaign.jobs import Job
+from quorate.harness.campaign.process import arguments
+from quorate.harness.campaign.values import TEST_KEYS, convert
 from quorate.harness.cli.options import given
-from quorate.harness.cli.test_command import command
+from quorate.harness.cli.test_command import _decoded, command
 from quorate.harness.core.duration import exact_duration, parse_duration
+from quorate.harness.core.options import BY_FIELD, Kind
 from quorate.harness.core.test import Test
 
 SECONDS = st.floats(min_value=1e-6, max_value=1e7)
@@ -55,7 +62,7 @@ def parsed(text: str) -> Test:
     words = shlex.split(text)
     assert words[:2] == ["quorate", "test"]
     context = command.make_context("test", words[2:])
-    own = {"system", "repeat", "as_json", "quiet"}
+    own = {"system", "repeat", "as_json", "quiet", "exactly"}
     options = {name: value for name, value in context.params.items() if name not in own}
     return Test(system=context.params["system"], **given(options))
 
@@ -64,6 +71,53 @@ def parsed(text: str) -> Test:
 @drawn(TESTS)
 def test_parsing_a_command_gives_back_the_test(test: Test) -> None:
     assert parsed(test.command()) == test
+
+
+@settings(max_examples=200, deadline=None)
+@drawn(TESTS)
+def test_a_child_gets_the_test_that_its_campaign_has(test: Test) -> None:
+    job = Job(cell=Cell(test), turn=0, seed=7)
+    words = arguments(job, "there")
+    assert words[1:3] == ["-m", "quorate"]
+    context = command.make_context("test", words[4:])
+    assert _decoded(context.params["exactly"]) == msgspec.structs.replace(test, seed=7, store="there")
+
+
+def in_toml(key: str, value: object) -> str:
+    """Write a value as people write it in a campaign file."""
+    kind = BY_FIELD[key].kind
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return (
+                "{ "
+                + ", ".join(f"{json.dumps(name)} = {json.dumps(one)}" for name, one in value.items())
+                + " }"
+            )
+        case tuple():
+            return json.dumps(value)
+        case float() if kind is Kind.NUMBER:
+            return repr(value)
+        case int() if kind is not Kind.SIZE:
+            return str(value)
+        case _:
+            return json.dumps(BY_FIELD[key].shown(value))
+
+
+@settings(max_examples=200, deadline=None)
+@drawn(TESTS)
+def test_a_campaign_file_gives_back_the_test(test: Test) -> None:
+    fields = {key: getattr(test, key) for key in TEST_KEYS}
+    lines = [f"{key} = {in_toml(key, value)}" for key, value in fields.items() if value is not None]
+    table = tomllib.loads("\n".join(lines))
+    read = Test(**{key: convert(key, value) for key, value in table.items()}, keep_cluster=test.keep_cluster)
+    assert read == test
+
+
+def test_every_field_has_one_declaration() -> None:
+    fields = [field.name for field in msgspec.structs.fields(Test)]
+    assert sorted(BY_FIELD) == sorted(field for field in fields if field != "replay")
 
 
 def test_every_field_is_drawn_or_has_no_option() -> None:

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.consul.client import caller as caller_module
 from quorate.harness.systems.consul.client.caller import ClientOptions
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.client.outcomes import TABLE, classify
-from quorate.harness.systems.consul.server.settings import read_settings
+from quorate.harness.systems.consul.server.settings import ConsulSettings
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -139,9 +140,11 @@ def test_what_stands_between_servers_is_open_unless_it_was_never_sent():
 )
 def test_settings_that_make_no_sense_are_refused(given):
     with pytest.raises(UsageError, match=next(iter(given))):
-        read_settings(given)
+        read(ConsulSettings, given)
 
 
 def test_settings_of_others_are_left_alone():
-    settings = read_settings({"read_share": "0.9", "reads": "stale", "lock_delay": "1s", "session_ttl": "1m"})
+    settings = read(
+        ConsulSettings, {"read_share": "0.9", "reads": "stale", "lock_delay": "1s", "session_ttl": "1m"}
+    )
     assert settings.client == ClientOptions(reads="stale", session_ttl_s=60, lock_delay_s=1.0)

@@ -8,10 +8,11 @@ import ssl
 import pytest
 
 from quorate.harness.core.outcome import Refused, UsageError
+from quorate.harness.core.settings import read
 from quorate.harness.systems.certificates import Authority
 from quorate.harness.systems.etcd.client.security import Identity, Security
 from quorate.harness.systems.etcd.server import securing
-from quorate.harness.systems.etcd.server.settings import read_settings
+from quorate.harness.systems.etcd.server.settings import EtcdSettings
 
 
 def test_a_client_and_a_node_of_one_authority_trust_each_other(tmp_path):
@@ -54,10 +55,10 @@ def test_a_password_is_drawn_each_time():
 
 @pytest.mark.parametrize(("said", "meant"), [("yes", True), ("true", True), ("no", False), ("false", False)])
 def test_they_are_switched_by_settings(said, meant):
-    settings = read_settings({"tls": said, "auth": said})
+    settings = read(EtcdSettings, {"tls": said, "auth": said})
     assert (settings.tls, settings.auth) == (meant, meant)
     with pytest.raises(UsageError, match="tls=maybe"):
-        read_settings({"tls": "maybe"})
+        read(EtcdSettings, {"tls": "maybe"})
 
 
 class Answers:

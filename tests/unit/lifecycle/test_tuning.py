@@ -6,13 +6,14 @@ from random import Random
 
 import pytest
 
+from quorate.harness.core.settings import read
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.core.tuning import drawn, knob
 from quorate.harness.run import prepare
 from quorate.harness.systems.etcd import Etcd
 from quorate.harness.systems.etcd.server import flags
-from quorate.harness.systems.etcd.server.settings import read_settings
+from quorate.harness.systems.etcd.server.settings import EtcdSettings
 
 KNOBS = (knob("a", "1", "", "2", "3"), knob("b", "9", "7", "8", since=(3, 5, 14)))
 OLD, NEW = (3, 5, 1), (3, 6, 0)
@@ -48,7 +49,7 @@ def test_a_flag_that_a_release_lacks_is_not_drawn():
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(UsageError, match="tuning=tiny"):
-        draw("tiny")
+        Etcd(SystemOptions(settings={"tuning": "tiny"}))
 
 
 def test_a_flag_that_the_release_lacks_is_wrong_usage_before_the_start():
@@ -75,7 +76,9 @@ def test_the_simulated_system_has_nothing_to_tune():
 
 def test_flags_of_a_release():
     place = flags.Place("n1", "10.0.0.1", "/etcd", "/data")
-    settings = read_settings({"catchup_entries": "9", "compaction_sleep": "2s", "backend_interval": "1s"})
+    settings = read(
+        EtcdSettings, {"catchup_entries": "9", "compaction_sleep": "2s", "backend_interval": "1s"}
+    )
 
     def argv(*release):
         return flags.arguments(place, [place], release, settings, token="t")
@@ -89,4 +92,4 @@ def test_flags_of_a_release():
 
 def test_every_knob_is_a_setting_of_its_system():
     system = Etcd(SystemOptions(release="3.7.3"))
-    assert {name for one in system.knobs for name in one.settings} <= set(system.settings)
+    assert {name for one in system.knobs for name in one.settings} <= set(system.described())

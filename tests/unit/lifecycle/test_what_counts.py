@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 
 from quorate import Test, run
@@ -9,10 +12,10 @@ from quorate.harness.core.results import FaultRow, Statistics, Stretch
 from quorate.harness.core.test import UsageError
 from quorate.harness.history import History
 from quorate.harness.history.event import Event
+from quorate.harness.history.operations import of
 from quorate.harness.run import load_test, prepare
 from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults
-from quorate.harness.run.operations import Operations
 from quorate.harness.run.outages import longest_within, stretches, summary
 from quorate.harness.run.settings import check_settings
 from quorate.reports.stored import told
@@ -44,7 +47,7 @@ def test_the_load_goes_on_until_a_fault_that_was_begun_has_ended(tmp_path):
     assert (done.verdict, done.exit_code) == ("valid", 0), done.results.reason
     (row,) = done.results.faults
     assert row.healed_s > 15
-    operations = Operations(History.read(done.folder).columns)
+    operations = of(History.read(done.folder).columns)
     assert ((operations.begin_s > 10) & (operations.begin_s < row.heal_began_s)).sum() > 500
     assert row.asked > 1000
     assert row.unasked == []
@@ -84,10 +87,10 @@ def test_a_schedule_that_overlaps_is_refused_where_overlap_is_not_wanted(tmp_pat
         ({"system": "simulated@1.2"}, "simulated has no releases"),
         ({"cluster": "docker"}, "needs a real service"),
         ({"cluster": "local"}, "needs a real service"),
-        ({"system": "etcd", "cluster": "simulated"}, "is for the system simulated"),
+        ({"system": "etcd", "cluster": "simulated"}, "is for simulated systems"),
         ({"faults": ("none", "kill")}, "none cannot be combined"),
         ({"settings": {"pinning": "typo"}}, "known: all, none, mixed"),
-        ({"settings": {"gate.operations": "-5"}}, "give a number of 0 or more"),
+        ({"settings": {"gate.operations": "-5"}}, "give a whole number of 0 or more"),
         ({"settings": {"gate.success": "nan"}}, "give a number from 0 to 1"),
         ({"settings": {"gate.success": "1.5"}}, "give a number from 0 to 1"),
         ({"rate": float("nan")}, "operations per second"),
@@ -203,7 +206,7 @@ def test_an_outage_is_counted_in_seconds_and_only_while_something_was_asked():
         operation(3, 2, 3.0, 3.01),
         operation(4, 2, 9.0, 9.5, outcome="fail", error=["no-leader", ""]),
     )
-    found = summary(Operations(history.columns), 20.0)
+    found = summary(of(history.columns), 20.0)
     assert found.stretches == [Stretch(1.0, 3.01), Stretch(9.0, 9.5)]
     assert (found.total_s, found.longest_s) == (2.51, 2.01)
 
@@ -214,7 +217,7 @@ def test_the_time_after_the_load_is_no_outage():
         operation(1, 0, 14.0, 14.9, outcome="info", error=["timeout", ""]),
         operation(2, 1, 76.0, 76.2),
     )
-    found = summary(Operations(history.columns), 15.0)
+    found = summary(of(history.columns), 15.0)
     assert found.nodes["n1"].stretches == [Stretch(14.0, 14.9)]
 
 
@@ -229,11 +232,9 @@ def test_a_correct_refusal_is_service_and_one_that_asked_nobody_is_neither():
             )
         )
     ]
-    asked = Operations(history_of(*told).columns).asked()
+    asked = of(history_of(*told).columns).reached()
     assert len(asked) == 2
-    from quorate.harness.run.operations import served_mask  # noqa: PLC0415 - beside its only use
-
-    assert served_mask(asked).tolist() == [True, False]
+    assert asked.served().tolist() == [True, False]
 
 
 def nemesis(number, action, begin_s, end_s, outcome="ok"):
@@ -264,7 +265,7 @@ def test_a_fault_begins_when_its_injection_began_and_ends_when_its_healing_was_p
         nemesis(11, "heal", 7.0, 8.0),
         operation(2, 2, 8.5, 8.6),
     )
-    (found,) = faults(history, Operations(history.columns), 10.0)
+    (found,) = faults(history, of(history.columns), 10.0)
     moments = [getattr(found, key) for key in ("began_s", "injected_s", "heal_began_s", "healed_s")]
     assert moments == [1.0, 5.0, 7.0, 8.0]
     assert (found.asked, found.unasked, found.availability) == (2, [], 0.5)
@@ -273,12 +274,32 @@ def test_a_fault_begins_when_its_injection_began_and_ends_when_its_healing_was_p
 
 
 def test_stretches_are_found_in_columns():
-    import numpy as np  # noqa: PLC0415 - beside its only use
-
     begin, end = np.array([0.0, 1.0, 2.0]), np.array([0.5, np.inf, 2.5])
     found = stretches(begin, end, np.array([True, False, True]), 10.0)
     assert found == [(0.0, 0.5), (1.0, 2.5), (2.5, 10.0)]
     assert longest_within(found, 0.6, 2.4) == 1.5
+
+
+def by_looking_at_each_gap(begin, end, served):
+    """The definition: from when one waits after an answer (or from the first asked then) to the next answer."""
+    edges = [-float("inf"), *sorted(set(end[served].tolist())), float("inf")]
+    for start, stop in itertools.pairwise(edges):
+        waits = ((begin <= start) & (end > start)).any()
+        asked = begin[(begin > start) & (begin < stop)]
+        if waits or len(asked):
+            since, until = start if waits else asked.min(), stop if np.isfinite(stop) else end.max()
+            if until > since:
+                yield float(since), float(until)
+
+
+def test_stretches_are_found_gap_by_gap():
+    rng = np.random.default_rng(7)
+    for _ in range(300):
+        many = int(rng.integers(1, 12))
+        begin = np.round(rng.random(many) * 0.5, 1)
+        end = begin + np.round(0.1 + rng.random(many) * 0.3, 1)
+        served = rng.random(many) < 0.5
+        assert stretches(begin, end, served, 1.0) == list(by_looking_at_each_gap(begin, end, served))
 
 
 SLOW = '[[fault]]\nat = "3s"\nfor = "3s"\nfault = "pause"\nnodes = ["n1", "n2"]\n'
@@ -348,7 +369,7 @@ def test_an_upgrade_tells_what_clients_met_at_each_server():
         operation(1, 1, 3.0, 3.2, node="n2"),
         operation(2, 2, 5.5, 5.6),
     )
-    (row,) = faults(history, Operations(history.columns), 10.0)
+    (row,) = faults(history, of(history.columns), 10.0)
     first, second = row.steps
     assert (first.stopped_s, first.up_s, first.healthy_s) == (1.0, 1.5, 5.0)
     assert (first.availability, first.slowest_ms, first.outage_s) == (0.5, 200.0, 1.2)
@@ -364,7 +385,7 @@ def test_an_outage_is_split_where_nobody_asks():
         operation(3, 0, 7.0, 8.0, outcome="info", error=["timeout", ""]),
         operation(4, 0, 8.1, 8.2),
     )
-    found = summary(Operations(history.columns), 20.0).stretches
+    found = summary(of(history.columns), 20.0).stretches
     assert found == [Stretch(1.0, 3.1), Stretch(7.0, 8.2)]
 
 
@@ -376,3 +397,11 @@ def test_a_replay_names_the_faults_of_a_schedule_that_is_gone(tmp_path):
     again = run(load_test(first.folder))
     assert (again.verdict, again.folder.parent.name) == ("valid", "simulated-register-kill_n1")
     assert [row.nodes for row in again.results.faults] == [["n1"]]
+
+
+def test_a_run_of_one_client_says_how_little_it_shows(tmp_path):
+    assert (
+        "with one client no two operations were concurrent"
+        in run(simulated(tmp_path, clients=1)).results.reason
+    )
+    assert "one client" not in run(simulated(tmp_path, clients=2)).results.reason

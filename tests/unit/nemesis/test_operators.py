@@ -36,7 +36,7 @@ def simulated(tmp_path, faults, seed=3, **settings):
 
 @pytest.mark.parametrize("fault", ["defragment", "compact", "moveleader"])
 def test_a_system_without_the_action_is_wrong_usage(fault):
-    with pytest.raises(UsageError, match=f"{fault}: simulated is a system that has no such action"):
+    with pytest.raises(UsageError, match=f"{fault}: simulated has no such action"):
         prepare(Test(system="simulated", faults=(fault,)))
 
 

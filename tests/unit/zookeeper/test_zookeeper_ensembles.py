@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from quorate.harness.core.fault import make
 from quorate.harness.core.membership import LEARNER, VOTER
 from quorate.harness.core.node import Completed
 from quorate.harness.core.outcome import Broken
@@ -22,7 +23,6 @@ from quorate.harness.systems.zookeeper.operations.ensemble import Ensemble, Seat
 from quorate.harness.systems.zookeeper.server import health
 from quorate.harness.systems.zookeeper.server.configuring import dynamic_files
 from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
-from quorate.nemesis.member import Member
 
 NODES: Any = [SimpleNamespace(name=f"n{n}", address=f"10.0.0.{n}", directory=f"/run/n{n}") for n in (1, 2, 3)]
 
@@ -47,10 +47,10 @@ def test_a_changing_ensemble_tells_the_clients_address_in_one_place_only():
 def test_ensembles_of_old_releases_cannot_change(release: str, *, able: bool):
     system = ZooKeeper(SystemOptions(release=release))
     if able:
-        Member.suits(system)
+        make("member", {}).suits(system)
         return
     with pytest.raises(UsageError, match=r"3\.4\.14 cannot change its ensemble"):
-        Member.suits(system)
+        make("member", {}).suits(system)
 
 
 def test_who_does_not_vote_yet_is_no_follower():

@@ -20,11 +20,12 @@ from kazoo.protocol.states import KazooState
 from kazoo.retry import ForceRetryError, KazooRetry, RetryFailedError
 
 from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.kazoo_session import KazooSession, outcome_of
 from quorate.harness.systems.zookeeper.client.threads import Worker
-from quorate.harness.systems.zookeeper.server.settings import read_settings
+from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 
 
 @pytest.mark.parametrize(
@@ -93,10 +94,10 @@ def test_the_loop_goes_on_while_a_call_blocks():
 
 
 def test_recipes_are_chosen_by_name():
-    assert read_settings({}).recipes == "own"
-    assert read_settings({"recipes": "kazoo-retrying"}).recipes == "kazoo-retrying"
+    assert read(ZooKeeperSettings, {}).recipes == "own"
+    assert read(ZooKeeperSettings, {"recipes": "kazoo-retrying"}).recipes == "kazoo-retrying"
     with pytest.raises(UsageError, match="own, kazoo, kazoo-retrying"):
-        read_settings({"recipes": "curator"})
+        read(ZooKeeperSettings, {"recipes": "curator"})
 
 
 def test_a_recipe_that_repeated_itself_after_a_lost_connection_is_unknown_whatever_its_last_try_says(

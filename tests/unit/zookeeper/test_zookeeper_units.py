@@ -12,13 +12,14 @@ from kazoo.protocol.serialization import Connect, Exists, GetData, SetData, Sync
 
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
+from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.connection import Link, Notice, Session, State, open_link
 from quorate.harness.systems.zookeeper.client.outcomes import TABLE, outcome_of
 from quorate.harness.systems.zookeeper.client.records import AddWatch, CreateTTL
 from quorate.harness.systems.zookeeper.server.configuring import configuration
-from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings, read_settings
+from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 
 STAT = struct.pack("!qqqqiiiqiiq", 1, 2, 0, 0, 3, 0, 0, 0, 1, 0, 1)
 GONE = (ConnectionError, asyncio.IncompleteReadError)
@@ -222,10 +223,12 @@ def test_the_configuration_names_all_servers_and_one_alone_is_standalone():
 )
 def test_settings_that_make_no_sense_are_refused(given):
     with pytest.raises(UsageError, match=next(iter(given))):
-        read_settings(given)
+        read(ZooKeeperSettings, given)
 
 
 def test_settings_have_their_units():
-    settings = read_settings({"reads": "plain", "tick": "200ms", "session": "1s", "read_share": "1"})
+    settings = read(
+        ZooKeeperSettings, {"reads": "plain", "tick": "200ms", "session": "1s", "read_share": "1"}
+    )
     expected = ClientOptions(reads="plain", session_ms=1000, sync_ms=4 * 200)
     assert (settings.client, settings.tick_ms) == (expected, 200)

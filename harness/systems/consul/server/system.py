@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from quorate.harness.core.node import Cluster, Daemon, Node
+from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.consul.client.client import ConsulClient
@@ -17,7 +18,7 @@ from quorate.harness.systems.consul.operations.damage import DamageOfConsul
 from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
 from quorate.harness.systems.consul.server import health
 from quorate.harness.systems.consul.server.installing import ConsulServers, Installed
-from quorate.harness.systems.consul.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.consul.server.settings import ConsulSettings
 from quorate.harness.systems.consul.server.tuning import KNOBS
 from quorate.harness.systems.consul.server.weak import WEAK
 from quorate.harness.systems.daemons import Daemons
@@ -34,12 +35,13 @@ class Consul(Daemons[Installed]):
     name = "consul"
     daemon = "consul"
     runtime = "go"
-    client_type: ClassVar[type[ConsulClient]] = ConsulClient
-    settings: ClassVar[Mapping[str, str]] = SETTINGS
+    client_type = ConsulClient
+    settings_type = ConsulSettings
     knobs = KNOBS
+    membership: MembershipOfConsul
 
     def __init__(self, options: SystemOptions) -> None:
-        self._settings = read_settings(options.settings)
+        self._settings = read(ConsulSettings, options.settings)
         super().__init__(options, ConsulServers(options, self._settings.binary))
         self._clients = 0
         self.damage = DamageOfConsul(self.data)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import grpc.aio
 import msgspec
 
-from quorate.harness.core.outcome import Refused, UsageError
+from quorate.harness.core.outcome import Refused
 from quorate.harness.systems.etcd.protocol import Stubs, pb
 
 PASSWORD: Final = "QUORATE_PASSWORD"  # noqa: S105 - the name of a variable
@@ -72,34 +69,3 @@ class Identity:
         """Ask for another token at the next call, unless another call has done so."""
         if used is not None and used[0][1] == self._token:
             self._token = None
-
-
-def read_security(given: Mapping[str, str]) -> Security:
-    """Take it out of `--set`; raises `UsageError` for a file that is not there and for halves.
-
-    The password comes from a file or from the environment, so that it is in no command and no stored run.
-    """
-    if "user" in given and "password_file" not in given and PASSWORD not in os.environ:
-        raise UsageError(f"user={given['user']}: give its password in {PASSWORD} or by password_file=PATH")
-    if ("cert" in given) != ("key" in given):
-        raise UsageError("cert and key belong together: give both")
-    if ("cert" in given or "tls_name" in given) and "ca" not in given:
-        raise UsageError("give ca=FILE too: without it the connection would be plain text")
-    password = _file(given, "password_file")
-    return Security(
-        ca=_file(given, "ca"),
-        cert=_file(given, "cert"),
-        key=_file(given, "key"),
-        name=given.get("tls_name"),
-        user=given.get("user"),
-        password=os.environ.get(PASSWORD, "") if password is None else password.decode().rstrip("\n"),
-    )
-
-
-def _file(given: Mapping[str, str], name: str) -> bytes | None:
-    if name not in given:
-        return None
-    try:
-        return Path(given[name]).expanduser().read_bytes()
-    except OSError as error:
-        raise UsageError(f"{name}={given[name]}: cannot be read: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """Brings a member's write-ahead log home, compressed, and reads it back from the folder of a run.
 
-Segments are 64 MB each and mostly zeros until they are full: they are compressed on the node, and kept here without
-the zeros that follow the last record.
+Segments are 64 MB each and zeros from the last record on: the node looks for the first MiB of zeros and compresses what
+is before it, and what is kept here ends at the last record.
 """
 
 from __future__ import annotations
@@ -24,6 +24,15 @@ _SEGMENT_BYTES_MAX: Final = 160 << 20
 _KEPT_BYTES_MAX: Final = 64 << 20
 _COMMAND_S: Final = 20.0
 _PAGE: Final = 4096
+# Of a file ($1), what is before its first MiB of zeros, compressed into another ($2). A record that such a MiB lies
+# within is cut off, which its checksum tells.
+PACK: Final = """
+n=1
+while [ "$(dd if="$1" bs=1048576 skip=$n count=1 2>/dev/null | tr -d '\\0' | head -c 1 | wc -c)" -gt 0 ]
+do n=$((n + 1))
+done
+head -c $((n * 1048576)) "$1" | gzip -1 -c >"$2"
+"""
 
 
 async def keep(node: Node, data: str, folder: Path) -> None:
@@ -41,9 +50,7 @@ async def _fetch(node: Node, source: str, target: Path) -> None:
     packed = f"{node.directory}/quorate-segment.gz"
     with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
         copy = Path(folder) / "segment"
-        done = await node.run(
-            ["sh", "-c", f"gzip -1 -c {source} >{packed}"], timeout_s=_COMMAND_S, check=False
-        )
+        done = await node.run(["sh", "-c", PACK, "pack", source, packed], timeout_s=_COMMAND_S, check=False)
         await node.get(packed if done.code == 0 else source, copy)
         await asyncio.to_thread(_repack, copy, target, zipped=done.code == 0)
 

@@ -17,7 +17,8 @@ import msgspec
 from quorate.harness.systems.etcd.operations.entries import Request, text
 from quorate.harness.systems.etcd.operations.replay import Effect, Store
 
-_REPLAYS_MAX: Final = 300
+# How many entries the search applies in all: about half a minute. A long log gets few tries, a short one enough.
+_APPLIED_MAX: Final = 1_000_000
 _BEAM: Final = 12
 _MOD: Final = 2  # the place of a key's last change in a dump
 
@@ -83,16 +84,16 @@ def explain(
     if missing <= 0:
         return whole, {}, False
     beam: list[tuple[Replayed, Mapping[int, int]]] = [(whole, {})]
-    replays = 0
+    left = _APPLIED_MAX // max(1, len(requests))
     for start, revision in enumerate(revisions):
         # What was last changed before this start is as it will stay: what does not fit by now never will.
         beam = [one for one in beam if _fits(one[0].contents, contents, revision)]
         more = []
         for replayed, skipped in beam:
             at = replayed.making(revision + 1)
-            if at is None or len(skipped) >= missing or replays >= _REPLAYS_MAX:
+            if at is None or len(skipped) >= missing or left <= 0:
                 continue
-            replays += 1
+            left -= 1
             without = {**skipped, at: start}
             more.append((replay(requests, rules, position, frozenset(without)), without))
         if not beam:

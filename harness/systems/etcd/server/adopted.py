@@ -9,11 +9,12 @@ from typing import Final
 
 from quorate.harness.core.node import Cluster, Node
 from quorate.harness.core.outcome import Broken, OutcomeError, UsageError
+from quorate.harness.core.settings import described
 from quorate.harness.systems.etcd.client.namespace import Namespace
 from quorate.harness.systems.etcd.protocol import pb
 from quorate.harness.systems.etcd.server.health import Health
 from quorate.harness.systems.etcd.server.installing import Installed
-from quorate.harness.systems.etcd.server.settings import SETTINGS
+from quorate.harness.systems.etcd.server.settings import EtcdSettings
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def check(workloads: Sequence[str], given: Mapping[str, str]) -> None:
             f"-w {', '.join(wrong)} is about the whole store's history and compacts it: not on a cluster "
             "that is already there"
         )
-    if wrong := sorted((set(SETTINGS) - OF_CLIENTS - _ALSO_OURS).intersection(given)):
+    if wrong := sorted((set(described(EtcdSettings)) - OF_CLIENTS - _ALSO_OURS).intersection(given)):
         raise UsageError(
             f"--set {wrong[0]}: a setting of servers, and those of --cluster running are not quorate's"
         )

@@ -69,7 +69,7 @@ def arguments(
         "max-request-bytes": settings.max_request,
     }
     flags |= {name: str(value) for name, value in optional.items() if value is not None}
-    return (here.binary, *(f"--{name}={value}" for name, value in flags.items()), *settings.args)
+    return (here.binary, *(f"--{name}={value}" for name, value in flags.items()), *settings.flags)
 
 
 def _by_release(release: tuple[int, ...], settings: EtcdSettings) -> dict[str, str]:

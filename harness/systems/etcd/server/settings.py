@@ -1,124 +1,195 @@
-"""What `--set` means to etcd: every name with its meaning, and the typed values."""
+"""What `--set` means to etcd."""
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Final
 
 import msgspec
 
-from quorate.harness.core import tuning
-from quorate.harness.core.test import UsageError
+from quorate.harness.core.duration import exact_duration
+from quorate.harness.core.outcome import UsageError
+from quorate.harness.core.settings import Milliseconds, WholeSeconds, about
+from quorate.harness.core.tuning import TuningSettings
 from quorate.harness.systems.etcd.client.caller import ClientOptions
-from quorate.harness.systems.etcd.client.security import Security, read_security
-from quorate.harness.systems.given import choice, count, milliseconds, switch, truth
-
-SETTINGS: Final[dict[str, str]] = {
-    "reads": "linearizable (default) or serializable: a member answers from what it has applied, possibly stale",
-    "lock": "key (default): a key created under a lease; service: etcd's own lock service",
-    "lease_ttl": "time to live of a client's lease, whole seconds (default 10s)",
-    "heartbeat": "heartbeat interval of the leader (default 100ms)",
-    "election": "how long a silent leader is believed in (default 1s)",
-    "snapshot_count": "applied entries between two snapshots (default: etcd's)",
-    "catchup_entries": "entries kept behind a snapshot for slow followers (default: etcd's; 3.5.14 and later)",
-    "compaction_batch": "revisions compacted in one batch (default: etcd's; 3.4 and later)",
-    "compaction_sleep": "pause between two batches (default: etcd's 10ms; 3.5.16 and later)",
-    "backend_interval": "how long writes are gathered before the store commits them (default: etcd's; 3.4 and later)",
-    tuning.SETTING: tuning.ABOUT,
-    "quota": "largest size of the store in bytes (default: etcd's)",
-    "max_request": "largest request in bytes (default: etcd's 1.5 MiB)",
-    "unsafe_no_fsync": "true: never wait for the disk (default false; 3.5 and later; loses data on a power cut)",
-    "pre_vote": "true or false (default: etcd's, true from 3.5 on)",
-    "args": "more flags for etcd, as in a shell",
-    "binary": "path of an etcd of your own on this host",
-    "tls": "true: clients and members speak TLS and show certificates, made for the run (default false)",
-    "auth": "true: clients need a user and a password (default false)",
-    "prefix": "of a cluster that is already there: all keys of the run lie below it (default /quorate/RUN/)",
-    "ca": "PEM file: the authority of the servers' certificates; clients then speak TLS",
-    "cert": "PEM file: the clients' certificate, with key",
-    "key": "PEM file: the key of the clients' certificate",
-    "tls_name": "name in the servers' certificates, where it is not the address",
-    "user": "name of the clients' user; the password in QUORATE_PASSWORD or password_file",
-    "password_file": "file with the password of the clients' user",
-    "failpoints": "with a +failpoints build: what is armed at start, as GOFAIL_FAILPOINTS takes it",
-}
-
+from quorate.harness.systems.etcd.client.security import PASSWORD, Security
 
 _PREFIX_LEAST: Final = 2  # "/" alone would be everything
+_OWN: Final = "etcd's own"
 
 
-class EtcdSettings(msgspec.Struct, frozen=True):
-    """Settings with their types; None leaves the server's own default."""
+class EtcdSettings(TuningSettings, frozen=True):
+    """Settings of etcd and its clients; None leaves the server's own default."""
 
-    client: ClientOptions = ClientOptions()
-    heartbeat_ms: int = 100
-    election_ms: int = 1000
-    snapshot_count: int | None = None
-    catchup_entries: int | None = None
-    compaction_batch: int | None = None
-    compaction_sleep_ms: int | None = None
-    backend_interval_ms: int | None = None
-    quota: int | None = None
-    max_request: int | None = None
-    unsafe_no_fsync: bool = False
-    pre_vote: bool | None = None
-    args: tuple[str, ...] = ()
-    binary: str | None = None
-    failpoints: str | None = None
-    tls: bool = False
-    auth: bool = False
-    security: Security = Security()
-    prefix: str | None = None
-
-
-def read_settings(given: Mapping[str, str]) -> EtcdSettings:
-    """Take what is etcd's out of the settings of a run; raises `UsageError` for a value that makes no sense.
-
-    Names that are not in `SETTINGS` belong to the workload or the faults and are left alone.
-    """
-    heartbeat, election = milliseconds(given, "heartbeat", 100), milliseconds(given, "election", 1000)
-    if election < 5 * heartbeat or election > 50_000:  # noqa: PLR2004 - etcd's own rules
-        raise UsageError(
-            f"election={election}ms must be 5 times heartbeat={heartbeat}ms at least, 50s at most"
-        )
-    try:
-        args = tuple(shlex.split(given.get("args", "")))
-    except ValueError as error:
-        raise UsageError(f"args={given['args']}: {error}") from error
-    return EtcdSettings(
-        client=ClientOptions(
-            serializable=choice(given, "reads", ("linearizable", "serializable")) == "serializable",
-            lease_ttl_s=max(1, milliseconds(given, "lease_ttl", 10_000) // 1000),
-            lock_service=choice(given, "lock", ("key", "service")) == "service",
+    reads: Annotated[
+        str,
+        about(
+            "how clients read",
+            choices={
+                "linearizable": "what a quorum confirms",
+                "serializable": "what a member has applied, possibly stale",
+            },
         ),
-        heartbeat_ms=heartbeat,
-        election_ms=election,
-        snapshot_count=count(given, "snapshot_count"),
-        catchup_entries=count(given, "catchup_entries"),
-        compaction_batch=count(given, "compaction_batch"),
-        compaction_sleep_ms=_optional(given, "compaction_sleep"),
-        backend_interval_ms=_optional(given, "backend_interval"),
-        quota=count(given, "quota"),
-        max_request=count(given, "max_request"),
-        unsafe_no_fsync=truth(given, "unsafe_no_fsync") or False,
-        pre_vote=truth(given, "pre_vote"),
-        args=args,
-        binary=given.get("binary"),
-        failpoints=given.get("failpoints"),
-        tls=switch(given, "tls"),
-        auth=switch(given, "auth"),
-        security=read_security(given),
-        prefix=_prefix(given),
+    ] = "linearizable"
+    lock: Annotated[
+        str,
+        about(
+            "the recipe of locks",
+            choices={"key": "a key created under a lease", "service": "etcd's own lock service"},
+        ),
+    ] = "key"
+    lease_ttl_s: Annotated[WholeSeconds, about("time to live of a client's lease, whole seconds")] = (
+        msgspec.field(default=10, name="lease_ttl")
+    )
+    heartbeat_ms: Annotated[Milliseconds, about("heartbeat interval of the leader")] = msgspec.field(
+        default=100, name="heartbeat"
+    )
+    election_ms: Annotated[Milliseconds, about("how long a silent leader is believed in", le=50_000)] = (
+        msgspec.field(default=1000, name="election")
+    )
+    snapshot_count: (
+        Annotated[int, about("applied entries between two snapshots", ge=1, unset=_OWN)] | None
+    ) = None
+    catchup_entries: (
+        Annotated[
+            int,
+            about("entries kept behind a snapshot for slow followers; 3.5.14 and later", ge=1, unset=_OWN),
+        ]
+        | None
+    ) = None
+    compaction_batch: (
+        Annotated[int, about("revisions compacted in one batch; 3.4 and later", ge=1, unset=_OWN)] | None
+    ) = None
+    compaction_sleep_ms: (
+        Annotated[
+            Milliseconds, about("pause between two batches; 3.5.16 and later", unset="etcd's own, 10ms")
+        ]
+        | None
+    ) = msgspec.field(default=None, name="compaction_sleep")
+    backend_interval_ms: (
+        Annotated[
+            Milliseconds,
+            about("how long writes are gathered before the store commits them; 3.4 and later", unset=_OWN),
+        ]
+        | None
+    ) = msgspec.field(default=None, name="backend_interval")
+    quota: Annotated[int, about("largest size of the store in bytes", ge=1, unset=_OWN)] | None = None
+    max_request: (
+        Annotated[int, about("largest request in bytes", ge=1, unset="etcd's own, 1.5 MiB")] | None
+    ) = None
+    unsafe_no_fsync: Annotated[
+        bool, about("never wait for the disk; 3.5 and later; loses data on a power cut")
+    ] = False
+    pre_vote: Annotated[bool, about("ask before an election", unset="etcd's own, yes from 3.5 on")] | None = (
+        None
+    )
+    args: Annotated[str, about("more flags for etcd, as in a shell", unset="none")] | None = None
+    binary: Annotated[str, about("path of an etcd of your own on this host", unset="none")] | None = None
+    tls: Annotated[bool, about("clients and members speak TLS and show certificates, made for the run")] = (
+        False
+    )
+    auth: Annotated[bool, about("clients need a user and a password")] = False
+    prefix: (
+        Annotated[
+            str,
+            about(
+                "of a cluster that is already there: all keys of the run lie below it", unset="/quorate/RUN/"
+            ),
+        ]
+        | None
+    ) = None
+    ca: (
+        Annotated[
+            str,
+            about(
+                "PEM file: the authority of the servers' certificates; clients then speak TLS", unset="none"
+            ),
+        ]
+        | None
+    ) = None
+    cert: Annotated[str, about("PEM file: the clients' certificate, with key", unset="none")] | None = None
+    key: Annotated[str, about("PEM file: the key of the clients' certificate", unset="none")] | None = None
+    tls_name: Annotated[str, about("name in the servers' certificates", unset="the address")] | None = None
+    user: (
+        Annotated[
+            str,
+            about(f"name of the clients' user; the password in {PASSWORD} or password_file", unset="none"),
+        ]
+        | None
+    ) = None
+    password_file: (
+        Annotated[str, about("file with the password of the clients' user", unset="none")] | None
+    ) = None
+    failpoints: (
+        Annotated[
+            str,
+            about(
+                "with a +failpoints build: what is armed at start, as GOFAIL_FAILPOINTS takes it",
+                unset="none",
+            ),
+        ]
+        | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for values that contradict each other, and for what etcd would not take."""
+        if self.election_ms < 5 * self.heartbeat_ms:
+            heartbeat, election = (
+                exact_duration(one / 1000) for one in (self.heartbeat_ms, self.election_ms)
+            )
+            raise ValueError(f"election={election}: give 5 times heartbeat={heartbeat} or more")
+        try:
+            shlex.split(self.args or "")
+        except ValueError as error:
+            raise ValueError(f"args={self.args}: {error}") from error
+        if self.prefix is not None and (not self.prefix.isascii() or len(self.prefix) < _PREFIX_LEAST):
+            raise ValueError(f"prefix={self.prefix}: give a prefix for the run alone, as in /quorate-test/")
+
+    @property
+    def client(self) -> ClientOptions:
+        """What clients are told of it."""
+        return ClientOptions(
+            serializable=self.reads == "serializable",
+            lease_ttl_s=self.lease_ttl_s,
+            lock_service=self.lock == "service",
+        )
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags of `args`, taken apart."""
+        return tuple(shlex.split(self.args or ""))
+
+
+def read_security(settings: EtcdSettings) -> Security:
+    """Return how clients prove who they are; raises `UsageError` for a file that is not there and for halves.
+
+    The password comes from a file or from the environment, so that it is in no command and no stored run.
+    """
+    if settings.user and settings.password_file is None and PASSWORD not in os.environ:
+        raise UsageError(
+            f"--set user={settings.user}: give its password in {PASSWORD} or by password_file=PATH"
+        )
+    if (settings.cert is None) != (settings.key is None):
+        raise UsageError("--set cert and --set key belong together: give both")
+    if (settings.cert or settings.tls_name) and settings.ca is None:
+        raise UsageError("give --set ca=FILE too: without it the connection would be plain text")
+    password = _content("password_file", settings.password_file)
+    return Security(
+        ca=_content("ca", settings.ca),
+        cert=_content("cert", settings.cert),
+        key=_content("key", settings.key),
+        name=settings.tls_name,
+        user=settings.user,
+        password=os.environ.get(PASSWORD, "") if password is None else password.decode().rstrip("\n"),
     )
 
 
-def _optional(given: Mapping[str, str], name: str) -> int | None:
-    return milliseconds(given, name, 1) if name in given else None
-
-
-def _prefix(given: Mapping[str, str]) -> str | None:
-    prefix = given.get("prefix")
-    if prefix is not None and (not prefix.isascii() or len(prefix) < _PREFIX_LEAST):
-        raise UsageError(f"prefix={prefix}: give a prefix of its own, as in /quorate-test/")
-    return prefix
+def _content(name: str, path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise UsageError(f"--set {name}={path}: cannot be read: {error.strerror}") from error

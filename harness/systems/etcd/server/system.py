@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 
 from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.daemons import Daemons
@@ -31,7 +31,7 @@ from quorate.harness.systems.etcd.server import adopted, flags, securing
 from quorate.harness.systems.etcd.server.health import Health
 from quorate.harness.systems.etcd.server.installing import EtcdServers, Installed
 from quorate.harness.systems.etcd.server.logs import last_words, log_path
-from quorate.harness.systems.etcd.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.etcd.server.settings import EtcdSettings, read_security
 from quorate.harness.systems.etcd.server.tuning import KNOBS
 from quorate.harness.systems.etcd.server.weak import SERIALIZABLE
 
@@ -43,13 +43,16 @@ class Etcd(Daemons[Installed]):
     daemon = "etcd"
     poll_s = 0.03
     same_term = True
-    client_type: ClassVar[type[EtcdClient]] = EtcdClient
-    settings: ClassVar[Mapping[str, str]] = SETTINGS
-    of_clients: ClassVar[frozenset[str]] = adopted.OF_CLIENTS
+    client_type = EtcdClient
+    settings_type = EtcdSettings
+    of_clients = adopted.OF_CLIENTS
     knobs = KNOBS
+    keeps_logs = True
+    membership: MembershipOfEtcd
+    failpoints: FailpointsOfEtcd
 
     def __init__(self, options: SystemOptions) -> None:
-        self._settings = read_settings(options.settings)
+        self._settings = read(EtcdSettings, options.settings)
         super().__init__(options, EtcdServers(options, self._settings.binary))
         self._health = Health(self._connect)
         self.maintenance = Maintenance(self._health)
@@ -62,12 +65,12 @@ class Etcd(Daemons[Installed]):
         self._clients = 0
         self._theirs = False
         self._space: Namespace | None = None
-        self._security = self._settings.security
+        self._security = read_security(self._settings)
         self._identity = Identity(self._security)
         self._nodes: Sequence[Node] = ()
 
     def adopt(self, workloads: Sequence[str]) -> None:
-        """Let clients loose on somebody else's servers; see `Adopts`."""
+        """Let clients loose on somebody else's servers; see `System.adopt`."""
         adopted.check(workloads, self._options.settings)
         self._theirs = True
 
@@ -164,7 +167,7 @@ class Etcd(Daemons[Installed]):
         self._be_known(security)
 
     def _connect(self, node: Node) -> Connection:
-        port = getattr(node, "port", CLIENT_PORT)
+        port = node.port or CLIENT_PORT
         security, space = self._security, self._space
         return Connection(
             node.name, node.address, port, security=security, identity=self._identity, namespace=space

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from quorate.harness.core.node import Cluster, Daemon, Node
+from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.daemons import Daemons
@@ -22,7 +23,7 @@ from quorate.harness.systems.zookeeper.operations.reconfiguring import superuser
 from quorate.harness.systems.zookeeper.server import health
 from quorate.harness.systems.zookeeper.server.configuring import first_files
 from quorate.harness.systems.zookeeper.server.installing import Installed, ZooKeeperServers, java_of, unpack
-from quorate.harness.systems.zookeeper.server.settings import SETTINGS, read_settings
+from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 from quorate.harness.systems.zookeeper.server.tuning import KNOBS
 from quorate.harness.systems.zookeeper.server.weak import PLAIN
 
@@ -40,11 +41,13 @@ class ZooKeeper(Daemons[Installed]):
     daemon = "zookeeper"
     runtime = "jvm"
     image_kind = "jre"
-    settings: ClassVar[Mapping[str, str]] = SETTINGS
+    settings_type = ZooKeeperSettings
+    own_server = "jars"
     knobs = KNOBS
+    membership: MembershipOfZooKeeper
 
     def __init__(self, options: SystemOptions) -> None:
-        self._settings = read_settings(options.settings)
+        self._settings = read(ZooKeeperSettings, options.settings)
         super().__init__(options, ZooKeeperServers(options, self._settings.jars))
         self._java = "java"
         self._clients = 0
