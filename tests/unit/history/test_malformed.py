@@ -247,7 +247,7 @@ def test_seconds_are_told_by_a_fraction(tmp_path):
 def test_a_history_larger_than_the_memory_allowed_is_refused_with_what_it_needs(tmp_path):
     path = tmp_path / "history"
     path.write_text("[0 :invoke :w 1]\n[0 :ok :w 1]\n" * 100_000)
-    with pytest.raises(HistoryError, match=r"needs about 0\.0 GiB.*--check-memory"):
+    with pytest.raises(HistoryError, match=r"needs about 0\.0\d+ GiB.*--check-memory"):
         History.read(path, memory_bytes=1 << 20)
     history = History.read(path, memory_bytes=1 << 30)
     assert len(history) == 200_000
