@@ -1,4 +1,4 @@
-"""For tests of one's own service: record a history from any thread, and assert that it is linearizable."""
+"""For tests of one's own: record a history from any thread and judge it, simulate a workload, run against clusters."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.history import Event, History
 from quorate.harness.run import Run, draw_seed, run
+from quorate.harness.run.simulation import Simulation, simulate
 
 __all__ = [
     "ClusterFactory",
@@ -27,7 +28,9 @@ __all__ = [
     "Pending",
     "RunFactory",
     "RunningCluster",
+    "Simulation",
     "assert_linearizable",
+    "simulate",
 ]
 
 

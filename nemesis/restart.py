@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from random import Random
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Plan, Proof, Scene, named
+from quorate.harness.core.injection import Turn
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeStatus
@@ -38,7 +41,7 @@ class Restart(ServerFault):
     def __init__(self, options: AftermathSettings) -> None:
         super().__init__(options)
         self._aftermath = Aftermath(options)
-        self._steps: list[dict[str, Any]] = []
+        self._steps: list[Turn] = []
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide the servers and their order, who leads last."""
@@ -58,24 +61,21 @@ class Restart(ServerFault):
             stopped = loop.time()
             await self._stop(scene, node)
             await scene.system.start(scene.cluster, node)
-            moments = {"stopped_s": stopped, "up_s": loop.time()}
+            up = loop.time()
             if plan.detail.get("then") and node.name == order[-1]:
                 await self._aftermath.strike(scene, plan, [node.name])
             else:
                 await self._serves(scene, node)
-            moments["healthy_s"] = loop.time()
-            self._steps.append(
-                {"node": node.name} | {key: round(at - begin, 3) for key, at in moments.items()}
-            )
+            self._steps.append(Turn(node.name, stopped, up, loop.time()).since(begin))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Tell the steps; what came after stands in the process table."""
         order = [str(name) for name in plan.detail["order"]]
         struck, after = await self._aftermath.seen(scene, plan, order[-1:])
-        gone = [f"{step['node']} away for {step['up_s'] - step['stopped_s']:.2f} s" for step in self._steps]
+        gone = [f"{step.node} away for {step.up_s - step.stopped_s:.2f} s" for step in self._steps]
         text = f"stopped, seen dead and started: {', '.join(gone)}{after}"
-        fine = struck and [step["node"] for step in self._steps] == order
-        return Proof(holds=fine, text=text, data={"steps": list(self._steps)})
+        fine = struck and [step.node for step in self._steps] == order
+        return Proof(holds=fine, text=text, data={"steps": msgspec.to_builtins(self._steps)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Start what is down, let go on what is paused."""

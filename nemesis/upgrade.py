@@ -24,6 +24,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.injection import Turn
 from quorate.harness.core.node import Node, ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import about
@@ -60,7 +61,7 @@ class Upgrade(NodeFault):
         super().__init__(options)
         self._release = options.release
         self._wanted: set[str] = set()
-        self._steps: list[dict[str, Any]] = []  # of the last injection, in seconds since it began
+        self._steps: list[Turn] = []  # of the last injection, in seconds since it began
 
     def expect(self, plans: Sequence[Plan | None]) -> None:
         """Look at what will be asked for; raise `UsageError` for an upgrade to nobody knows what."""
@@ -103,10 +104,7 @@ class Upgrade(NodeFault):
             await system.upgrade(scene.cluster, node, release)
             up = loop.time()
             await self._serves(scene, node, release)
-            moments = {"stopped_s": stopped, "up_s": up, "healthy_s": loop.time()}
-            self._steps.append(
-                {"node": node.name} | {key: round(at - begin, 3) for key, at in moments.items()}
-            )
+            self._steps.append(Turn(node.name, stopped, up, loop.time()).since(begin))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Ask every server for its version; all targets must tell the release, and all nodes one leader."""
@@ -117,7 +115,7 @@ class Upgrade(NodeFault):
         leaders = [one.node for one in statuses if one.role == "leader"]
         words = ", ".join(f"{name} {version or 'silent'}" for name, version in sorted(told.items()))
         text = f"versions as the servers tell them: {words}; led by {', '.join(leaders) or 'nobody'}"
-        data = {"versions": told, "steps": list(self._steps)}
+        data = {"versions": told, "steps": msgspec.to_builtins(self._steps)}
         return Proof(holds=not wrong and len(leaders) == 1, text=text, data=data)
 
     async def heal(self, scene: Scene, plan: Plan) -> None:

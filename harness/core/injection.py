@@ -6,6 +6,7 @@ A nemesis' operation has a `NemesisRecord` as its value, in the invocation witho
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -87,6 +88,37 @@ def _proof(value: Any) -> Proof | None:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One server's turn in a fault that goes from node to node; a proof has them as `steps`, from its beginning on.
+
+    Its server was stopped, its process was up again, and it was healthy again, each in seconds.
+    """
+
+    node: str = ""
+    stopped_s: float = 0.0
+    up_s: float = 0.0
+    healthy_s: float = 0.0
+
+    def since(self, start_s: float) -> Turn:
+        """Return the same with the times counted from `start_s` on its clock; negative, from so long before."""
+        return Turn(
+            self.node,
+            round(self.stopped_s - start_s, 3),
+            round(self.up_s - start_s, 3),
+            round(self.healthy_s - start_s, 3),
+        )
+
+
+def turns(proof: Proof | None) -> list[Turn]:
+    """Return the turns that a proof tells; what is no turn is left out."""
+    told = proof.data.get("steps") if proof is not None else None
+    found = []
+    for one in told if isinstance(told, Sequence) and not isinstance(told, str) else ():
+        with contextlib.suppress(msgspec.ValidationError):
+            found.append(msgspec.convert(one, Turn))
+    return found
 
 
 class Injection(msgspec.Struct, frozen=True):

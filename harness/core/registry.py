@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +19,21 @@ Group = Literal["systems", "workloads", "faults", "checkers", "reports"]
 
 class UnknownNameError(LookupError):
     """A name nobody registered; the text lists what there is and the nearest match."""
+
+
+# Parts that are registered for a while only, by group.
+_LENT: ContextVar[Mapping[str, Mapping[str, object]]] = ContextVar("lent", default={})  # noqa: B039 - never changed
+
+
+@contextlib.contextmanager
+def lent(group: Group, parts: Mapping[str, object]) -> Iterator[None]:
+    """Register parts under their names within the block, as a test does with those of its own."""
+    before = _LENT.get()
+    token = _LENT.set({**before, group: {**before.get(group, {}), **parts}})
+    try:
+        yield
+    finally:
+        _LENT.reset(token)
 
 
 @cache
@@ -39,7 +57,7 @@ def did_you_mean(name: str, known: list[str]) -> str:
 def check(group: Group, name: str) -> None:
     """Raise `UnknownNameError` with the nearest match where no such part is registered; loads nothing."""
     found = _found(group)
-    if name not in found:
+    if name not in found and name not in _LENT.get().get(group, {}):
         known = sorted(found)
         singular = group.removesuffix("s")
         hint = did_you_mean(name, known)
@@ -54,6 +72,8 @@ def find(group: Group, name: str) -> Any:
     be loaded: it may be a package of somebody else's, and whatever its import raises is its own.
     """
     check(group, name)
+    if (part := _LENT.get().get(group, {}).get(name)) is not None:
+        return part
     point = _found(group)[name]
     try:
         part = point.load()
@@ -77,6 +97,8 @@ def make(group: Group, name: str, *arguments: Any) -> Any:
 
 def origin(group: Group, name: str) -> str:
     """Return what a registered part is and where it comes from, for a sentence about it."""
+    if name in _LENT.get().get(group, {}):
+        return f"the {group.removesuffix('s')} of this call"
     point = _found(group)[name]
     package = f" of the package {point.dist.name}" if point.dist is not None else ""
     return f'the {group.removesuffix("s")} "{name}" ({point.value}{package})'

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from quorate.harness.core.fault import Proof
-from quorate.harness.core.injection import Injection
+from quorate.harness.core.injection import Injection, Turn
 from quorate.harness.core.verdict import Result, Verdict
 from quorate.harness.core.weak import WeakReads
 
@@ -54,13 +54,9 @@ class Statistics(msgspec.Struct, frozen=True):
     errors: Mapping[str, int] = {}
 
 
-class Step(msgspec.Struct, frozen=True):
-    """One server's turn in a fault that goes from node to node, and what clients met meanwhile."""
+class Step(Turn, frozen=True):
+    """One server's turn in a fault that goes from node to node, by the run's clock, and what clients met meanwhile."""
 
-    node: str = ""
-    stopped_s: float = 0.0
-    up_s: float = 0.0
-    healthy_s: float = 0.0
     availability: float | None = None
     slowest_ms: float | None = None
     outage_s: float | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
 
-from quorate.harness.core.injection import injections
+from quorate.harness.core.injection import Turn, injections, turns
 from quorate.harness.core.results import FaultRow, Step, fault_row
 from quorate.harness.history import History
 from quorate.harness.history.operations import Bools, Ints, Operations
@@ -43,7 +42,6 @@ class _Met:
         asked = self._begun(began, self._end_s if row.heal_began_s is None else row.heal_began_s)
         until = self._end_s if row.healed_s is None else row.healed_s
         during = self._begun(began, until)
-        data = row.proof.data.get("steps") if row.proof is not None else None
         known = {node: self._by_node[node] for node in row.nodes if node in self._by_node}
         return msgspec.structs.replace(
             row,
@@ -52,7 +50,7 @@ class _Met:
             availability=round(float(self._served[during].mean()), 4) if during.any() else None,
             outage_s=longest_within(self._stretches, began, until) if during.any() else None,
             recovery_s=None if row.healed_s is None else self._recovery(known.values(), row.healed_s),
-            steps=[self._step(step, began) for step in data or ()],
+            steps=[self._step(turn.since(-began)) for turn in turns(row.proof)],
         )
 
     def _begun(self, from_s: float, to_s: float) -> Bools:
@@ -68,16 +66,14 @@ class _Met:
             slowest = max(slowest, float(self._ended[after].min()) - healed_s)
         return round(slowest, 3)
 
-    def _step(self, step: Mapping[str, Any], began_s: float) -> Step:
-        """Return one step of a fault that goes from node to node, by the run's clock instead of the fault's."""
-        moments = {name: round(began_s + step[name], 3) for name in ("stopped_s", "up_s", "healthy_s")}
-        during = self._begun(moments["stopped_s"], moments["healthy_s"])
+    def _step(self, turn: Turn) -> Step:
+        """Return one step of a fault that goes from node to node; the turn is by the run's clock."""
+        during = self._begun(turn.stopped_s, turn.healthy_s)
         served = self._answered[during]
         waits = (self._ended - self._began)[during][served]
         return Step(
-            node=step["node"],
-            **moments,
+            **msgspec.structs.asdict(turn),
             availability=round(float(served.mean()), 4) if len(served) else None,
             slowest_ms=round(float(waits.max()) * 1e3, 1) if len(waits) else None,
-            outage_s=longest_within(self._stretches, moments["stopped_s"], moments["healthy_s"]),
+            outage_s=longest_within(self._stretches, turn.stopped_s, turn.healthy_s),
         )

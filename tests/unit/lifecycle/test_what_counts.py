@@ -397,3 +397,11 @@ def test_a_replay_names_the_faults_of_a_schedule_that_is_gone(tmp_path):
     again = run(load_test(first.folder))
     assert (again.verdict, again.folder.parent.name) == ("valid", "simulated-register-kill_n1")
     assert [row.nodes for row in again.results.faults] == [["n1"]]
+
+
+def test_a_run_of_one_client_says_how_little_it_shows(tmp_path):
+    assert (
+        "with one client no two operations were concurrent"
+        in run(simulated(tmp_path, clients=1)).results.reason
+    )
+    assert "one client" not in run(simulated(tmp_path, clients=2)).results.reason
