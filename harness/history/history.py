@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import time
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _EVENTS_PER_CHUNK: Final = 50_000
 # Tables grow by doubling: what they take at some moment says little less than this of what they need.
 _MARGIN: Final = 1.2
+# How long the rest of a file that does not fit is read, to say how much it takes.
+_COUNTING_S: Final = 10.0
 
 
 class History:
@@ -71,10 +74,12 @@ class History:
             if format is None and robustness.is_report(first):
                 return cls._of_reports(b"".join([first, *chunks]), source.name)
             handle = Handle(format, keys=keys, own=source.is_journal)
+            read = 0
             for chunk in itertools.chain([first], chunks):
                 handle.feed(chunk)
-                if memory_bytes is not None:
-                    _bound(handle.memory(), memory_bytes, source.fraction)
+                read += len(chunk)
+                if memory_bytes is not None and handle.memory() > memory_bytes:
+                    raise _too_large(handle.memory(), memory_bytes, read, chunks)
             about = handle.finish()
         except HistoryError as error:
             raise HistoryError(error.text, error.line, source.name) from None
@@ -209,16 +214,23 @@ def _plain(value: Any) -> Any:
     raise HistoryError(msg)
 
 
-def _bound(taken: int, allowed: int, fraction: float | None) -> None:
-    """Refuse a history that takes more memory than allowed; `fraction` of its file was read so far."""
-    if taken <= allowed:
-        return
-    needed = "more than that" if not fraction else f"about {_MARGIN * taken / fraction / 2**30:.1f} GiB"
-    msg = (
-        f"the history does not fit into the {allowed / 2**30:.2g} GiB that are allowed, it needs {needed}: allow more "
-        "memory (--check-memory), or judge a part of it"
+def _too_large(taken: int, allowed: int, read: int, rest: Iterable[bytes]) -> HistoryError:
+    """Refuse a history that takes more memory than allowed, and say how much: `read` bytes of its text took `taken`.
+
+    The rest is counted and not kept: how much text a compressed file still holds, its size does not tell.
+    """
+    deadline = time.monotonic() + _COUNTING_S
+    total, words = read, "about"
+    for chunk in rest:
+        total += len(chunk)
+        if time.monotonic() > deadline:
+            words = "more than"
+            break
+    needed = _MARGIN * taken * total / max(read, 1) / 2**30
+    return HistoryError(
+        f"the history does not fit into the {allowed / 2**30:.2g} GiB that are allowed, it needs {words} "
+        f"{needed:.2g} GiB: allow more memory (--check-memory), or judge a part of it"
     )
-    raise HistoryError(msg)
 
 
 def _unfold(operations: Iterable[Any]) -> list[Event]:

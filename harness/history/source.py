@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -49,8 +47,7 @@ STANDARD_INPUT: Final = "-"
 class Source:
     """The text of a file in chunks. `truncated` tells, once it was read, that a compressed file had no end.
 
-    `is_journal`: the file is the journal in a run's folder. `fraction`: how much of the file was read so far; None
-    where that cannot be known.
+    `is_journal`: the file is the journal in a run's folder.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -64,9 +61,6 @@ class Source:
                 raise HistoryError("it is no regular file", source=self.name)
         self.is_journal = self.path.name == FILE_NAME
         self.truncated = False
-        self.fraction: float | None = None
-        self._read = 0
-        self._size = 0
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the text. Raises `HistoryError` if the file cannot be opened or is damaged (not merely cut)."""
@@ -93,16 +87,11 @@ class Source:
     def _opened(self) -> AbstractContextManager[BinaryIO]:
         if self.name == "standard input":
             return nullcontext(sys.stdin.buffer)
-        file = self.path.open("rb")
-        state = os.fstat(file.fileno())
-        self._size = state.st_size if stat.S_ISREG(state.st_mode) else 0
-        return file
+        return self.path.open("rb")
 
     def _bites(self, file: BinaryIO, first: bytes, size: int) -> Iterator[bytes]:
         data = first + file.read(size - len(first))
         while data:
-            self._read += len(data)
-            self.fraction = min(1.0, self._read / self._size) if self._size else None
             yield data
             data = file.read(size)
 

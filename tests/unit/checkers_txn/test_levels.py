@@ -7,9 +7,11 @@ from collections import Counter
 
 import pytest
 
+from quorate.checkers import check
 from quorate.checkers.names import CONSISTENCY_MODELS
 from quorate.checkers.transactions import Transactions
 from quorate.harness.core.verdict import Limits, Verdict
+from quorate.harness.history import Event, History
 from tests.quality import adya
 from tests.unit.checkers_txn.making import history as make
 from tests.unit.checkers_txn.test_transactions import read
@@ -53,3 +55,23 @@ def test_answers_of_one_history_never_contradict_each_other(model, seed):
                 assert found[below].verdict == Verdict.VALID, (name, below)
             if found[below].verdict == Verdict.INVALID:
                 assert found[name].verdict == Verdict.INVALID, (name, below)
+
+
+def test_a_writer_outside_a_knot_does_not_part_the_writers_inside():
+    """Each of two missed the other's write, and both appended to y: no order of y is a consistent view."""
+    steps = [
+        (3, "invoke", [["append", "y", 1], ["r", "x", None]]),
+        (1, "invoke", [["append", "x", 3], ["r", "y", None], ["append", "y", 4]]),
+        (0, "invoke", [["append", "y", 6], ["r", "x", None]]),
+        (1, "ok", [["append", "x", 3], ["r", "y", []], ["append", "y", 4]]),
+        (3, "ok", [["append", "y", 1], ["r", "x", []]]),
+        (0, "ok", [["append", "y", 6], ["r", "x", [3]]]),
+    ]
+    history = History.of(
+        [Event(at, at, process, kind, "txn", None, value) for at, (process, kind, value) in enumerate(steps)]
+    )
+    for expect in ("consistent-view", "snapshot-isolation", "strong-snapshot-isolation"):
+        found = check(history, "append", expect=expect)
+        assert (found.verdict, found.confirmed_by) == (Verdict.INVALID, "definitions"), expect
+        assert "strong-snapshot-isolation" not in found.stats.get("strongest", ())
+    assert check(history, "append", expect="read-atomic").verdict is Verdict.VALID

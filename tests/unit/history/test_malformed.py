@@ -1,8 +1,10 @@
 """What must be refused, on which line, in which words; and what is merely cut short."""
 
+import re
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from quorate.harness.history import History, HistoryError
 from quorate.harness.history.native import Handle
@@ -245,7 +247,7 @@ def test_seconds_are_told_by_a_fraction(tmp_path):
 def test_a_history_larger_than_the_memory_allowed_is_refused_with_what_it_needs(tmp_path):
     path = tmp_path / "history"
     path.write_text("[0 :invoke :w 1]\n[0 :ok :w 1]\n" * 100_000)
-    with pytest.raises(HistoryError, match=r"needs about 0\.0 GiB.*--check-memory"):
+    with pytest.raises(HistoryError, match=r"needs about 0\.0\d+ GiB.*--check-memory"):
         History.read(path, memory_bytes=1 << 20)
     history = History.read(path, memory_bytes=1 << 30)
     assert len(history) == 200_000
@@ -280,3 +282,16 @@ def test_what_may_or_may_not_be_keyed_is_refused(tmp_path):
     with pytest.raises(HistoryError, match=r"event 2 does not.*--keys yes"):
         History.read(path)
     assert len(History.read(path, keys="yes")) == 4
+
+
+def test_a_compressed_file_that_does_not_fit_is_refused_with_what_it_needs(tmp_path):
+    """The text behind equal bytes of it grows to the end: what is left is counted, not guessed from the file's size."""
+    path = tmp_path / "history.jsonl.zst"
+    line = '{{"process":{0},"type":"{1}","f":"write","value":{2}}}\n'
+    text = "".join(line.format(n % 7, kind, n % 1_000) for n in range(200_000) for kind in ("invoke", "ok"))
+    path.write_bytes(zstandard.ZstdCompressor(level=3).compress(text.encode()))
+    with pytest.raises(HistoryError, match=r"needs about 0\.\d+ GiB") as refused:
+        History.read(path, memory_bytes=4 << 20)
+    needed = float(re.search(r"about ([\d.]+) GiB", str(refused.value))[1]) * 2**30
+    assert needed < 200 << 20
+    assert len(History.read(path, memory_bytes=round(needed))) == 400_000

@@ -50,7 +50,8 @@ pub trait Maker {
 }
 
 const FIRST_SLICE: u64 = 4_000;
-const FIRST_BEAM: usize = 32;
+// As a rule the cheapest few configurations are enough, and a beam costs its width: a wider one is only for what is left.
+const FIRST_BEAM: usize = 8;
 const LAST_BEAM: usize = 1 << 20;
 
 /// Decide the operations within the limits.

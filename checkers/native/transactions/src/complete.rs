@@ -68,20 +68,22 @@ fn single(part: &Part, limits: &Limits<'_>) -> Result<bool, Halt> {
     Ok(false)
 }
 
-/// The order of appends that no list shows, by where their transactions stand; only those that `together` names as able
-/// to matter. The flag says whether some reader of a key's last version appended to it, but not first.
+/// The order of appends that no list shows, by where their transactions stand; only of those that are `inside` a knot of
+/// dependencies: the others can stand where the knots' own order puts them. Who is left out must not part its neighbours:
+/// of three writers the first still comes before the last. The flag says whether some reader of a key's last version appended to it, but not first.
 pub(crate) fn order_of_lists(
     txns: &Txns,
     versions: &Versions,
     place: &[u32],
-    together: impl Fn(u32, u32) -> bool,
+    inside: impl Fn(u32) -> bool,
 ) -> (Vec<Edge>, bool) {
     let unseen = versions.unplaced(txns);
     let (mut edges, mut lost) = (Vec::new(), false);
     for group in unseen.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
         let mut writers = group.to_vec();
         writers.sort_by_key(|writer| place[writer.1 as usize]);
-        for pair in writers.windows(2).filter(|pair| together(pair[0].1, pair[1].1)) {
+        let knotted: Vec<_> = writers.iter().filter(|writer| inside(writer.1)).collect();
+        for pair in knotted.windows(2) {
             edges.push(Edge { from: pair[0].1, to: pair[1].1, why: pair[1].2, kind: kind::WW });
         }
         lost |= writers[1..].iter().any(|writer| versions.read_before(txns, writer.1, writer.0, writer.2));

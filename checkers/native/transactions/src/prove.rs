@@ -269,8 +269,8 @@ impl Case<'_> {
         let edges = match self.seen {
             Seen::Append(versions) => {
                 let inside = self.inside().unwrap_or_default();
-                let together = |one: u32, other: u32| inside[one as usize] && inside[other as usize];
-                let (mut more, lost) = complete::order_of_lists(self.txns, versions, place, together);
+                let among = |txn: u32| inside[txn as usize];
+                let (mut more, lost) = complete::order_of_lists(self.txns, versions, place, among);
                 if lost {
                     against |= models::above("cursor-stability") | models::above("rola");
                 }
