@@ -5,6 +5,8 @@ allowed. A lease is *certainly alive* from its grant's answer until its time to 
 that was acknowledged was asked for. It is *certainly dead* once, under one leader without faults, its time to live has
 passed since the last renewal that may have happened, with what the service documents on top. Grants tell both
 precisions (see `quorate.harness.core.capabilities.Leases`).
+
+See docs/decisions/leases.md.
 """
 
 from __future__ import annotations

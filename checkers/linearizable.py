@@ -1,4 +1,7 @@
-"""Is the history linearizable? The native engines decide, key by key; this module asks them and tells the evidence."""
+"""Is the history linearizable? The native engines decide, key by key; this module asks them and tells the evidence.
+
+See docs/decisions/engines.md.
+"""
 
 from __future__ import annotations
 

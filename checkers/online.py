@@ -4,6 +4,8 @@
 `batch` events the keys that changed are judged by the same engines as a finished history, and what is settled is
 forgotten (`checkers.forgetting`), soundly: an alarm here means that the whole history is invalid. What is forgotten
 may cost an alarm; the finished history is judged in any case.
+
+See docs/decisions/online-checking.md.
 """
 
 from __future__ import annotations

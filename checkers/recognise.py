@@ -1,4 +1,7 @@
-"""Which model is a history of? Only one that every operation proves; anything else is said with the candidates."""
+"""Which model is a history of? Only one that every operation proves; anything else is said with the candidates.
+
+See docs/decisions/importers.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Second judges: an engine's "invalid" counts where another one that shares nothing with it agrees."""
+"""Second judges: an engine's "invalid" counts where another one that shares nothing with it agrees.
+
+See docs/decisions/certificates.md.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ nothing is older than a bound. Staleness itself is a figure, not an anomaly: how
 update had been acknowledged, how often, and during which fault.
 
 Cannot see: the order of updates whose version no reply told, and what only reads of two keys together show.
+
+See docs/decisions/weak-reads.md.
 """
 
 from __future__ import annotations

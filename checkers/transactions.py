@@ -6,6 +6,8 @@ is none, it runs the transactions one after the other in the graph's order: that
 proof.
 
 Sees: dirty, lost, stale, fractured and skewed reads and writes across keys. Cannot see: predicates.
+
+See docs/decisions/transactions.md.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 The truth is put together from two sources that need no member's word: changes that were acknowledged with their
 revision, and the changes that any watch was shown. Each watch is then replayed against it, as etcd's own robustness
 tests do (tests/robustness/validate/watch.go), with the same names of guarantees.
+
+See docs/decisions/watches-and-lists.md.
 """
 
 from __future__ import annotations

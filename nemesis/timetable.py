@@ -1,4 +1,7 @@
-"""When faults happen: a list of entries decided before the run, and the generator that gives them out."""
+"""When faults happen: a list of entries decided before the run, and the generator that gives them out.
+
+See docs/decisions/faults.md.
+"""
 
 from __future__ import annotations
 

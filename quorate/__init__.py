@@ -7,7 +7,7 @@
 
 The parts are imported below this name: `quorate.harness`, `quorate.workloads`, `quorate.nemesis`, `quorate.checkers`,
 `quorate.reports`; `quorate.testing` is for tests of one's own service. In a source tree those folders stand at the
-top, and this package links to them (docs/decisions/0005-one-import-name.md).
+top, and this package links to them (docs/decisions/layout.md).
 """
 
 from __future__ import annotations

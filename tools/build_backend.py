@@ -1,6 +1,6 @@
 """maturin, shown a tree in which `quorate/` holds its parts instead of links to them.
 
-In the repository `quorate/harness` and the like link to folders at the top (docs/decisions/0005-one-import-name.md).
+In the repository `quorate/harness` and the like link to folders at the top (docs/decisions/layout.md).
 An editable install uses those links as they are. maturin's wheels and source archives leave linked folders out, so both
 are built from a copy in which the links have been followed. A wheel for Linux also gets the clock helper, compiled,
 so that clock faults need no compiler where it is installed. For publication the README's links are made absolute.

@@ -4,6 +4,8 @@ A client that tries a write on a server that is frozen or cut off is lost to it:
 retired, and its session and connection with it. Then nobody is there to hear what that server says when it comes back,
 which is when it may be wrong. So a part of the clients only reads from its first unanswered operation on until it is
 answered again; a lost read costs nothing. The others go on as they were: writes in vain show bugs of their own.
+
+See docs/decisions/paused-leaders.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ What is held is a projection of the history: reads are left out one by one, and 
 of it (its element in every list, every read that returned it). Run the transactions of a correct history as they ran,
 without what is left out, and every read that stays comes out as it stands there. So the projection of a correct history
 is correct, whatever was left out, and an alarm is final. What to leave out decides only how much is found early
-(docs/decisions/0305-transactions-online.md).
+(docs/decisions/online-checking.md).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def _rule(seen: Seen, asked: Asked) -> Found:
             f"which p{answered.process} had been given {seen.when(answered)}"
         )
         found.append(anomaly("duplicate id", sentence, operation, before))
-    return Found(found, "", {"ids": len(first)})
+    return Found(found, "" if first else "no id was given", {"ids": len(first)})
 
 
 MODEL = ObjectModel(

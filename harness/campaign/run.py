@@ -1,4 +1,7 @@
-"""From a campaign file to a folder with all its records, and the exit code of the worst of them."""
+"""From a campaign file to a folder with all its records, and the exit code of the worst of them.
+
+See docs/decisions/campaigns.md.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 One file of JSON lines for each run. The harness holds a POSIX lock on it for its whole life: the kernel lets go when
 the process dies, however it dies, so a free lock means a dead run. No daemon, no clock, no reused pid can fool that.
 A write that returned survives kill -9 of the writer (not a power cut: nothing else survives that either).
+
+See docs/decisions/clusters.md.
 """
 
 from __future__ import annotations

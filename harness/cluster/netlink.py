@@ -1,6 +1,8 @@
 """Netlink (RFC 3549): messages, attributes, and a socket that waits for the kernel's acknowledgements.
 
 The half of the protocol that links, nf_tables and packet queues have in common. Numbers are those of linux/netlink.h.
+
+See docs/decisions/networks.md.
 """
 
 from __future__ import annotations

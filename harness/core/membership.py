@@ -1,4 +1,7 @@
-"""Who belongs to a cluster, and changing it under load: what a system's attribute `membership` offers."""
+"""Who belongs to a cluster, and changing it under load: what a system's attribute `membership` offers.
+
+See docs/decisions/membership.md.
+"""
 
 from __future__ import annotations
 

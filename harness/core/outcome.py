@@ -3,6 +3,8 @@
 A client returns a `Reply` when the operation certainly happened, and raises one of three errors otherwise. The runner
 turns them into `fail`, `info` and a stopped run; nothing else does. A client must raise `Refused` only where the
 service certainly did nothing: a `fail` that did happen makes every checker lie.
+
+See docs/decisions/clients.md.
 """
 
 from __future__ import annotations

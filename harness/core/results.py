@@ -3,6 +3,8 @@
 Every field has a default and unknown ones are ignored, so that records of other versions can be read; `reading` takes
 damaged ones apart. Times are seconds since the run's start, latencies milliseconds by quantile (`p50` to `max`).
 docs/reference/formats.md names the fields; they are added to, not changed.
+
+See docs/decisions/results.md.
 """
 
 from __future__ import annotations

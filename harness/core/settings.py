@@ -7,6 +7,8 @@
 Systems, workloads, faults, gates and the run itself use this one mechanism: a field says type, limits, meaning and
 default once, and from it come what `quorate list` prints, what `--set` accepts, and the sentence where it does not.
 Values are text: `yes` or `no` (`true`, `false`), numbers, durations (`500ms`), words, and words with commas between.
+
+See docs/decisions/contracts.md.
 """
 
 from __future__ import annotations

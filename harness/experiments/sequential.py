@@ -3,6 +3,8 @@
 Wald (Annals of Mathematical Statistics, 1945) between "in at least `often` of the runs" and "in at most `rarely` of
 them". The bounds are the conservative ones, log 1/error rather than Wald's approximation: the likelihood ratio is a
 martingale under either hypothesis, so by Ville's inequality neither error exceeds its promise, however one looks.
+
+See docs/decisions/experiments.md.
 """
 
 from __future__ import annotations

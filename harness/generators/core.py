@@ -7,6 +7,8 @@ generator got when it was made and is consumed only by operations that are reall
 however often and at whatever moments a runner asks, the same seed gives the same stream of operations.
 
 The algebra follows Jepsen's generators (jepsen.generator, "pure generators").
+
+See docs/decisions/generators.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Everything here is thin: memory that the core hands out is copied or viewed, then given back. The interpreter lock is
 released during every call, so a check can run beside a progress display.
+
+See docs/decisions/histories.md.
 """
 
 from __future__ import annotations

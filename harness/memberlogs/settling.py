@@ -4,7 +4,7 @@ An operation becomes `ok` where exactly one entry of the agreed log is its own a
 changed what it asked for; its answer is put where the entry had certainly been applied: at the first answer to an
 operation that stands behind it in the log, or at the end. It becomes `fail` where every member's log is whole and none
 has it, or where every member applied its entry without an effect. All else stays unknown. Why this is sound, and what
-has to hold before anything is settled at all: docs/decisions/1104-unknown-outcomes-are-settled-by-the-log.md.
+has to hold before anything is settled at all: docs/decisions/member-logs.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Bad disks: slow, failing, or full, as one server sees them (see docs/faults.md)."""
+"""Bad disks: slow, failing, or full, as one server sees them (see docs/faults.md).
+
+See docs/decisions/disks-and-power.md.
+"""
 
 from quorate.nemesis.disk.fault import Disk
 

@@ -1,4 +1,7 @@
-"""From a stored run to one HTML file."""
+"""From a stored run to one HTML file.
+
+See docs/decisions/reports.md.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ namespace. Files keep their owner: the namespace's root is the user himself.
 
 The main thread moves to a network of its own, for only from there links into the nodes can be made. `outside` is a
 thread that stays behind in the host's network, for downloads.
+
+See docs/decisions/rootless.md.
 """
 
 from __future__ import annotations

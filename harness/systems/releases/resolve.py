@@ -1,4 +1,7 @@
-"""From a release number to a server on this host."""
+"""From a release number to a server on this host.
+
+See docs/decisions/releases.md.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _POLL_S: Final = 0.02
 SESSION_READS: Final = WeakReads(
     mode="reads=session",
     says="any replica answers a read that has applied all that its session has seen and written",
-    link="docs/decisions/0406-the-simulated-system.md",
+    link="docs/decisions/simulation.md",
     monotonic=True,
     own_writes=True,
 )

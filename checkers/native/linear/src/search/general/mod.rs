@@ -10,7 +10,7 @@
 //! operation takes effect openly, and one that leads to a state that nothing sees only when it is the one to return.
 //!
 //! Every rule that leaves something out has its reason next to it, in the terms of
-//! docs/decisions/0210-what-each-search-rule-leaves-out.md (R1, R2, ...).
+//! docs/decisions/search-rules.md (R1, R2, ...).
 
 mod detours;
 

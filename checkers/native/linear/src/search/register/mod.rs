@@ -15,7 +15,7 @@
 //! only where no open one with the same effect, which has to happen anyway, is there.
 //!
 //! Every rule that leaves something out has its reason next to it, in the terms of
-//! docs/decisions/0210-what-each-search-rule-leaves-out.md (R1, R2, ...).
+//! docs/decisions/search-rules.md (R1, R2, ...).
 
 mod detours;
 
