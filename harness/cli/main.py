@@ -17,9 +17,8 @@ from typing import Any, Final
 import click
 
 from quorate.harness.core.exits import Exit
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.registry import UnknownNameError, did_you_mean
-from quorate.harness.core.test import UsageError
 
 COMMANDS: Final = {
     "test": "run one test against a cluster",

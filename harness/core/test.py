@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -13,11 +13,20 @@ from quorate.harness.core.duration import format_duration
 from quorate.harness.core.options import MEANT_BY_TEXT, OPTIONS
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.store import unfit
-from quorate.harness.core.system import registered
+
+if TYPE_CHECKING:
+    from quorate.harness.core.system import System
 
 __all__ = ["CLUSTERS", "Test", "UsageError"]
 
 CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
+
+
+def _registered(system: str) -> type[System]:
+    # Late: what systems are made of is a third of what starting `quorate check` costs.
+    from quorate.harness.core.system import registered  # noqa: PLC0415
+
+    return registered(system)
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +93,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def virtual(self) -> bool:
         """Whether the run happens in this process, in virtual time; raises `UnknownNameError`."""
-        return registered(self.system_name).virtual
+        return _registered(self.system_name).virtual
 
     @property
     def title(self) -> str:
@@ -151,7 +160,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                         self.image is None
                         and self.release is None
                         and not self.virtual
-                        and registered(self.system_name).own_server not in self.settings
+                        and _registered(self.system_name).own_server not in self.settings
                     ),
                     f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
                 ),

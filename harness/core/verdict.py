@@ -7,9 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import numpy as np
-
-from quorate.harness.history.columns import FAIL, NEMESIS_PROCESS, NONE, OK
 
 if TYPE_CHECKING:
     from quorate.harness.history import History
@@ -90,6 +87,11 @@ def proven(result: Result, history: History) -> Result:
 
 
 def _told(columns: Columns) -> bool:
+    # Late: commands that judge nothing start without numpy and the native core.
+    import numpy as np  # noqa: PLC0415
+
+    from quorate.harness.history.columns import FAIL, NEMESIS_PROCESS, NONE, OK  # noqa: PLC0415
+
     clients = (columns.process != NEMESIS_PROCESS) & (columns.pair != NONE)
     if bool((clients & (columns.kind == OK)).any()):
         return True

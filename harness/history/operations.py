@@ -12,7 +12,6 @@ from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, marked
 from quorate.harness.history.columns import FAIL, INFO, INVOKE, NONE, OK, Columns
@@ -23,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 OUTCOMES: Final[Mapping[int, str]] = {OK: "ok", FAIL: "fail", INFO: "info"}
 NEVER: Final = -1
+_SPARSE: Final = 1 << 22
 _CODED: Final = ("begin_ns", "end_ns", "outcome", "f", "node", "error")
 
 
@@ -105,8 +105,24 @@ def of(columns: Columns) -> Operations:
 
 def coded(columns: Columns, handles: npt.NDArray[Any]) -> tuple[Ints, list[Any]]:
     """Number the distinct values behind handles in order of appearance; return the numbers, and the values."""
-    codes, order = pd.factorize(np.asarray(handles, dtype=np.int64))
-    return codes.astype(np.int64), list(columns.texts(order.astype(np.uint32)))
+    order, codes = numbered(np.asarray(handles, dtype=np.int64))
+    return codes, list(columns.texts(order.astype(np.uint32)))
+
+
+def numbered(handles: Ints) -> tuple[Ints, Ints]:
+    """The distinct handles in order of appearance, and the number of each; linear, for handles count from 0."""
+    most = int(handles.max()) if len(handles) else -1
+    if most > max(_SPARSE, len(handles)):
+        found, at, codes = np.unique(handles, return_index=True, return_inverse=True)
+        turn = np.argsort(at)
+        return found[turn], np.argsort(turn)[codes]
+    first = np.full(most + 1, len(handles), dtype=np.int64)
+    first[handles[::-1]] = np.arange(len(handles))[::-1]  # of several writes the last stays: the first place
+    present = np.flatnonzero(first < len(handles))
+    order = present[np.argsort(first[present])]
+    number = np.zeros(most + 1, dtype=np.int64)
+    number[order] = np.arange(len(order))
+    return order, number[handles]
 
 
 def texts(values: list[Any]) -> list[str]:
