@@ -345,6 +345,8 @@ from quorate.harness.core.fault import Scene, make
 class Teller:
     name = daemon = "teller"
     membership = None
+    runtime = "go"
+    virtual = False
 
 async def live():
     cluster = make_cluster("local", run_id=new_run_id(), count=2)

@@ -26,6 +26,8 @@ pytestmark = [
 class Sleeper:
     name = daemon = "sleeper"
     membership = None
+    runtime = "go"
+    virtual = False
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002
         script = "$| = 1; print qq(up\n); while (1) { select undef, undef, undef, 0.1 }"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -140,7 +141,7 @@ def test_a_binary_that_is_no_server_is_reported_and_nothing_is_left(tmp_path, lo
     done = quorate(*short(tmp_path, "--cluster", "local", "--set", "binary=/bin/false"))
     assert done.returncode == 3, done.stdout
     assert "binary=/bin/false" in results(done)["reason"]
-    assert traces_of(run_id(latest(tmp_path))) == []
+    assert traces_of(run_id(Path(results(done)["run"]))) == []
 
 
 def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(tmp_path, local):
@@ -152,7 +153,7 @@ def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(tmp_path, 
     done = quorate(*short(tmp_path / "store", "--cluster", "local", "--set", f"binary={fake}"))
     assert done.returncode == 3
     assert "no luck today" in results(done)["reason"]
-    assert traces_of(run_id(latest(tmp_path / "store"))) == []
+    assert traces_of(run_id(Path(results(done)["run"]))) == []
 
 
 def test_without_an_engine_docker_says_what_to_do(tmp_path):

@@ -26,6 +26,7 @@ LONG = (
 )
 INTERRUPTED = 130
 PATIENCE_S = 60.0
+SOME_BYTES = 1000
 
 
 def begin(store: Path, *words: str) -> subprocess.Popen[str]:
@@ -38,8 +39,8 @@ def begin(store: Path, *words: str) -> subprocess.Popen[str]:
     )
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        test = store / "latest" / "test.json"
-        if test.exists() and json.loads(test.read_text()).get("conducted", {}).get("reached") == "load":
+        # Once a part of the history is on disk, some of them were answered.
+        if any(path.stat().st_size > SOME_BYTES for path in store.glob("*/*/history.jsonl.zst")):
             return process
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)

@@ -40,7 +40,7 @@ def test_every_workload_is_registered_and_documented(name):
     assert part.summary.endswith(".")
     assert "Sees:" in part.__doc__
     assert "Cannot see:" in part.__doc__
-    assert all(len(text) > 20 for text in part.settings.values())
+    assert all(len(text) > 20 for text in part.described().values())
     workload = make(name)
     assert workload.name == name
     assert workload.must_hold
@@ -69,7 +69,7 @@ def test_foreign_settings_are_somebody_elses():
     ],
 )
 def test_an_impossible_value_is_named(name, key, value):
-    with pytest.raises(UsageError, match=f"workload {name}: --set {key}={value}: expected"):
+    with pytest.raises(UsageError, match=f"--set {key}={value}: give a "):
         make(name, **{key: value})
 
 
@@ -213,4 +213,4 @@ def test_watch_is_the_workload_of_the_watches_that_a_system_has():
         assert made.name == "watch"
         assert [checker.name for checker in made.must_hold] == [guarantee]
         assert all(issubclass(client, need) for need in made.needs)
-    assert {"span", "once_share", "one_share"} <= set(part.settings)
+    assert {"span", "once_share", "one_share"} <= set(part.described())

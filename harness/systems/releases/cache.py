@@ -32,10 +32,12 @@ def root() -> Path:
 
 
 def unwritable() -> str | None:
-    """Return why nothing can be put into the cache; None where it can. Makes the cache's folder."""
+    """Return why nothing can be put into the cache; None where it can. Leaves nothing behind."""
+    place = root()
+    while not place.exists():
+        place = place.parent
     try:
-        root().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root()):
+        with tempfile.TemporaryFile(dir=place):
             return None
     except OSError as error:
         return _unwritable(error).text

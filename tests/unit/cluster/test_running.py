@@ -45,7 +45,7 @@ def test_its_members_are_counted_and_the_command_repeats_it():
         ({"cluster": "running", "endpoints": WHERE, "settings": {"heartbeat": "50ms"}}, "setting of servers"),
         ({"cluster": "running", "endpoints": WHERE, "settings": {"ca": "/nowhere"}}, "cannot be read"),
         ({"cluster": "running", "endpoints": WHERE, "settings": {"user": "me"}}, "QUORATE_PASSWORD"),
-        ({"cluster": "running", "endpoints": WHERE, "settings": {"prefix": "/"}}, "prefix of its own"),
+        ({"cluster": "running", "endpoints": WHERE, "settings": {"prefix": "/"}}, "prefix for the run alone"),
         ({"cluster": "running", "endpoints": WHERE, "settings": {"cert": "/nowhere"}}, "belong together"),
         ({"cluster": "local", "settings": {"prefix": "/mine/"}}, "for --cluster running"),
     ],
