@@ -50,7 +50,7 @@ def history_of(source: Source | pd.DataFrame) -> History:
         return source
     if isinstance(source, str | Path):
         return History.read(source)
-    return History.of(source)
+    return History.of(source, settled=True)
 
 
 def check(

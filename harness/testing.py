@@ -147,7 +147,7 @@ class HistoryRecorder:
     def history(self) -> History:
         """Return what was recorded until now."""
         with self._lock:
-            return History.of(list(self.events))
+            return History.of(list(self.events), settled=True)
 
 
 def recordable(value: Any) -> Any:  # noqa: PLR0911 - a table

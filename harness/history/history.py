@@ -94,16 +94,20 @@ class History:
         return history
 
     @classmethod
-    def of(cls, events: Iterable[Event] | Iterable[Operation] | pd.DataFrame) -> Self:
+    def of(
+        cls, events: Iterable[Event] | Iterable[Operation] | pd.DataFrame, *, settled: bool = False
+    ) -> Self:
         """Make a history of events in order, of operations, or of a DataFrame as `frame` or `event_frame` give it.
 
-        Operations are put in order by their events' indexes. Raises `HistoryError` as `read` does; its line is the
+        Operations are put in order by their events' indexes. `settled`: what the events of others leave open is settled
+        as in their files: a value that only the completion has (an id that the service gave) is the operation's, and a
+        refused compare-and-set with a reason saw nothing. Raises `HistoryError` as `read` does; its line is the
         event's position + 1.
         """
         is_frame = hasattr(events, "to_dict")
         items: list[Any] = frames.events_of(cast("pd.DataFrame", events)) if is_frame else list(events)
-        # Events mean what their fields say: values are neither taken apart nor completed.
-        handle = Handle("jsonl", keys="no", own=True)
+        # An event has a field for its key: values are never taken apart.
+        handle = Handle("jsonl", keys="no", own=not settled)
         if items and isinstance(items[0], Operation):
             items = _unfold(items)
         # Sets have no order: equal ones must become equal texts.

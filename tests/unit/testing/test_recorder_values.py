@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
+from quorate.checkers import check
 from quorate.harness.testing import HistoryRecorder, assert_linearizable, recordable
 
 
@@ -30,11 +32,23 @@ def recorded(*operations):
         ("register", [(0, "write", np.int64(3)), (1, "read", None, 3)]),
         ("register", [(0, "write", np.array([1, 2])), (1, "read", None, [1, 2])]),
         ("register", [(0, "write", b"x"), (1, "read", None, "x")]),
+        # Ids that the service gives stand in the answer alone.
+        ("queue", [(0, "enqueue", None, 7), (1, "dequeue", None, 7)]),
+        ("set", [(0, "add", None, 3), (1, "read", None, [3])]),
         ("register", [("alice", "write", 1), ("bob", "read", None, 1), (0, "read", None, 1)]),
     ],
 )
 def test_any_client_and_value_is_recorded_as_what_it_equals(model, operations):
     assert assert_linearizable(recorded(*operations), model).verdict == "valid"
+
+
+def test_events_given_as_a_list_are_judged_as_in_a_file(tmp_path):
+    events = recorded((0, "enqueue", None, 7), (1, "dequeue", None, 7)).events
+    path = tmp_path / "h.jsonl"
+    path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+    assert check(path, "queue").verdict == "valid"
+    assert check(events, "queue").verdict == "valid"
+    assert check([event for event in events if event.f == "dequeue"], "queue").verdict == "invalid"
 
 
 @pytest.mark.parametrize("initial", [42, "x", {1, 2}, np.int64(4)])
