@@ -126,6 +126,7 @@ def _workload(
 ) -> Workload:
     assert test.seed is not None
     made = []
+    strictly = test.strict or read(RunSettings, settings).weak_reads == "linearizable"
     share = test.clients // len(test.workload)
     for number, name in enumerate(test.workload):
         extra = test.clients - share * len(test.workload) if number == 0 else 0
@@ -137,7 +138,7 @@ def _workload(
             settings=settings,
             strict=test.strict,
             client=client,
-            weak=None if test.strict else weak,
+            weak=None if strictly else weak,
         )
         made.append((registry.make("workloads", name, options), share + extra))
     return msgspec.structs.replace(side_by_side(made), weak=weak)
