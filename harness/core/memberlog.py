@@ -81,6 +81,11 @@ class MemberLog(msgspec.Struct, frozen=True):
     skipped: tuple[Skipped, ...] = ()
     explained: bool | None = None
     notes: tuple[str, ...] = ()
+    hexadecimal: bool = False
+
+    def says(self, index: int) -> str:
+        """Write an index as users of the service know it."""
+        return f"0x{index:x}" if self.hexadecimal else str(index)
 
     @property
     def first(self) -> int:

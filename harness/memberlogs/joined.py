@@ -84,6 +84,32 @@ class Joined:
                 found.append(index)
         return found
 
+    def says(self, index: int) -> str:
+        """An index as users of the service write it."""
+        return next((log.says(index) for log in self.logs.values()), str(index))
+
+    def next_change(self, member: str, after: LogEntry, key: Any) -> LogEntry | None:
+        """The next entry of the member's log that changed the key that `after` changed, of the same capability."""
+        spaces = {change.space for change in after.changes if change.key == str(key)}
+        for index in self._changes[member].get(str(key), []):
+            entry = self._entries[member][index]
+            if index > after.index and any(
+                change.key == str(key) and change.space in spaces for change in entry.changes
+            ):
+                return entry
+        return None
+
+    @cached_property
+    def _changes(self) -> dict[str, dict[str, list[int]]]:
+        """By member and key, the indexes of the entries that changed it, in order."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for member, entries in self._entries.items():
+            of_member = found.setdefault(member, {})
+            for index, entry in entries.items():
+                for key in {change.key for change in entry.changes}:
+                    of_member.setdefault(key, []).append(index)
+        return found
+
     def asking(self, key: Any, value: Any) -> list[int]:
         """Indexes of the entries that ask for the key to hold the value, or a list that ends in it."""
         return self.asking_named(named(key, value))

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from quorate.harness.systems.etcd.operations.keeping import PACK
+from quorate.harness.systems.keeping import PACK
 
 MIB = 1 << 20
 
