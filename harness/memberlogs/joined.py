@@ -21,6 +21,7 @@ class Did(StrEnum):
     REFUSED = "refused"
     SKIPPED = "skipped"  # never applied it, though it applied later ones
     PENDING = "pending"  # had not applied it by the end
+    UNKNOWN = "unknown"  # its log does not reach back far enough to tell
 
 
 class Joined:
@@ -55,6 +56,8 @@ class Joined:
             return Did.SKIPPED
         if entry.refused:
             return Did.REFUSED
+        if not entry.replayed:
+            return Did.UNKNOWN
         return Did.CHANGED if entry.revision is not None else Did.NOTHING
 
     @cached_property
@@ -67,7 +70,7 @@ class Joined:
         """Indexes of entries that did not do the same on all members that got to them, in order."""
         found = []
         for index in sorted(set().union(*self._entries.values())):
-            done = {self.did(member, index) for member in self.holders(index)} - {Did.PENDING}
+            done = {self.did(member, index) for member in self.holders(index)} - {Did.PENDING, Did.UNKNOWN}
             if len(done) > 1:
                 found.append(index)
         return found

@@ -237,12 +237,14 @@ def _logs(joined: Joined, index: int) -> str:
     return f"the logs of {listed(holders)}{lack}"
 
 
-def _effect(joined: Joined, member: str, index: int) -> str:
+def _effect(joined: Joined, member: str, index: int) -> str:  # noqa: PLR0911 - a table of words
     log, entry = joined.logs[member], joined.entry(member, index)
     assert entry is not None
     match joined.did(member, index):
         case Did.PENDING:
             return "had not applied it by the end"
+        case Did.UNKNOWN:
+            return "has it behind a gap of its log: what it did there is not known"
         case Did.SKIPPED:
             return f"never applied it{_restart(log, index)}"
         case Did.REFUSED:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,14 +25,19 @@ _KEPT_BYTES_MAX: Final = 64 << 20
 _COMMAND_S: Final = 20.0
 _PAGE: Final = 4096
 _SUFFIX: Final = ".zst"
-# Of a file ($1), what is before its first MiB of zeros, compressed into another ($2). A record that such a MiB lies
-# within is cut off, which its checksum tells.
+# Of each file ($2, …), what is before its first MiB of zeros, compressed below a folder ($1), and all of these in one
+# archive. A record that such a MiB lies within is cut off, which its checksum tells.
 PACK: Final = """
-n=1
-while [ "$(dd if="$1" bs=1048576 skip=$n count=1 2>/dev/null | tr -d '\\0' | head -c 1 | wc -c)" -gt 0 ]
-do n=$((n + 1))
+rm -rf "$1" && mkdir -p "$1" || exit 1
+packed=$1; shift
+for file; do
+  n=1
+  while [ "$(dd if="$file" bs=1048576 skip=$n count=1 2>/dev/null | tr -d '\\0' | head -c 1 | wc -c)" -gt 0 ]
+  do n=$((n + 1))
+  done
+  head -c $((n * 1048576)) "$file" | gzip -1 -c >"$packed/${file##*/}.gz" || exit 1
 done
-head -c $((n * 1048576)) "$1" | gzip -1 -c >"$2"
+cd "$packed" && tar -cf "../${packed##*/}.tar" -- *.gz
 """
 
 
@@ -41,25 +47,37 @@ async def names(node: Node, folder: str) -> list[str]:
     return sorted(listed.stdout.split())
 
 
-async def fetch(node: Node, source: str, folder: Path, name: str | None = None) -> None:
-    """Copy a file of the node into a folder here, under its own name or another; raise `Broken` where that fails."""
-    packed = f"{node.directory}/quorate-packed.gz"
+async def fetch(node: Node, sources: Sequence[str], folder: Path) -> None:
+    """Copy files of the node, each of its own name, into a folder here; raise `Broken` where that fails."""
+    packed = f"{node.directory}/quorate-packed"
+    done = await node.run(["sh", "-c", PACK, "pack", packed, *sources], timeout_s=_COMMAND_S, check=False)
     with tempfile.TemporaryDirectory(prefix="quorate-") as scratch:
-        copy = Path(scratch) / "file"
-        done = await node.run(["sh", "-c", PACK, "pack", source, packed], timeout_s=_COMMAND_S, check=False)
-        await node.get(packed if done.code == 0 else source, copy)
-        target = folder / f"{name or Path(source).name}{_SUFFIX}"
-        await asyncio.to_thread(_repack, copy, target, zipped=done.code == 0)
+        if done.code == 0:
+            archive = Path(scratch) / "archive"
+            await node.get(f"{packed}.tar", archive)
+            await asyncio.to_thread(_unpack, archive, folder)
+            return
+        # A node without tar or gzip.
+        for source in sources:
+            copy = Path(scratch) / "file"
+            await node.get(source, copy)
+            content = await asyncio.to_thread(copy.read_bytes)
+            await asyncio.to_thread(_keep, content[:_FILE_BYTES_MAX], folder / Path(source).name)
 
 
-def _repack(copy: Path, target: Path, *, zipped: bool) -> None:
-    with copy.open("rb") as raw:
-        stream = gzip.GzipFile(fileobj=raw) if zipped else raw
-        content = stream.read(_FILE_BYTES_MAX)
-    used = content.rstrip(b"\0")
+def _unpack(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            packed = tar.extractfile(member) if member.isfile() else None
+            if packed is not None:
+                content = gzip.GzipFile(fileobj=packed).read(_FILE_BYTES_MAX)
+                _keep(content, folder / Path(member.name).name.removesuffix(".gz"))
+
+
+def _keep(content: bytes, target: Path) -> None:
     # A record may end in zeros: a page of them is left, which the reader takes for the end of the file.
-    used += bytes(_PAGE)
-    target.write_bytes(zstandard.ZstdCompressor().compress(used))
+    used = content.rstrip(b"\0") + bytes(_PAGE)
+    target.with_name(target.name + _SUFFIX).write_bytes(zstandard.ZstdCompressor().compress(used))
 
 
 def kept(folder: Path, patterns: Sequence[str]) -> dict[str, bytes]:

@@ -18,8 +18,7 @@ async def keep(node: Node, data: str, folder: Path) -> None:
     segments = [name for name in await keeping.names(node, wal) if name.endswith(".wal")]
     if not segments:
         raise Broken("no-such-file", f"{node.name} has no write-ahead log in {wal}")
-    for name in segments[-_SEGMENTS_MAX:]:
-        await keeping.fetch(node, f"{wal}/{name}", folder)
+    await keeping.fetch(node, [f"{wal}/{name}" for name in segments[-_SEGMENTS_MAX:]], folder)
 
 
 def kept(folder: Path) -> dict[str, bytes]:

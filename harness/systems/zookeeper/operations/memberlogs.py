@@ -32,8 +32,8 @@ from quorate.harness.systems.zookeeper.operations.transactions import (
 from quorate.harness.systems.zookeeper.operations.tree import LOCAL, Znode
 from quorate.harness.systems.zookeeper.operations.txnlog import TxnLog
 
-_LOGS_MAX: Final = 40
-_SNAPSHOTS_MAX: Final = 3
+_LOGS_MAX: Final = 60
+_SNAPSHOTS_MAX: Final = 20
 _LOG_BYTES_MAX: Final = 64 << 20
 _EPOCH: Final = 32
 _BEGINS: Final = re.compile(rb"^(\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d,\d{3}) .*?Starting quorum peer", re.MULTILINE)
@@ -46,8 +46,8 @@ async def keep(node: Node, folder: str, target: Path) -> None:
     if not logs:
         raise Broken("no-such-file", f"{node.name} has no transaction log in {folder}")
     pictures = [name for name in found if name.startswith("snapshot.")]
-    for name in [*logs[-_LOGS_MAX:], *pictures[-_SNAPSHOTS_MAX:]]:
-        await keeping.fetch(node, f"{folder}/{name}", target)
+    chosen = [*logs[-_LOGS_MAX:], *pictures[-_SNAPSHOTS_MAX:]]
+    await keeping.fetch(node, [f"{folder}/{name}" for name in chosen], target)
 
 
 def read_logs(folder: Path, began: datetime | None) -> list[MemberLog]:
@@ -191,6 +191,7 @@ def _entries(transactions: Sequence[Transaction], replayed: Replay, *, known: bo
                 revision=one.zxid if did else None,
                 refused=one.refused,
                 sure=known and changed is not None and one.known,
+                replayed=changed is not None,
             )
         )
     return tuple(found)
