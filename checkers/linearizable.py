@@ -15,6 +15,7 @@ import numpy as np
 from quorate.checkers.explain import Told, explain, when
 from quorate.checkers.second import by_porcupine
 from quorate.harness.core.counterexample import READ, trimmed
+from quorate.harness.core.evidence import Contradiction
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
 from quorate.harness.history.columns import FAIL, INVOKE, NONE, OK
@@ -185,7 +186,7 @@ class Linearizable:
                 for one in told
                 if one.f == READ and one.kind == "ok"
             }
-            detail |= {"elements": scope, "reads": reads}
+            detail = msgspec.structs.replace(detail, elements=scope, reads=reads)
         return Anomaly(
             name=name,
             sentence=sentence,
@@ -209,7 +210,9 @@ class Linearizable:
             key=part["key"],
             events=sorted(int(columns.index[at]) for pair in near for at in pair if at is not None),
             culprit=int(columns.index[call]),
-            detail=_evidence(history, part) | {"minimal": False, "left_out": rest + 1 - len(near)},
+            detail=msgspec.structs.replace(
+                _evidence(history, part), minimal=False, left_out=rest + 1 - len(near)
+            ),
         )
 
 
@@ -257,14 +260,13 @@ class _Key:
         return None
 
 
-def _evidence(history: History, part: Mapping[str, Any]) -> dict[str, Any]:
-    """What `Anomaly.detail` holds of every contradiction."""
-    return {
-        "minimal": part["minimal"],
-        "engine": part["engine"],
-        "confirmed_by": part["confirmed_by"],
-        "certificate": _certificate(history, part),
-    }
+def _evidence(history: History, part: Mapping[str, Any]) -> Contradiction:
+    return Contradiction(
+        minimal=part["minimal"],
+        engine=part["engine"],
+        confirmed_by=part["confirmed_by"],
+        certificate=_certificate(history, part),
+    )
 
 
 def _certificate(history: History, part: Mapping[str, Any]) -> dict[str, Any]:

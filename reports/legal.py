@@ -31,6 +31,18 @@ class Step(msgspec.Struct, frozen=True):
     end: int | None
 
 
+class Met(msgspec.Struct, frozen=True):
+    """One operation in the order found: `place` counts from 1, `state` is the one after it, in words.
+
+    The impossible one has no place, and `text` says which states it can only have met.
+    """
+
+    operation: int
+    place: int | None = None
+    state: str = ""
+    text: str = ""
+
+
 State = Hashable
 Move = Callable[[State, Step], Any]
 
@@ -128,11 +140,10 @@ def _words(model: str | None, state: Any) -> str:
     return msgspec.json.encode(_plain(state)).decode()
 
 
-def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> list[dict[str, Any]]:
-    """Return a step for each operation, or [] where this model or size is not known.
+def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> list[Met]:
+    """Return what each operation met, or [] where this model or size is not known.
 
-    Steps are `{"operation", "place", "state", "said"}`, where `place` counts from 1 in the order found, and for the
-    impossible operation `{"operation", "text"}`. `steps` stand in the order of invocation; `culprit` is the event of
+    `steps` stand in the order of invocation; `culprit` is the event of
     the impossible one.
     """
     move = _MODELS.get(model or "")
@@ -148,12 +159,11 @@ def explain(model: str | None, steps: Sequence[Step], culprit: int | None) -> li
     if order is None:
         return []
     told = [
-        {"operation": step.event, "place": number, "state": _plain(state), "said": _words(model, state)}
-        for number, (step, state) in enumerate(order, start=1)
+        Met(step.event, number, _words(model, state)) for number, (step, state) in enumerate(order, start=1)
     ]
     met = _met(order, bad)
     words = " or ".join(_words(model, state) for state in met)
-    return [*told, {"operation": bad.event, "text": f"could only have met {words}" if words else ""}]
+    return [*told, Met(bad.event, text=f"could only have met {words}" if words else "")]
 
 
 def _order(move: Move, steps: Sequence[Step]) -> list[tuple[Step, State]] | None:

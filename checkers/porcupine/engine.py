@@ -20,6 +20,7 @@ import msgspec
 
 from quorate.checkers.porcupine.build import library, version
 from quorate.checkers.porcupine.library import PorcupineError, call
+from quorate.harness.core.evidence import Unexplained
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
 
@@ -210,5 +211,5 @@ def _anomaly(answer: Mapping[str, Any], history: History) -> Anomaly:
         key=key,
         events=sorted([*explained, *rest]),
         culprit=rest[0] if rest else None,
-        detail={"explained": list(explained), "rest": list(rest)},
+        detail=Unexplained(explained=explained, rest=rest),
     )

@@ -200,7 +200,7 @@ def _refuted(history: History, model: str, judged: Judged) -> bool:
     from quorate.checkers.transactions_story import TooLargeError as TransactionsTooLargeError  # noqa: PLC0415
 
     anomalies = judged.result.anomalies
-    certificates = [one.detail["certificate"] for one in anomalies if "certificate" in one.detail]
+    certificates = [one.detail.certificate for one in anomalies if one.detail.certificate is not None]
     defined = [one for one in certificates if one["kind"] in DEFINITIONS and "cycle" not in one]
     wrong = refute_replies(history, msgspec.convert(defined, list[Certificate])) if defined else None
     if wrong is not None:

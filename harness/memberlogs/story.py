@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from quorate.harness.core.evidence import Divergence
 from quorate.harness.core.memberlog import LogEntry, MemberLog
 from quorate.harness.core.story import Story, Told, Why
 from quorate.harness.core.verdict import Anomaly, Result
@@ -62,9 +63,9 @@ def _story(history: History, joined: Joined, guarantee: str, anomaly: Anomaly) -
 
 def _nodes(found: Sequence[Operation], anomaly: Anomaly) -> set[str]:
     """The members that the anomaly is about."""
-    named = anomaly.detail.get("nodes", ())
+    named = anomaly.detail.nodes if isinstance(anomaly.detail, Divergence) else ()
     asked = {node for one in found for node in [_node(one)] if node}
-    return asked | {str(node) for node in named}
+    return asked | set(named)
 
 
 def _node(operation: Operation) -> str | None:

@@ -270,14 +270,6 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             f"p{reader} read {writes[0]} from k7, but {writes[1]} had been written by p{writer} "
             f"and acknowledged before p{reader} asked."
         )
-        steps = [
-            {"operation": invokes[0]["index"], "state": writes[0], "text": f"writes {writes[0]}"},
-            {"operation": invokes[1]["index"], "state": writes[1], "text": f"writes {writes[1]}"},
-            {
-                "operation": culprit["index"],
-                "text": f"cannot read {writes[0]}: the value is {writes[1]}",
-            },
-        ]
         name = HOSTILE if hostile else "stale read"
         return {
             "name": name,
@@ -285,7 +277,7 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             "key": "k7",
             "events": events,
             "culprit": culprit["index"],
-            "detail": {"steps": steps},
+            "detail": {"kind": "contradiction", "minimal": True},
         }
     if kind == "append":
         first, second, third = (event["index"] for event in invokes)
@@ -299,7 +291,7 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             "sentence": "T2 saw T1 but missed T3, which had ended before T1 began.",
             "events": events,
             "culprit": second,
-            "detail": {"cycle": cycle},
+            "detail": {"kind": "cycle", "cycle": cycle},
         }
     intervals = [
         {"process": 3, "node": "n1", "from_s": 2.0, "to_s": 2.6, "kind": "held", "token": 31},

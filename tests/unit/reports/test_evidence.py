@@ -7,6 +7,7 @@ import json
 import pytest
 import zstandard
 
+from quorate.harness.core.evidence import Contradiction
 from quorate.harness.core.verdict import Anomaly
 from quorate.reports import evidence, holds, stored, words
 from quorate.reports.html import page
@@ -36,7 +37,7 @@ def test_values_too_long_to_be_shown_whole_are_drawn_all_the_same(tmp_path, read
         (4, 1, "ok", "read", "k", whole, 2),
     ]
     operations = made(tmp_path / "run", events)
-    detail = {} if reads is None else {"elements": [77], "reads": reads}
+    detail = Contradiction(elements=[77], reads=reads or {})
     anomaly = Anomaly("lost element", "p1 did not see 77", events=[0, 1, 2, 3], culprit=2, detail=detail)
     rows, _ = evidence.drawn(anomaly, operations, "set")
     assert [row.process for row in rows] == [0, 1]
