@@ -15,6 +15,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.systems import keeping
 from quorate.harness.systems.consul.operations import entries, raftlog
 from quorate.harness.systems.consul.operations.raftlog import Raw
+from quorate.harness.systems.consul.operations.records import Held
 from quorate.harness.systems.consul.operations.replaying import Effect, Store
 from quorate.harness.systems.memberstates import dump_of
 
@@ -22,7 +23,7 @@ _DATABASE: Final = "raft.db"
 _SNAPSHOTS_MAX: Final = 3
 _LOG_BYTES_MAX: Final = 64 << 20
 _COMMAND_S: Final = 20.0
-_BEGINS: Final = re.compile(rb"^(\S+) .*agent: Starting server: ", re.MULTILINE)
+_BEGINS: Final = re.compile(rb"^\s*(\d{4}-\S+) .*raft: initial configuration: ", re.MULTILINE)
 # Copy a database ($1) to another file ($2) while its server runs: whole, if no transaction was committed meanwhile. The
 # two pages at its beginning tell that, of 64 KiB at most.
 _COPY: Final = """
@@ -80,7 +81,7 @@ def _member(node: Path, database: bytes, pictures: Mapping[str, bytes], began: d
     newest, records = _base(pictures, position, notes)
     first = log.entries[0].index if log.entries else 0
     # What an entry before the snapshot did is known only where the log begins with the first one.
-    based = records is not None and first > 1
+    based = newest > 0 and first > 1
     reaches = first == 1 or (based and newest >= first - 1)
     effects, contents = _replayed(
         log.entries, (newest, records) if based else None, position, reaches=reaches
@@ -109,16 +110,13 @@ def _member(node: Path, database: bytes, pictures: Mapping[str, bytes], began: d
     )
 
 
-def _base(
-    pictures: Mapping[str, bytes], upto: int | None, notes: list[str]
-) -> tuple[int, Sequence[tuple[int, Any]] | None]:
-    """The newest snapshot up to an index that can be read: its last index, and its records; (0, None) without one."""
-    found: tuple[int, Sequence[tuple[int, Any]] | None] = (0, None)
+def _base(pictures: Mapping[str, bytes], upto: int | None, notes: list[str]) -> tuple[int, Sequence[Held]]:
+    """The newest snapshot up to an index that can be read: its last index, and its records; (0, ()) without one."""
+    found: tuple[int, Sequence[Held]] = (0, ())
     for name, content in pictures.items():
         try:
             index, records = raftlog.snapshot(content)
-            Store(records)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except ValueError as error:
             notes.append(f"its snapshot {name.removesuffix('.bin')} cannot be read: {error}")
             continue
         if index >= found[0] and (upto is None or index <= upto):
@@ -128,16 +126,16 @@ def _base(
 
 def _replayed(
     log: Sequence[Raw],
-    base: tuple[int, Any] | None,
+    base: tuple[int, Sequence[Held]] | None,
     position: int | None,
     *,
     reaches: bool,
-) -> tuple[list[Effect | None], dict[str, Any]]:
+) -> tuple[list[Effect | None], dict[str, list[Any]]]:
     """The effect of each entry (None: not known), and the keys at the position (None: at the end)."""
     effects: list[Effect | None] = []
     after, records = base if base is not None else (0, ())
     store = Store(records)
-    contents: dict[str, Any] | None = None
+    contents: dict[str, list[Any]] | None = None
     for raw in log:
         if position is not None and contents is None and raw.index > position:
             contents = store.dumped()

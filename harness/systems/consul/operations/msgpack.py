@@ -79,8 +79,8 @@ class _Reader:
             found.append(value)
         return found, at
 
-    def _map(self, at: int, count: int, depth: int) -> tuple[dict[str, Any], int]:
-        found: dict[str, Any] = {}
+    def _map(self, at: int, count: int, depth: int) -> tuple[dict[str, object], int]:
+        found: dict[str, object] = {}
         for _ in range(count):
             key, at = self.value(at, depth)
             value, at = self.value(at, depth)

@@ -13,7 +13,7 @@ import msgspec
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems import bolt
 from quorate.harness.systems.consul.operations import msgpack
-from quorate.harness.systems.consul.operations.msgpack import MsgpackError
+from quorate.harness.systems.consul.operations.records import Body, Held, body_of, held_of
 
 _COMMAND, _NOTHING = 0, 1
 _KINDS: Final = {
@@ -30,7 +30,7 @@ class Raw(msgspec.Struct, frozen=True, gc=False):
     index: int
     term: int
     kind: int
-    body: Any
+    body: Body
     says: str = ""
 
 
@@ -40,6 +40,21 @@ class RaftLog(msgspec.Struct, frozen=True):
     entries: tuple[Raw, ...] = ()
     term: int = 0
     damage: str = ""
+
+
+class _Log(msgspec.Struct, frozen=True, rename="pascal"):
+    """An entry as hashicorp/raft has it."""
+
+    index: int
+    term: int
+    type: int
+    data: bytes | None = None
+
+
+class _Header(msgspec.Struct, frozen=True, rename="pascal"):
+    """What a state.bin begins with."""
+
+    last_index: int
 
 
 def read(content: bytes) -> RaftLog:
@@ -52,41 +67,39 @@ def read(content: bytes) -> RaftLog:
     entries: list[Raw] = []
     damage = ""
     for _, value in items:
+        behind = entries[-1].index if entries else 0
         try:
             raw = _entry(value)
-        except (MsgpackError, KeyError, TypeError) as error:
-            damage = f"the entry behind {entries[-1].index if entries else 0} cannot be read: {error}"
+        except ValueError as error:
+            damage = f"the entry behind {behind} cannot be read: {error}"
             break
-        if entries and raw.index != entries[-1].index + 1:
-            damage = f"what follows entry {entries[-1].index} is entry {raw.index}"
+        if entries and raw.index != behind + 1:
+            damage = f"what follows entry {behind} is entry {raw.index}"
             break
         entries.append(raw)
     return RaftLog(tuple(entries), int.from_bytes(conf.get(b"CurrentTerm", b""), "big"), damage)
 
 
 def _entry(value: bytes) -> Raw:
-    found, _ = msgpack.read(value)
-    index, term, kind, data = (
-        int(found["Index"]),
-        int(found["Term"]),
-        int(found["Type"]),
-        found["Data"] or b"",
-    )
-    if kind != _COMMAND:
-        return Raw(index, term, -1, None, _KINDS.get(kind, f"an entry of raft's type {kind}"))
+    log = msgspec.convert(msgpack.read(value)[0], _Log)
+    if log.type != _COMMAND:
+        return Raw(log.index, log.term, -1, None, _KINDS.get(log.type, f"an entry of raft's type {log.type}"))
+    data = log.data or b""
     body, _ = msgpack.read(data, 1)
-    return Raw(index, term, data[0] & ~_IGNORABLE, body)
+    kind = data[0] & ~_IGNORABLE
+    return Raw(log.index, log.term, kind, body_of(kind, body))
 
 
-def snapshot(content: bytes) -> tuple[int, list[tuple[int, Any]]]:
-    """Read a state.bin: the last index that it includes, and its records with their types; raises `MsgpackError`."""
+def snapshot(content: bytes) -> tuple[int, list[Held]]:
+    """Read a state.bin: the last index that it includes, its keys and its sessions; raises `ValueError`."""
     header, at = msgpack.read(content)
-    if not isinstance(header, dict) or "LastIndex" not in header:
-        raise MsgpackError("it has no header of a snapshot")
+    last = msgspec.convert(header, _Header).last_index
     used = len(content.rstrip(b"\0"))
-    records = []
+    found = []
     while at < used:
         kind = content[at] & ~_IGNORABLE
-        body, at = msgpack.read(content, at + 1)
-        records.append((kind, body))
-    return int(header["LastIndex"]), records
+        value, at = msgpack.read(content, at + 1)
+        held: Any = held_of(kind, value)
+        if held is not None:
+            found.append(held)
+    return last, found

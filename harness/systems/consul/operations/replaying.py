@@ -6,23 +6,23 @@ go of its keys, or removes them; it ends with its node, or with a check of its o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import IntEnum
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from quorate.harness.systems.consul.operations.raftlog import Raw
-
-
-class Kind(IntEnum):
-    """Types of commands, as far as they touch keys."""
-
-    REGISTER = 0
-    DEREGISTER = 1
-    KVS = 2
-    SESSION = 3
-    TXN = 8
+from quorate.harness.systems.consul.operations.records import (
+    DeregisterRequest,
+    DirEntry,
+    Held,
+    KvsRequest,
+    RegisterRequest,
+    SessionRecord,
+    SessionRequest,
+    TxnRequest,
+    text,
+)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -37,8 +37,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     def dumped(self) -> list[Any]:
         """The key as a dump of a server has it (`health.dump`)."""
-        text = self.value.decode(errors="backslashreplace") if self.value else None
-        return [text, self.create, self.modify, self.lock, self.flags, self.session or None]
+        shown = text(self.value) if self.value else None
+        return [shown, self.create, self.modify, self.lock, self.flags, self.session or None]
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -58,125 +58,119 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class _RefusedError(Exception):
-    """A transaction is refused as a whole."""
+    """A command is refused as a whole."""
 
 
 class Store:
-    """Keys and sessions of one server; a snapshot's records give it some to begin with."""
+    """Keys and sessions of one server; those of a snapshot to begin with."""
 
-    def __init__(self, records: Sequence[tuple[int, Any]] = ()) -> None:
+    def __init__(self, held: Sequence[Held] = ()) -> None:
         self.keys: dict[str, Entry] = {}
         self._sessions: dict[str, Session] = {}
-        for kind, record in records:
-            if kind == Kind.KVS:
-                index = _indexes(record)
-                self.keys[text(record["Key"])] = _entry(record, *index)
-            elif kind == Kind.SESSION:
-                self._open(record)
+        for one in held:
+            if isinstance(one, SessionRecord):
+                self._open(one)
+            else:
+                self.keys[text(one.key)] = _entry(
+                    one, one.create_index, one.modify_index, text(one.session), one.lock_index
+                )
 
     def apply(self, raw: Raw) -> Effect:
         """Apply one entry."""
         before = self.keys
-        self.keys = dict(before) if raw.kind == Kind.TXN else before
+        self.keys = dict(before) if isinstance(raw.body, TxnRequest) else before
         try:
-            changed = self._apply(raw)
+            return self._apply(raw)
         except _RefusedError as error:
             self.keys = before
             return Effect(refused=str(error))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return Effect(sure=False)
-        return changed
 
-    def dumped(self) -> dict[str, Any]:
+    def dumped(self) -> dict[str, list[Any]]:
         """All keys in the form of a server's dump."""
         return {key: entry.dumped() for key, entry in self.keys.items()}
 
-    def _apply(self, raw: Raw) -> Effect:
-        match raw.kind:
-            case Kind.KVS:
-                return self._kvs(raw.index, raw.body)
-            case Kind.TXN:
+    def _apply(self, raw: Raw) -> Effect:  # noqa: PLR0911 - a table of commands
+        match raw.body:
+            case KvsRequest(op, entry):
+                done, changed, sure = self._do(raw.index, text(op), entry)
+                return Effect(tuple(changed), "" if done else "its condition did not hold", sure)
+            case TxnRequest():
                 return self._transaction(raw.index, raw.body)
-            case Kind.SESSION:
-                if text(raw.body["Op"]) == "create":
-                    self._open(raw.body["Session"])
+            case SessionRequest(op, session):
+                if op == b"create":
+                    self._open(session)
                     return Effect()
-                return Effect(tuple(self._end(raw.index, text(raw.body["Session"]["ID"]))))
-            case Kind.REGISTER | Kind.DEREGISTER:
-                return Effect(tuple(self._ended_by(raw)))
-            case _:
+                return Effect(tuple(self._end(raw.index, text(session.id))))
+            case RegisterRequest(node, _, check, checks):
+                every = [*([check] if check else []), *(checks or ())]
+                critical = {text(one.check_id) for one in every if one.status == b"critical"}
+                return Effect(tuple(self._ended_by(raw.index, text(node), critical, whole=False)))
+            case DeregisterRequest(node, service, check_id):
+                gone = {text(check_id)} if check_id else set()
+                whole = not check_id and not service
+                return Effect(tuple(self._ended_by(raw.index, text(node), gone, whole=whole)))
+            case None:
                 return Effect()
 
-    def _kvs(self, index: int, body: Mapping[str, Any]) -> Effect:
-        done, changed = self._do(index, text(body["Op"]), body["DirEnt"])
-        return Effect(tuple(changed), "" if done else "its condition did not hold")
-
-    def _transaction(self, index: int, body: Mapping[str, Any]) -> Effect:
+    def _transaction(self, index: int, body: TxnRequest) -> Effect:
         changed: list[str] = []
-        sure = True
-        for operation in body["Ops"] or ():
-            kv = operation.get("KV")
-            if kv is None:
-                sure = False  # of the catalogue or of sessions
+        certain = True
+        for operation in body.ops or ():
+            if operation.kv is None:
+                certain = False  # of the catalogue or of sessions
                 continue
-            verb, entry = text(kv["Verb"]), kv["DirEnt"]
-            key = text(entry["Key"])
-            if verb in _CHECKS:
-                self._check(verb, key, entry)
-                continue
-            done, more = self._do(index, verb, entry)
+            verb, entry = text(operation.kv.verb), operation.kv.dir_ent
+            done, more, sure = self._do(index, verb, entry)
             if not done:
-                raise _RefusedError(f"its {verb} of {key} did not hold")
+                raise _RefusedError(f"its {verb} of {text(entry.key)} did not hold")
             changed += more
-        return Effect(tuple(dict.fromkeys(changed)), sure=sure)
-
-    def _check(self, verb: str, key: str, entry: Mapping[str, Any]) -> None:
-        found = self.keys.get(key)
-        match verb:
-            case "check-not-exists":
-                holds = found is None
-            case "check-index":
-                holds = found is not None and found.modify == _indexes(entry)[1]
-            case "check-session":
-                holds = found is not None and found.session == text(entry.get("Session"))
-            case "get":
-                holds = found is not None
-            case _:
-                holds = True
-        if not holds:
-            raise _RefusedError(f"its {verb} of {key} did not hold")
+            certain = certain and sure
+        return Effect(tuple(dict.fromkeys(changed)), sure=certain)
 
     def _do(  # noqa: PLR0911 - a table of operations
-        self, index: int, verb: str, given: Mapping[str, Any]
-    ) -> tuple[bool, list[str]]:
-        """One operation on a key: whether its condition held, and what it changed."""
-        key, found = text(given["Key"]), self.keys.get(text(given["Key"]))
-        asked = _indexes(given)[1]
+        self, index: int, verb: str, given: DirEntry
+    ) -> tuple[bool, list[str], bool]:
+        """One operation on a key: whether its condition held, what it changed, and whether that is certain."""
+        key = text(given.key)
+        found = self.keys.get(key)
+        if verb in _CONDITIONS:
+            return self._holds(verb, given, found), [], True
         match verb:
-            case "set":
-                return True, self._set(index, key, given, found.session if found else "")
-            case "cas":
-                if asked != (found.modify if found else 0):
-                    return False, []
-                return True, self._set(index, key, given, found.session if found else "")
+            case "set" | "cas":
+                if verb == "cas" and given.modify_index != (found.modify if found else 0):
+                    return False, [], True
+                session = found.session if found else ""
+                return True, self._set(index, key, given, session, given.lock_index), True
             case "delete" | "delete-cas":
-                if verb == "delete-cas" and (found is None or found.modify != asked):
-                    return found is None, []
-                return True, [key] if self.keys.pop(key, None) else []
+                if verb == "delete-cas" and (found is None or found.modify != given.modify_index):
+                    return found is None, [], True
+                return True, [key] if self.keys.pop(key, None) else [], True
             case "delete-tree":
                 gone = [each for each in self.keys if each.startswith(key)]
                 for each in gone:
                     del self.keys[each]
-                return True, gone
+                return True, gone, True
             case "lock" | "unlock":
-                return self._lock(index, key, given, release=verb == "unlock")
+                return *self._lock(index, key, given, release=verb == "unlock"), True
             case _:
-                raise ValueError(f"unknown operation {verb}")
+                return True, [], False
 
-    def _lock(
-        self, index: int, key: str, given: Mapping[str, Any], *, release: bool
-    ) -> tuple[bool, list[str]]:
-        found, session = self.keys.get(key), text(given.get("Session"))
+    @staticmethod
+    def _holds(verb: str, given: DirEntry, found: Entry | None) -> bool:
+        match verb:
+            case "check-not-exists":
+                return found is None
+            case "check-index":
+                return found is not None and found.modify == given.modify_index
+            case "check-session":
+                return found is not None and found.session == text(given.session)
+            case "get":
+                return found is not None
+            case _:
+                return True
+
+    def _lock(self, index: int, key: str, given: DirEntry, *, release: bool) -> tuple[bool, list[str]]:
+        found, session = self.keys.get(key), text(given.session)
         if release:
             if found is None or found.session != session:
                 return False, []
@@ -189,75 +183,43 @@ class Store:
         held = found is not None and found.session == session
         return True, self._set(index, key, given, session, locks if held else locks + 1)
 
-    def _set(
-        self, index: int, key: str, given: Mapping[str, Any], session: str, lock: int | None = None
-    ) -> list[str]:
+    def _set(self, index: int, key: str, given: DirEntry, session: str, lock: int) -> list[str]:
         found = self.keys.get(key)
-        made = _entry(given, found.create if found else index, index, session=session, lock=lock)
+        made = _entry(given, found.create if found else index, index, session, lock)
         if found is not None and msgspec.structs.replace(made, modify=found.modify) == found:
             return []
         self.keys[key] = made
         return [key]
 
-    def _open(self, given: Mapping[str, Any]) -> None:
-        checks = [*(given.get("Checks") or ()), *(given.get("NodeChecks") or ())]
-        self._sessions[text(given["ID"])] = Session(
-            text(given.get("Node")),
-            frozenset(text(check) for check in checks),
-            text(given.get("Behavior")) == "delete",
-        )
+    def _open(self, given: SessionRecord) -> None:
+        checks = frozenset(text(check) for check in [*(given.checks or ()), *(given.node_checks or ())])
+        self._sessions[text(given.id)] = Session(text(given.node), checks, given.behavior == b"delete")
 
     def _end(self, index: int, session: str) -> list[str]:
         """End a session; return the keys that it let go."""
         ended = self._sessions.pop(session, None)
-        held = [key for key, entry in self.keys.items() if entry.session == session] if ended else []
+        if ended is None:
+            return []
+        held = [key for key, entry in self.keys.items() if entry.session == session]
         for key in held:
-            if ended is not None and ended.deletes:
+            if ended.deletes:
                 del self.keys[key]
             else:
                 self.keys[key] = msgspec.structs.replace(self.keys[key], session="", modify=index)
         return held
 
-    def _ended_by(self, raw: Raw) -> list[str]:
-        """End the sessions that a change of the catalogue ends."""
-        node = text(raw.body.get("Node"))
-        if raw.kind == Kind.REGISTER:
-            checks = [one for one in [raw.body.get("Check"), *(raw.body.get("Checks") or ())] if one]
-            gone = {text(one["CheckID"]) for one in checks if text(one.get("Status")) == "critical"}
-            whole = False
-        else:
-            check = text(raw.body.get("CheckID"))
-            gone, whole = {check} if check else set(), not check and not text(raw.body.get("ServiceID"))
+    def _ended_by(self, index: int, node: str, checks: set[str], *, whole: bool) -> list[str]:
+        """End the sessions of a node that some checks end, or all of them; return the keys that they let go."""
         ended = [
             name
             for name, session in self._sessions.items()
-            if session.node == node and (whole or session.checks & gone)
+            if session.node == node and (whole or session.checks & checks)
         ]
-        return [key for name in ended for key in self._end(raw.index, name)]
+        return [key for name in ended for key in self._end(index, name)]
 
 
-_CHECKS: Final = frozenset({"check-not-exists", "check-index", "check-session", "get", "get-tree"})
+_CONDITIONS: Final = frozenset({"check-not-exists", "check-index", "check-session", "get", "get-tree"})
 
 
-def _indexes(record: Mapping[str, Any]) -> tuple[int, int]:
-    """When a record was made and last changed; a release may keep both one level deeper."""
-    inner = record.get("RaftIndex") or record
-    return int(inner.get("CreateIndex") or 0), int(inner.get("ModifyIndex") or 0)
-
-
-def _entry(
-    given: Mapping[str, Any], create: int, modify: int, *, session: str | None = None, lock: int | None = None
-) -> Entry:
-    return Entry(
-        given.get("Value") or b"",
-        create,
-        modify,
-        int(given.get("LockIndex") or 0) if lock is None else lock,
-        int(given.get("Flags") or 0),
-        text(given.get("Session")) if session is None else session,
-    )
-
-
-def text(stored: Any) -> str:
-    """Bytes as text, whatever they are; nothing is empty."""
-    return stored.decode(errors="backslashreplace") if isinstance(stored, bytes) else ""
+def _entry(given: DirEntry, create: int, modify: int, session: str, lock: int) -> Entry:
+    return Entry(given.value or b"", create, modify, lock, given.flags, session)

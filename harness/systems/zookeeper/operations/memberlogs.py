@@ -166,7 +166,7 @@ def _bases(pictures: Mapping[str, bytes], wanted: bool) -> tuple[dict[int, dict[
     return found, unread
 
 
-def _compared(dump: NodeDump) -> dict[str, Any]:
+def _compared(dump: NodeDump) -> dict[str, list[Any]]:
     """The state of a server without what is local to it."""
     return {
         path: node

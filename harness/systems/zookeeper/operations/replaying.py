@@ -20,7 +20,7 @@ _APPLIED_MAX: Final = 1_000_000  # transactions, in all tries: about half a minu
 _SKIPPED_MAX: Final = 200
 
 Bases = Mapping[int, Mapping[str, Znode]]
-Contents = Mapping[str, Any]
+Contents = Mapping[str, list[Any]]
 
 
 class Replay(msgspec.Struct, frozen=True):

@@ -88,7 +88,7 @@ class Tree:
             return None
         return self.digest & _MODULO == transaction.digest & _MODULO
 
-    def dumped(self) -> dict[str, Any]:
+    def dumped(self) -> dict[str, list[Any]]:
         """The tree in the form of a server's dump, without what is local."""
         return {
             path or "/": node.dumped()
