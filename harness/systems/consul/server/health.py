@@ -15,10 +15,11 @@ from quorate.harness.core.node import Node
 from quorate.harness.core.system import NodeDump, NodeStatus
 from quorate.harness.systems.consul.client.caller import PORT
 from quorate.harness.systems.divergence import MOVED, settled
+from quorate.harness.systems.values import told
 
 _PROBE_S: Final = 0.3
 _SERVES_S: Final = 1.0
-_DUMP_S: Final = 2.0
+_DUMP_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 _OK, _MISSING = 200, 404
 _SILENT: Final = (aiohttp.ClientError, TimeoutError, OSError)
@@ -99,7 +100,7 @@ async def _dump(http: aiohttp.ClientSession, node: Node) -> NodeDump:
 
 def _contents(entry: dict[str, Any]) -> list[Any]:
     value = entry.get("Value")
-    text = None if value is None else base64.b64decode(value).decode(errors="backslashreplace")
+    text = None if value is None else told(base64.b64decode(value))
     return [
         text,
         entry["CreateIndex"],

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.settings import read
@@ -38,6 +38,7 @@ class Consul(Daemons[Installed]):
     client_type = ConsulClient
     settings_type = ConsulSettings
     knobs = KNOBS
+    channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"rpc": (8300,), "gossip": (8301, 8302)}
     membership: MembershipOfConsul
 
     def __init__(self, options: SystemOptions) -> None:

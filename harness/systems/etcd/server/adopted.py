@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # Of clients that others own the servers of.
 OF_CLIENTS: Final = frozenset({"prefix", "ca", "cert", "key", "tls_name", "user", "password_file"})
-_ALSO_OURS: Final = frozenset({"reads", "lock", "lease_ttl"})
+_ALSO_OURS: Final = frozenset({"reads", "lock", "lease_ttl", "value_size"})
 _WHOLE_STORE: Final = frozenset({"watch", "revisions", "kubernetes"})
 _DENIED: Final = ("authentication failed", "permission denied", "user name is empty", "handshake")
 _LOOK_S: Final = 15.0

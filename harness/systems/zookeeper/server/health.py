@@ -15,12 +15,14 @@ from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import OutcomeError
 from quorate.harness.core.system import NodeDump, NodeStatus
 from quorate.harness.systems.divergence import MOVED, settled
+from quorate.harness.systems.values import told
 from quorate.harness.systems.zookeeper.client.caller import PORT, ROOT, Caller, ClientOptions
 from quorate.harness.systems.zookeeper.client.connection import Link
 
 _PROBE_S: Final = 0.3
 _SERVES_S: Final = 1.0
-_DUMP_S: Final = 3.0
+_DUMP_S: Final = 5.0
+_AT_ONCE: Final = 200  # nodes that are asked for before the first of them has answered
 _PAUSE_S: Final = 0.1
 _NODES_MAX: Final = 200_000
 _MODE: Final = re.compile(r"^Mode: ([\w-]+)", re.MULTILINE)
@@ -97,9 +99,10 @@ async def _dump(caller: Caller) -> NodeDump:
         async with caller.operation("dump") as link:
             waiting = ["/"]
             while waiting and len(contents) < _NODES_MAX:
-                node = waiting.pop()
-                below = await _visit(link, node, contents, zxids)
-                waiting += [f"{node.rstrip('/')}/{name}" for name in below]
+                visited, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+                found = await asyncio.gather(*(_visit(link, node, contents, zxids) for node in visited))
+                for node, below in zip(visited, found, strict=True):
+                    waiting += [f"{node.rstrip('/')}/{name}" for name in below]
     except OutcomeError as error:
         # A node that went away while it was walked is movement, not an error of the server.
         return NodeDump(caller.member, error=MOVED if error.code == "not-found" else str(error))
@@ -115,7 +118,7 @@ async def _visit(link: Link, node: str, contents: dict[str, Any], zxids: set[int
     value, stat = found.value
     zxids.add(found.zxid)
     contents[node] = [
-        None if value is None else value.decode(errors="backslashreplace"),
+        None if value is None else told(value),
         stat.czxid,
         stat.mzxid,
         stat.pzxid,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from quorate.harness.systems.releases.way import numbers
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
 from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeeper
+from quorate.harness.systems.zookeeper.operations.ensemble import ELECTIONS, PEERS
 from quorate.harness.systems.zookeeper.operations.membership import MembershipOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.reconfiguring import superuser
 from quorate.harness.systems.zookeeper.server import health
@@ -44,6 +45,7 @@ class ZooKeeper(Daemons[Installed]):
     settings_type = ZooKeeperSettings
     own_server = "jars"
     knobs = KNOBS
+    channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"data": (PEERS,), "election": (ELECTIONS,)}
     membership: MembershipOfZooKeeper
 
     def __init__(self, options: SystemOptions) -> None:
