@@ -94,7 +94,7 @@ def said(raw: Raw) -> str:
 
 
 def _said(verb: str, given: DirEntry) -> str:
-    shown = text(given.value)
+    shown = text(given.value).rstrip()
     short = shown if len(shown) <= _VALUE_MAX else shown[: _VALUE_MAX - 1] + "…"
     value = f" = {short}" if verb in _WRITES else ""
     condition = f" at index {given.modify_index}" if verb in {"cas", "delete-cas", "check-index"} else ""

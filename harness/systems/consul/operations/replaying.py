@@ -23,6 +23,7 @@ from quorate.harness.systems.consul.operations.records import (
     TxnRequest,
     text,
 )
+from quorate.harness.systems.values import told
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     def dumped(self) -> list[Any]:
         """The key as a dump of a server has it (`health.dump`)."""
-        shown = text(self.value) if self.value else None
+        shown = told(self.value) if self.value else None
         return [shown, self.create, self.modify, self.lock, self.flags, self.session or None]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
@@ -42,6 +42,7 @@ class Consul(Daemons[Installed]):
     settings_type = ConsulSettings
     knobs = KNOBS
     keeps_logs = True
+    channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"rpc": (8300,), "gossip": (8301, 8302)}
     membership: MembershipOfConsul
 
     def __init__(self, options: SystemOptions) -> None:

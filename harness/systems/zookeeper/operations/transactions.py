@@ -207,7 +207,7 @@ def text(stored: bytes | None) -> str:
 
 
 def _short(data: bytes | None) -> str:
-    shown = text(data)
+    shown = text(data).rstrip()
     return shown if len(shown) <= _VALUE_MAX else shown[: _VALUE_MAX - 1] + "…"
 
 

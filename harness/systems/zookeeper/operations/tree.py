@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.harness.systems.values import told
 from quorate.harness.systems.zookeeper.operations.transactions import (
     Close,
     Create,
@@ -21,7 +22,6 @@ from quorate.harness.systems.zookeeper.operations.transactions import (
     SetData,
     Step,
     Transaction,
-    text,
 )
 
 _STAT: Final = struct.Struct("!qqqqqiiiq")
@@ -55,7 +55,7 @@ class Znode(msgspec.Struct, gc=False):
 
     def dumped(self) -> list[Any]:
         """The node as a dump of a server has it (`health.dump`): a client sees changes of children, not creations."""
-        data = None if self.data is None else text(self.data)
+        data = None if self.data is None else told(self.data)
         changes = 2 * self.creations - self.children
         return [data, self.czxid, self.mzxid, self.pzxid, self.version, changes, self.owner]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
 from quorate.harness.systems.zookeeper.operations import memberlogs
 from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeeper
+from quorate.harness.systems.zookeeper.operations.ensemble import ELECTIONS, PEERS
 from quorate.harness.systems.zookeeper.operations.membership import MembershipOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.reconfiguring import superuser
 from quorate.harness.systems.zookeeper.server import health
@@ -49,6 +50,7 @@ class ZooKeeper(Daemons[Installed]):
     own_server = "jars"
     keeps_logs = True
     knobs = KNOBS
+    channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"data": (PEERS,), "election": (ELECTIONS,)}
     membership: MembershipOfZooKeeper
 
     def __init__(self, options: SystemOptions) -> None:
