@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from quorate.checkers.expected import by_guarantee, guarantee, judge_object
 from quorate.checkers.initial import UNSTATED, judged, refuse
-from quorate.checkers.linearizable import MODELS as LINEARIZABLE_MODELS
 from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.models import MODELS as SEQUENTIAL
 from quorate.checkers.names import model_named, object_consistency_named
 from quorate.checkers.normal import normal
 from quorate.checkers.objects import object_models
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODELS: dict[str, str] = {
-    **LINEARIZABLE_MODELS,
+    **{name: model.about for name, model in SEQUENTIAL.items()},
     "append": "transactions of appends to lists and reads of them",
     "rw": "transactions of writes and reads of registers",
     **{name: model.about for name, model in object_models().items()},

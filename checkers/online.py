@@ -18,7 +18,8 @@ import msgspec
 from quorate.checkers.forgetting import RULES, Key, Pair, drop_looks, pairs_of
 from quorate.checkers.forgetting.key import name, since
 from quorate.checkers.forgetting.queues import ignore_oldest, ignored
-from quorate.checkers.linearizable import MODELS, Linearizable
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.models import MODELS
 from quorate.checkers.online_transactions import OnlineTransactions
 from quorate.checkers.transactions import Transactions
 from quorate.harness.core.evidence import Contradiction

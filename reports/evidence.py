@@ -12,11 +12,9 @@ from typing import Final
 
 import msgspec
 
-from quorate.harness.core.evidence import Contradiction, Cycle, Holds, Mark, Transaction, Value
+from quorate.harness.core.evidence import Contradiction, Cycle, Holds, Mark, Step, Transaction, Value
 from quorate.harness.core.verdict import Anomaly, Result
-from quorate.harness.history.columns import FAIL, INFO
 from quorate.harness.history.operations import OUTCOMES
-from quorate.reports import legal
 from quorate.reports.operations import Operations
 from quorate.reports.words import EDGES, cut, error_words, operation, seconds, transaction
 
@@ -47,21 +45,19 @@ class Drawn(msgspec.Struct, frozen=True):
     place: int | None = None  # in a legal order, counted from 1
 
 
-def drawn(
-    anomaly: Anomaly, operations: Operations, model: str | None = None, most: int = SHOWN_MAX
-) -> tuple[list[Drawn], int]:
+def drawn(anomaly: Anomaly, operations: Operations, most: int = SHOWN_MAX) -> tuple[list[Drawn], int]:
     """Return the anomaly's operations in order of invocation; of too many, those the sentence names and those nearest.
 
-    Also how many are left out. Where the model is a known one, the legal states are found.
+    Also how many are left out.
     """
     positions = {operations.at(event) for event in anomaly.events}
     culprit = operations.at(anomaly.culprit) if anomaly.culprit is not None else None
     found = sorted(position for position in positions | {culprit} if position is not None)
     chosen = _nearest(anomaly.sentence, operations, found, culprit, most) if len(found) > most else found
-    reads = _reads(anomaly)
-    # States of a part of the evidence would be made up.
-    steps = _found(operations, chosen, culprit, model, reads) if chosen is found else {}
-    rows = [_row(operations, position, position == culprit, steps, reads) for position in chosen]
+    detail = anomaly.detail if isinstance(anomaly.detail, Contradiction) else Contradiction()
+    # In a part of the evidence states would puzzle.
+    steps = {step.operation: step for step in detail.steps} if chosen is found else {}
+    rows = [_row(operations, position, position == culprit, steps, detail.reads) for position in chosen]
     return rows, len(found) - len(chosen)
 
 
@@ -84,45 +80,11 @@ def _named(sentence: str, o: Operations, at: int) -> bool:
     return any(seconds(moment / 1e6) in sentence for moment in (int(o.begin_us[at]), int(o.end_us[at])))
 
 
-def _reads(anomaly: Anomaly) -> Mapping[str, Value]:
-    """What reads saw of the elements that matter, by their invocations, of sets read as a whole."""
-    return anomaly.detail.reads if isinstance(anomaly.detail, Contradiction) else {}
-
-
-def _found(
-    o: Operations, chosen: Sequence[int], culprit: int | None, model: str | None, reads: Mapping[str, Value]
-) -> dict[int, legal.Met]:
-    if culprit is None or len(chosen) > legal.OPERATIONS_MAX:
-        return {}
-    try:
-        steps = [_step(o, at, reads) for at in chosen if o.outcome[at] != FAIL or o.got[at] != o.asked[at]]
-    except msgspec.DecodeError:  # a value that was too long to be kept whole
-        return {}
-    return {step.operation: step for step in legal.explain(model, steps, int(o.invoked[culprit]))}
-
-
-def _step(o: Operations, at: int, reads: Mapping[str, Value]) -> legal.Step:
-    """As the models see it; a refused compare-and-set that says what it saw is a read."""
-    outcome = int(o.outcome[at])
-    asked = msgspec.json.decode(o.texts[int(o.asked[at])])
-    seen = reads.get(str(o.invoked[at]))
-    got = msgspec.json.decode(o.texts[int(o.got[at])]) if seen is None else seen
-    return legal.Step(
-        event=int(o.invoked[at]),
-        process=int(o.process[at]),
-        f="read" if outcome == FAIL else o.functions[int(o.f[at])],
-        asked=asked,
-        got=got,
-        begin=int(o.invoked[at]),
-        end=int(o.completed[at]) if outcome != INFO else None,
-    )
-
-
 def _row(
     o: Operations,
     at: int,
     culprit: bool,  # noqa: FBT001
-    steps: Mapping[int, legal.Met],
+    steps: Mapping[int, Step],
     reads: Mapping[str, Value],
 ) -> Drawn:
     outcome = OUTCOMES[int(o.outcome[at])]
@@ -130,7 +92,7 @@ def _row(
     event = int(o.invoked[at])
     if str(event) in reads:
         got = json_text(reads[str(event)])
-    step = steps.get(event) or legal.Met(event)
+    step = steps.get(event) or Step(event)
     error = o.error_text(at)
     return Drawn(
         position=at,
@@ -300,7 +262,19 @@ def intervals_of(anomaly: Anomaly) -> list[Interval]:
 
 
 _DRAWN: Final = frozenset(
-    {"kind", "cycle", "transactions", "intervals", "marks", "at", "missing", "watch", "list", "facts"}
+    {
+        "kind",
+        "cycle",
+        "transactions",
+        "intervals",
+        "marks",
+        "at",
+        "missing",
+        "watch",
+        "list",
+        "steps",
+        "facts",
+    }
 )
 
 

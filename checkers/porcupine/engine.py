@@ -18,23 +18,13 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.checkers.models import MODELS
 from quorate.checkers.porcupine.build import library, version
 from quorate.checkers.porcupine.library import PorcupineError, call
 from quorate.harness.core.evidence import Unexplained
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
 
-MODELS: Final = (
-    "register",
-    "cas-register",
-    "kv",
-    "set",
-    "queue",
-    "unordered-queue",
-    "counter",
-    "lock",
-    "fenced-lock",
-)
 GUARANTEE: Final = "linearizable"
 _VERDICTS: Final = {"Ok": Verdict.VALID, "Illegal": Verdict.INVALID, "Unknown": Verdict.UNKNOWN}
 _POLL_S: Final = 0.005

@@ -33,12 +33,25 @@ class Facts(Base, frozen=True, tag="facts"):
     """Nothing but the sentence, the operations, and perhaps facts."""
 
 
+class Step(msgspec.Struct, frozen=True):
+    """What an operation (the index of its invocation) met in an order of all that could have happened.
+
+    `place` counts from 1, `state` is the one after it, in words. The impossible one has no place; `text` says which
+    states it can only have met.
+    """
+
+    operation: int
+    place: int | None = None
+    state: str = ""
+    text: str = ""
+
+
 class Contradiction(Base, frozen=True, tag="contradiction"):
     """Operations that fit no order.
 
     `minimal` is False where the time ended before the operations could be made few; `left_out` are those not among the
-    anomaly's events. Of a set read as a whole, `elements` are those that matter and `reads` what each read saw of them,
-    by the index of its invocation.
+    anomaly's events. `steps` is an order of all but the impossible operation, where there are few. Of a set read as a
+    whole, `elements` are those that matter and `reads` what each read saw of them, by the index of its invocation.
     """
 
     minimal: bool | None = None
@@ -47,6 +60,7 @@ class Contradiction(Base, frozen=True, tag="contradiction"):
     elements: Sequence[Value] | None = None
     reads: Mapping[str, Value] = {}
     left_out: int | None = None
+    steps: Sequence[Step] = ()
 
 
 class Unexplained(Base, frozen=True, tag="unexplained"):

@@ -150,10 +150,10 @@ def _hash(content: str) -> str:
 
 def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]:
     """Everything the page shows of one anomaly."""
-    rows, missing = evidence.drawn(anomaly, run.operations, result.model)
+    rows, missing = evidence.drawn(anomaly, run.operations)
     few = rows
     if len(rows) > _DRAWN_MAX:
-        few, _ = evidence.drawn(anomaly, run.operations, result.model, _DRAWN_FEW)
+        few, _ = evidence.drawn(anomaly, run.operations, _DRAWN_FEW)
     edges, legend = evidence.cycle_of(anomaly, rows)
     loop = evidence.loop_of(anomaly, rows, edges, legend)
     held = holds.told(anomaly, result.model, run.operations, rows)

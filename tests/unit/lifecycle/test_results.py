@@ -34,6 +34,7 @@ from quorate.harness.core.evidence import (
     Watched,
     WatchStory,
 )
+from quorate.harness.core.evidence import Step as EvidenceStep
 from quorate.harness.core.fault import Proof
 from quorate.harness.core.results import (
     Behind,
@@ -88,6 +89,7 @@ DETAILS = st.one_of(
         st.none() | TEXTS,
         DATA,
         st.none() | COUNT,
+        few(st.builds(EvidenceStep, COUNT, st.none() | COUNT, TEXT, TEXT)),
     ),
     st.builds(Unexplained, st.none() | DATA, DATA, few(COUNT), few(COUNT)),
     st.builds(

@@ -270,6 +270,11 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             f"p{reader} read {writes[0]} from k7, but {writes[1]} had been written by p{writer} "
             f"and acknowledged before p{reader} asked."
         )
+        steps = [
+            {"operation": one["index"], "place": place, "state": str(one["value"])}
+            for place, one in enumerate(invokes[:2], start=1)
+        ]
+        steps.append({"operation": culprit["index"], "text": f"could only have met {writes[1]}"})
         name = HOSTILE if hostile else "stale read"
         return {
             "name": name,
@@ -277,7 +282,7 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             "key": "k7",
             "events": events,
             "culprit": culprit["index"],
-            "detail": {"kind": "contradiction", "minimal": True},
+            "detail": {"kind": "contradiction", "minimal": True, "steps": steps},
         }
     if kind == "append":
         first, second, third = (event["index"] for event in invokes)

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import OutcomeError
 from quorate.harness.core.system import NodeDump
+from quorate.harness.systems.divergence import MOVED, settled
 from quorate.harness.systems.etcd.client.connection import Connection
 from quorate.harness.systems.etcd.protocol import pb
 from quorate.harness.systems.etcd.server.health import Health
@@ -25,18 +27,11 @@ _PAGES_MAX: Final = 100_000
 
 async def dump(health: Health, nodes: Sequence[Node], deadline_s: float) -> list[NodeDump]:
     """Dump every member, again until all that answer have applied equally much or the deadline has passed."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
-    while True:
-        dumps = list(await asyncio.gather(*(_dump(health, node) for node in nodes)))
-        positions = {each.position for each in dumps if each.error is None}
-        moving = any(each.error == _MOVED for each in dumps)
-        if loop.time() >= end or (len(positions) <= 1 and not moving):
-            return dumps
-        await asyncio.sleep(_PAUSE_S)
 
+    async def dumps() -> list[NodeDump]:
+        return list(await asyncio.gather(*(_dump(health, node) for node in nodes)))
 
-_MOVED: Final = "it went on applying while it was read"
+    return await until(dumps, settled, deadline_s=deadline_s, poll_s=_PAUSE_S)
 
 
 async def _dump(health: Health, node: Node) -> NodeDump:
@@ -50,7 +45,7 @@ async def _dump(health: Health, node: Node) -> NodeDump:
     except OutcomeError as error:
         return NodeDump(node.name, error=str(error))
     if before != after or len(revisions) != 1:
-        return NodeDump(node.name, error=_MOVED)
+        return NodeDump(node.name, error=MOVED)
     # The revision is state too: two members that applied the same entries must count the same writes.
     contents: dict[str, Any] = {"revision": revisions.pop()}
     for kv in kvs:

@@ -7,9 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Cluster, Node
 from quorate.harness.core.outcome import Broken, OutcomeError, UsageError
 from quorate.harness.core.settings import described
+from quorate.harness.core.system import NodeStatus
 from quorate.harness.systems.etcd.client.namespace import Namespace
 from quorate.harness.systems.etcd.protocol import pb
 from quorate.harness.systems.etcd.server.health import Health
@@ -48,17 +50,19 @@ def namespace(prefix: str | None, run_id: str) -> Namespace:
 
 async def look(health: Health, cluster: Cluster) -> dict[str, Installed]:
     """Ask what runs there; raises `Broken` with the reasons where a member does not say, or where none may read."""
-    end = asyncio.get_running_loop().time() + _LOOK_S
-    while True:
+
+    async def asked() -> tuple[list[NodeStatus], str]:
         statuses = await health.status(cluster.nodes)
         silent = [f"{one.node}: {one.error}" for one in statuses if one.version is None]
-        refused = "; ".join(silent or await health.reads(cluster.nodes))
-        if not refused:
-            break
+        return statuses, "; ".join(silent or await health.reads(cluster.nodes))
+
+    def final(found: tuple[list[NodeStatus], str]) -> bool:
         # What is slow may come yet (a password alone takes a tenth of a second); what is denied will not.
-        if any(word in refused for word in _DENIED) or asyncio.get_running_loop().time() > end:
-            raise Broken("not-there", f"the cluster does not serve: {refused}")
-        await asyncio.sleep(_POLL_S)
+        return not found[1] or any(word in found[1] for word in _DENIED)
+
+    statuses, refused = await until(asked, final, deadline_s=_LOOK_S, poll_s=_POLL_S)
+    if refused:
+        raise Broken("not-there", f"the cluster does not serve: {refused}")
     return {
         one.node: Installed("", str(one.version), f"{one.version} (a cluster that is already there)")
         for one in statuses
@@ -67,12 +71,11 @@ async def look(health: Health, cluster: Cluster) -> dict[str, Installed]:
 
 async def wait_serving(health: Health, cluster: Cluster, deadline_s: float) -> None:
     """Return once every endpoint answers a linearizable read; its leader may be a member that was not named."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
-    while why := await health.reads(cluster.nodes):
-        if loop.time() >= end:
-            raise Broken("not-ready", f"etcd did not serve within {deadline_s:g} s: {'; '.join(why)}")
-        await asyncio.sleep(_POLL_S)
+    why = await until(
+        lambda: health.reads(cluster.nodes), lambda why: not why, deadline_s=deadline_s, poll_s=_POLL_S
+    )
+    if why:
+        raise Broken("not-ready", f"etcd did not serve within {deadline_s:g} s: {'; '.join(why)}")
 
 
 async def remove(health: Health, nodes: Sequence[Node], space: Namespace) -> None:
