@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core import reading, store
+from quorate.harness.core.signature import Signature
 from quorate.harness.experiments.candidate import SHRUNK, Candidate, write
 from quorate.harness.experiments.reproducing import Reproducer
 from quorate.harness.experiments.shrinking import Shrunk
-from quorate.harness.experiments.signature import Signature
 from quorate.nemesis.rows import to_toml
 
 SCHEDULE: Final = "schedule.toml"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from quorate.harness.core.results import Results
+from quorate.harness.core.signature import Signature, signatures
 from quorate.harness.core.verdict import Verdict
-from quorate.harness.experiments.signature import Signature, signatures
 from quorate.harness.experiments.trial import Trial
 from quorate.harness.hunt.waivers import Waiver
 

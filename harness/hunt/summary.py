@@ -128,7 +128,7 @@ def _campaign(told: Told, base: Test, shown: Sequence[Shown]) -> dict[str, Any]:
     for one in shown:
         expect = "any" if one.signatures and set(one.signatures) <= waived else "valid"
         code = Exit.ANOMALY if one.signatures else one.exit_code
-        cell = Cell(msgspec.structs.replace(base, workload=tuple(one.workload.split("+"))), expect=expect)  # type: ignore[arg-type]
+        cell = Cell(msgspec.structs.replace(base, workload=tuple(one.workload.split("+"))), expect=expect)
         record = record_of(
             cell,
             one.number - 1,

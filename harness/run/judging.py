@@ -13,7 +13,6 @@ import msgspec
 from quorate.harness.core import counterexample, statistics, store
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.results import FaultRow, Gate, Outages, Results, Statistics
-from quorate.harness.core.settings import read
 from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.core.workload import Workload
@@ -32,7 +31,7 @@ from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults as injections
-from quorate.harness.run.settings import RunSettings
+from quorate.harness.run.settings import judges_strictly
 
 log = logging.getLogger(__name__)
 
@@ -99,11 +98,7 @@ def judge(
         outages=figures.gone,
         unavailable=outages.by_node(figures.gone),
         recovery_s=conducted.recovery_s,
-        weak_reads=weakness.told(
-            workload.weak,
-            results,
-            strict=test.strict or read(RunSettings, test.settings).weak_reads == "linearizable",
-        ),
+        weak_reads=weakness.told(workload.weak, results, strict=judges_strictly(test)),
         gates=passed,
         loop_lag_ms=_lag(conducted),
         leaders=conducted.leaders,

@@ -103,6 +103,11 @@ def _families(test: Test) -> list[str]:
     return [fault.partition(":")[0] for fault in faults_of(test)]
 
 
+def judges_strictly(test: Test) -> bool:
+    """Whether weak reads are held to linearizability."""
+    return test.strict or read(RunSettings, test.settings).weak_reads == "linearizable"
+
+
 def thresholds(given: Mapping[str, str]) -> Thresholds:
     """Read `gate.*` settings; raise `UsageError` for what is not a number, and for one out of its range."""
     return read(Thresholds, given, prefix=_GATE)

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from quorate.harness.cli.hunt_command import command
 from quorate.harness.core.results import JudgedReads, Results
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.trial import Trial
 from quorate.harness.hunt import loglines, states, waivers
 from quorate.harness.hunt.findings import Findings, Shown, documented, without_workload
