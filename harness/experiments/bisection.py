@@ -11,13 +11,13 @@ import msgspec
 
 from quorate.harness.core import reading, store
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.bisecting import Flip, Line, bisect, state_of
 from quorate.harness.experiments.candidate import Candidate, start_of
 from quorate.harness.experiments.decide import Budget, Decision, Runs, count, decide
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.sequential import Question, Tally
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.versions import Version, branches
 from quorate.harness.systems.releases import SYSTEMS, resolve_async
 

@@ -11,11 +11,11 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core import reading, store
+from quorate.harness.core.signature import Signature
 from quorate.harness.experiments.candidate import SHRUNK, Candidate, write
 from quorate.harness.experiments.reproducing import Reproducer
 from quorate.harness.experiments.sequential import Tally
 from quorate.harness.experiments.shrinking import Shrunk
-from quorate.harness.experiments.signature import Signature
 from quorate.nemesis.rows import to_toml
 
 SCHEDULE: Final = "schedule.toml"

@@ -50,6 +50,7 @@ _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
 _AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
 _WITHIN: Final = "4s"
+_WEAK_READS: Final = "weak_reads"
 
 
 class Picks(Protocol):
@@ -269,6 +270,9 @@ def space_of(
     if not fitting:
         raise UsageError(f"no workload fits {base.system}")
     plain = msgspec.structs.replace(plain, workload=(next(iter(fitting)),))
+    if prepare(plain).workload.weak is not None:
+        # What a mode of reading documents is found too, and told as such: who wants it left out says so.
+        base = msgspec.structs.replace(base, settings={_WEAK_READS: "linearizable", **base.settings})
     suiting, left_out = {}, dict.fromkeys(sorted(LEFT_OUT - set(faults)), "not drawn unless -f names it")
     for name in faults or registry.names("faults"):
         if name in left_out or name == "none":

@@ -32,6 +32,13 @@ class RunSettings(msgspec.Struct, frozen=True):
             choices={"all": "one", "none": "several", "mixed": "three clients in four know one"},
         ),
     ] = "mixed"
+    weak_reads: Annotated[
+        str,
+        about(
+            "what reads are held to in a mode that promises less than linearizability",
+            choices={"promise": "what the mode promises", "linearizable": "the same as all others"},
+        ),
+    ] = "promise"
     store_size: (
         Annotated[str, about("what is written before the load begins, such as 40MB", unset="nothing")] | None
     ) = None
@@ -94,6 +101,11 @@ def _families(test: Test) -> list[str]:
     if test.replay is not None:
         return registry.names("faults")
     return [fault.partition(":")[0] for fault in faults_of(test)]
+
+
+def judges_strictly(test: Test) -> bool:
+    """Whether weak reads are held to linearizability."""
+    return test.strict or read(RunSettings, test.settings).weak_reads == "linearizable"
 
 
 def thresholds(given: Mapping[str, str]) -> Thresholds:

@@ -6,14 +6,17 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems.consul.client.client import ConsulClient
+from quorate.harness.systems.consul.operations import memberlogs
 from quorate.harness.systems.consul.operations.damage import DamageOfConsul
 from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
 from quorate.harness.systems.consul.server import health
@@ -38,6 +41,7 @@ class Consul(Daemons[Installed]):
     client_type = ConsulClient
     settings_type = ConsulSettings
     knobs = KNOBS
+    keeps_logs = True
     channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"rpc": (8300,), "gossip": (8301, 8302)}
     membership: MembershipOfConsul
 
@@ -140,3 +144,12 @@ class Consul(Daemons[Installed]):
     def log_files(self, node: Node) -> Sequence[str]:
         """The agent's log and its configuration."""
         return (f"{node.directory}/consul.log", f"{node.directory}/consul.json")
+
+    async def keep_log(self, node: Node, folder: Path) -> None:
+        """The server's raft log, and its newest snapshots."""
+        await memberlogs.keep(node, f"{self.data(node)}/raft", folder)
+
+    @classmethod
+    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
+        """The servers' raft logs, replayed."""
+        return memberlogs.read_logs(folder, began)
