@@ -21,6 +21,7 @@ import msgspec
 from quorate.checkers.explain import Told
 from quorate.checkers.linearizable import Linearizable
 from quorate.checkers.names import OBJECT_CONSISTENCY, object_consistency_named
+from quorate.harness.core.evidence import SessionOrder
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
 from quorate.harness.history.columns import NONE
@@ -196,11 +197,11 @@ def _contradiction(history: History, level: str, mine: Mapping[str, Any]) -> Ano
         key=None if many else history.event(calls[0]).key,
         events=_evidence(history, calls),
         culprit=int(history.columns.index[culprit]),
-        detail={
-            "minimal": mine["minimal"],
-            "session": process,
-            "order": [_step(history, step) for step in mine["steps"]],
-        },
+        detail=SessionOrder(
+            minimal=mine["minimal"],
+            session=process,
+            order=[_step(history, step) for step in mine["steps"]],
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from quorate.harness.core import store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.results import Results
-from quorate.harness.experiments.signature import Signature
+from quorate.harness.core.signature import Signature
 from quorate.harness.hunt import loglines
 
 

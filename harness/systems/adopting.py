@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -44,17 +43,20 @@ class Adopting(msgspec.Struct, frozen=True):
         unserved: Callable[[], Awaitable[str]],
     ) -> dict[str, str]:
         """Return the version of each member; raises `Broken` where one does not tell it, or does not serve."""
-        end = asyncio.get_running_loop().time() + _LOOK_S
-        while True:
+
+        async def asked() -> tuple[Sequence[NodeStatus], str]:
             statuses = await status()
             silent = "; ".join(f"{one.node}: {one.error}" for one in statuses if one.version is None)
-            refused = silent or await unserved()
-            if not refused:
-                return {one.node: str(one.version) for one in statuses}
-            # What is slow may come yet; what is denied will not.
-            if any(word in refused for word in self.denied) or asyncio.get_running_loop().time() > end:
-                raise Broken("not-there", f"the cluster does not serve: {refused}")
-            await asyncio.sleep(_POLL_S)
+            return statuses, silent or await unserved()
+
+        def final(found: tuple[Sequence[NodeStatus], str]) -> bool:
+            # What is slow may come yet (a password alone takes a tenth of a second); what is denied will not.
+            return not found[1] or any(word in found[1] for word in self.denied)
+
+        statuses, refused = await until(asked, final, deadline_s=_LOOK_S, poll_s=_POLL_S)
+        if refused:
+            raise Broken("not-there", f"the cluster does not serve: {refused}")
+        return {one.node: str(one.version) for one in statuses}
 
     @staticmethod
     async def wait_serving(unserved: Callable[[], Awaitable[str]], name: str, deadline_s: float) -> None:

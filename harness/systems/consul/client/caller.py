@@ -12,9 +12,11 @@ import aiohttp
 import msgspec
 
 from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
+from quorate.harness.systems import values
 from quorate.harness.systems.consul.client.access import Access
 from quorate.harness.systems.consul.client.outcomes import MOVES_ON, outcome_of_error, outcome_of_reply
 from quorate.harness.systems.consul.operations.spares import Spares
+from quorate.harness.systems.values import Sizes
 
 Reads = Literal["default", "consistent", "stale"]
 MODES: Final[Mapping[Reads, str]] = {"default": "", "consistent": "consistent", "stale": "stale"}
@@ -38,6 +40,7 @@ class ClientOptions(msgspec.Struct, frozen=True):
     spare_connections: int = 8
     serf_check: bool = False
     access: Access = Access()
+    sizes: Sizes = Sizes()
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -87,6 +90,10 @@ class Caller:
     def member(self) -> str:
         """The node that the next call goes to."""
         return self._members[self._at]
+
+    def stored(self, value: Any, parts: int = 1) -> str:
+        """A value of the workload as a transaction carries it, as long as was asked for; `parts` values share one."""
+        return base64.b64encode(self.options.sizes.padded(values.encode(value), parts)).decode()
 
     def deadline(self) -> float:
         """When an operation that begins now must have ended, on the loop's clock."""
@@ -231,7 +238,7 @@ def _number(text: str | None) -> int | None:
 
 def encode(value: Any) -> str:
     """A value as a transaction carries it: JSON in base64."""
-    return base64.b64encode(msgspec.json.encode(value)).decode()
+    return base64.b64encode(values.encode(value)).decode()
 
 
 def decode(entry: Mapping[str, Any] | None) -> Any:

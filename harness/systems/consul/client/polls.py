@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from quorate.harness.core.outcome import Refused, Reply
-from quorate.harness.systems.consul.client.caller import decode, encode
+from quorate.harness.systems.consul.client.caller import decode
 from quorate.harness.systems.consul.client.watches import WatchCalls
 from quorate.harness.systems.polls import Answered, Polls
 
@@ -25,7 +25,7 @@ class PollCalls(WatchCalls):
         if value is None:
             await self.txn([{"Verb": "delete", "Key": key}])
             return self.reply()
-        (entry,) = await self.txn([{"Verb": "set", "Key": key, "Value": encode(value)}])
+        (entry,) = await self.txn([{"Verb": "set", "Key": key, "Value": self.stored(value)}])
         return self.reply(None, entry["ModifyIndex"])
 
     async def poll(self, space: str, name: str | None, wait_s: float, seconds: float) -> Reply:

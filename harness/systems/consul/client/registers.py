@@ -19,7 +19,7 @@ class RegisterCalls(Caller):
     async def write(self, key: str, value: Any) -> Reply:
         """Set, whatever was there."""
         (entry,) = await self.txn(
-            [{"Verb": "set", "Key": self.path("register", key), "Value": encode(value)}]
+            [{"Verb": "set", "Key": self.path("register", key), "Value": self.stored(value)}]
         )
         return self.reply(None, entry["ModifyIndex"])
 
@@ -36,7 +36,12 @@ class RegisterCalls(Caller):
             version = entry["ModifyIndex"] if entry else None
             raise Refused("mismatch", f"it holds {seen!r}", seen=seen, version=version, answer=ANSWERED)
         index = entry["ModifyIndex"] if entry else 0
-        operation = {"Verb": "cas", "Key": self.path("register", key), "Value": encode(new), "Index": index}
+        operation = {
+            "Verb": "cas",
+            "Key": self.path("register", key),
+            "Value": self.stored(new),
+            "Index": index,
+        }
         (done,) = await self.txn([operation], deadline=deadline)
         return self.reply(None, done["ModifyIndex"])
 
@@ -66,7 +71,7 @@ class CounterCalls(Caller):
         deadline = self.deadline()
         entry, _ = await self.entry("counter", key, "consistent", deadline)
         index = entry["ModifyIndex"] if entry else 0
-        value = encode((decode(entry) or 0) + amount)
+        value = self.stored((decode(entry) or 0) + amount)
         operation = {"Verb": "cas", "Key": self.path("counter", key), "Value": value, "Index": index}
         (done,) = await self.txn([operation], deadline=deadline)
         return self.reply(None, done["ModifyIndex"])

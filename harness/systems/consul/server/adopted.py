@@ -23,7 +23,8 @@ OF_CLIENTS: Final = access.OF_CLIENTS | {"token_file"}
 _CATALOG: Final = "registers services, which no prefix keeps apart"
 ADOPTING: Final = Adopting(
     settings=ConsulSettings,
-    of_clients=OF_CLIENTS | {"reads", "session_ttl", "lock_delay", "session_checks", "spare_connections"},
+    of_clients=OF_CLIENTS
+    | {"reads", "value_size", "session_ttl", "lock_delay", "session_checks", "spare_connections"},
     beyond=dict.fromkeys(("discovery", "agents"), _CATALOG),
     denied=("HTTP 403", "certificate"),
 )

@@ -11,17 +11,19 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node
 from quorate.harness.core.system import NodeDump, NodeStatus
 from quorate.harness.systems.consul.client.access import Access
+from quorate.harness.systems.divergence import MOVED, settled
+from quorate.harness.systems.values import told
 
 _PROBE_S: Final = 0.3
 _SERVES_S: Final = 1.0
-_DUMP_S: Final = 2.0
+_DUMP_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 _SAID: Final = 200  # characters of what a server says in refusing
 _OK, _MISSING = 200, 404
-_MOVED: Final = "it went on applying while it was read"
 _SILENT: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -51,16 +53,12 @@ async def unserved(nodes: Sequence[Node], access: Access) -> str:
 
 async def dump(nodes: Sequence[Node], access: Access, deadline_s: float) -> list[NodeDump]:
     """Dump every server, again until all that answer have applied equally much or the deadline has passed."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
     async with access.session(timeout=aiohttp.ClientTimeout(total=_DUMP_S)) as http:
-        while True:
-            dumps = list(await asyncio.gather(*(_dump(http, access, node) for node in nodes)))
-            positions = {each.position for each in dumps if each.error is None}
-            moving = any(each.error == _MOVED for each in dumps)
-            if loop.time() >= end or (len(positions) <= 1 and not moving):
-                return dumps
-            await asyncio.sleep(_PAUSE_S)
+
+        async def dumps() -> list[NodeDump]:
+            return list(await asyncio.gather(*(_dump(http, access, node) for node in nodes)))
+
+        return await until(dumps, settled, deadline_s=deadline_s, poll_s=_PAUSE_S)
 
 
 def _get(http: aiohttp.ClientSession, access: Access, node: Node, path: str) -> Any:
@@ -106,13 +104,13 @@ async def _dump(http: aiohttp.ClientSession, access: Access, node: Node) -> Node
     except (*_SILENT, KeyError, ValueError, msgspec.DecodeError) as error:
         return NodeDump(node.name, error=str(error) or type(error).__name__)
     if before != after:
-        return NodeDump(node.name, error=_MOVED)
+        return NodeDump(node.name, error=MOVED)
     return NodeDump(node.name, int(after), {entry["Key"]: _contents(entry) for entry in found})
 
 
 def _contents(entry: dict[str, Any]) -> list[Any]:
     value = entry.get("Value")
-    text = None if value is None else base64.b64decode(value).decode(errors="backslashreplace")
+    text = None if value is None else told(base64.b64decode(value))
     return [
         text,
         entry["CreateIndex"],

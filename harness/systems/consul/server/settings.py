@@ -11,10 +11,12 @@ from quorate.harness.core.settings import Seconds, WholeSeconds, about
 from quorate.harness.systems.access import AccessSettings, read_pems, read_secret
 from quorate.harness.systems.consul.client.access import Access
 from quorate.harness.systems.consul.client.caller import ClientOptions, Reads
+from quorate.harness.systems.values import Sizes
 
 # On two, Go's scheduler mostly ends a deposed leader's lease before it looks at a request: see docs/systems/consul.md.
 _PROCESSORS: Final = 8
 TOKEN: Final = "CONSUL_HTTP_TOKEN"  # noqa: S105 - the name of a variable, Consul's own
+_VALUE_MOST: Final = 350_000  # bytes: a transaction ends at 512 KiB, in base64
 
 
 class ConsulSettings(AccessSettings, frozen=True):
@@ -82,6 +84,15 @@ class ConsulSettings(AccessSettings, frozen=True):
     ) = None
     binary: Annotated[str, about("path of a consul of your own on this host", unset="none")] | None = None
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for values that Consul would not take."""
+        _ = self.sizes
+
+    @property
+    def sizes(self) -> Sizes:
+        """How long values are."""
+        return Sizes.of(self.value_size, _VALUE_MOST)
+
     @property
     def client(self) -> ClientOptions:
         """What clients are told of it."""
@@ -91,6 +102,7 @@ class ConsulSettings(AccessSettings, frozen=True):
             session_ttl_s=self.session_ttl_s,
             lock_delay_s=self.lock_delay_s,
             serf_check=self.session_checks == "serf",
+            sizes=self.sizes,
         )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
+from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
@@ -20,6 +22,7 @@ from quorate.harness.systems.access import Pems
 from quorate.harness.systems.adopting import Adopting
 from quorate.harness.systems.consul.client.access import Access, place
 from quorate.harness.systems.consul.client.client import ConsulClient
+from quorate.harness.systems.consul.operations import memberlogs
 from quorate.harness.systems.consul.operations.damage import DamageOfConsul
 from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
 from quorate.harness.systems.consul.server import adopted, health, securing
@@ -45,6 +48,8 @@ class Consul(Daemons[Installed]):
     settings_type = ConsulSettings
     of_clients = adopted.OF_CLIENTS
     knobs = KNOBS
+    keeps_logs = True
+    channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"rpc": (8300,), "gossip": (8301, 8302)}
     membership: MembershipOfConsul
 
     def __init__(self, options: SystemOptions) -> None:
@@ -184,6 +189,16 @@ class Consul(Daemons[Installed]):
     def log_files(self, node: Node) -> Sequence[str]:
         """The agent's log and its configuration."""
         return () if self._theirs else (f"{node.directory}/consul.log", f"{node.directory}/consul.json")
+
+    async def keep_log(self, node: Node, folder: Path) -> None:
+        """The server's raft log, and its newest snapshots."""
+        if not self._theirs:
+            await memberlogs.keep(node, f"{self.data(node)}/raft", folder)
+
+    @classmethod
+    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
+        """The servers' raft logs, replayed."""
+        return memberlogs.read_logs(folder, began)
 
     async def close(self) -> None:
         """Remove what the run left on somebody else's servers."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply
-from quorate.harness.systems.etcd.client.caller import MOVES_ON, Caller, encode, path, prefix_end
+from quorate.harness.systems.etcd.client.caller import MOVES_ON, Caller, path, prefix_end
 from quorate.harness.systems.etcd.client.leases import LeasesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
+from quorate.harness.systems.values import encode
 
 
 class GrantedOfEtcd(LeasesOfEtcd):

@@ -23,7 +23,7 @@ _WHOLE_STORE: Final = "is about the whole store's history and compacts it"
 OF_CLIENTS: Final = access.OF_CLIENTS | {"user", "password_file"}
 ADOPTING: Final = Adopting(
     settings=EtcdSettings,
-    of_clients=OF_CLIENTS | {"reads", "lock", "lease_ttl"},
+    of_clients=OF_CLIENTS | {"reads", "lock", "lease_ttl", "value_size"},
     beyond=dict.fromkeys(("watch", "revisions", "kubernetes"), _WHOLE_STORE),
     denied=("authentication failed", "permission denied", "user name is empty", "handshake"),
 )

@@ -13,9 +13,11 @@ from quorate.harness.core.settings import Milliseconds, WholeSeconds, about
 from quorate.harness.systems.access import AccessSettings, read_pems, read_secret
 from quorate.harness.systems.etcd.client.caller import ClientOptions
 from quorate.harness.systems.etcd.client.security import PASSWORD, Security
+from quorate.harness.systems.values import Sizes
 
 _PREFIX_LEAST: Final = 2  # "/" alone would be everything
 _OWN: Final = "etcd's own"
+_VALUE_MOST: Final = 1_000_000  # bytes: requests end at 1.5 MiB
 
 
 class EtcdSettings(AccessSettings, frozen=True):
@@ -109,6 +111,7 @@ class EtcdSettings(AccessSettings, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for values that contradict each other, and for what etcd would not take."""
+        _ = self.sizes
         if self.election_ms < 5 * self.heartbeat_ms:
             heartbeat, election = (
                 exact_duration(one / 1000) for one in (self.heartbeat_ms, self.election_ms)
@@ -122,12 +125,18 @@ class EtcdSettings(AccessSettings, frozen=True):
             raise ValueError(f"prefix={self.prefix}: give a prefix for the run alone, as in /quorate-test/")
 
     @property
+    def sizes(self) -> Sizes:
+        """How long values are."""
+        return Sizes.of(self.value_size, _VALUE_MOST)
+
+    @property
     def client(self) -> ClientOptions:
         """What clients are told of it."""
         return ClientOptions(
             serializable=self.reads == "serializable",
             lease_ttl_s=self.lease_ttl_s,
             lock_service=self.lock == "service",
+            sizes=self.sizes,
         )
 
     @property

@@ -11,7 +11,7 @@ from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.micro import play
-from quorate.harness.systems.zookeeper.client.caller import Caller, encode, path
+from quorate.harness.systems.zookeeper.client.caller import Caller, path
 from quorate.harness.systems.zookeeper.client.connection import Answered, Link
 
 _PARENT = path("txn", "-")
@@ -34,7 +34,8 @@ class TransactionCalls(Caller):
             requests: list[Any] = []
             for name in names:
                 node, stat = path("txn", name), found[name][1]
-                requests += _write(node, stat, state[name]) if name in written else _check(node, stat)
+                stored = self.stored(state[name], len(names))
+                requests += _write(node, stat, stored) if name in written else _check(node, stat)
             answer = await self._multi(link, requests)
             return self.reply(link, done, answer.zxid)
 
@@ -59,10 +60,10 @@ def _reason(answer: Answered) -> KazooException | None:
     )
 
 
-def _write(node: str, stat: Any, value: Any) -> list[Any]:
+def _write(node: str, stat: Any, stored: bytes) -> list[Any]:
     if stat is None:
-        return [Create(node, encode(value), OPEN_ACL_UNSAFE, 0)]
-    return [SetData(node, encode(value), stat.version)]
+        return [Create(node, stored, OPEN_ACL_UNSAFE, 0)]
+    return [SetData(node, stored, stat.version)]
 
 
 def _check(node: str, stat: Any) -> list[Any]:
