@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -28,7 +28,7 @@ class Adopting(msgspec.Struct, frozen=True):
     beyond: Mapping[str, str]
     denied: tuple[str, ...]
 
-    def check(self, workloads: Sequence[str], given: Mapping[str, Any]) -> None:
+    def check(self, workloads: Sequence[str], given: Mapping[str, str]) -> None:
         """Raise `UsageError` for what reaches beyond the prefix, and for settings of servers."""
         for name in sorted(self.beyond.keys() & set(workloads)):
             raise UsageError(f"-w {name} {self.beyond[name]}: not on a cluster that is already there")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -32,12 +32,19 @@ agent_prefix "" {{ policy = "read" }}
 """
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """What Consul says of a policy or a token that it has made."""
+
+    id: str = msgspec.field(default="", name="ID")
+    secret_id: str = msgspec.field(default="", name="SecretID")
+
+
 def drawn_token() -> str:
     """Return a token as Consul wants them; it lives as long as the cluster."""
     return str(uuid.uuid4())
 
 
-def tls_configuration(directory: str) -> dict[str, Any]:
+def tls_configuration(directory: str) -> dict[str, object]:
     """HTTPS alone, at the usual port, and TLS between servers; whoever connects shows a certificate."""
     place = f"{directory}/{FOLDER}"
     return {
@@ -50,7 +57,7 @@ def tls_configuration(directory: str) -> dict[str, Any]:
     }
 
 
-def acl_configuration(management: str) -> dict[str, Any]:
+def acl_configuration(management: str) -> dict[str, object]:
     """Deny by default. `master` is the name of the first token that every release from 1.4 on takes."""
     tokens = {"master": management, "agent": management}
     return {"acl": {"enabled": True, "default_policy": "deny", "tokens": tokens}}
@@ -61,8 +68,8 @@ async def clients_token(nodes: Sequence[Node], management: Access) -> str:
     async with management.session(timeout=aiohttp.ClientTimeout(total=_CALL_S)) as http:
         policy = {"Name": _POLICY, "Rules": _RULES.format(prefix=management.prefix)}
         made = await _put(http, management.of(nodes[0]), "policy", policy)
-        token = await _put(http, management.of(nodes[0]), "token", {"Policies": [{"ID": made["ID"]}]})
-    secret = str(token["SecretID"])
+        token = await _put(http, management.of(nodes[0]), "token", {"Policies": [{"ID": made.id}]})
+    secret = token.secret_id
     client = msgspec.structs.replace(management, token=secret)
     async with client.session(timeout=aiohttp.ClientTimeout(total=_CALL_S)) as http:
 
@@ -78,17 +85,17 @@ async def clients_token(nodes: Sequence[Node], management: Access) -> str:
     return secret
 
 
-async def _put(http: aiohttp.ClientSession, url: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+async def _put(http: aiohttp.ClientSession, url: str, what: str, body: Mapping[str, object]) -> _Made:
     """Make a policy or a token; the first tries may come before the leader has set its access lists up."""
     said = ""
 
-    async def tried() -> dict[str, Any] | None:
+    async def tried() -> _Made | None:
         nonlocal said
         try:
             async with http.put(f"{url}/v1/acl/{what}", json=body) as answer:
                 content = await answer.read()
                 if answer.status == _OK:
-                    return dict(msgspec.json.decode(content))
+                    return msgspec.json.decode(content, type=_Made)
                 said = f"HTTP {answer.status}: {content.decode(errors='replace').strip()}"
         except _SILENT as error:
             said = str(error) or type(error).__name__
