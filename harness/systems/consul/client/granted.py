@@ -7,7 +7,7 @@ from typing import Final
 
 from quorate.harness.core.capabilities import together
 from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply
-from quorate.harness.systems.consul.client.caller import encode, path, url_of
+from quorate.harness.systems.consul.client.caller import encode
 from quorate.harness.systems.consul.client.sessions import SessionCalls
 
 _TTL_LEAST_S: Final = 10
@@ -33,7 +33,7 @@ class GrantedCalls(SessionCalls):
             [
                 {
                     "Verb": "lock",
-                    "Key": path("granted", f"{space}/{one}"),
+                    "Key": self.path("granted", f"{space}/{one}"),
                     "Value": encode(self.name),
                     "Session": session,
                 }
@@ -64,8 +64,8 @@ class GrantedCalls(SessionCalls):
         """Read the names consistently, in one query, and the term that the server asked is in."""
         deadline = self.deadline()
         where = f"{space}/"
-        answer = await self.look(url_of("granted", where), deadline=deadline, query="keys&consistent")
+        answer = await self.look(self.url_of("granted", where), deadline=deadline, query="keys&consistent")
         about = await self.look("/v1/agent/self", deadline=deadline)
-        names = sorted(name.removeprefix(path("granted", where)) for name in answer.body or [])
+        names = sorted(name.removeprefix(self.path("granted", where)) for name in answer.body or [])
         term = int(about.body["Stats"]["raft"]["term"])
         return self.reply({"names": names, "term": term}, answer.index, answer=answer)
