@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply
-from quorate.harness.systems.consul.client.caller import encode, path, url_of
+from quorate.harness.systems.consul.client.caller import encode
 from quorate.harness.systems.consul.client.sessions import SessionCalls
 
 _TTL_LEAST_S: Final = 10
@@ -28,7 +28,7 @@ class GrantedCalls(SessionCalls):
         except OutcomeError as error:
             raise Refused("no-session", str(error)) from error
         session = str(made.value)
-        where = path("granted", f"{space}/{name}")
+        where = self.path("granted", f"{space}/{name}")
         operation = {"Verb": "lock", "Key": where, "Value": encode(self.name), "Session": session}
         (entry,) = await self.txn([operation], deadline=deadline)
         sooner_ms = 1000 * ttl if self.options.serf_check else 0
@@ -54,8 +54,8 @@ class GrantedCalls(SessionCalls):
         """Read the names consistently, in one query, and the term that the server asked is in."""
         deadline = self.deadline()
         where = f"{space}/"
-        answer = await self.look(url_of("granted", where), deadline=deadline, query="keys&consistent")
+        answer = await self.look(self.url_of("granted", where), deadline=deadline, query="keys&consistent")
         about = await self.look("/v1/agent/self", deadline=deadline)
-        names = sorted(name.removeprefix(path("granted", where)) for name in answer.body or [])
+        names = sorted(name.removeprefix(self.path("granted", where)) for name in answer.body or [])
         term = int(about.body["Stats"]["raft"]["term"])
         return self.reply({"names": names, "term": term}, answer.index, answer=answer)
