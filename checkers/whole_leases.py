@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from quorate.checkers.replies import confirmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
@@ -39,7 +41,7 @@ class LeasesAreWhole:
         torn, seen, looks = set[str](), 0, 0
         for call, look in _looks(events):
             looks += 1
-            counts = counted(look.value)
+            counts = counted(msgspec.convert(look.value, Sight))
             seen += len(counts)
             for name in sorted(name for name, count in counts.items() if count != keys and name not in torn):
                 torn.add(name)
@@ -74,9 +76,16 @@ def _looks(events: Iterable[Event]) -> Iterator[tuple[Event, Event]]:
             yield call, event
 
 
-def counted(sight: Mapping[str, Any]) -> Mapping[str, int]:
+class Sight(msgspec.Struct, frozen=True):
+    """What a look saw: the leases' own keys, and those beside them."""
+
+    names: list[str]
+    beside: list[str] = []
+
+
+def counted(sight: Sight) -> Mapping[str, int]:
     """Return how many keys of each lease a look saw, of those that it saw at all."""
-    return Counter(_leases([*sight["names"], *sight.get("beside", ())]))
+    return Counter(_leases([*sight.names, *sight.beside]))
 
 
 def _leases(keys: Iterable[str]) -> Iterator[str]:
