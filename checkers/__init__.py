@@ -12,14 +12,17 @@
 
 from __future__ import annotations
 
+if __name__ != "quorate.checkers":  # the checkout is on the path: by two names every class would exist twice
+    raise ImportError(f"this is quorate.checkers: write `import quorate.checkers`, not `import {__name__}`")
+
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quorate.checkers.expected import by_guarantee, guarantee, judge_object
 from quorate.checkers.initial import UNSTATED, judged, refuse
-from quorate.checkers.linearizable import MODELS as LINEARIZABLE_MODELS
 from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.models import MODELS as SEQUENTIAL
 from quorate.checkers.names import model_named, object_consistency_named
 from quorate.checkers.normal import normal
 from quorate.checkers.objects import object_models
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODELS: dict[str, str] = {
-    **LINEARIZABLE_MODELS,
+    **{name: model.about for name, model in SEQUENTIAL.items()},
     "append": "transactions of appends to lists and reads of them",
     "rw": "transactions of writes and reads of registers",
     **{name: model.about for name, model in object_models().items()},

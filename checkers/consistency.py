@@ -122,7 +122,7 @@ class Consistency:
         for one in anomalies:
             try:
                 wrong = refute_sessions(
-                    events, self.model, msgspec.convert(one.detail["certificate"], Certificate), self.initial
+                    events, self.model, msgspec.convert(one.detail.certificate, Certificate), self.initial
                 )
             except TooLargeError:
                 wrong = f"{len(one.events)} events are too many to try every order of them"

@@ -10,6 +10,7 @@ import msgspec
 from quorate.checkers.explain import Told
 from quorate.checkers.sessions_record import Certificate, Found, Impossible, Step
 from quorate.checkers.sessions_refute import JUDGE
+from quorate.harness.core.evidence import SessionOrder
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import History
 from quorate.harness.history.columns import INFO, NONE
@@ -35,14 +36,14 @@ def impossible(history: History, one: Impossible) -> Anomaly:
     index = int(history.columns.index[one.call])
     element = msgspec.UNSET if scope is None else one.element
     certificate = Certificate(kind="impossible", call=index, element=element)
-    detail = {"certificate": msgspec.to_builtins(certificate), "confirmed_by": JUDGE}
+    detail = SessionOrder(certificate=msgspec.to_builtins(certificate), elements=scope, confirmed_by=JUDGE)
     return Anomaly(
         name=one.name if scope is None else one.name.replace("value", "element"),
         sentence=f"{read.words()} {read.when}, {why}; no consistency model allows that",
         key=history.event(one.call).key,
         events=_evidence(history, [one.call]),
         culprit=index,
-        detail=detail if scope is None else detail | {"elements": scope},
+        detail=detail,
     )
 
 
@@ -103,14 +104,14 @@ def contradiction(history: History, level: str, mine: Found) -> Anomaly:
         key=None if many else history.event(calls[0]).key,
         events=_evidence(history, calls),
         culprit=int(history.columns.index[culprit]),
-        detail={
-            "minimal": mine.minimal,
-            "session": process,
-            "order": [_step(history, step, scope) for step in mine.steps],
-            "certificate": msgspec.to_builtins(_certificate(history, level, mine)),
-            "confirmed_by": JUDGE,
-        }
-        | ({} if scope is None else {"elements": scope}),
+        detail=SessionOrder(
+            certificate=msgspec.to_builtins(_certificate(history, level, mine)),
+            minimal=mine.minimal,
+            session=process,
+            order=[_step(history, step, scope) for step in mine.steps],
+            elements=scope,
+            confirmed_by=JUDGE,
+        ),
     )
 
 

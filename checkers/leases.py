@@ -15,7 +15,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ import numpy as np
 from quorate.checkers.lease_looks import FUNCTIONS, NEVER, Call, Look, Looks, called
 from quorate.checkers.replies import confirmed
 from quorate.checkers.tell import varied
+from quorate.harness.core.evidence import Hold, Holds, Mark
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import History
 from quorate.harness.history.columns import INVOKE, KINDS, NEMESIS_PROCESS, NONE, Columns
@@ -327,13 +328,7 @@ def _anomaly(
     events = {index for call in (*calls, *([grant] if grant else [])) for index in call.events}
     owner = grant or culprit
     intervals = [
-        {
-            "process": owner.process,
-            "node": owner.node,
-            "from_s": begin / _NS,
-            "to_s": end / _NS,
-            "kind": kind,
-        }
+        Hold(process=owner.process, node=owner.node, from_s=begin / _NS, to_s=end / _NS, kind=kind)
         for begin, end, kind in life
         if begin < end
     ]
@@ -343,14 +338,11 @@ def _anomaly(
         key=lease.name,
         events=sorted(events),
         culprit=min(culprit.events),
-        detail={
-            "marks": _marks(name, lease, culprit, life),
-            **({"intervals": intervals} if intervals else {}),
-        },
+        detail=Holds(intervals=intervals, marks=_marks(name, lease, culprit, life)),
     )
 
 
-def _marks(name: str, lease: Lease, culprit: Call, life: Iterable[Stretch]) -> list[dict[str, Any]]:
+def _marks(name: str, lease: Lease, culprit: Call, life: Iterable[Stretch]) -> list[Mark]:
     """The moments of the lease that its story is made of, in order of time."""
     seen = {
         "lease lost too early": "not there any more",
@@ -364,7 +356,7 @@ def _marks(name: str, lease: Lease, culprit: Call, life: Iterable[Stretch]) -> l
     marks += [(lease.grant.done, "granted")] if lease.grant is not None else []
     marks += [(end, "promised until" if kind == "held" else "must be gone by") for _, end, kind in life]
     marks.append((culprit.done, f"{_who(culprit)}: {seen.get(name, 'still there')}"))
-    return [{"at_s": at / _NS, "what": what} for at, what in sorted(marks) if at != NEVER]
+    return [Mark(at / _NS, what) for at, what in sorted(marks) if at != NEVER]
 
 
 def _who(call: Call) -> str:

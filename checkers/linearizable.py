@@ -12,26 +12,18 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from quorate.checkers.explain import Told, explain, when
+from quorate.checkers import legal
+from quorate.checkers.explain import Told, general, when
+from quorate.checkers.models import MODELS
 from quorate.checkers.second import by_porcupine
 from quorate.harness.core.counterexample import READ, trimmed
+from quorate.harness.core.evidence import Contradiction
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
 from quorate.harness.history.columns import FAIL, INVOKE, NONE, OK
 from quorate.harness.history.native import Stop
 from quorate.harness.history.native import check as ask
 
-MODELS: Final[Mapping[str, str]] = {
-    "register": "a register: read, write",
-    "cas-register": "a register with compare-and-set: read, write, cas",
-    "kv": "a string per key: read, write, cas, delete, append; an empty string is the same as none",
-    "set": "a set: add, remove, contains, read of the whole",
-    "queue": "first in, first out: enqueue, dequeue",
-    "unordered-queue": "a bag: enqueue, dequeue in any order",
-    "counter": "a counter: add (or increment), read",
-    "lock": "a lock held by a process: acquire, release",
-    "fenced-lock": "a lock whose acquire returns a token that grows each time",
-}
 # The engines' word for a key that was given up because another one settles the verdict.
 _SETTLED: Final = "not decided, because another key is already invalid"
 # Anomalies told in full; the rest are counted.
@@ -173,11 +165,16 @@ class Linearizable:
         scope = part.get("elements")
         told = [Told.of(history, call, end, scope) for call, end in part["events"]]
         rest = _Key(history, part["key"])
-        name, sentence = explain(self.model, told, part["culprit"], rest)
+        bad = next((one for one in told if one.position == part["culprit"]), told[-1])
+        others = [one for one in told if one is not bad]
+        name, sentence = MODELS[self.model].sentence(bad, others, rest) or general(bad, others)
         # What the name rests on is shown too: the counterexample by itself must be called the same.
         shown = {at for pair in part["events"] for at in pair if at is not None} | rest.used
         positions = sorted(shown)
-        detail = _evidence(history, part)
+        ends = [end for _, end in part["events"]]
+        steps = legal.order(MODELS[self.model], told, ends, bad.position, self.initial)
+        steps = [msgspec.structs.replace(one, operation=int(columns.index[one.operation])) for one in steps]
+        detail = msgspec.structs.replace(_evidence(history, part), steps=steps)
         if scope is not None:
             # Beside the elements themselves: a read may have seen many thousands, and reports cut long values.
             reads = {
@@ -185,7 +182,7 @@ class Linearizable:
                 for one in told
                 if one.f == READ and one.kind == "ok"
             }
-            detail |= {"elements": scope, "reads": reads}
+            detail = msgspec.structs.replace(detail, elements=scope, reads=reads)
         return Anomaly(
             name=name,
             sentence=sentence,
@@ -209,7 +206,9 @@ class Linearizable:
             key=part["key"],
             events=sorted(int(columns.index[at]) for pair in near for at in pair if at is not None),
             culprit=int(columns.index[call]),
-            detail=_evidence(history, part) | {"minimal": False, "left_out": rest + 1 - len(near)},
+            detail=msgspec.structs.replace(
+                _evidence(history, part), minimal=False, left_out=rest + 1 - len(near)
+            ),
         )
 
 
@@ -257,14 +256,13 @@ class _Key:
         return None
 
 
-def _evidence(history: History, part: Mapping[str, Any]) -> dict[str, Any]:
-    """What `Anomaly.detail` holds of every contradiction."""
-    return {
-        "minimal": part["minimal"],
-        "engine": part["engine"],
-        "confirmed_by": part["confirmed_by"],
-        "certificate": _certificate(history, part),
-    }
+def _evidence(history: History, part: Mapping[str, Any]) -> Contradiction:
+    return Contradiction(
+        minimal=part["minimal"],
+        engine=part["engine"],
+        confirmed_by=part["confirmed_by"],
+        certificate=_certificate(history, part),
+    )
 
 
 def _certificate(history: History, part: Mapping[str, Any]) -> dict[str, Any]:

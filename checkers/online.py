@@ -18,9 +18,11 @@ import msgspec
 from quorate.checkers.forgetting import RULES, Key, Pair, drop_looks, pairs_of
 from quorate.checkers.forgetting.key import name, since
 from quorate.checkers.forgetting.queues import ignore_oldest, ignored
-from quorate.checkers.linearizable import MODELS, Linearizable
+from quorate.checkers.linearizable import Linearizable
+from quorate.checkers.models import MODELS
 from quorate.checkers.online_transactions import OnlineTransactions
 from quorate.checkers.transactions import Transactions
+from quorate.harness.core.evidence import Contradiction
 from quorate.harness.core.verdict import Anomaly, Checker, Limits, Verdict
 from quorate.harness.history.event import NEMESIS, Event
 from quorate.harness.history.history import History
@@ -126,7 +128,8 @@ class Online:
         return result.anomalies[0] if result.verdict is Verdict.INVALID else None
 
     def _forget(self, key: Key, pairs: list[Pair], moment: int) -> list[Pair]:
-        pairs = RULES[self.model](key, pairs, moment)
+        rule = RULES.get(self.model)
+        pairs = drop_looks(pairs, moment) if rule is None else rule(key, pairs, moment)
         if len(pairs) * 2 > self.most:
             pairs = drop_looks(pairs, moment)
         if len(pairs) * 2 > self.most and "queue" in self.model:
@@ -183,5 +186,6 @@ def events_of(pairs: Sequence[Pair]) -> list[Event]:
 
 
 def _anomaly(kind: str, text: str, call: Event, end: Event) -> Anomaly:
+    detail = Contradiction(minimal=False)
     sentence = f"p{call.process} {text} (answered at {end.time / 1e9:.3f} s)"
-    return Anomaly(kind, sentence, call.key, [call.index, end.index], call.index, {"minimal": False})
+    return Anomaly(kind, sentence, call.key, [call.index, end.index], call.index, detail)

@@ -10,16 +10,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from quorate.checkers.models import MODELS
 from quorate.checkers.normal import distinct, functions_of
 from quorate.harness.history import History
 from quorate.harness.history.columns import INVOKE, NONE, OK
 
 # Models by their functions; of several that know all of a history's, the first.
 _FUNCTIONS: Final[dict[str, frozenset[str]]] = {
-    "register": frozenset({"read", "write", "put", "get"}),
-    "cas-register": frozenset({"read", "write", "cas", "put", "get"}),
-    "kv": frozenset({"read", "write", "cas", "delete", "append", "put", "get"}),
-    "lock": frozenset({"acquire", "release"}),
+    **{name: MODELS[name].functions | {"put", "get"} for name in ("register", "cas-register", "kv")},
+    "lock": MODELS["lock"].functions,
     "bank": frozenset({"transfer", "read"}),
     "unique-ids": frozenset({"generate", "generate-id"}),
     "adya-g2": frozenset({"insert"}),
@@ -62,7 +61,7 @@ def recognise(history: History) -> str:
     if functions <= _QUEUES:
         names = ["total-queue", "unordered-queue"] if "drain" in functions else ["queue", "unordered-queue"]
         raise ModelError(f"both {names[0]} and {names[1]} fit: name one with --as", names)
-    if functions <= {"add", "remove", "contains", "read"}:
+    if functions <= MODELS["set"].functions:
         return "set"
     fitting = [model for model, known in _FUNCTIONS.items() if functions <= known]
     if not fitting:

@@ -42,7 +42,7 @@ def confirmed(result: Result, history: History, *, strict: bool = False) -> Resu
     for one in result.anomalies:
         certificate = certificate_of(one, strict=strict)
         if _wrong(record, certificate) is None:
-            detail = {**one.detail, "certificate": msgspec.to_builtins(certificate)}
+            detail = msgspec.structs.replace(one.detail, certificate=msgspec.to_builtins(certificate))
             anomalies.append(msgspec.structs.replace(one, detail=detail))
         else:
             anomalies.append(one)
@@ -67,7 +67,7 @@ def refute(history: History, certificates: Sequence[Certificate]) -> str | None:
 
 
 def _known(result: Result) -> bool:
-    return any(one.name in DEFINITIONS and "certificate" not in one.detail for one in result.anomalies)
+    return any(one.name in DEFINITIONS and one.detail.certificate is None for one in result.anomalies)
 
 
 def _wrong(record: Record, certificate: Certificate) -> str | None:

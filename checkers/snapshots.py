@@ -21,6 +21,7 @@ from quorate.checkers.deletions import Deletions
 from quorate.checkers.list_story import story
 from quorate.checkers.replies import confirmed
 from quorate.checkers.tell import told
+from quorate.harness.core.evidence import Listed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import Event, History
 
@@ -106,7 +107,7 @@ class _Replay:
     def _with_story(self, anomaly: Anomaly, event: Event, name: str) -> Anomaly:
         at, objects = event.value["at"], event.value["objects"]
         shown = story(f"p{event.process}'s list", at, objects, name, self._known)
-        return msgspec.structs.replace(anomaly, detail={**anomaly.detail, "list": shown})
+        return msgspec.structs.replace(anomaly, detail=Listed(story=shown))
 
     def _judge_refusal(self, event: Event) -> Iterator[Anomaly]:
         """What a refusal returned is a list of one object at the revision of the answer."""

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from quorate.harness.core.evidence import Evidence, Facts
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.harness.history import Event
 
@@ -14,9 +15,7 @@ _NS: Final = 1e9
 _TOLD_MAX: Final = 20
 
 
-def told(
-    name: str, text: str, event: Event, *others: Event, detail: Mapping[str, Any] | None = None
-) -> Anomaly:
+def told(name: str, text: str, event: Event, *others: Event, detail: Evidence | None = None) -> Anomaly:
     """Make the anomaly that a completion shows, with the completions that it contradicts."""
     indexes = {each.index for each in (event, *others)} | {
         each.index_of_invoke for each in (event, *others) if each.index_of_invoke is not None
@@ -27,7 +26,7 @@ def told(
         key=event.key,
         events=sorted(indexes),
         culprit=event.index if event.index_of_invoke is None else event.index_of_invoke,
-        detail=detail or {},
+        detail=detail or Facts(),
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from quorate.checkers.names import UnknownNameError, consistency_named, unknown
+from quorate.harness.core.evidence import Cycle, Dependency, Transaction
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History, native
 
@@ -63,8 +64,8 @@ class Transactions:
         reason, confirmed = _reason(answer, self.expect), None
         if verdict is Verdict.INVALID:
             left = max(0.1, limits.time_s - wall_s)
-            anomalies, doubts = _confirmed(history, self.model, anomalies, left)
-            confirmed = anomalies[0].detail["confirmed_by"] if anomalies else None
+            anomalies, doubts, judge = _confirmed(history, self.model, anomalies, left)
+            confirmed = judge if anomalies else None
             if not anomalies:
                 verdict, reason = Verdict.UNKNOWN, _unconfirmed(doubts)
             elif doubts:
@@ -144,18 +145,18 @@ def _reason(answer: Mapping[str, Any], expect: str) -> str:
 
 def _confirmed(
     history: History, model: str, anomalies: list[Anomaly], time_s: float
-) -> tuple[list[Anomaly], dict[str, str]]:
-    """Return the anomalies that the second judge confirms, and of the other names why it does not."""
+) -> tuple[list[Anomaly], dict[str, str], str]:
+    """Return the anomalies that the second judge confirms, of the other names why it does not, and its name."""
     from quorate.checkers.transactions_refute import JUDGE, refute_all  # noqa: PLC0415 - only what is invalid needs it
     from quorate.checkers.transactions_story import TooLargeError  # noqa: PLC0415
 
-    certificates = [one.detail["certificate"] for one in anomalies]
+    certificates = [one.detail.certificate or {} for one in anomalies]
     try:
         wrong = refute_all(history, model, certificates, min(time_s, _CONFIRM_S))
     except TooLargeError as error:
-        return [], {one.name: str(error) for one in anomalies}
+        return [], {one.name: str(error) for one in anomalies}, JUDGE
     kept = [
-        msgspec.structs.replace(one, detail={**one.detail, "confirmed_by": JUDGE})
+        msgspec.structs.replace(one, detail=msgspec.structs.replace(one.detail, confirmed_by=JUDGE))
         for one, reason in zip(anomalies, wrong, strict=True)
         if reason is None
     ]
@@ -163,7 +164,7 @@ def _confirmed(
     for one, reason in zip(anomalies, wrong, strict=True):
         if reason is not None:
             doubts.setdefault(one.name, reason)
-    return kept, doubts
+    return kept, doubts, JUDGE
 
 
 def _unconfirmed(doubts: Mapping[str, str]) -> str:
@@ -197,11 +198,11 @@ def _anomaly(finding: Mapping[str, Any], example: Mapping[str, Any]) -> Anomaly:
         key=example["key"],
         events=example["events"],
         culprit=example["culprit"],
-        detail={
-            "count": finding["count"],
-            "not": finding["not"],
-            "transactions": example["transactions"],
-            "cycle": example["cycle"],
-            "certificate": _certificate(finding, example),
-        },
+        detail=Cycle(
+            cycle=msgspec.convert(example["cycle"], list[Dependency]),
+            transactions=msgspec.convert(example["transactions"], list[Transaction]),
+            count=finding["count"],
+            forbidden_by=finding["not"],
+            certificate=_certificate(finding, example),
+        ),
     )

@@ -21,6 +21,7 @@ from quorate.checkers.previous import wrong_previous
 from quorate.checkers.replies import confirmed
 from quorate.checkers.tell import replayed, told
 from quorate.checkers.watch_story import with_stories
+from quorate.harness.core.evidence import Watched
 from quorate.harness.core.verdict import Anomaly, Limits, Result
 from quorate.harness.history import Event, History
 
@@ -136,7 +137,7 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
             missing = _missing(judged + 1, revision, seen, truth)
             if missing:
                 text = f"{text}, but {_list(missing, truth)} was not"
-                return [*found, told("watch not bookmarkable", text, event, detail=_detail(missing))]
+                return [*found, told("watch not bookmarkable", text, event, detail=Watched(missing=missing))]
             progress, judged = max(progress, revision), max(judged, revision)
             continue
         found += _judge(stream, changes, event, last, progress, seen)
@@ -149,7 +150,7 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
             # One loss is told once: whatever such a watch shows afterwards says nothing more.
             text = f"{_who(stream)} was shown revision {last} but never {_list(missing, truth)}"
             name = "watch not resumable" if min(missing) < min(seen) else "watch not reliable"
-            return [*found, told(name, text, event, detail=_detail(missing))]
+            return [*found, told(name, text, event, detail=Watched(missing=missing))]
         judged = max(judged, last - 1)
     return found
 
@@ -210,15 +211,11 @@ def _what(name: str, value: Any, revision: int) -> str:
     return f"{what} at revision {revision}"
 
 
-def _at(name: str, revision: int) -> Mapping[str, Any]:
+def _at(name: str, revision: int) -> Watched:
     """Which change is the bad one."""
-    return {"at": [revision, name]}
+    return Watched(at=(revision, name))
 
 
 def _who(stream: Stream) -> str:
     at = f" at {stream.node}" if stream.node else ""
     return f"the watch of p{stream.process}{at} from revision {stream.start}"
-
-
-def _detail(missing: Mapping[int, list[str]]) -> Mapping[str, Any]:
-    return {"missing": {str(revision): names for revision, names in missing.items()}}

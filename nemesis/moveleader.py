@@ -25,7 +25,7 @@ class MoveLeader(Operator):
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide who is to lead, and who dies of it."""
-        after, drawn, new_dies = self._aftermath.drawn(rng), rng.random(), rng.random()
+        after, drawn, new_dies = self._aftermath.drawn(scene, rng), rng.random(), rng.random()
         names = present(scene)
         leader = await leader_of(scene)
         others = sorted(name for name in names if name != leader)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import signal
 from random import Random
 from typing import ClassVar, Final
 
@@ -14,7 +13,7 @@ from quorate.harness.core.operating import Operating
 from quorate.harness.core.outcome import Broken, OutcomeError
 from quorate.harness.core.system import System, offered
 from quorate.harness.core.test import UsageError
-from quorate.nemesis import aftermath, processes
+from quorate.nemesis import processes
 from quorate.nemesis.aftermath import Aftermath, AftermathSettings
 from quorate.nemesis.nodes import ServerFault
 from quorate.nemesis.targets import FOLLOWER, choose_servers
@@ -37,6 +36,15 @@ class Operator(ServerFault):
         self._done: dict[str, str] = {}  # what each action came to
         self._failed: dict[str, str] = {}
 
+    @property
+    def holds(self) -> bool:
+        """Whether something may come after that a majority must do without."""
+        return self._aftermath.strikes
+
+    def check(self, scene: Scene) -> None:
+        """Raise `UsageError` where what is to come after cannot be."""
+        self._aftermath.check(scene)
+
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system, or a release of it, without the action."""
         if self.name not in self.operating(system).actions:
@@ -44,7 +52,7 @@ class Operator(ServerFault):
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide the servers, and what comes after."""
-        after = self._aftermath.drawn(rng)
+        after = self._aftermath.drawn(scene, rng)
         resolved, names = await choose_servers(scene, target, rng)
         return named(names, self.name, resolved, **after)
 
@@ -63,9 +71,8 @@ class Operator(ServerFault):
         return Proof(holds=fine, text=f"{told}{after}", data={"cut_short": len(self._failed)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Let the paused go on and start the dead; the action itself is not undone."""
-        if plan.detail.get("then") == aftermath.PAUSE:
-            await processes.signal_all(scene, self.victims(plan), signal.SIGCONT)
+        """Undo what came after, and start the dead; the action itself is not undone."""
+        await self._aftermath.undo(scene, plan, self.victims(plan))
         await super().heal(scene, plan)
 
     @classmethod

@@ -10,16 +10,17 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Final
-
-import msgspec
+from typing import Annotated, Any, Final
 
 from quorate.harness.cluster import doctor
 from quorate.harness.core.fault import Fault, Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.settings import Seconds, about
+from quorate.nemesis.flapping import Flapping
 from quorate.nemesis.grudges import ALIASES, SHAPES, split
 from quorate.nemesis.targets import ANY, check_names, leader_of, names_of, present
+from quorate.nemesis.triggers import Trigger, TriggerSettings
 
 _VARIED: Final = (
     "leader",
@@ -33,6 +34,20 @@ _VARIED: Final = (
 )
 
 
+class PartitionSettings(TriggerSettings, frozen=True):
+    """Settings of partitions."""
+
+    flap: (
+        Annotated[
+            Seconds,
+            about(
+                "the cut comes and goes, each for so long, such as 500ms", ge=0.02, le=10, unset="it lasts"
+            ),
+        ]
+        | None
+    ) = None
+
+
 class Partition(Fault):
     """Cut the network between servers, in one or both directions; clients reach every server all the time.
 
@@ -42,9 +57,12 @@ class Partition(Fault):
     name = "partition"
     targets = (ANY, *SHAPES, *ALIASES)
     holds = True
+    settings_type = PartitionSettings
 
-    def __init__(self, options: msgspec.Struct) -> None:
+    def __init__(self, options: PartitionSettings) -> None:
         super().__init__(options)
+        self._trigger = Trigger(options)
+        self._flapping = Flapping(options.flap)
         self._took_s = 0.0
         self._dropped: int | None = None
 
@@ -90,19 +108,24 @@ class Partition(Fault):
         )
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
-        """Cut exactly the planned directions."""
+        """Cut exactly the planned directions, at once or when a log says what it was asked to wait for."""
         self._dropped = None
+        await self._trigger.wait(scene, *plan.nodes)
         begin = asyncio.get_running_loop().time()
         await scene.cluster.network.cut(_cut(plan))
         self._took_s = asyncio.get_running_loop().time() - begin
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Probe every direction: the cut ones are dead, all others alive."""
-        return await self._probe(scene, _cut(plan), "cut")
+        """Probe every direction: the cut ones are dead, all others alive. Then let the cut come and go, if asked to."""
+        proof = await self._probe(scene, _cut(plan), "cut")
+        if proof.holds:
+            self._flapping.begin(scene.cluster.network, _cut(plan))
+        return Proof(holds=proof.holds, text=f"{proof.text}{self._trigger.told}", data=proof.data)
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Remove every cut, having asked how many packets died in it where that can be counted."""
         del plan
+        await self._flapping.end()
         with contextlib.suppress(Broken):  # a count is not worth a healing
             if (count := await scene.cluster.network.dropped()) is not None:
                 self._dropped = (self._dropped or 0) + count
@@ -114,6 +137,9 @@ class Partition(Fault):
         """Probe every direction: all alive. Tells how many packets the cut swallowed."""
         del plan
         proof = await self._probe(scene, frozenset(), "healed")
+        if self._flapping.asked:
+            text, holds = self._flapping.told
+            proof = Proof(holds=proof.holds and holds, text=f"{proof.text}; {text}", data=proof.data)
         if self._dropped is None:
             return proof
         text = f"{proof.text}; {self._dropped} packets died in the cut, probes included"

@@ -43,9 +43,13 @@ class Restart(ServerFault):
         self._aftermath = Aftermath(options)
         self._steps: list[Turn] = []
 
+    def check(self, scene: Scene) -> None:
+        """Raise `UsageError` where what is to come after cannot be."""
+        self._aftermath.check(scene)
+
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
         """Decide the servers and their order, who leads last."""
-        after = self._aftermath.drawn(rng)
+        after = self._aftermath.drawn(scene, rng)
         resolved, names = await choose(scene, target, rng)
         leads = {one.node for one in await scene.system.status(scene.cluster) if one.role == "leader"}
         order = sorted(names, key=lambda name: (name in leads, names.index(name)))
@@ -78,7 +82,8 @@ class Restart(ServerFault):
         return Proof(holds=fine, text=text, data={"steps": msgspec.to_builtins(self._steps)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Start what is down, let go on what is paused."""
+        """Start what is down, let go on what is paused, let in what is cut off."""
+        await self._aftermath.undo(scene, plan, list(plan.nodes))
         await processes.signal_all(scene, plan.nodes, signal.SIGCONT)
         await super().heal(scene, plan)
 

@@ -72,11 +72,11 @@ class Trigger:
         await self.wait(scene, name)
         await processes.signal_all(scene, [name], signum)
 
-    async def wait(self, scene: Scene, name: str) -> None:
-        """Return when it is time for this target; raise `Broken` where the text does not come."""
+    async def wait(self, scene: Scene, *names: str) -> None:
+        """Return when it is time for one of these targets; raise `Broken` where the text does not come."""
         if self._on is None:
             return
-        listened = [node.name for node in scene.cluster.nodes] if self._any else [name]
+        listened = [node.name for node in scene.cluster.nodes] if self._any else list(names)
         await _first(scene, listened, self._on, self._within_s)
         await asyncio.sleep(self._after_s)
 

@@ -1,10 +1,6 @@
 """Evidence in words, for every report alike: the operations of an anomaly, the cycle, who held what when.
 
-`Anomaly.detail` may hold `steps` (`[{"operation": index of an invocation, "state": any, "text": …}]`: the legal state
-after each; no `state` for the impossible one), `cycle` (`[{"from", "to", "kind", "why"}]`, ends being indexes of
-invocations or names) and `intervals` (`[{"process", "node", "from_s", "to_s", "kind": "held|maybe", "token"}]`) with
-`marks` (`[{"at_s", "what"}]`: moments beside them), and `list` (`reports.lists`).
-Whatever else is there is shown as it is.
+What is not drawn is shown as it is (`rest_of`).
 """
 
 from __future__ import annotations
@@ -12,14 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from quorate.harness.core.evidence import Contradiction, Cycle, Holds, Mark, Step, Transaction, Value
 from quorate.harness.core.verdict import Anomaly, Result
-from quorate.harness.history.columns import FAIL, INFO
 from quorate.harness.history.operations import OUTCOMES
-from quorate.reports import legal
 from quorate.reports.operations import Operations
 from quorate.reports.words import EDGES, cut, error_words, operation, seconds, transaction
 
@@ -50,21 +45,19 @@ class Drawn(msgspec.Struct, frozen=True):
     place: int | None = None  # in a legal order, counted from 1
 
 
-def drawn(
-    anomaly: Anomaly, operations: Operations, model: str | None = None, most: int = SHOWN_MAX
-) -> tuple[list[Drawn], int]:
+def drawn(anomaly: Anomaly, operations: Operations, most: int = SHOWN_MAX) -> tuple[list[Drawn], int]:
     """Return the anomaly's operations in order of invocation; of too many, those the sentence names and those nearest.
 
-    Also how many are left out. Where the checker tells no legal states and the model is a known one, they are found.
+    Also how many are left out.
     """
     positions = {operations.at(event) for event in anomaly.events}
     culprit = operations.at(anomaly.culprit) if anomaly.culprit is not None else None
     found = sorted(position for position in positions | {culprit} if position is not None)
     chosen = _nearest(anomaly.sentence, operations, found, culprit, most) if len(found) > most else found
-    reads = _reads(anomaly)
-    # States of a part of the evidence would be made up.
-    steps = _steps(anomaly) or (_found(operations, chosen, culprit, model, reads) if chosen is found else {})
-    rows = [_row(operations, position, position == culprit, steps, reads) for position in chosen]
+    detail = anomaly.detail if isinstance(anomaly.detail, Contradiction) else Contradiction()
+    # In a part of the evidence states would puzzle.
+    steps = {step.operation: step for step in detail.steps} if chosen is found else {}
+    rows = [_row(operations, position, position == culprit, steps, detail.reads) for position in chosen]
     return rows, len(found) - len(chosen)
 
 
@@ -87,64 +80,19 @@ def _named(sentence: str, o: Operations, at: int) -> bool:
     return any(seconds(moment / 1e6) in sentence for moment in (int(o.begin_us[at]), int(o.end_us[at])))
 
 
-def _steps(anomaly: Anomaly) -> Mapping[int, Mapping[str, Any]]:
-    """The legal state after each operation, where the checker tells it: `detail["steps"]`."""
-    steps = anomaly.detail.get("steps")
-    found = {}
-    for step in steps if isinstance(steps, Sequence) and not isinstance(steps, str) else ():
-        if isinstance(step, Mapping) and isinstance(step.get("operation"), int):
-            found[step["operation"]] = step
-    return found
-
-
-def _reads(anomaly: Anomaly) -> Mapping[str, Any]:
-    """What reads saw of the elements that matter, by their invocations: `detail["reads"]`, of sets read as a whole."""
-    reads = anomaly.detail.get("reads")
-    return reads if isinstance(reads, Mapping) else {}
-
-
-def _found(
-    o: Operations, chosen: Sequence[int], culprit: int | None, model: str | None, reads: Mapping[str, Any]
-) -> dict[int, Mapping[str, Any]]:
-    if culprit is None or len(chosen) > legal.OPERATIONS_MAX:
-        return {}
-    try:
-        steps = [_step(o, at, reads) for at in chosen if o.outcome[at] != FAIL or o.got[at] != o.asked[at]]
-    except msgspec.DecodeError:  # a value that was too long to be kept whole
-        return {}
-    return {step["operation"]: step for step in legal.explain(model, steps, int(o.invoked[culprit]))}
-
-
-def _step(o: Operations, at: int, reads: Mapping[str, Any]) -> legal.Step:
-    """As the models see it; a refused compare-and-set that says what it saw is a read."""
-    outcome = int(o.outcome[at])
-    asked = msgspec.json.decode(o.texts[int(o.asked[at])])
-    seen = reads.get(str(o.invoked[at]))
-    got = msgspec.json.decode(o.texts[int(o.got[at])]) if seen is None else seen
-    return legal.Step(
-        event=int(o.invoked[at]),
-        process=int(o.process[at]),
-        f="read" if outcome == FAIL else o.functions[int(o.f[at])],
-        asked=asked,
-        got=got,
-        begin=int(o.invoked[at]),
-        end=int(o.completed[at]) if outcome != INFO else None,
-    )
-
-
 def _row(
     o: Operations,
     at: int,
     culprit: bool,  # noqa: FBT001
-    steps: Mapping[int, Mapping[str, Any]],
-    reads: Mapping[str, Any],
+    steps: Mapping[int, Step],
+    reads: Mapping[str, Value],
 ) -> Drawn:
     outcome = OUTCOMES[int(o.outcome[at])]
     asked, got = o.texts[int(o.asked[at])], o.texts[int(o.got[at])]
     event = int(o.invoked[at])
     if str(event) in reads:
         got = json_text(reads[str(event)])
-    step = steps.get(event, {})
+    step = steps.get(event) or Step(event)
     error = o.error_text(at)
     return Drawn(
         position=at,
@@ -159,13 +107,13 @@ def _row(
         culprit=culprit,
         error=cut(error_words(error), 200),
         version=int(o.version[at]) if o.version[at] >= 0 else None,
-        state=cut(str(step.get("said") or json_text(step["state"])), 200) if "state" in step else "",
-        note=cut(str(step.get("text", "")), 300),
-        place=step["place"] if isinstance(step.get("place"), int) else None,
+        state=cut(step.state, 200),
+        note=cut(step.text, 300),
+        place=step.place,
     )
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Value) -> str:
     """Write a value as JSON, or as Python does where it has none."""
     try:
         return msgspec.json.encode(value).decode()
@@ -182,8 +130,8 @@ class Edge(msgspec.Struct, frozen=True):
     why: str
 
 
-class Transaction(msgspec.Struct, frozen=True):
-    """One transaction of a cycle: who did it, and its steps in words, each with whether an edge speaks of its key."""
+class Member(msgspec.Struct, frozen=True):
+    """One transaction of a cycle in words: who did it, and its steps, each with whether an edge speaks of its key."""
 
     name: str
     who: str
@@ -201,55 +149,51 @@ class Interval(msgspec.Struct, frozen=True):
     token: str
 
 
-def _rows(anomaly: Anomaly, name: str) -> list[Mapping[str, Any]]:
-    rows = anomaly.detail.get(name)
-    if not isinstance(rows, Sequence) or isinstance(rows, str):
-        return []
-    return [row for row in rows if isinstance(row, Mapping)]
+def _cycle(anomaly: Anomaly) -> Cycle:
+    return anomaly.detail if isinstance(anomaly.detail, Cycle) else Cycle()
 
 
 def cycle_of(anomaly: Anomaly, rows: Sequence[Drawn]) -> tuple[list[Edge], dict[str, str]]:
     """Return the cycle's edges between T1, T2, … and what each of these is in words.
 
-    Ends are names of `detail["transactions"]` (`[{"name", "index", "process", "value"}]`), or events' indexes (then
-    the transaction is looked up), or whatever names a checker likes.
+    Ends are names of the cycle's transactions, or events' indexes (then the transaction is looked up), or any names.
     """
     by_event = {row.event: f"p{row.process} {row.words}" for row in rows}
-    by_name = {str(row.get("name")): _transaction(row, by_event) for row in _rows(anomaly, "transactions")}
+    cycle = _cycle(anomaly)
+    by_name = {row.name: _transaction(row, by_event) for row in cycle.transactions}
     names: dict[str, str] = {}
     legend: dict[str, str] = {}
 
-    def name(end: Any) -> str:
+    def name(end: str | int) -> str:
         known = json_text(end)
         if known not in names:
-            given = isinstance(end, str) and end in by_name
-            names[known] = end if given else f"T{len(names) + 1}"
-            told = by_name[end] if given else by_event.get(end, "") if isinstance(end, int) else str(end)
-            legend[names[known]] = cut(told, 400)
+            if isinstance(end, str) and end in by_name:
+                shown, told = end, by_name[end]
+            else:
+                shown, told = f"T{len(names) + 1}", by_event.get(end, "") if isinstance(end, int) else end
+            names[known], legend[shown] = shown, cut(told, 400)
         return names[known]
 
     edges = []
-    for row in _rows(anomaly, "cycle")[:NODES_MAX]:
-        kind = str(row.get("kind", ""))
-        why = str(row.get("why") or EDGES.get(kind, ""))
-        edges.append(Edge(name(row.get("from")), name(row.get("to")), kind, cut(why, 400)))
+    for row in cycle.cycle[:NODES_MAX]:
+        why = row.why or EDGES.get(row.kind, "")
+        edges.append(Edge(name(row.source), name(row.target), row.kind, cut(why, 400)))
     return edges, legend
 
 
 def loop_of(
     anomaly: Anomaly, rows: Sequence[Drawn], edges: Sequence[Edge], legend: Mapping[str, str]
-) -> list[tuple[Transaction, Edge]]:
+) -> list[tuple[Member, Edge]]:
     """Return each transaction of a cycle with the edge that leads to the next, or [] where the edges make no loop."""
     following = zip(edges, [*edges[1:], *edges[:1]], strict=True)
     if not edges or any(one.target != other.source for one, other in following):
         return []
     by_event = {row.event: row for row in rows}
-    told = {str(row.get("name")): row for row in _rows(anomaly, "transactions")}
-    ends = [row.get("from") for row in _rows(anomaly, "cycle")[:NODES_MAX]]
+    known = {row.name: row for row in _cycle(anomaly).transactions}
+    ends = [row.source for row in _cycle(anomaly).cycle[:NODES_MAX]]
     found = []
     for edge, end in zip(edges, ends, strict=True):
-        known = told.get(edge.source, {})
-        event = known.get("index", end)
+        event = known[edge.source].index if edge.source in known else end
         row = by_event.get(event) if isinstance(event, int) else None
         why = " ".join(one.why for one in edges if edge.source in (one.source, one.target))
         words = legend[edge.source]
@@ -259,7 +203,7 @@ def loop_of(
             who = f"p{row.process} on {row.node or '?'}, {seconds(row.begin_us / 1e6)} to {until}"
             words = words.removeprefix(f"p{row.process} ")
         steps = words.split(" · ") if words else []
-        found.append((Transaction(edge.source, who, [(step, _spoken(step, why)) for step in steps]), edge))
+        found.append((Member(edge.source, who, [(step, _spoken(step, why)) for step in steps]), edge))
     return found
 
 
@@ -274,11 +218,10 @@ def without_culprit(rows: Sequence[Drawn]) -> list[Drawn]:
     return [msgspec.structs.replace(row, culprit=False) for row in rows]
 
 
-def _transaction(row: Mapping[str, Any], by_event: Mapping[int, str]) -> str:
-    index = row.get("index")
-    if isinstance(index, int) and index in by_event:
-        return by_event[index]
-    return f"p{row.get('process', '?')} {transaction(json_text(row.get('value')), 400)}"
+def _transaction(row: Transaction, by_event: Mapping[int, str]) -> str:
+    if row.index is not None and row.index in by_event:
+        return by_event[row.index]
+    return f"p{row.process} {transaction(json_text(row.value), 400)}"
 
 
 def chosen(guarantees: Sequence[Result]) -> list[tuple[Result, Anomaly]]:
@@ -296,38 +239,46 @@ def chosen(guarantees: Sequence[Result]) -> list[tuple[Result, Anomaly]]:
     return [(result, anomaly) for _, result, anomaly in found]
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """A moment of what was held: a grant, a renewal, a promised end; seconds."""
-
-    at_s: float
-    what: str
-
-
 def marks_of(anomaly: Anomaly) -> list[Mark]:
-    """Read the moments beside the holdings: `detail["marks"]`."""
-    return [
-        Mark(float(row["at_s"]), cut(str(row.get("what", "")), _WHAT_MAX))
-        for row in _rows(anomaly, "marks")[:_MARKS_MAX]
-        if isinstance(row.get("at_s"), (int, float))
-    ]
+    """Return the moments beside the holdings."""
+    marks = anomaly.detail.marks if isinstance(anomaly.detail, Holds) else ()
+    return [Mark(mark.at_s, cut(mark.what, _WHAT_MAX)) for mark in marks[:_MARKS_MAX]]
 
 
 def intervals_of(anomaly: Anomaly) -> list[Interval]:
-    """Read who held what when: `detail["intervals"]`."""
-    found = []
-    for row in _rows(anomaly, "intervals"):
-        begin, end = row.get("from_s"), row.get("to_s")
-        if not isinstance(begin, (int, float)):
-            continue
-        token = row.get("token")
-        found.append(
-            Interval(
-                process=f"p{row.get('process', '?')}",
-                node=str(row.get("node") or ""),
-                begin_s=float(begin),
-                end_s=float(end) if isinstance(end, (int, float)) else None,
-                kind=str(row.get("kind", "held")),
-                token="" if token is None else str(token),
-            )
+    """Return who held what when, as the checker says."""
+    holds = anomaly.detail.intervals if isinstance(anomaly.detail, Holds) else ()
+    return [
+        Interval(
+            process=f"p{hold.process}",
+            node=hold.node or "",
+            begin_s=hold.from_s,
+            end_s=hold.to_s,
+            kind=hold.kind,
+            token="" if hold.token is None else str(hold.token),
         )
-    return found[:_INTERVALS_MAX]
+        for hold in holds[:_INTERVALS_MAX]
+    ]
+
+
+_DRAWN: Final = frozenset(
+    {
+        "kind",
+        "cycle",
+        "transactions",
+        "intervals",
+        "marks",
+        "at",
+        "missing",
+        "watch",
+        "list",
+        "steps",
+        "facts",
+    }
+)
+
+
+def rest_of(anomaly: Anomaly) -> dict[str, Value]:
+    """Return what of the evidence no report draws, by name."""
+    plain: dict[str, Value] = msgspec.to_builtins(anomaly.detail)
+    return {key: value for key, value in plain.items() if key not in _DRAWN} | dict(anomaly.detail.facts)

@@ -1,12 +1,13 @@
-"""A wrong list as a table: the row that is wrong beside what happened to that object (see `checkers.list_story`)."""
+"""A wrong list as a table: the row that is wrong beside what happened to that object."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
+from quorate.harness.core import evidence as core
 from quorate.harness.core.verdict import Anomaly
 from quorate.reports.evidence import json_text
 from quorate.reports.words import cut
@@ -45,47 +46,29 @@ class Listed(msgspec.Struct, frozen=True):
 
 def listed_of(anomaly: Anomaly) -> Listed | None:
     """Read it from the anomaly; None where there is none, or nothing in it that can be shown."""
-    story = anomaly.detail.get("list")
-    if not isinstance(story, Mapping):
+    story = anomaly.detail.story if isinstance(anomaly.detail, core.Listed) else None
+    if story is None or not story.rows:
         return None
     rows = [
-        Row(
-            _text(row.get("name")),
-            _value(row),
-            _text(row.get("revision")) or "missing",
-            row.get("bad") is True,
-        )
-        for row in _rows(story, "rows")
+        Row(cut(row.name, _LENGTH_MAX), _value(row.value), _text(row.revision) or "missing", row.bad)
+        for row in story.rows[:_ROWS_MAX]
     ]
-    if not rows:
-        return None
-    at = story.get("at")
-    changes = [_change(row, at if isinstance(at, int) else 0) for row in _rows(story, "changes")]
-    more = story.get("more")
-    name, who = _text(story.get("name")), _text(story.get("who"))
-    return Listed(who, _text(at), name, rows, changes, more if isinstance(more, int) else 0)
+    changes = [_change(row, story.at) for row in story.changes[:_ROWS_MAX]]
+    name, who = cut(story.name, _LENGTH_MAX), cut(story.who, _LENGTH_MAX)
+    return Listed(who, _text(story.at), name, rows, changes, story.more)
 
 
-def _change(row: Mapping[str, Any], at: int) -> Change:
-    notes = ["the list shows this"] if row.get("shown") is True else []
-    notes += ["it should show this"] if row.get("due") is True else []
-    revision = row.get("revision")
-    if isinstance(revision, int) and revision > at:
-        notes.append("after the list's revision")
-    return Change(_text(revision), "deleted" if row.get("value") is None else _value(row), ", ".join(notes))
+def _change(row: core.Change, at: int) -> Change:
+    notes = ["the list shows this"] if row.shown else []
+    notes += ["it should show this"] if row.due else []
+    notes += ["after the list's revision"] if row.revision is not None and row.revision > at else []
+    value = "deleted" if row.value is None else _value(row.value)
+    return Change(_text(row.revision), value, ", ".join(notes))
 
 
-def _rows(story: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    rows = story.get(name)
-    if not isinstance(rows, Sequence) or isinstance(rows, str):
-        return []
-    return [row for row in rows if isinstance(row, Mapping)][:_ROWS_MAX]
-
-
-def _value(row: Mapping[str, Any]) -> str:
-    value = row.get("value")
+def _value(value: core.Value) -> str:
     return "" if value is None else cut(json_text(value), _LENGTH_MAX)
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else cut(str(value), _LENGTH_MAX)
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)

@@ -50,6 +50,6 @@ def lanes(history: History, result: Result, width: int) -> Iterator[str]:
     few = History.of(counterexample.events(own, anomaly))
     with tempfile.TemporaryDirectory(prefix="quorate-lanes-") as folder:
         run = stored.read(keep(Path(folder) / "run", few, result, "run"))
-        rows, _ = evidence.drawn(anomaly, run.operations, result.model, _SHOWN)
+        rows, _ = evidence.drawn(anomaly, run.operations, _SHOWN)
     if rows:
         yield from (line for line, _ in terminal.lanes(rows, width))

@@ -133,7 +133,7 @@ def _anomaly(writer: _Writer, run: StoredRun, anomaly: Anomaly, model: str | Non
     writer.line(f"{anomaly.name}{key}", "red")
     if anomaly.sentence not in run.results.reason:
         writer.line(anomaly.sentence, indent=2)
-    rows, missing = evidence.drawn(anomaly, run.operations, model, _OPERATIONS_SHOWN)
+    rows, missing = evidence.drawn(anomaly, run.operations, _OPERATIONS_SHOWN)
     _moment(writer, run, anomaly, next((row for row in rows if row.culprit), None))
     edges, legend = evidence.cycle_of(anomaly, rows)
     if edges:

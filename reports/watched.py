@@ -1,12 +1,13 @@
-"""What a watch was shown beside what happened, read from an anomaly: `detail["watch"]` (see `checkers.watch_story`)."""
+"""What a watch was shown beside what happened, in words that fit into a drawing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
+from quorate.harness.core import evidence as core
 from quorate.harness.core.verdict import Anomaly
 from quorate.reports.evidence import json_text
 from quorate.reports.words import cut
@@ -46,45 +47,31 @@ class Watched(msgspec.Struct, frozen=True):
 
 def watched_of(anomaly: Anomaly) -> Watched | None:
     """Read it; None where there is none, or nothing in it that can be drawn."""
-    story = anomaly.detail.get("watch")
-    if not isinstance(story, Mapping):
+    story = anomaly.detail.watch if isinstance(anomaly.detail, core.Watched) else None
+    if story is None or not story.shown:
         return None
     shown = [
         Shown(
-            message=_whole(row.get("message")),
-            at_s=float(at) if isinstance(at := row.get("at_s"), (int, float)) else 0.0,
-            revision=_whole(row.get("revision")),
+            message=row.message,
+            at_s=row.at_s,
+            revision=row.revision,
             name=_name(row),
             words=_words(row) if _name(row) else "all sent so far",
-            bad=row.get("bad") is True,
+            bad=row.bad,
         )
-        for row in _rows(story, "shown")
+        for row in story.shown[:_ITEMS_MAX]
     ]
     happened = [
-        Happened(_whole(row.get("revision")), _name(row), _words(row), row.get("missing") is True)
-        for row in _rows(story, "happened")
+        Happened(row.revision, _name(row), _words(row), row.missing) for row in story.happened[:_ITEMS_MAX]
     ]
-    if not shown:
-        return None
-    return Watched(cut(str(story.get("who", "the watch")), 120), shown, happened, story.get("more") is True)
+    return Watched(cut(story.who, 120), shown, happened, story.more)
 
 
-def _rows(story: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    rows = story.get(name)
-    if not isinstance(rows, Sequence) or isinstance(rows, str):
-        return []
-    return [row for row in rows if isinstance(row, Mapping)][:_ITEMS_MAX]
+def _name(row: core.Shown | core.Happened) -> str:
+    return cut(row.name or "", _NAME_MAX)
 
 
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    name = row.get("name")
-    return "" if name is None else cut(str(name), _NAME_MAX)
-
-
-def _words(row: Mapping[str, Any]) -> str:
-    value = row.get("value")
-    return f"{_name(row)} deleted" if value is None else f"{_name(row)} = {cut(json_text(value), _NAME_MAX)}"
+def _words(row: core.Shown | core.Happened) -> str:
+    if row.value is None:
+        return f"{_name(row)} deleted"
+    return f"{_name(row)} = {cut(json_text(row.value), _NAME_MAX)}"

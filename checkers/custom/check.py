@@ -12,6 +12,7 @@ from quorate.checkers.custom.minimal import Sub, reduce
 from quorate.checkers.custom.model import Model
 from quorate.checkers.custom.search import Budget, Operation, Search
 from quorate.checkers.explain import when
+from quorate.harness.core.evidence import Contradiction
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import FAIL, INFO, NONE
@@ -88,7 +89,7 @@ def _anomaly(history: History, model: Model, sub: Sub) -> Anomaly:
         key=bad.event.key,
         events=[int(columns.index[at]) for at in positions],
         culprit=bad.event.index,
-        detail={"minimal": sub.minimal},
+        detail=Contradiction(minimal=sub.minimal),
     )
 
 

@@ -136,9 +136,7 @@ class ObjectModel(msgspec.Struct, frozen=True):
                 raise Foreign(operation.invoke, f"one of {self.name}'s: {', '.join(sorted(self.functions))}")
 
 
-def anomaly(
-    name: str, sentence: str, culprit: Operation, *others: Operation, detail: Mapping[str, Any] | None = None
-) -> Anomaly:
+def anomaly(name: str, sentence: str, culprit: Operation, *others: Operation) -> Anomaly:
     """Make the anomaly that one operation shows together with others: these are the minimal sub-history."""
     events = {
         event.index
@@ -152,5 +150,4 @@ def anomaly(
         key=culprit.invoke.key,
         events=sorted(events),
         culprit=culprit.invoke.index,
-        detail=detail or {},
     )

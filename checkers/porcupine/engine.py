@@ -18,22 +18,13 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.checkers.models import MODELS
 from quorate.checkers.porcupine.build import library, version
 from quorate.checkers.porcupine.library import PorcupineError, call
+from quorate.harness.core.evidence import Unexplained
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import History
 
-MODELS: Final = (
-    "register",
-    "cas-register",
-    "kv",
-    "set",
-    "queue",
-    "unordered-queue",
-    "counter",
-    "lock",
-    "fenced-lock",
-)
 GUARANTEE: Final = "linearizable"
 _VERDICTS: Final = {"Ok": Verdict.VALID, "Illegal": Verdict.INVALID, "Unknown": Verdict.UNKNOWN}
 _POLL_S: Final = 0.005
@@ -210,5 +201,5 @@ def _anomaly(answer: Mapping[str, Any], history: History) -> Anomaly:
         key=key,
         events=sorted([*explained, *rest]),
         culprit=rest[0] if rest else None,
-        detail={"explained": list(explained), "rest": list(rest)},
+        detail=Unexplained(explained=explained, rest=rest),
     )

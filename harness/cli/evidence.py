@@ -83,7 +83,7 @@ def _judge_from(history: History, engine: str, question: Question, initial: Any)
     model, expect, limits = question.model, question.expect, question.limits
     from quorate.checkers import check  # noqa: PLC0415 - keeps --help quick
     from quorate.checkers.expected import by_guarantee, guarantee, judge_object  # noqa: PLC0415
-    from quorate.checkers.linearizable import MODELS  # noqa: PLC0415
+    from quorate.checkers.models import MODELS  # noqa: PLC0415
     from quorate.checkers.porcupine import PorcupineMissingError  # noqa: PLC0415
     from quorate.checkers.transactions import STRICTEST, Transactions  # noqa: PLC0415
 
@@ -144,7 +144,8 @@ def judge_by_both(history: History, question: Question) -> Judged:
 
 def with_orders(history: History, model: str, judged: Judged, limits: Limits) -> Judged:
     """Return the same with the orders that explain a valid history: Porcupine keeps none, the native engine does."""
-    from quorate.checkers.linearizable import MODELS, Linearizable  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.linearizable import Linearizable  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.models import MODELS  # noqa: PLC0415
 
     if judged.result.verdict is not Verdict.VALID or judged.orders or model not in MODELS:
         return judged
@@ -203,7 +204,7 @@ def _refuted(history: History, model: str, judged: Judged) -> bool:
     from quorate.checkers.transactions_story import TooLargeError as TransactionsTooLargeError  # noqa: PLC0415
 
     anomalies = judged.result.anomalies
-    certificates = [one.detail["certificate"] for one in anomalies if "certificate" in one.detail]
+    certificates = [one.detail.certificate for one in anomalies if one.detail.certificate is not None]
     defined = [one for one in certificates if one["kind"] in DEFINITIONS and "cycle" not in one]
     wrong = refute_replies(history, msgspec.convert(defined, list[Certificate])) if defined else None
     if wrong is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import time
 from collections.abc import Collection
 
 from quorate.harness.cluster import processes
 from quorate.harness.cluster.processes import Handle
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import Broken
 
@@ -33,9 +32,7 @@ async def deliver(process: Handle, signum: int, mark: str, reapers: Collection[i
 
 
 async def _until(process: Handle, wanted: set[ProcessState], deadline_s: float) -> bool:
-    end = time.monotonic() + deadline_s
-    while processes.state(process) not in wanted:
-        if time.monotonic() > end:
-            return False
-        await asyncio.sleep(_POLL_S)
-    return True
+    async def state() -> ProcessState:
+        return processes.state(process)
+
+    return await until(state, wanted.__contains__, deadline_s=deadline_s, poll_s=_POLL_S) in wanted

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from quorate.harness.core.fault import Plan, Proof
-from quorate.harness.history.event import Operation
+
+if TYPE_CHECKING:
+    from quorate.harness.history.event import Operation
 
 T = TypeVar("T")
 INJECT: Final = "inject"

@@ -29,7 +29,8 @@ class LogEntry(msgspec.Struct, frozen=True, gc=False):
 
     `revision` is the version of the store that it made; None where it changed nothing. `refused` says why the member
     refuses it. `sure` tells whether the log alone decides that: without, a client must not be told. `asks` are the
-    changes that the entry would make if it were not refused. `through` is the member that a client gave it to.
+    changes that the entry would make if it were not refused. `replayed` is False where its effect here is not known, as
+    the member's log does not reach back without a gap. `through` is the member that a client gave it to.
     """
 
     index: int
@@ -40,6 +41,7 @@ class LogEntry(msgspec.Struct, frozen=True, gc=False):
     revision: int | None = None
     refused: str = ""
     sure: bool = True
+    replayed: bool = True
     through: str | None = None
 
 
@@ -81,6 +83,11 @@ class MemberLog(msgspec.Struct, frozen=True):
     skipped: tuple[Skipped, ...] = ()
     explained: bool | None = None
     notes: tuple[str, ...] = ()
+    hexadecimal: bool = False
+
+    def says(self, index: int) -> str:
+        """Write an index as users of the service know it."""
+        return f"0x{index:x}" if self.hexadecimal else str(index)
 
     @property
     def first(self) -> int:

@@ -11,11 +11,47 @@ from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from quorate.harness.core import safely, store
+from quorate.harness.core.evidence import (
+    Base,
+    Contradiction,
+    Crash,
+    Cycle,
+    Divergence,
+    Evidence,
+    Facts,
+    Holds,
+    Listed,
+    ListStory,
+    Missed,
+    SessionOrder,
+    Unexplained,
+    Watched,
+    WatchStory,
+)
 from quorate.harness.core.results import Results
+from quorate.harness.core.verdict import Anomaly, Result
 
 S = TypeVar("S", bound=msgspec.Struct)
 # A record beyond this is damaged or hostile; reading it would take minutes.
 _JSON_BYTES_MAX: Final = 256 << 20
+# Evidence that does not name its kind, by the first of these fields that it has.
+_KINDS: Final[Mapping[str, type[Base]]] = {
+    "cycle": Cycle,
+    "transactions": Cycle,
+    "watch": Watched,
+    "missing": Watched,
+    "at": Watched,
+    "list": Listed,
+    "intervals": Holds,
+    "marks": Holds,
+    "order": SessionOrder,
+    "explained": Unexplained,
+    "elements": Contradiction,
+    "minimal": Contradiction,
+    "lines": Crash,
+    "position": Divergence,
+    "seen_s": Missed,
+}
 
 
 def record(source: Mapping[str, Any], kind: type[S], problems: list[str], name: str) -> S:
@@ -54,10 +90,40 @@ def _entries(value: Any, field: str, kind: Any, problems: list[str], name: str) 
     found = []
     for number, item in enumerate(value):
         try:
-            found.append(msgspec.convert(item, kind, strict=False))
+            found.append(msgspec.convert(_opened(item, kind, problems, name), kind, strict=False))
         except (msgspec.ValidationError, ValueError) as error:
             problems.append(f'entry {number} of "{field}" in {name} is left out: {error}')
     return found
+
+
+def _opened(item: Any, kind: Any, problems: list[str], name: str) -> Any:
+    """Read what stands inside an entry by itself, so that its damage does not cost the entry."""
+    if kind is Result and isinstance(item, Mapping) and "anomalies" in item:
+        return {**item, "anomalies": _entries(item["anomalies"], "anomalies", Anomaly, problems, name)}
+    if kind is Anomaly and isinstance(item, Mapping) and "detail" in item:
+        return {**item, "detail": evidence(item["detail"], problems, name)}
+    return item
+
+
+def evidence(plain: Any, problems: list[str], name: str) -> Evidence:
+    """Return the evidence of an anomaly; where it does not name its kind, as in early runs, its fields tell.
+
+    What no field of the kind takes is kept as facts.
+    """
+    if not isinstance(plain, Mapping):
+        problems.append(f'"detail" of an anomaly in {name} is not an object and is ignored')
+        return Facts()
+    tag = plain.get("kind")
+    kind = next((each for each in get_args(Evidence) if each.__struct_config__.tag == tag), None)
+    kind = kind or next((each for field, each in _KINDS.items() if field in plain), Facts)
+    known = {"kind", *(field.encode_name for field in msgspec.structs.fields(kind))}
+    source = {key: value for key, value in plain.items() if key in known}
+    for field, story in (("watch", WatchStory), ("list", ListStory)):
+        if isinstance(source.get(field), Mapping):
+            source[field] = record(source[field], story, problems, name)
+    rest = {str(key): value for key, value in plain.items() if key not in known}
+    found: Evidence = record(source, kind, problems, name)
+    return msgspec.structs.replace(found, facts={**found.facts, **rest}) if rest else found
 
 
 def parsed(text: bytes | str) -> Any:

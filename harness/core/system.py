@@ -100,6 +100,9 @@ class System(abc.ABC):
         frozenset()
     )  # settings that make sense with --cluster running alone
     knobs: ClassVar[tuple[Knob, ...]] = ()  # what `--set tuning=` turns
+    channels: ClassVar[
+        Mapping[str, tuple[int, ...]]
+    ] = {}  # kinds of connections between servers, by their ports
     dumps: ClassVar[bool] = False  # whether `dump` can be asked for
     upgrades: ClassVar[bool] = False  # whether `upgrade` can be asked for
     on_disk: ClassVar[bool] = False  # whether `data` can be asked for

@@ -50,6 +50,16 @@ class TuningSettings(msgspec.Struct, frozen=True):
             },
         ),
     ] = DEFAULT
+    value_size: (
+        Annotated[
+            str,
+            about(
+                "how long stored values are, such as 10KB, or 10B..1MB drawn by value",
+                unset="as short as they are",
+            ),
+        ]
+        | None
+    ) = None
 
 
 def knob(setting: str, small: str, *choices: str, since: tuple[int, ...] = ()) -> Knob:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from quorate.harness.core.evidence import Evidence, Facts
+
 if TYPE_CHECKING:
     from quorate.harness.history import History
     from quorate.harness.history.columns import Columns
@@ -42,7 +44,7 @@ class Anomaly(msgspec.Struct, frozen=True):
     """One named violation: a sentence a person understands, and the minimal operations that show it.
 
     `events` are indexes of events in the history (invocations and completions), `culprit` the index of the
-    invocation that could not have happened.
+    invocation that could not have happened, `detail` what else shows it.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Anomaly(msgspec.Struct, frozen=True):
     key: Any = None
     events: Sequence[int] = ()
     culprit: int | None = None
-    detail: Mapping[str, Any] = {}
+    detail: Evidence = Facts()
 
 
 class Result(msgspec.Struct, frozen=True):

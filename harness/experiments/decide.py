@@ -10,9 +10,9 @@ from typing import Final, Protocol
 
 import msgspec
 
+from quorate.harness.core.signature import Signature, alike
 from quorate.harness.core.test import Test
 from quorate.harness.experiments.sequential import Answer, Question, Tally
-from quorate.harness.experiments.signature import Signature, alike
 from quorate.harness.experiments.trial import Trial
 
 _BROKEN_MAX: Final = 3  # in a row: then it does not work here, whatever the budget

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.harness.core.evidence import Watched
 from quorate.harness.core.test import Test
+from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import History
 
 _LAST: Final = (2, 3)
@@ -30,7 +32,7 @@ class Missing(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
 
 
-def scripts(history: History, anomalies: Iterable[Mapping[str, Any]], test: Test) -> Iterator[str]:
+def scripts(history: History, anomalies: Iterable[Anomaly], test: Test) -> Iterator[str]:
     """Give scripts that may show what the run showed, the shortest first; none where it is no watch's omission."""
     changes = changes_by_revision(history)
     missing = sorted(_missing(anomalies), key=lambda each: each.revision)
@@ -62,11 +64,11 @@ def changes_by_revision(history: History) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _missing(anomalies: Iterable[Mapping[str, Any]]) -> Iterator[Missing]:
+def _missing(anomalies: Iterable[Anomaly]) -> Iterator[Missing]:
     for anomaly in anomalies:
-        detail = anomaly.get("detail") or {}
-        for revision, names in (detail.get("missing") or {}).items():
-            yield Missing(int(revision), int(revision), tuple(map(str, names)))
+        if isinstance(anomaly.detail, Watched):
+            for revision, names in anomaly.detail.missing.items():
+                yield Missing(revision, revision, tuple(names))
 
 
 def script(changes: Sequence[Changes], names: Sequence[str], test: Test, *, compacted: bool) -> str:

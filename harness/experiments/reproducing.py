@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from quorate.harness.cluster import commands
-from quorate.harness.core import store
+from quorate.harness.core import reading
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test
 from quorate.harness.experiments import etcd_script
@@ -46,11 +46,7 @@ async def reproduce(test: Test, shown: Path | None, folder: Path, *, faults: int
     reason = _unfit(test, shown, faults)
     if reason or shown is None:
         return Reproducer(why=reason)
-    anomalies = [
-        anomaly
-        for result in store.read_json(shown, store.RESULTS).get("guarantees") or ()
-        for anomaly in result.get("anomalies") or ()
-    ]
+    anomalies = [anomaly for result in reading.results(shown).guarantees for anomaly in result.anomalies]
     scripts = list(etcd_script.scripts(History.read(shown), anomalies, test))[:_VARIANTS_MAX]
     if not scripts:
         return Reproducer(why="nothing that this run shows can be told as a few calls, one after the other")

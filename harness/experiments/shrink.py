@@ -11,6 +11,7 @@ import msgspec
 
 from quorate.harness.core import reading
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.signature import Signature, signatures
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.candidate import of_run
 from quorate.harness.experiments.handing_out import HandedOut, hand_out, operations_of
@@ -18,7 +19,6 @@ from quorate.harness.experiments.memo import DECISIONS, Memo
 from quorate.harness.experiments.reproducing import reproduce
 from quorate.harness.experiments.sequential import Tally
 from quorate.harness.experiments.shrinking import NotShownError, Shrinker, Step
-from quorate.harness.experiments.signature import Signature, signatures
 from quorate.harness.experiments.trial import Trials
 
 FOLDER: Final = "shrink"

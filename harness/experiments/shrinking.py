@@ -14,12 +14,12 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.candidate import Candidate, seen_s
 from quorate.harness.experiments.decide import Budget, Decision, Runs, count, decide
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.sequential import Question, Tally
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.smaller import PASSES, Move, Pass, until
 
 _ROUNDS_MAX: Final = 4

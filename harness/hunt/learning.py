@@ -15,6 +15,7 @@ from typing import Final
 from quorate.harness.hunt.genes import Arm, Genes
 from quorate.harness.hunt.loglines import constant
 from quorate.harness.hunt.space import Evenly, Space
+from quorate.harness.hunt.survey import survey
 
 _FIRST: Final = 8  # runs drawn evenly before anything is preferred
 _VARY_SHARE: Final = 0.5
@@ -41,8 +42,7 @@ class Kept:
 class Learner:
     """Draws runs and hears what they reached. With `learns` false every run is drawn evenly: the yardstick.
 
-    The first runs are a survey: every workload once, with its author's settings, for most bugs need no more than the
-    right workload.
+    The first runs are a survey (`survey`).
     """
 
     def __init__(self, space: Space, rng: Random, *, learns: bool = True) -> None:
@@ -55,7 +55,7 @@ class Learner:
         self._kept: list[Kept] = []
         self._lines: dict[str, int] = {}
         self._drawn = 0
-        self._survey = space.survey(rng)
+        self._survey = survey(space, rng)
 
     @property
     def reached(self) -> int:
@@ -65,7 +65,7 @@ class Learner:
     def next(self) -> Genes:
         """Return the next run."""
         if self._survey:
-            return self._space.surveyed(self._survey.pop(0), self._rng)
+            return self._survey.pop(0)
         self._drawn += 1
         lines = self.lines()
         if not self._learns or self._drawn <= _FIRST or not self._kept:

@@ -27,24 +27,30 @@ from quorate.harness.run import prepare
 NODES: Final = ("3", "3", "3", "5", "1")
 CLIENTS: Final = ("6", "10", "16", "24")
 RATES: Final = ("100", "200", "500", "1000")
-INTERVALS: Final = ("1", "2", "3", "5")
+INTERVALS: Final = ("1", "2", "3", "5", "8")
 _SHARES: Final = ("0", "0.02", "0.1", "0.3", "0.6", "0.9", "1")
 _FACTORS: Final = (0.1, 0.3, 3.0, 10.0)
 _COUNT_MOST: Final = 2000
-_NODES, _CLIENTS, _RATE = 3, 16, 500.0  # of a survey
 _VARIED_SHARE: Final = 0.35  # of a workload's settings: most of a draw stays as its author meant it
-_TARGET_SHARE: Final = 0.4
-_LEADER, _LEADER_SHARE = "leader", 0.5  # of targets that are named: what goes wrong there is seen by all
+_TARGET_SHARE: Final = 0.6
+_LEADER, _LEADER_SHARE = "leader", 0.6  # of targets that are named: what goes wrong there is seen by all
+# Crashes, deposed leaders and lost answers are what most bugs of replication need: drawn more often than the others.
+_CLASSIC: Final = ("client-partition", "kill", "partition", "pause", "powerloss", "staged")
+_CLASSIC_WEIGHT: Final = 3
+STORES: Final = ("2MB", "10MB", "40MB")
+_STORE_SHARE: Final = 0.2
+LARGE: Final = ("10B..300KB", "10B..1MB")  # of values; `tuning=random` has the smaller sizes
+_RATE_OF_LARGE, _LARGE_SHARE = 100.0, 0.4
 _OVERLAP_SHARE: Final = 0.4
 _TRIGGER_SHARE: Final = 0.3
 _TRIES: Final = 20
-_TOGETHER: Final = 3  # workloads of a survey's run
 _FAULTS_MOST: Final = 3
 _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
 # Wrong clocks break leases by what is documented; an upgrade must be told to which release.
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
 _AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
 _WITHIN: Final = "4s"
+_WEAK_READS: Final = "weak_reads"
 
 
 class Picks(Protocol):
@@ -82,42 +88,9 @@ class Space(msgspec.Struct, frozen=True):
         """Draw a run; `lines` are texts that servers' logs are known to say, at which a kill may wait."""
         for _ in range(_TRIES):
             found = self._draw(rng, picks, lines)
-            if self._works(found):
+            if self.works(found):
                 return found
         return msgspec.structs.replace(self._draw(rng, picks, ()), extra={})
-
-    def survey(self, rng: Random) -> list[tuple[str, ...]]:
-        """Return all workloads once, in groups that can run side by side, in an order of the seed's."""
-        names = sorted(self.workloads)
-        rng.shuffle(names)
-        groups: list[tuple[str, ...]] = []
-        for name in names:
-            fitting = (
-                number
-                for number, group in enumerate(groups)
-                if len(group) < _TOGETHER and self._go_together((*group, name))
-            )
-            if (number := next(fitting, None)) is None:
-                groups.append((name,))
-            else:
-                groups[number] = (*groups[number], name)
-        return groups
-
-    def surveyed(self, workloads: tuple[str, ...], rng: Random) -> Genes:
-        """Draw a run of these as their authors meant them: default settings, three nodes, small tuning."""
-        for _ in range(_TRIES):
-            drawn = self._draw(rng, Evenly(), ())
-            kept = {
-                key: value for key, value in drawn.extra.items() if key not in self._names(drawn.workloads)
-            }
-            if self.tunes:
-                kept[SETTING] = SMALL
-            found = msgspec.structs.replace(
-                drawn, workloads=workloads, nodes=_NODES, rate=_RATE, clients=_CLIENTS, extra=kept
-            )
-            if self._works(found):
-                return found
-        return msgspec.structs.replace(found, faults=(), extra={})
 
     def vary(self, genes: Genes, rng: Random, picks: Picks, lines: Sequence[str] = ()) -> Genes:
         """Return a run that differs in a part or two, or in its seed alone."""
@@ -127,7 +100,7 @@ class Space(msgspec.Struct, frozen=True):
             for part in rng.sample(("workload", "faults", "load", "nodes", "seed"), rng.choice((1, 1, 2))):
                 changes |= self._exchange(part, genes, other, rng, picks)
             varied = msgspec.structs.replace(genes, **changes)
-            if self._works(varied):
+            if self.works(varied):
                 return varied
         return msgspec.structs.replace(genes, seed=rng.randrange(1 << 31))
 
@@ -153,6 +126,9 @@ class Space(msgspec.Struct, frozen=True):
         workloads = self._side_by_side(rng, picks)
         nodes = int(picks.pick("nodes", NODES, rng))
         faults, extra = self._faults(nodes, rng, picks, lines)
+        clients = int(picks.pick("clients", CLIENTS, rng))
+        rate = float(picks.pick("rate", RATES, rng))
+        extra |= self._sizes(rate, rng, picks)
         if self.tunes:
             extra[SETTING] = picks.pick(f"set {SETTING}", (RANDOM, RANDOM, SMALL), rng)
         least, most = self.seconds
@@ -160,13 +136,24 @@ class Space(msgspec.Struct, frozen=True):
             workloads=workloads,
             faults=faults,
             nodes=nodes,
-            clients=int(picks.pick("clients", CLIENTS, rng)),
-            rate=float(picks.pick("rate", RATES, rng)),
+            clients=clients,
+            rate=rate,
             time_s=float(round(rng.uniform(least, most))),
             interval_s=float(picks.pick("interval", INTERVALS, rng)),
             extra={**extra, **self._settings(workloads, rng, picks)},
             seed=rng.randrange(1 << 31),
         )
+
+    def _sizes(self, rate: float, rng: Random, picks: Picks) -> dict[str, str]:
+        """Draw how large the store is, and values as far as a disk can follow that many of them."""
+        found: dict[str, str] = {}
+        if not self.tunes:  # what keeps nothing on a disk
+            return found
+        if rng.random() < _STORE_SHARE:
+            found["store_size"] = picks.pick("set store_size", STORES, rng)
+        if rate <= _RATE_OF_LARGE and rng.random() < _LARGE_SHARE:
+            found["value_size"] = picks.pick("set value_size", LARGE, rng)
+        return found
 
     def _side_by_side(self, rng: Random, picks: Picks) -> tuple[str, ...]:
         """Draw one to three workloads: starting servers costs more than another workload does."""
@@ -203,7 +190,12 @@ class Space(msgspec.Struct, frozen=True):
         ]
         chosen: list[str] = []
         for _ in range(min(count, _FAULTS_MOST, len(possible))):
-            left = [name for name in possible if name not in chosen]
+            left = [
+                name
+                for name in possible
+                if name not in chosen
+                for _ in range(_CLASSIC_WEIGHT if name in _CLASSIC else 1)
+            ]
             chosen.append(picks.pick("fault", left, rng))
         extra: dict[str, str] = {}
         if len(chosen) > 1 and rng.random() < _OVERLAP_SHARE:
@@ -224,13 +216,13 @@ class Space(msgspec.Struct, frozen=True):
         chosen = led if led and rng.random() < _LEADER_SHARE else targets
         return f"{name}:{chosen[int(rng.random() * len(chosen))]}"
 
-    def _go_together(self, workloads: tuple[str, ...]) -> bool:
-        return (
-            why_not(msgspec.structs.replace(self.base, workload=workloads, faults=(), clients=_CLIENTS))
-            is None
-        )
+    def go_together(self, workloads: tuple[str, ...], clients: int) -> bool:
+        """Whether these workloads can run side by side."""
+        base = msgspec.structs.replace(self.base, workload=workloads, faults=(), clients=clients)
+        return why_not(base) is None
 
-    def _works(self, genes: Genes) -> bool:
+    def works(self, genes: Genes) -> bool:
+        """Whether such a run can be made on any machine."""
         return why_not(genes.test(self.base)) is None
 
 
@@ -278,6 +270,9 @@ def space_of(
     if not fitting:
         raise UsageError(f"no workload fits {base.system}")
     plain = msgspec.structs.replace(plain, workload=(next(iter(fitting)),))
+    if prepare(plain).workload.weak is not None:
+        # What a mode of reading documents is found too, and told as such: who wants it left out says so.
+        base = msgspec.structs.replace(base, settings={_WEAK_READS: "linearizable", **base.settings})
     suiting, left_out = {}, dict.fromkeys(sorted(LEFT_OUT - set(faults)), "not drawn unless -f names it")
     for name in faults or registry.names("faults"):
         if name in left_out or name == "none":

@@ -21,6 +21,7 @@ class Did(StrEnum):
     REFUSED = "refused"
     SKIPPED = "skipped"  # never applied it, though it applied later ones
     PENDING = "pending"  # had not applied it by the end
+    UNKNOWN = "unknown"  # its log does not reach back far enough to tell
 
 
 class Joined:
@@ -55,6 +56,8 @@ class Joined:
             return Did.SKIPPED
         if entry.refused:
             return Did.REFUSED
+        if not entry.replayed:
+            return Did.UNKNOWN
         return Did.CHANGED if entry.revision is not None else Did.NOTHING
 
     @cached_property
@@ -67,7 +70,7 @@ class Joined:
         """Indexes of entries that did not do the same on all members that got to them, in order."""
         found = []
         for index in sorted(set().union(*self._entries.values())):
-            done = {self.did(member, index) for member in self.holders(index)} - {Did.PENDING}
+            done = {self.did(member, index) for member in self.holders(index)} - {Did.PENDING, Did.UNKNOWN}
             if len(done) > 1:
                 found.append(index)
         return found
@@ -82,6 +85,32 @@ class Joined:
             entries = [self._entries[member][index] for member in self.holders(index)]
             if len({(entry.term, entry.action) for entry in entries}) > 1:
                 found.append(index)
+        return found
+
+    def says(self, index: int) -> str:
+        """An index as users of the service write it."""
+        return next((log.says(index) for log in self.logs.values()), str(index))
+
+    def next_change(self, member: str, after: LogEntry, key: Any) -> LogEntry | None:
+        """The next entry of the member's log that changed the key that `after` changed, of the same capability."""
+        spaces = {change.space for change in after.changes if change.key == str(key)}
+        for index in self._changes[member].get(str(key), []):
+            entry = self._entries[member][index]
+            if index > after.index and any(
+                change.key == str(key) and change.space in spaces for change in entry.changes
+            ):
+                return entry
+        return None
+
+    @cached_property
+    def _changes(self) -> dict[str, dict[str, list[int]]]:
+        """By member and key, the indexes of the entries that changed it, in order."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for member, entries in self._entries.items():
+            of_member = found.setdefault(member, {})
+            for index, entry in entries.items():
+                for key in {change.key for change in entry.changes}:
+                    of_member.setdefault(key, []).append(index)
         return found
 
     def asking(self, key: Any, value: Any) -> list[int]:

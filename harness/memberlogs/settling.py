@@ -135,9 +135,11 @@ class _Settling:
         """Why the logs are not the whole truth of this history; empty where nothing speaks against them."""
         joined = self._joined
         if joined.conflicts:
-            return f"the members' logs differ at entry {joined.conflicts[0]}, which was agreed on"
+            return (
+                f"the members' logs differ at entry {joined.says(joined.conflicts[0])}, which was agreed on"
+            )
         if joined.divergent:
-            return f"the members disagree on what entry {joined.divergent[0]} did (quorate why)"
+            return f"the members disagree on what entry {joined.says(joined.divergent[0])} did (quorate why)"
         for one in self._operations:
             reason = self._against(one)
             if reason:

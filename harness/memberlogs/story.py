@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from quorate.harness.core.evidence import Divergence
 from quorate.harness.core.memberlog import LogEntry, MemberLog
 from quorate.harness.core.story import Story, Told, Why
 from quorate.harness.core.verdict import Anomaly, Result
@@ -41,12 +42,14 @@ def _story(history: History, joined: Joined, guarantee: str, anomaly: Anomaly) -
         for sentence, touched in _operation(joined, operation):
             sentences.append(sentence)
             indexes |= dict.fromkeys(touched)
+    behind = _behind(joined, found)
+    sentences += behind
     before = _horizon(joined, found)
     nodes = _nodes(found, anomaly)
     told = _chosen(joined, indexes, before, nodes)
     sentences += [_effects(joined, index) for index in told]
     sentences += _rest(joined, told, before, nodes)
-    sentences += _conclusion(joined, found, told)
+    sentences += _conclusion(joined, found, told, behind)
     return Story(
         guarantee=guarantee,
         anomaly=anomaly.name,
@@ -60,9 +63,9 @@ def _story(history: History, joined: Joined, guarantee: str, anomaly: Anomaly) -
 
 def _nodes(found: Sequence[Operation], anomaly: Anomaly) -> set[str]:
     """The members that the anomaly is about."""
-    named = anomaly.detail.get("nodes", ())
+    named = anomaly.detail.nodes if isinstance(anomaly.detail, Divergence) else ()
     asked = {node for one in found for node in [_node(one)] if node}
-    return asked | {str(node) for node in named}
+    return asked | set(named)
 
 
 def _node(operation: Operation) -> str | None:
@@ -77,11 +80,14 @@ def _operation(joined: Joined, operation: Operation) -> list[tuple[str, list[int
     for key, value in operations.written(operation.invoke):
         indexes = joined.asking(key, value)
         what = f"{who}'s write of {_text(value)} to {key} ({_ended(operation)})"
-        found.append((f"{what} is {_entries(indexes)}", indexes))
+        found.append((f"{what} is {_entries(joined, indexes)}", indexes))
     for key, value in operations.seen(operation)[-1:]:
         indexes = joined.asking(key, value)
         found.append(
-            (f"the {_text(value)} that {who} saw in {key} was written by {_entries(indexes)}", indexes)
+            (
+                f"the {_text(value)} that {who} saw in {key} was written by {_entries(joined, indexes)}",
+                indexes,
+            )
         )
     end = operation.completion
     if end is not None and end.type == "ok" and end.version is not None and _node(operation) in joined.logs:
@@ -96,15 +102,58 @@ def _revision(joined: Joined, end: Event, who: str, node: str) -> list[tuple[str
     own = makers.get(node)
     if own is None or len({entry.index for entry in makers.values() if entry is not None}) <= 1:
         return []
-    groups = _grouped({member: f"entry {one.index}" for member, one in makers.items() if one is not None})
+    groups = _grouped(
+        {member: f"entry {joined.says(one.index)}" for member, one in makers.items() if one is not None}
+    )
     made = "; ".join(f"{what} on {listed(members)}" for what, members in groups.items())
-    return [(f"revision {revision}, which {who} saw at {node}, was made by {made}", [])]
+    return [(f"revision {joined.says(revision)}, which {who} saw at {node}, was made by {made}", [])]
 
 
-def _entries(indexes: Sequence[int]) -> str:
+def _behind(joined: Joined, found: Sequence[Operation]) -> list[str]:
+    """Which members answered a read from an older state than another operation had been answered for already.
+
+    The version that a read shows is the entry that made it: the state it comes from ends before the next entry of the
+    member's log that changes the key.
+    """
+    said = []
+    for one in found:
+        end, node = one.completion, _node(one)
+        if end is None or end.type != "ok" or end.version is None or node not in joined.logs:
+            continue
+        if operations.written(one.invoke) or joined.logs[str(node)].explained is False:
+            continue
+        made = joined.making(str(node), end.version)
+        late = None if made is None else joined.next_change(str(node), made, end.key)
+        who = None if late is None else _answered(joined, found, late, one.invoke)
+        if made is None or late is None or who is None:
+            continue
+        said.append(
+            f"{node} answered p{one.invoke.process} from its state behind entry {joined.says(made.index)} and before "
+            f"entry {joined.says(late.index)}, the next to change {end.key}; p{who.process} had been answered "
+            f"for that at {who.time / 1e9:.3f} s"
+        )
+    return said
+
+
+def _answered(joined: Joined, found: Sequence[Operation], entry: LogEntry, before: Event) -> Event | None:
+    """The first answer among these operations, before an event, that tells of the entry."""
+    answers = []
+    for one in found:
+        end, node = one.completion, _node(one)
+        if end is None or end.type != "ok" or end.index > before.index or node not in joined.logs:
+            continue
+        wrote = any(entry.index in joined.asking(*mark) for mark in operations.written(one.invoke))
+        showed = end.version is not None and end.key == before.key and end.version == entry.revision
+        if wrote or showed:
+            answers.append(end)
+    return min(answers, key=lambda end: end.index, default=None)
+
+
+def _entries(joined: Joined, indexes: Sequence[int]) -> str:
     if not indexes:
         return "no entry of any member's log"
-    return f"entry {indexes[0]}" if len(indexes) == 1 else f"entries {listed(map(str, indexes))}"
+    says = [joined.says(index) for index in indexes]
+    return f"entry {says[0]}" if len(says) == 1 else f"entries {listed(says)}"
 
 
 def _ended(operation: Operation) -> str:
@@ -156,7 +205,8 @@ def _rest(joined: Joined, told: Sequence[int], before: int | None, nodes: set[st
     more = [index for index in _about(joined, before, nodes) if index not in told]
     if not more:
         return []
-    shown = listed(map(str, more[:_ENTRIES_MAX])) if len(more) <= _ENTRIES_MAX else f"{more[0]} to {more[-1]}"
+    says = [joined.says(index) for index in more]
+    shown = listed(says) if len(more) <= _ENTRIES_MAX else f"{says[0]} to {says[-1]}"
     what = f"entry {shown}" if len(more) == 1 else f"{len(more)} more entries ({shown})"
     return [f"{what} did not do the same on all members either"]
 
@@ -169,14 +219,14 @@ def _effects(joined: Joined, index: int) -> str:
             for member in joined.holders(index)
             if (entry := joined.entry(member, index)) is not None
         )
-        return f"entry {index} is not the same in all logs, though it was agreed on: {each}"
+        return f"entry {joined.says(index)} is not the same in all logs, though it was agreed on: {each}"
     entry = joined.any_entry(index)
     through = f", given to {entry.through} by a client," if entry.through else ""
     where = f"is in {_logs(joined, index)}"
     groups = _grouped({member: _effect(joined, member, index) for member in joined.holders(index)})
     everybody = len(groups) == 1 and len(joined.holders(index)) > 1
     made = "; ".join(f"{'all' if everybody else listed(members)} {what}" for what, members in groups.items())
-    return f"entry {index} ({_action(entry)}; term {entry.term}){through} {where}: {made}"
+    return f"entry {joined.says(index)} ({_action(entry)}; term {entry.term}){through} {where}: {made}"
 
 
 def _logs(joined: Joined, index: int) -> str:
@@ -188,18 +238,22 @@ def _logs(joined: Joined, index: int) -> str:
     return f"the logs of {listed(holders)}{lack}"
 
 
-def _effect(joined: Joined, member: str, index: int) -> str:
+def _effect(joined: Joined, member: str, index: int) -> str:  # noqa: PLR0911 - a table of words
     log, entry = joined.logs[member], joined.entry(member, index)
     assert entry is not None
     match joined.did(member, index):
         case Did.PENDING:
             return "had not applied it by the end"
+        case Did.UNKNOWN:
+            return "has it behind a gap of its log: what it did there is not known"
         case Did.SKIPPED:
             return f"never applied it{_restart(log, index)}"
         case Did.REFUSED:
             return f"refused it: {entry.refused}"
         case Did.NOTHING:
             return "applied it, which changed nothing"
+        case Did.CHANGED if entry.revision == index:
+            return "applied it"
         case Did.CHANGED:
             return f"applied it as revision {entry.revision}"
 
@@ -214,7 +268,9 @@ def _restart(log: MemberLog, index: int) -> str:
     return f", as it restarted{when} {start.says}"
 
 
-def _conclusion(joined: Joined, operations_of: Sequence[Operation], told: Sequence[int]) -> list[str]:
+def _conclusion(
+    joined: Joined, operations_of: Sequence[Operation], told: Sequence[int], behind: Sequence[str]
+) -> list[str]:
     """What the states at the end say of the logs, and whether the logs agree."""
     found = []
     for skipped, members in _grouped(
@@ -235,7 +291,7 @@ def _conclusion(joined: Joined, operations_of: Sequence[Operation], told: Sequen
         idle = any(
             joined.did(member, index) is Did.NOTHING for index in told for member in joined.holders(index)
         )
-        reason = "" if lost or idle else ": what the clients saw does not come from the logs"
+        reason = "" if lost or idle or behind else ": what the clients saw does not come from the logs"
         found.append(f"the logs agree on every entry, and each did the same everywhere{reason}")
     return found
 
@@ -244,18 +300,18 @@ def _skips(log: MemberLog) -> str:
     if not log.skipped:
         return ""
     what = "entry" if len(log.skipped) == 1 else "entries"
-    return f" without {what} {listed(str(one.index) for one in log.skipped)}"
+    return f" without {what} {listed(log.says(one.index) for one in log.skipped)}"
 
 
 def _member(log: MemberLog) -> str:
     """One member in a line."""
     if not log.entries:
         return f"{log.member}: no entries" + "".join(f"; {note}" for note in log.notes)
-    applied = f", {log.applied} applied" if log.applied is not None else ""
+    applied = f", {log.says(log.applied)} applied" if log.applied is not None else ""
     restarts = len(log.starts) - 1
-    parts = [f"{log.member}: entries {log.first} to {log.last}, term {log.term}{applied}"]
+    parts = [f"{log.member}: entries {log.says(log.first)} to {log.says(log.last)}, term {log.term}{applied}"]
     parts += [f"restarts: {restarts}"] if restarts > 0 else []
-    parts += [f"newest snapshot {log.snapshot}"] if log.snapshot else []
+    parts += [f"newest snapshot {log.says(log.snapshot)}"] if log.snapshot else []
     parts += [f"entries replaced by a later leader: {log.replaced}"] if log.replaced else []
     return "; ".join([*parts, *log.notes])
 

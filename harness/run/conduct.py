@@ -26,7 +26,7 @@ from quorate.harness.generators import Generator, Invocation, limit, stagger
 from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
-from quorate.harness.run import divergence, member_logs
+from quorate.harness.run import divergence, filling, member_logs
 from quorate.harness.run.dues import Latencies, Timed
 from quorate.harness.run.parts import Parts, stream
 from quorate.harness.run.progress import Counter, Listener, Snapshot
@@ -194,6 +194,10 @@ class Conductor:
         await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
         statuses = await system.wait_ready(cluster, _READY_S)
         self._mark("ready", begun)
+        if size := read(RunSettings, self._test.settings).filled:
+            self._tell("fill", f"the store, up to {size:,} bytes")
+            await filling.fill(system, cluster, size)
+            self._mark("filled", begun)
         self.done.versions = {status.node: status.version for status in statuses if status.version}
 
     def _mark(self, what: str, begun_ns: int) -> None:

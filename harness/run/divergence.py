@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.harness.core.evidence import Divergence
 from quorate.harness.core.system import NodeDump
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.harness.systems.divergence import Difference, compare
@@ -88,7 +89,7 @@ def _told(first: str, second: str, position: int, found: Sequence[Difference]) -
         name="replicas diverge",
         sentence=f"{first} and {second} have both applied up to {position}, but {shown}{more}",
         key=found[0].key,
-        detail={"position": position, "nodes": [first, second], "keys": [one.key for one in found]},
+        detail=Divergence(position=position, nodes=[first, second], keys=[one.key for one in found]),
     )
 
 

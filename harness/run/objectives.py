@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.harness.core import settings
 from quorate.harness.core.duration import format_duration
+from quorate.harness.core.evidence import Missed
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.results import FaultRow, Outages
 from quorate.harness.core.settings import Seconds, about
@@ -121,5 +122,5 @@ def _held(name: str, words: str) -> Result:
 
 
 def _missed(name: str, sentence: str, seen_s: float | None) -> Result:
-    anomaly = Anomaly(name="objective missed", sentence=sentence, detail={"seen_s": seen_s})
+    anomaly = Anomaly(name="objective missed", sentence=sentence, detail=Missed(seen_s=seen_s))
     return Result(name, Verdict.INVALID, engine=_ENGINE, anomalies=[anomaly])

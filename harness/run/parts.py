@@ -11,8 +11,10 @@ import msgspec
 
 from quorate.harness.cluster import make_cluster
 from quorate.harness.core import registry
+from quorate.harness.core.capabilities import Registers
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.node import Cluster
+from quorate.harness.core.settings import read
 from quorate.harness.core.system import System, SystemOptions, registered
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.core.tuning import DEFAULT, SETTING
@@ -20,7 +22,7 @@ from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.history import History
 from quorate.harness.run.gates import Thresholds
-from quorate.harness.run.settings import check_settings, thresholds
+from quorate.harness.run.settings import RunSettings, check_settings, judges_strictly, thresholds
 from quorate.harness.run.side_by_side import side_by_side
 from quorate.nemesis.schedule import Nemesis, parse
 
@@ -54,7 +56,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
         system = _system(test, settings)
     _adopt(test, system)
     workload = _workload(test, settings, system.client_type, system.weak_reads)
-    _must_offer(system, workload)
+    _must_offer(system, workload, filled=bool(read(RunSettings, settings).filled))
     system.fits(workload)
     nemesis = _nemesis(test, settings)
     if nemesis is not None:
@@ -92,8 +94,10 @@ def _adopt(test: Test, system: System) -> None:
     system.adopt(test.workload)
 
 
-def _must_offer(system: System, workload: Workload) -> None:
-    """Raise `UsageError` where the system's clients lack what the workload needs."""
+def _must_offer(system: System, workload: Workload, *, filled: bool) -> None:
+    """Raise `UsageError` where the system's clients lack what the workload needs, or what fills the store."""
+    if filled and not issubclass(system.client_type, Registers):
+        raise UsageError(f"--set store_size: {system.name} has no registers here to fill the store with")
     lacking = [need.__name__ for need in workload.needs if not issubclass(system.client_type, need)]
     if lacking:
         raise UsageError(
@@ -133,7 +137,7 @@ def _workload(
             settings=settings,
             strict=test.strict,
             client=client,
-            weak=None if test.strict else weak,
+            weak=None if judges_strictly(test) else weak,
         )
         made.append((registry.make("workloads", name, options), share + extra))
     return msgspec.structs.replace(side_by_side(made), weak=weak)

@@ -9,12 +9,12 @@ from typing import Annotated, Final
 
 import msgspec
 
-from quorate.harness.core import registry, store, system
+from quorate.harness.core import record, registry, system
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import about, described, read
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.run import objectives
+from quorate.harness.run import filling, objectives
 from quorate.harness.run.gates import Thresholds
 from quorate.nemesis.exact import read_schedule
 from quorate.nemesis.schedule import NemesisSettings
@@ -32,6 +32,28 @@ class RunSettings(msgspec.Struct, frozen=True):
             choices={"all": "one", "none": "several", "mixed": "three clients in four know one"},
         ),
     ] = "mixed"
+    weak_reads: Annotated[
+        str,
+        about(
+            "what reads are held to in a mode that promises less than linearizability",
+            choices={"promise": "what the mode promises", "linearizable": "the same as all others"},
+        ),
+    ] = "promise"
+    store_size: (
+        Annotated[str, about("what is written before the load begins, such as 40MB", unset="nothing")] | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no size."""
+        try:
+            _ = self.filled
+        except ValueError as error:
+            raise ValueError(f"store_size={self.store_size}: {error}") from error
+
+    @property
+    def filled(self) -> int:
+        """The bytes that are written before the load."""
+        return 0 if self.store_size is None else filling.size_of(self.store_size)
 
 
 def faults_of(test: Test) -> tuple[str, ...]:
@@ -39,8 +61,7 @@ def faults_of(test: Test) -> tuple[str, ...]:
     if test.replay is not None and test.schedule is not None:
         # What is repeated stands in the recorded run; the schedule file may be gone or changed.
         with contextlib.suppress(Broken):
-            named = store.read_json(Path(test.replay), store.TEST).get("faults")
-            return tuple(map(str, named)) if isinstance(named, list) else ()
+            return tuple(record.read(Path(test.replay)).faults)
     if test.schedule is None:
         return test.faults
     specs, _ = read_schedule(Path(test.schedule))
@@ -79,6 +100,11 @@ def _families(test: Test) -> list[str]:
     if test.replay is not None:
         return registry.names("faults")
     return [fault.partition(":")[0] for fault in faults_of(test)]
+
+
+def judges_strictly(test: Test) -> bool:
+    """Whether weak reads are held to linearizability."""
+    return test.strict or read(RunSettings, test.settings).weak_reads == "linearizable"
 
 
 def thresholds(given: Mapping[str, str]) -> Thresholds:

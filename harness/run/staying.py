@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core import registry
+from quorate.harness.core.evidence import Crash
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.results import Death, FaultRow
@@ -85,7 +86,7 @@ def _told(one: Sighting, *, agreed: bool) -> Anomaly:
         + (f": {last}" if last else "")
         + since,
         key=one.node,
-        detail={"node": one.node, "time_s": one.time_s, "lines": list(one.lines)},
+        detail=Crash(node=one.node, time_s=one.time_s, lines=list(one.lines)),
     )
 
 

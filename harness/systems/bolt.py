@@ -25,7 +25,6 @@ _IS_BRANCH, _IS_LEAF = 0x01, 0x02
 _PAGE_SIZES: Final = (4096, 8192, 16384, 32768, 65536)
 _IS_BUCKET: Final = 0x01  # of an element of a leaf
 _BUCKET_HEADER: Final = 16
-_DEPTH_MAX: Final = 20
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -40,15 +39,27 @@ class Meta(msgspec.Struct, frozen=True):
 
 def values_of(content: bytes, bucket: bytes) -> list[tuple[int, int]]:
     """Return offset and length of every value in a bucket, in order of keys; raise `Broken` for no bbolt file."""
+    return [(at, count) for _, at, count in _in_bucket(content, bucket)]
+
+
+def items_of(content: bytes, bucket: bytes) -> list[tuple[bytes, bytes]]:
+    """Return key and value of all in a bucket, in order of keys; raise `Broken` for no bbolt file, or a damaged one."""
+    return [(key, content[at : at + count]) for key, at, count in _in_bucket(content, bucket)]
+
+
+def _in_bucket(content: bytes, bucket: bytes) -> list[tuple[bytes, int, int]]:
     meta = newest_meta(content)
     size = meta.page_size
-    for flags, key, start, _ in _elements(content, size, meta.root, 0):
-        if flags & _IS_BUCKET and key == bucket:
-            (page,) = struct.unpack_from("<Q", content, start)
-            # A small bucket lives in its parent's page, behind its header, as a page of its own.
-            inline = (start + _BUCKET_HEADER) if page == 0 else page * size
-            values = _walk(content, size, inline, 0)
-            return [(at, count) for other, _, at, count in values if not other & _IS_BUCKET]
+    try:
+        for flags, key, start, _ in _walk(content, size, meta.root * size, set()):
+            if flags & _IS_BUCKET and key == bucket:
+                (page,) = struct.unpack_from("<Q", content, start)
+                # A small bucket lives in its parent's page, behind its header, as a page of its own.
+                inline = (start + _BUCKET_HEADER) if page == 0 else page * size
+                values = _walk(content, size, inline, set())
+                return [(name, at, count) for other, name, at, count in values if not other & _IS_BUCKET]
+    except struct.error as error:
+        raise Broken("no-database", "its tree is broken: a page ends early") from error
     raise Broken("no-bucket", f"the database has no bucket {bucket.decode()}")
 
 
@@ -68,21 +79,23 @@ def newest_meta(content: bytes) -> Meta:
     return max(found, key=lambda meta: meta.transaction)
 
 
-def _elements(content: bytes, size: int, page: int, depth: int) -> Iterator[tuple[int, bytes, int, int]]:
-    return _walk(content, size, page * size, depth)
+def _walk(content: bytes, size: int, at: int, above: set[int]) -> Iterator[tuple[int, bytes, int, int]]:
+    """Yield flags, key, and offset and length of the value, of every element below the page at this offset.
 
-
-def _walk(content: bytes, size: int, at: int, depth: int) -> Iterator[tuple[int, bytes, int, int]]:
-    """Yield flags, key, and offset and length of the value, of every element below the page at this offset."""
-    if depth > _DEPTH_MAX or at + _HEADER.size > len(content):
+    `above` are the pages that were walked: each belongs to a tree once, whatever a damaged one says.
+    """
+    if at in above or at + _HEADER.size > len(content):
         raise Broken("no-database", "its tree is broken already")
+    above.add(at)
     _, flags, count, _ = _HEADER.unpack_from(content, at)
     for number in range(count):
         where = at + _HEADER.size + number * _LEAF.size
         if flags & _IS_LEAF:
             kind, position, key, value = _LEAF.unpack_from(content, where)
             start = where + position
+            if start + key + value > len(content):
+                raise Broken("no-database", "its tree is broken already")
             yield kind, content[start : start + key], start + key, value
         elif flags & _IS_BRANCH:
             _, _, child = _BRANCH.unpack_from(content, where)
-            yield from _walk(content, size, child * size, depth + 1)
+            yield from _walk(content, size, child * size, above)

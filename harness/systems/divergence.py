@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,16 @@ class Comparison(msgspec.Struct, frozen=True):
     differences: tuple[Difference, ...]
     compared: tuple[str, ...]
     not_compared: dict[str, str]
+
+
+# Why a dump that was read while its node went on applying has no position.
+MOVED: Final = "it went on applying while it was read"
+
+
+def settled(dumps: Sequence[NodeDump]) -> bool:
+    """Whether all nodes that answer are at one position, and none moved on while it was read."""
+    positions = {each.position for each in dumps if each.error is None}
+    return len(positions) <= 1 and not any(each.error == MOVED for each in dumps)
 
 
 def compare(dumps: Sequence[NodeDump]) -> Comparison:

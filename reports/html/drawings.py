@@ -12,8 +12,9 @@ from typing import Final
 
 from markupsafe import Markup
 
+from quorate.harness.core.evidence import Mark
 from quorate.harness.history.operations import NEVER
-from quorate.reports.evidence import Drawn, Interval, Mark
+from quorate.reports.evidence import Drawn, Interval
 from quorate.reports.html import svg
 from quorate.reports.words import cut, seconds
 

@@ -150,10 +150,10 @@ def _hash(content: str) -> str:
 
 def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]:
     """Everything the page shows of one anomaly."""
-    rows, missing = evidence.drawn(anomaly, run.operations, result.model)
+    rows, missing = evidence.drawn(anomaly, run.operations)
     few = rows
     if len(rows) > _DRAWN_MAX:
-        few, _ = evidence.drawn(anomaly, run.operations, result.model, _DRAWN_FEW)
+        few, _ = evidence.drawn(anomaly, run.operations, _DRAWN_FEW)
     edges, legend = evidence.cycle_of(anomaly, rows)
     loop = evidence.loop_of(anomaly, rows, edges, legend)
     held = holds.told(anomaly, result.model, run.operations, rows)
@@ -161,7 +161,6 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
     if edges:
         rows, few = evidence.without_culprit(rows), evidence.without_culprit(few)
     moment = culprit.begin_us / 1e6 if culprit else held[0].begin_s if held else None
-    known = {"steps", "cycle", "intervals", "transactions", "watch", "at", "missing", "list", "marks"}
     story = watched.watched_of(anomaly)
     return {
         "anomaly": anomaly,
@@ -189,7 +188,7 @@ def _anomaly(anomaly: Anomaly, result: Result, run: StoredRun) -> dict[str, Any]
         "lines": run.lines.around(moment) if moment is not None else [],
         "why": why.sentences(run, result, anomaly),
         "moment": moment,
-        "detail": {key: value for key, value in anomaly.detail.items() if key not in known},
+        "detail": evidence.rest_of(anomaly),
     }
 
 

@@ -51,6 +51,9 @@ class Echo:
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002
         await node.start(Daemon("echo", self.argv, f"{node.directory}/echo.log"))
 
+    async def stop(self, node: Node) -> None:
+        await node.signal("echo", signal.SIGTERM)
+
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         return [
             NodeStatus(
@@ -284,6 +287,109 @@ def test_a_kill_waits_for_its_line():
             await step(nemesis, 1)
 
     asyncio.run(body())
+
+
+def mix(faults: str, **settings: str) -> Nemesis:
+    given = {name.replace("_", "."): value for name, value in settings.items()}
+    return Nemesis.from_mix(parse(faults), interval_s=5, time_s=60, rng=Random(1), settings=given)
+
+
+def test_a_partition_waits_for_its_line_and_comes_and_goes():
+    async def body() -> None:
+        async with scene_of(3) as scene:
+            nemesis = mix(
+                "partition:n1", partition_on="good bye", partition_flap="50ms", partition_heard="any"
+            )
+            nemesis.attach(scene)
+            acting = asyncio.create_task(nemesis.act(nemesis.entries[0].invocation()))
+            await asyncio.sleep(0.2)
+            assert not acting.done()
+            node = scene.cluster.nodes[2]
+            await node.run(["sh", "-c", f"echo good bye >>{scene.system.log_files(node)[0]}"])
+            outcome = await acting
+            assert outcome.type == "ok", outcome
+            assert 'at "good bye" in a server\'s log' in outcome.value["proof"]["text"]
+            seen = set()
+            for _ in range(60):
+                seen.add((await scene.cluster.network.probe([("n1", "n2")]))["n1", "n2"])
+                await asyncio.sleep(0.01)
+            assert seen == {True, False}
+            healed = await step(nemesis, 1)
+            assert "came and went every 0.05 s" in healed["proof"]["text"]
+            await asyncio.sleep(0.15)
+            assert all((await scene.cluster.network.probe(everyone(scene.cluster.nodes))).values())
+
+    asyncio.run(body())
+
+
+def test_a_restarted_server_is_cut_off_beside_another_cut_and_let_in_again():
+    async def body() -> None:
+        async with scene_of(3) as scene:
+            nemesis = mix("restart:n1", restart_then="partition", restart_after="20ms")
+            nemesis.attach(scene)
+            await scene.cluster.network.cut(frozenset([("n2", "n3")]))
+            value = await step(nemesis, 0)
+            assert "cut off 20 ms after it began: 4 directions dead, by probe" in value["proof"]["text"]
+            assert await answers(scene.cluster.nodes[0])  # a client
+            await step(nemesis, 1)
+            arrived = await scene.cluster.network.probe(everyone(scene.cluster.nodes))
+            assert {pair for pair, alive in arrived.items() if not alive} == {("n2", "n3")}
+
+    asyncio.run(body())
+
+
+def test_one_kind_of_connection_dies_and_the_others_live():
+    async def body() -> None:
+        async with scene_of(3) as scene:
+            system: Any = scene.system
+            system.channels = {"data": (2888,), "echo": (8000, 8001)}
+            listens = "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 2888, Listen => 5); "
+            for node in scene.cluster.nodes:
+                argv = ("/usr/bin/perl", "-e", listens + "while (my $c = $s->accept) { sleep 60 }")
+                await node.start(Daemon("listener", argv, f"{node.directory}/listener.log"))
+            nemesis = mix("channel:n1", channel_name="data")
+            nemesis.suit(system)
+            nemesis.attach(scene)
+            first, second, _ = scene.cluster.nodes
+            async with talking(first, second) as ask:
+                assert await ask() == "yes"
+                value = await step(nemesis, 0)
+                assert (
+                    value["proof"]["text"] == "data: 4 ways silent, 8 of other channels answer, by connection"
+                )
+                assert await ask() == "no"  # established before
+                await step(nemesis, 1)
+            assert all((await scene.cluster.network.probe(everyone(scene.cluster.nodes))).values())
+
+    asyncio.run(body())
+
+
+@asynccontextmanager
+async def talking(source: Node, target: Node) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """Hold a connection to port 2888 from within a node; each question says whether a byte is acknowledged."""
+    script = (
+        "use IO::Socket::INET; use Socket qw(IPPROTO_TCP); $| = 1; my $c = IO::Socket::INET->new("
+        f"PeerAddr => '{target.address}', PeerPort => 2888, Proto => 'tcp') or die;"
+        "while (<STDIN>) { $c->send('x'); select undef, undef, undef, .15;"
+        # TCP_INFO: byte 24 on are the packets that nobody has acknowledged
+        "print unpack('x24 L', getsockopt($c, IPPROTO_TCP, 11)) ? qq(no\n) : qq(yes\n) }"
+    )
+    process = await asyncio.create_subprocess_exec(
+        "nsenter", f"--net={source.netns}", "perl", "-e", script,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+    async def ask() -> str:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"\n")
+        return (await process.stdout.readline()).decode().strip()
+
+    try:
+        yield ask
+    finally:
+        process.kill()
+        await process.wait()
 
 
 def test_everything_is_healed_even_while_an_injection_is_cancelled():

@@ -81,11 +81,11 @@ def test_what_still_holds_is_accepted_and_nothing_stronger(name):
 def test_a_cycle_is_told_edge_by_edge():
     result = append().check(read(planted.events(planted.PLANTS["G-single"])), Limits())
     (anomaly,) = (one for one in result.anomalies if one.name == "G-single")
-    steps = [(step["from"], step["to"], step["kind"]) for step in anomaly.detail["cycle"]]
+    steps = [(step.source, step.target, step.kind) for step in anomaly.detail.cycle]
     assert steps == [("T1", "T2", "rw"), ("T2", "T1", "wr")]
     assert 'T1 (p1001001, 0.000 s) read list "y" as [], without 1, which T2 (p' in anomaly.sentence
     assert 'T2 appended 1 to list "x", which T1 read with it, as [1]' in anomaly.sentence
-    assert [one["index"] for one in anomaly.detail["transactions"]] == [1, 0]
+    assert [one.index for one in anomaly.detail.transactions] == [1, 0]
     assert len(anomaly.events) == 4
 
 
@@ -102,8 +102,8 @@ def test_the_shortest_cycle_is_told():
     plant = planted.Plant("append", [long], {"G2-item"}, set())
     result = append().check(read(planted.events(plant)), Limits())
     (anomaly,) = result.anomalies
-    assert len(anomaly.detail["cycle"]) == 2
-    assert {one["index"] for one in anomaly.detail["transactions"]} == {4, 5}
+    assert len(anomaly.detail.cycle) == 2
+    assert {one.index for one in anomaly.detail.transactions} == {4, 5}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ leaves. The harness's own questions to the servers take the same way, and are cu
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -15,6 +14,7 @@ from typing import Final
 
 from quorate.harness.cluster.kernel import in_netns
 from quorate.harness.cluster.network.probes import bound
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
@@ -46,7 +46,6 @@ def ways(names: Sequence[str]) -> list[Pair]:
 
 async def probe(nodes: Sequence[Node]) -> dict[Pair, bool]:
     """Send datagrams both ways between this host and each node; True where one arrived. At most 0.1 s."""
-    loop = asyncio.get_running_loop()
     arrived = dict.fromkeys(ways([node.name for node in nodes]), False)
     with contextlib.ExitStack() as stack:
         ends: dict[Pair, tuple[socket.socket, socket.socket]] = {}
@@ -54,17 +53,19 @@ async def probe(nodes: Sequence[Node]) -> dict[Pair, bool]:
             here = stack.enter_context(bound(address_towards(node)))
             there = stack.enter_context(_inside(node))
             ends[CLIENTS, node.name], ends[node.name, CLIENTS] = (here, there), (there, here)
+
+        async def received() -> bool:
+            for pair, (_, target) in ends.items():
+                arrived[pair] = arrived[pair] or _received(target)
+            return all(arrived.values())
+
         for _ in range(_TRIES):
             nonce = os.urandom(_NONCE_BYTES)
             for pair, (source, target) in ends.items():
                 if not arrived[pair]:
                     with contextlib.suppress(OSError):  # what is dropped as it leaves is told to the sender
                         source.sendto(nonce, target.getsockname())
-            end = loop.time() + _PATIENCE_S / _TRIES
-            while loop.time() < end and not all(arrived.values()):
-                for pair, (_, target) in ends.items():
-                    arrived[pair] = arrived[pair] or _received(target)
-                await asyncio.sleep(_POLL_S)
+            await until(received, bool, deadline_s=_PATIENCE_S / _TRIES, poll_s=_POLL_S)
     return arrived
 
 

@@ -178,6 +178,14 @@ def _in_set(at: int) -> list[bytes]:
     return [_expression("payload", load), _expression("lookup", found)]
 
 
+def with_port(port: int, *, of_source: bool) -> list[bytes]:
+    """Go on with packets from this port, or to it: both stand first in the headers of TCP and UDP."""
+    transport_header = 2
+    at = be32(3, 0 if of_source else 2)
+    load = be32(1, _REGISTER) + be32(2, transport_header) + at + be32(4, 2)
+    return [_expression("payload", load), _compare(Compare.EQUAL, struct.pack(">H", port))]
+
+
 def by_chance(parts: int, of: int) -> list[bytes]:
     """Go on with so many packets of so many, by the kernel's own chance."""
     random, to_network_order = 1, 1

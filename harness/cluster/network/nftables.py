@@ -34,7 +34,13 @@ class Firewall:
         family, table = Family.INET, drop.table
         chance = nft.by_chance(drop.parts, PARTS) if drop.parts is not None else []
         chosen = nft.to_set() if drop.outgoing else nft.from_set()
-        rule = [*nft.is_ipv4(), *chosen, *chance, nft.counted(), nft.drop()]
+        narrowed: list[list[bytes]] = [
+            nft.with_port(port, of_source=of_source) for port in drop.ports for of_source in (True, False)
+        ]
+        rules = [
+            [*nft.is_ipv4(), *chosen, *ports, *chance, nft.counted(), nft.drop()]
+            for ports in narrowed or [[]]
+        ]
         self._commit(
             [
                 *_anew(family, table),
@@ -42,7 +48,7 @@ class Firewall:
                 nft.add_set(family, table),
                 *_elements(family, table, drop.sources),
                 nft.add_chain(family, table, Hook.OUTPUT if drop.outgoing else Hook.INPUT, drop.priority),
-                nft.add_rule(family, table, rule),
+                *(nft.add_rule(family, table, rule) for rule in rules),
             ]
         )
 

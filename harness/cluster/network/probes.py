@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import msgspec
 
 from quorate.harness.cluster.kernel import in_netns
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
@@ -60,22 +61,21 @@ class Probes:
 
     async def probe(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
         """Return for each directed pair whether a datagram arrived; on silence it is sent again."""
-        loop = asyncio.get_running_loop()
         sent: dict[bytes, tuple[str, str]] = {}
         wanted = set(pairs)
         arrived: set[tuple[str, str]] = set()
         names = self._fresh(pairs)
+
+        async def received() -> set[tuple[str, str]]:
+            for name in names:
+                arrived.update(sent[nonce] for nonce in self._received(name) if nonce in sent)
+            return arrived
+
         for _attempt in range(self.attempts):
             self._send(sorted(wanted - arrived), sent)
-            end = loop.time() + self.patience_s / self.attempts
-            while True:
-                for name in names:
-                    arrived |= {sent[nonce] for nonce in self._received(name) if nonce in sent}
-                if arrived == wanted:
-                    return dict.fromkeys(pairs, True)
-                if loop.time() >= end:
-                    break
-                await asyncio.sleep(_POLL_S)
+            patience_s = self.patience_s / self.attempts
+            if await until(received, wanted.issubset, deadline_s=patience_s, poll_s=_POLL_S) >= wanted:
+                break
         return {pair: pair in arrived for pair in pairs}
 
     async def measure(

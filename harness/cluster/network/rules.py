@@ -15,6 +15,8 @@ LOSS_TABLE: Final = "quorate_packet"
 QUEUE_TABLE: Final = "quorate_queue"
 REQUESTS_TABLE: Final = "quorate_requests"
 ANSWERS_TABLE: Final = "quorate_answers"
+ALONE_TABLE: Final = "quorate_alone"
+PORTS_TABLE: Final = "quorate_ports"
 PARTS: Final = 10_000  # a share of packets is counted in these
 
 # Before connection tracking and before every rule of others: established connections are cut as well.
@@ -26,7 +28,8 @@ _QUEUE_PRIORITY: Final = -150  # of the mangle table: where packets may be chang
 class Drop(msgspec.Struct, frozen=True):
     """A table that drops packets from these addresses as they come in, and counts them; `share` of them, by chance.
 
-    With `outgoing` it drops what goes to these addresses, as it leaves.
+    With `outgoing` it drops what goes to these addresses, as it leaves; with `ports` only what comes from or goes to
+    one of them.
     """
 
     table: str
@@ -34,6 +37,7 @@ class Drop(msgspec.Struct, frozen=True):
     sources: tuple[str, ...]
     share: float = 1.0
     outgoing: bool = False
+    ports: tuple[int, ...] = ()
 
     @property
     def parts(self) -> int | None:
@@ -68,6 +72,16 @@ def requests(client: str) -> Drop:
 def answers(client: str) -> Drop:
     """Return what keeps a node's answers from its clients."""
     return Drop(ANSWERS_TABLE, _CUT_PRIORITY, (client,), outgoing=True)
+
+
+def alone(sources: Iterable[str]) -> Drop:
+    """Return what makes a node deaf to these addresses, whatever cuts there are besides."""
+    return Drop(ALONE_TABLE, _CUT_PRIORITY, tuple(sorted(sources)))
+
+
+def on_ports(sources: Iterable[str], ports: Iterable[int]) -> Drop:
+    """Return what makes a node deaf to these addresses on connections with one of these ports at either end."""
+    return Drop(PORTS_TABLE, _CUT_PRIORITY, tuple(sorted(sources)), ports=tuple(sorted(ports)))
 
 
 def loss(sources: Iterable[str], share: float) -> Drop:

@@ -16,6 +16,10 @@ def put(drop: Drop) -> str:
     """Return the transaction that makes the table, whatever was there before."""
     table = f"inet {drop.table}"
     by_chance = f"numgen random mod {PARTS} < {drop.parts} " if drop.parts is not None else ""
+    ends = [f"th {end} {port} " for port in drop.ports for end in ("sport", "dport")] or [""]
+    dropping = "".join(
+        f"    ip saddr @sources {end}{by_chance}counter name {_COUNTER} drop\n" for end in ends
+    )
     elements = f" elements = {{ {', '.join(drop.sources)} }};" if drop.sources else ""
     return (
         f"{remove(drop.table)}table {table} {{\n"
@@ -23,7 +27,7 @@ def put(drop: Drop) -> str:
         f"  set sources {{ type ipv4_addr;{elements} }}\n"
         f"  chain input {{\n"
         f"    type filter hook input priority {drop.priority}; policy accept;\n"
-        f"    ip saddr @sources {by_chance}counter name {_COUNTER} drop\n"
+        f"{dropping}"
         f"  }}\n"
         f"}}\n"
     )

@@ -245,9 +245,15 @@ def test_notices_come_before_the_answers_that_show_the_change(run, pair, outcome
         # Before a watch was set again, one-shot watches may have missed the last one.
         assert told == every if not once else told[:2] == every[:2]
         assert (await outcome(other.set_name(space, "a", None))).code == "not-found"
+        elsewhere = (await one.heed(f"{space}-2", names, 0.05, once)).value
+        assert elsewhere["watch"] == first["watch"] + 1
+        await other.set_name(space, "a", 5)
+        assert all(
+            item[0] != "told" for item in (await one.heed(f"{space}-2", names, 0.2, once)).value["items"]
+        )
         one.drop()
         again = (await one.heed(space, names, 0.05, once)).value
-        assert again["watch"] == first["watch"] + 1
+        assert again["watch"] == first["watch"] + 2
 
     run(body())
 

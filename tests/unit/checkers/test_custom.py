@@ -81,7 +81,7 @@ def test_counterexamples_are_minimal_and_still_wrong() -> None:
         result = check_custom(events, model)
         for anomaly in result.anomalies:
             told += 1
-            assert anomaly.detail["minimal"]
+            assert anomaly.detail.minimal
             kept = set(anomaly.events)
             assert anomaly.culprit in kept
             operations = oracle.operations([msgspec.structs.asdict(event) for event in events])
@@ -121,7 +121,7 @@ def test_a_long_history_is_told_by_the_few_operations_that_contradict_each_other
             for kind, value in (("invoke", asked), ("ok", told)):
                 events.append(Event(len(events), len(events), number % 3, kind, f, None, value))
     (anomaly,) = check_custom(events, Model(name="mine", initial=None, step=register)).anomalies
-    assert anomaly.detail["minimal"]
+    assert anomaly.detail.minimal
     assert "read None answered 7" in anomaly.sentence
     whole = [event for event in (events[at] for at in anomaly.events) if event.type == "ok"]
     assert len(whole) <= 3

@@ -66,8 +66,8 @@ def test_a_lease_that_is_kept_and_let_die():
 
 def test_an_anomaly_tells_when_the_lease_was_alive():
     (lost,) = judged(GRANT, ("renew", 3, 3.5, "ok"), ("look", 4, 5, "ok", GONE)).anomalies
-    (alive,) = lost.detail["intervals"]
-    assert (alive["from_s"], alive["to_s"], alive["kind"]) == (1, 7, "held")
+    (alive,) = lost.detail.intervals
+    assert (alive.from_s, alive.to_s, alive.kind) == (1, 7, "held")
 
 
 def test_without_a_look_into_its_life_nothing_is_proved():

@@ -126,8 +126,8 @@ def test_a_counterexample_of_a_large_set_speaks_of_one_element_alone() -> None:
     history = History.of(events)
     result = check(history, model="set")
     (anomaly,) = result.anomalies
-    assert anomaly.detail["elements"] == [117]
-    assert anomaly.detail["minimal"]
+    assert anomaly.detail.elements == [117]
+    assert anomaly.detail.minimal
     assert anomaly.sentence == (
         "p8 did not see 117 in the set at 401.000 s, but p2 had added it at 235.000 s and nobody removed it"
     )
@@ -138,11 +138,11 @@ def test_a_counterexample_of_a_large_set_speaks_of_one_element_alone() -> None:
 
 def test_reads_that_contradict_each_other_are_told_by_one_element() -> None:
     events = told((1, "add", 1, None, "info"), (2, "add", 2, None, "info"), (3, "read", None, [1, 9]))
-    assert check(events, model="set").anomalies[0].detail["elements"] == [9]
+    assert check(events, model="set").anomalies[0].detail.elements == [9]
     steps = [(1, "add", 1, None, "info"), (2, "add", 2, None, "info"), (3, "add", 3)]
     steps += [(4, "read", None, [1, 3]), (5, "read", None, [2, 3])]
     (anomaly,) = check(told(*steps), model="set").anomalies
-    assert anomaly.detail["elements"] == [1]
+    assert anomaly.detail.elements == [1]
     assert anomaly.name == "stale read"
 
 

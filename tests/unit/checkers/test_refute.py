@@ -40,7 +40,7 @@ def certificate_of(events: list[Event], model: str) -> dict[str, Any] | None:
     if result.verdict is not Verdict.INVALID:
         return None
     assert result.confirmed_by
-    return dict(result.anomalies[0].detail["certificate"])
+    return dict(result.anomalies[0].detail.certificate)
 
 
 @pytest.mark.parametrize("model", MODELS)

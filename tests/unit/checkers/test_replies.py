@@ -41,7 +41,7 @@ BROKEN = [
 @pytest.mark.parametrize(("checker", "history"), BROKEN)
 def test_a_certificate_needs_the_events_that_it_names(checker, history):
     result = checker.check(history, Limits())
-    certificates = [msgspec.convert(one.detail["certificate"], Certificate) for one in result.anomalies]
+    certificates = [msgspec.convert(one.detail.certificate, Certificate) for one in result.anomalies]
     assert result.confirmed_by == "definitions"
     assert refute(history, certificates) is None
     for certificate, anomaly in zip(certificates, result.anomalies, strict=True):
@@ -79,7 +79,7 @@ def test_versions_that_go_back_are_confirmed_by_the_order_of_the_replies():
     ]
     result = VersionsNeverRegress().check(History.of(events), Limits())
     assert (result.verdict, result.confirmed_by) == (Verdict.INVALID, "definitions")
-    assert result.anomalies[0].detail["certificate"] == {
+    assert result.anomalies[0].detail.certificate == {
         "kind": "version went back",
         "key": "k",
         "events": [0, 1, 2, 3],

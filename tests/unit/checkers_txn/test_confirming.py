@@ -26,7 +26,7 @@ KINDS = ("ww", "wr", "rw", "process", "realtime", "atomic")
 
 def certificates(plant):
     result = Transactions(plant.model).check(read(events(plant)), Limits())
-    return [(one.name, one.detail["certificate"]) for one in result.anomalies]
+    return [(one.name, one.detail.certificate) for one in result.anomalies]
 
 
 @pytest.mark.parametrize("name", sorted(PLANTS))
@@ -39,8 +39,8 @@ def test_every_planted_anomaly_is_confirmed(name):
     assert "unconfirmed" not in result.stats
     assert {one.name for one in result.anomalies} == plant.names
     for anomaly in result.anomalies:
-        json.loads(msgspec.json.encode(anomaly.detail["certificate"]))
-        assert refute(history, plant.model, anomaly.detail["certificate"]) is None
+        json.loads(msgspec.json.encode(anomaly.detail.certificate))
+        assert refute(history, plant.model, anomaly.detail.certificate) is None
 
 
 @pytest.mark.parametrize("name", sorted(PLANTS))
@@ -158,7 +158,7 @@ def test_a_step_whose_order_is_unknown_stands_only_where_a_part_was_seen():
 
     result = Transactions("rw", "repeatable-read").check(history(ops), Limits())
     assert (result.verdict, [one.name for one in result.anomalies]) == (Verdict.INVALID, ["G-single"])
-    certificate = result.anomalies[0].detail["certificate"]
+    certificate = result.anomalies[0].detail.certificate
     assert "atomic" in [step["kind"] for step in certificate["cycle"]]
     assert refute(history(ops), "rw", certificate) is None
     assert refute(history([*ops[:2], [["r", 0, 1]]]), "rw", certificate) is not None

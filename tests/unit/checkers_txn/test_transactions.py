@@ -280,7 +280,7 @@ def test_keys_and_values_may_be_anything():
     result = append().check(read(events), Limits())
     assert {anomaly.name for anomaly in result.anomalies} == {"G-single", "OTV"}
     assert result.anomalies[0].key in (key, -1)
-    assert result.anomalies[0].detail["transactions"][0]["value"]
+    assert result.anomalies[0].detail.transactions[0].value
 
 
 def test_a_store_without_isolation_is_told_in_time():
@@ -289,4 +289,4 @@ def test_a_store_without_isolation_is_told_in_time():
     result = append().check(read(events), Limits(time_s=20))
     assert result.verdict == Verdict.INVALID
     assert result.time_s < 20
-    assert all(len(anomaly.detail["cycle"]) != 1 for anomaly in result.anomalies)
+    assert all(len(anomaly.detail.cycle) != 1 for anomaly in result.anomalies)

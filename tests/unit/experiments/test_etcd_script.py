@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import subprocess
 
+from quorate.harness.core.evidence import Watched
 from quorate.harness.core.test import Test
+from quorate.harness.core.verdict import Anomaly
 from quorate.harness.experiments.etcd_script import changes_by_revision, scripts
 from quorate.harness.history import Event, History
 
@@ -23,7 +25,7 @@ def history(messages):
 
 
 SEEN = history([[3, [["k1", 5, 2], ["k1", None, 3, 5], ["k2", 6, 3]]], [5, [["k2", 7, 4], ["k1", 8, 5]]]])
-MISSED = [{"name": "watch not reliable", "detail": {"missing": {"3": ["k1"]}}}]
+MISSED = [Anomaly("watch not reliable", "", detail=Watched(missing={3: ["k1"]}))]
 
 
 def test_changes_are_those_that_watches_saw():
@@ -46,5 +48,8 @@ def test_the_shortest_script_comes_first_and_each_is_a_script():
 
 
 def test_what_is_no_omission_of_a_watch_has_no_script():
-    assert list(scripts(SEEN, [{"name": "stale read", "detail": {}}], TEST)) == []
-    assert list(scripts(SEEN, [{"detail": {"missing": {"9": ["k1"]}}}], TEST)) == []
+    assert list(scripts(SEEN, [Anomaly("stale read", "")], TEST)) == []
+    assert (
+        list(scripts(SEEN, [Anomaly("watch not reliable", "", detail=Watched(missing={9: ["k1"]}))], TEST))
+        == []
+    )

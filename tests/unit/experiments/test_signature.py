@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
+from quorate.harness.core import reading
 from quorate.harness.core.results import Death, Results
+from quorate.harness.core.signature import Signature, alike, parse, signatures
 from quorate.harness.core.test import UsageError
-from quorate.harness.core.verdict import Result
-from quorate.harness.experiments.signature import Signature, alike, parse, signatures
 
 
 def results(guarantee, *anomalies, verdict="invalid", **more):
     told = [{"sentence": "", **anomaly} for anomaly in anomalies]
     plain = {"guarantee": guarantee, "verdict": verdict, "anomalies": told, **more}
-    return Results(guarantees=[msgspec.convert(plain, Result)])
+    return reading.record({"guarantees": [plain]}, Results, [], "")
 
 
 def crash(*lines, sentence="the server on n1 ended by itself at 3.0 s, and no fault did it", node="n1"):

@@ -10,14 +10,15 @@ import pytest
 from click.testing import CliRunner
 
 from quorate.harness.cli.hunt_command import command
-from quorate.harness.core.results import Results
+from quorate.harness.core.results import JudgedReads, Results
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.trial import Trial
 from quorate.harness.hunt import loglines, states, waivers
-from quorate.harness.hunt.findings import Findings, Shown, without_workload
+from quorate.harness.hunt.findings import Findings, Shown, documented, without_workload
 from quorate.harness.hunt.learning import Learner
 from quorate.harness.hunt.space import LEFT_OUT, Evenly, space_of, varied, why_not
+from quorate.harness.hunt.survey import ROUNDS, survey
 
 STALE = Signature("linearizable", "stale-read")
 
@@ -74,17 +75,33 @@ def test_variations_work_and_keep_most(etcd):
     assert len({(other.faults, other.nodes, other.rate) for other in others}) > 5
 
 
-def test_a_survey_shows_every_workload_once_with_its_own_settings(etcd):
+def test_a_survey_shows_every_workload_in_calm_then_with_deposed_leaders_then_with_crashes(etcd):
+    runs = survey(etcd, Random(4))
+    assert runs == survey(etcd, Random(4))
     learner = Learner(etcd, Random(4))
-    groups = etcd.survey(Random(4))
-    first = [learner.next() for _ in groups]
-    assert sorted(name for genes in first for name in genes.workloads) == sorted(etcd.workloads)
-    assert all(len(genes.workloads) <= 3 for genes in first)
-    assert len(first) <= len(etcd.workloads) / 2
-    assert all(why_not(genes.test(etcd.base)) is None for genes in first)
-    own = {name for settings in etcd.workloads.values() for name in settings}
-    assert all(not own & set(genes.extra) for genes in first)
-    assert etcd.survey(Random(5)) != groups
+    assert [learner.next() for _ in runs] == runs
+    by_round = {
+        faults: [one for one in runs if one.faults == faults] for faults in {one.faults for one in runs}
+    }
+    assert set(by_round) == {one.faults for one in ROUNDS}
+    for of_round in by_round.values():
+        assert sorted(name for genes in of_round for name in genes.workloads) == sorted(etcd.workloads)
+        assert len(of_round) <= len(etcd.workloads) / 2
+        assert all(len(genes.workloads) <= 3 for genes in of_round)
+    assert [one.faults for one in runs] == sorted((one.faults for one in runs), key=list(by_name()).index)
+    assert all(why_not(genes.test(etcd.base)) is None for genes in runs)
+    assert all(set(genes.extra) == {"tuning"} for genes in runs)
+    assert survey(etcd, Random(5)) != runs
+
+
+def by_name():
+    return {one.faults: one for one in ROUNDS}
+
+
+def test_a_survey_keeps_to_the_faults_that_are_asked_for():
+    space = space_of(Test(system="etcd@3.5.1"), faults=("disk",))
+    runs = survey(space, Random(1))
+    assert {fault.partition(":")[0] for genes in runs for fault in genes.faults} == {"disk"}
 
 
 def test_given_settings_stand_above_drawn_ones():
@@ -186,6 +203,22 @@ def shown(number):
     return Shown(
         number, f"command {number}", "", "anomaly", 1, "", (), "", 1.0, float(number), 0, 1, "register", ""
     )
+
+
+def test_weak_reads_are_held_to_linearizability_and_what_is_documented_is_told():
+    consul = space_of(Test(system="consul"), workloads=("register",), faults=("kill",))
+    assert consul.base.settings["weak_reads"] == "linearizable"
+    given = Test(system="consul", settings={"weak_reads": "promise"})
+    assert space_of(given, workloads=("register",), faults=("kill",)).base.settings["weak_reads"] == "promise"
+    strong = Test(system="consul", settings={"reads": "consistent"})
+    assert "weak_reads" not in space_of(strong, workloads=("register",), faults=("kill",)).base.settings
+    weak = JudgedReads(
+        mode="reads=default", says="a deposed leader may answer", link="https://x", held_to="linearizable"
+    )
+    assert "documented to allow" in documented(Results(weak_reads=weak), STALE)
+    assert documented(Results(weak_reads=weak), Signature("linearizable", "phantom-value")) == ""
+    assert documented(Results(weak_reads=msgspec.structs.replace(weak, held_to="own promise")), STALE) == ""
+    assert documented(Results(), STALE) == ""
 
 
 def test_findings_are_told_once_and_waived_by_kind():

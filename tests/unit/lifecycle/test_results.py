@@ -11,6 +11,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quorate.harness.core import reading
+from quorate.harness.core.evidence import (
+    Change,
+    Contradiction,
+    Crash,
+    Cycle,
+    Dependency,
+    Divergence,
+    Facts,
+    Happened,
+    Hold,
+    Holds,
+    Listed,
+    ListStory,
+    Mark,
+    Missed,
+    Row,
+    SessionOrder,
+    Shown,
+    Transaction,
+    Unexplained,
+    Watched,
+    WatchStory,
+)
+from quorate.harness.core.evidence import Step as EvidenceStep
 from quorate.harness.core.fault import Proof
 from quorate.harness.core.results import (
     Behind,
@@ -53,7 +77,75 @@ def by_name(kind: Any) -> Any:
     return st.dictionaries(TEXT, kind, max_size=2)
 
 
-ANOMALIES = st.builds(Anomaly, TEXT, TEXT, TEXT, few(COUNT), st.none() | COUNT, DATA)
+DETAILS = st.one_of(
+    st.builds(Facts, st.none() | DATA, DATA),
+    st.builds(
+        Contradiction,
+        st.none() | DATA,
+        DATA,
+        st.none() | st.booleans(),
+        TEXT,
+        TEXT,
+        st.none() | TEXTS,
+        DATA,
+        st.none() | COUNT,
+        few(st.builds(EvidenceStep, COUNT, st.none() | COUNT, TEXT, TEXT)),
+    ),
+    st.builds(Unexplained, st.none() | DATA, DATA, few(COUNT), few(COUNT)),
+    st.builds(
+        Cycle,
+        st.none() | DATA,
+        DATA,
+        few(st.builds(Dependency, TEXT | COUNT, TEXT | COUNT, TEXT, TEXT, TEXT)),
+        few(st.builds(Transaction, TEXT, st.none() | COUNT, TEXT | COUNT, TEXT, st.none() | TEXTS)),
+        st.none() | COUNT,
+        TEXTS,
+        TEXT,
+    ),
+    st.builds(SessionOrder, st.none() | DATA, DATA, st.none() | st.booleans(), st.none() | COUNT, TEXTS),
+    st.builds(
+        Holds,
+        st.none() | DATA,
+        DATA,
+        few(st.builds(Hold, COUNT, NUMBER, MAYBE, st.none() | TEXT, TEXT, TEXT)),
+        few(st.builds(Mark, NUMBER, TEXT)),
+    ),
+    st.builds(
+        Watched,
+        st.none() | DATA,
+        DATA,
+        st.none() | st.tuples(COUNT, TEXT),
+        st.dictionaries(COUNT, TEXTS, max_size=2),
+        st.none()
+        | st.builds(
+            WatchStory,
+            TEXT,
+            few(st.builds(Shown, COUNT, NUMBER, COUNT, st.none() | TEXT, DATA, st.booleans())),
+            few(st.builds(Happened, COUNT, st.none() | TEXT, DATA, st.booleans())),
+            st.booleans(),
+        ),
+    ),
+    st.builds(
+        Listed,
+        st.none() | DATA,
+        DATA,
+        st.none()
+        | st.builds(
+            ListStory,
+            TEXT,
+            COUNT,
+            TEXT,
+            st.booleans(),
+            COUNT,
+            few(st.builds(Row, TEXT, DATA, st.none() | COUNT, st.booleans())),
+            few(st.builds(Change, st.none() | COUNT, DATA, st.booleans(), st.booleans())),
+        ),
+    ),
+    st.builds(Missed, st.none() | DATA, DATA, MAYBE),
+    st.builds(Crash, st.none() | DATA, DATA, TEXT, MAYBE, TEXTS),
+    st.builds(Divergence, st.none() | DATA, DATA, COUNT, TEXTS, TEXTS),
+)
+ANOMALIES = st.builds(Anomaly, TEXT, TEXT, TEXT, few(COUNT), st.none() | COUNT, DETAILS)
 GUARANTEES = st.builds(
     Result,
     TEXT,
@@ -164,3 +256,52 @@ def test_results_of_earlier_versions_are_read() -> None:
     assert (found.verdict, found.statistics.ok, found.faults[0].began_s) == (Verdict.VALID, 3, None)
     assert found.faults[0].proof == Proof(True, "dead")
     assert found.deaths == [Death(1.5, "n2")]
+
+
+@pytest.mark.parametrize(
+    ("plain", "kind"),
+    [
+        ({}, Facts),
+        ({"certificate": {"kind": "stale read"}}, Facts),
+        ({"minimal": True, "engine": "zones", "elements": [3], "reads": {"7": [3]}}, Contradiction),
+        ({"minimal": True, "session": 2, "order": ["a before b"]}, SessionOrder),
+        ({"explained": [0], "rest": [2]}, Unexplained),
+        ({"count": 1, "not": ["x"], "transactions": [], "cycle": [{"from": "T1", "to": "T1"}]}, Cycle),
+        ({"marks": [{"at_s": 1, "what": "granted"}]}, Holds),
+        ({"at": [3, "k1"], "watch": {"who": "p1", "shown": [{"revision": 3}]}}, Watched),
+        ({"missing": {"3": ["k1"]}}, Watched),
+        ({"list": {"who": "p1", "rows": [{"name": "a"}]}}, Listed),
+        ({"seen_s": None}, Missed),
+        ({"node": "n1", "time_s": None, "lines": ["panic: x"]}, Crash),
+        ({"position": 7, "nodes": ["n1", "n2"], "keys": ["a"]}, Divergence),
+    ],
+)
+def test_evidence_of_runs_before_it_had_kinds_is_read(plain: dict[str, Any], kind: type) -> None:
+    problems: list[str] = []
+    found = reading.evidence(plain, problems, "")
+    assert type(found) is kind
+    assert not problems
+    assert not found.facts
+    written = msgspec.to_builtins(found)
+    assert plain.keys() - {"seen_s", "time_s"} <= written.keys() | {
+        name for name, value in plain.items() if not value
+    }
+
+
+def test_damaged_evidence_loses_what_is_damaged() -> None:
+    problems: list[str] = []
+    plain = {"kind": "cycle", "cycle": ["a", {"from": "T1", "to": "T2"}], "transactions": 3, "more": [1]}
+    found = reading.evidence(plain, problems, "results.json")
+    assert found == Cycle(facts={"more": [1]}, cycle=[Dependency("T1", "T2")], transactions=[])
+    assert len(problems) == 2
+    assert reading.evidence("x", problems, "results.json") == Facts()
+    assert reading.evidence({"kind": ["odd"], "watch": 3}, problems, "") == Watched(facts={})
+
+
+def test_a_damaged_anomaly_does_not_cost_its_guarantee() -> None:
+    problems: list[str] = []
+    anomalies = [{"name": "stale read", "sentence": "", "detail": 3}, {"name": 4}]
+    plain = {"guarantees": [{"guarantee": "linearizable", "verdict": "invalid", "anomalies": anomalies}]}
+    (result,) = reading.record(plain, Results, problems, "results.json").guarantees
+    assert result.anomalies == [Anomaly("stale read", "")]
+    assert len(problems) == 2

@@ -56,7 +56,7 @@ def test_a_run_whose_server_ends_by_itself_is_invalid_with_the_last_lines(tmp_pa
     assert (done.verdict, done.exit_code) == ("invalid", 1)
     assert "servers-stay-up is violated: the server on n2 ended by itself at 3." in done.results.reason
     (broken,) = [one for one in done.results.guarantees if one.verdict == "invalid"]
-    assert any("signal 9" in line for line in broken.anomalies[0].detail["lines"])
+    assert any("signal 9" in line for line in broken.anomalies[0].detail.lines)
     assert judge_again(done.folder).exit_code == 1
     assert "the server on n2 ended by itself" in (done.folder / "report.html").read_text()
 
@@ -66,7 +66,7 @@ def test_a_panic_in_a_log_is_found_with_its_moment_and_lines(tmp_path):
     assert result.verdict is Verdict.INVALID
     (found,) = result.anomalies
     assert found.sentence.startswith("the server on n1 crashed at 4.5 s, and no fault did it: panic: ")
-    assert found.detail["lines"][0] == "panic: runtime error: index out of range [3] with length 3"
+    assert found.detail.lines[0] == "panic: runtime error: index out of range [3] with length 3"
 
 
 @pytest.mark.parametrize(

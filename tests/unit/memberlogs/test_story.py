@@ -61,7 +61,7 @@ def test_a_refused_change_that_others_made_is_told(tmp_path):
             break
     text = " ".join(sentence for each in told(done).stories for sentence in each.sentences)
     assert "refused it: compacted" in text
-    assert "applied it as revision" in text
+    assert "applied it;" in text
 
 
 def test_a_read_that_no_log_explains_is_left_to_the_reader(tmp_path):

@@ -28,13 +28,15 @@ TEXTS = [
     script.put(rules.cut(["198.18.0.1"])),
     script.put(rules.cut([])),
     script.put(rules.loss(["198.18.0.1"], 0.5)),
+    script.put(rules.alone(["198.18.0.1"])),
+    script.put(rules.on_ports(["198.18.0.1"], [8300])),
     script.remove(rules.CUT_TABLE),
     script.remove(script.PROBE_TABLE),
     script.count(rules.LOSS_TABLE, reset=True),
     script.count_probes({"from_0": "198.18.0.1"}, 47009),
     script.list_probes(),
 ]
-OWN = {rules.CUT_TABLE, rules.LOSS_TABLE, script.PROBE_TABLE}
+OWN = {rules.CUT_TABLE, rules.ALONE_TABLE, rules.PORTS_TABLE, rules.LOSS_TABLE, script.PROBE_TABLE}
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -72,6 +74,8 @@ def netns(tmp_path: Path) -> Iterator[str]:
         rules.cut(["198.18.0.2", "198.18.0.3"]),
         rules.loss(["198.18.0.1"], 0.25),
         rules.loss(["198.18.0.1"], 1),
+        rules.alone(["198.18.0.1", "198.18.0.3"]),
+        rules.on_ports(["198.18.0.2"], [8301, 8300]),
     ],
 )
 def test_the_kernel_is_told_by_netlink_what_nft_would_tell_it(netns: str, drop: rules.Drop):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 from quorate import Test, run
-from quorate.harness.core.fault import make
+from quorate.harness.cluster.network import EnteredNetwork
+from quorate.harness.core.fault import Scene, make
 from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
 from quorate.harness.run import prepare
@@ -151,10 +153,39 @@ def test_a_walk_that_makes_no_sense_is_refused(settings):
         make("staged", settings)
 
 
+def simulated_scene():
+    """A scene whose network has no packet filter."""
+    return Scene(SimpleNamespace(network=object(), nodes=()), SimpleNamespace())
+
+
+def test_what_comes_after_is_drawn_from_what_the_network_can():
+    drawn = Aftermath(AftermathSettings(then="any"))
+    ways = {drawn.drawn(simulated_scene(), Random(seed)).get("then") for seed in range(40)}
+    assert ways == {None, "kill", "pause"}
+    filtered = Scene(SimpleNamespace(network=EnteredNetwork([]), nodes=()), SimpleNamespace())
+    ways = {drawn.drawn(filtered, Random(seed)).get("then") for seed in range(40)}
+    assert ways == {None, "kill", "pause", "partition"}
+    with pytest.raises(UsageError, match="then=partition"):
+        Aftermath(AftermathSettings(then="partition")).check(simulated_scene())
+
+
+def test_channels_are_those_of_the_system():
+    zookeeper = SimpleNamespace(name="zookeeper", channels={"data": (2888,), "election": (3888,)})
+    one = make("channel", {})
+    one.suits(zookeeper)
+    drawn = [one.detail(Random(seed)) for seed in range(20)]
+    assert {(each["channel"], *each["ports"]) for each in drawn} == {("data", 2888), ("election", 3888)}
+    with pytest.raises(UsageError, match="rpc: unknown"):
+        make("channel", {"channel.name": "rpc"}).suits(zookeeper)
+    with pytest.raises(UsageError, match="one kind of connection"):
+        one.suits(SimpleNamespace(name="etcd", channels={}))
+
+
 def test_without_an_aftermath_nothing_is_waited_for():
     none = Aftermath(AftermathSettings())
-    assert none.drawn(Random(1)) == {}
+    assert none.drawn(simulated_scene(), Random(1)) == {}
     assert not none.kills
+    assert not none.strikes
     assert asyncio.run(none.seen(None, type("P", (), {"detail": {}}), ["n1"])) == (True, "")
 
 

@@ -271,13 +271,10 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             f"and acknowledged before p{reader} asked."
         )
         steps = [
-            {"operation": invokes[0]["index"], "state": writes[0], "text": f"writes {writes[0]}"},
-            {"operation": invokes[1]["index"], "state": writes[1], "text": f"writes {writes[1]}"},
-            {
-                "operation": culprit["index"],
-                "text": f"cannot read {writes[0]}: the value is {writes[1]}",
-            },
+            {"operation": one["index"], "place": place, "state": str(one["value"])}
+            for place, one in enumerate(invokes[:2], start=1)
         ]
+        steps.append({"operation": culprit["index"], "text": f"could only have met {writes[1]}"})
         name = HOSTILE if hostile else "stale read"
         return {
             "name": name,
@@ -285,7 +282,7 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             "key": "k7",
             "events": events,
             "culprit": culprit["index"],
-            "detail": {"steps": steps},
+            "detail": {"kind": "contradiction", "minimal": True, "steps": steps},
         }
     if kind == "append":
         first, second, third = (event["index"] for event in invokes)
@@ -299,7 +296,7 @@ def _anomaly(kind: str, history: _History, *, hostile: bool) -> dict[str, Any]:
             "sentence": "T2 saw T1 but missed T3, which had ended before T1 began.",
             "events": events,
             "culprit": second,
-            "detail": {"cycle": cycle},
+            "detail": {"kind": "cycle", "cycle": cycle},
         }
     intervals = [
         {"process": 3, "node": "n1", "from_s": 2.0, "to_s": 2.6, "kind": "held", "token": 31},

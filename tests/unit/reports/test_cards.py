@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from quorate import Test, run
+from quorate.harness.core import reading
 from quorate.reports import evidence, lists, stored, terminal, weakness
 from quorate.reports.html import page
 
@@ -97,5 +98,7 @@ def test_a_link_of_a_foreign_store_is_a_link_only_if_it_is_an_address(tmp_path):
 )
 def test_damaged_lists_cost_only_themselves(torn, damage):
     anomaly = stored.read(torn).results.guarantees[0].anomalies[0]
-    lists.listed_of(msgspec.structs.replace(anomaly, detail={"list": damage, "marks": damage}))
-    evidence.marks_of(msgspec.structs.replace(anomaly, detail={"marks": damage}))
+    for plain in ({"list": damage, "marks": damage}, {"marks": damage}):
+        damaged = msgspec.structs.replace(anomaly, detail=reading.evidence(plain, [], ""))
+        lists.listed_of(damaged)
+        evidence.marks_of(damaged)

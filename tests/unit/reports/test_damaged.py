@@ -100,7 +100,6 @@ def test_one_bad_entry_costs_only_itself(run):
 def test_an_anomaly_with_a_detail_of_other_shapes(run):
     results = json.loads((run / "results.json").read_text())
     detail = {
-        "steps": 3,
         "cycle": ["a", {"from": None}, {"from": {"x": 1}, "to": [1]}],
         "intervals": [{"from_s": "x"}],
         "elements": {"a": 1},

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
 from quorate.checkers import MODELS
+from quorate.harness.core.evidence import Evidence
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import Test
 from quorate.harness.history.event import Event
@@ -61,3 +63,13 @@ def test_keys_of_their_rows(results: dict, part: str) -> None:
     listed = set(re.findall(r"`([^`]+)`", text))
     assert listed
     assert listed <= set(results[part][0])
+
+
+def test_kinds_of_evidence_and_their_fields() -> None:
+    common = {"certificate", "facts"}
+    code = {
+        kind.__struct_config__.tag: {field.encode_name for field in msgspec.structs.fields(kind)} - common
+        for kind in get_args(Evidence)
+    }
+    page = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in rows("Evidence")}
+    assert page == code

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 from kazoo.protocol.serialization import Connect, Exists, GetData, SetData, Sync
@@ -15,7 +16,8 @@ from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
 from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions
-from quorate.harness.systems.zookeeper.client.connection import Link, Notice, Session, State, open_link
+from quorate.harness.systems.zookeeper.client.connection import Heard, Link, Notice, Session, State, open_link
+from quorate.harness.systems.zookeeper.client.notices import Listening
 from quorate.harness.systems.zookeeper.client.outcomes import TABLE, outcome_of
 from quorate.harness.systems.zookeeper.client.records import AddWatch, CreateTTL
 from quorate.harness.systems.zookeeper.server.configuring import configuration
@@ -24,6 +26,23 @@ from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 STAT = struct.pack("!qqqqiiiqiiq", 1, 2, 0, 0, 3, 0, 0, 0, 1, 0, 1)
 GONE = (ConnectionError, asyncio.IncompleteReadError)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def test_a_listener_hears_its_own_space_alone():
+    """Workloads side by side read what is left with one client each: what it watched before speaks on."""
+    listening = Listening(SimpleNamespace(), 2, "/q/names/watch", once=False)
+    for record in (
+        Notice(3, "/q/names/notices/k0"),
+        Notice(3, "/q/names/watch"),
+        AddWatch("/q/names/notices", recursive=True),
+        GetData("/q/names/notices/k0", False),
+    ):
+        listening._hear(Heard(record, 7, 0, (b"1", SimpleNamespace(mzxid=7))))
+    assert listening.items == []
+    listening._hear(Heard(AddWatch("/q/names/watch", recursive=True), 8))
+    listening._hear(Heard(Notice(3, "/q/names/watch/k0"), 9))
+    listening._hear(Heard(GetData("/q/names/watch/k0", False), 10, 0, (b"1", SimpleNamespace(mzxid=9))))
+    assert listening.items == [["set", 8], ["told", "changed", "k0", 9], ["read", "k0", 1, 9, 10, False]]
 
 
 def frame(payload: bytes) -> bytes:

@@ -85,6 +85,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(409, "lock isn't held", "fail", "not-held", "not held by this session: rolled back", answered=True),
     Row(409, "unknown KV verb", "fail", "invalid", "the release has no such operation: rolled back"),
+    Row(409, "Permission denied", "fail", "denied", "refused before anything was proposed"),
     Row(409, "", "fail", "conflict", "the transaction was rolled back", answered=True),
     Row(400, "", "fail", "invalid", "refused before anything was proposed"),
     Row(403, "", "fail", "denied", "refused before anything was proposed"),

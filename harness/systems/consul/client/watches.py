@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core.outcome import Refused
-from quorate.harness.systems.consul.client.caller import MODES, Answer, Caller, decode, url_of
+from quorate.harness.systems.consul.client.caller import MODES, Answer, Caller, decode
 
 _GRACE: Final = 1 / 16  # Consul adds up to a sixteenth of the wait at random
 
@@ -47,4 +47,4 @@ class WatchCalls(Caller):
         query += ["recurse"] if prefix else []
         query += [MODES[self.options.reads]] if MODES[self.options.reads] else []
         deadline = asyncio.get_running_loop().time() + wait_s * (1 + _GRACE) + self.timeout_s
-        return await self.look(url_of(kind, key), deadline=deadline, query="&".join(query))
+        return await self.look(self.url_of(kind, key), deadline=deadline, query="&".join(query))

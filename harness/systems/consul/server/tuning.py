@@ -11,4 +11,5 @@ KNOBS: Final[tuple[Knob, ...]] = (
     knob("trailing_logs", "20", "", "10", "100", "1000"),
     knob("raft_multiplier", "", "", "", "2", "5"),
     knob("rpc_hold", "", "", "", "200ms", "2s"),
+    knob("value_size", "", "", "", "10B..1KB", "10B..100KB"),
 )

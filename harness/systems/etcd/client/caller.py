@@ -11,16 +11,18 @@ import msgspec
 from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems.etcd.client.connection import Connection
 from quorate.harness.systems.etcd.client.outcomes import TABLE
+from quorate.harness.systems.values import Sizes, encode
 
 MOVES_ON = frozenset(row.code for row in TABLE if row.elsewhere)
 
 
 class ClientOptions(msgspec.Struct, frozen=True):
-    """How a client asks: read mode, time to live of its leases in seconds, and the recipe of its locks."""
+    """How a client asks: read mode, time to live of its leases in seconds, the recipe of its locks, sizes of values."""
 
     serializable: bool = False
     lease_ttl_s: int = 10
     lock_service: bool = False
+    sizes: Sizes = Sizes()
 
 
 class Caller:
@@ -81,14 +83,13 @@ class Caller:
         """The reply of an operation: its version is the store's revision as this answer saw it."""
         return Reply(value, response.header.revision, self.member)
 
+    def stored(self, value: Any, parts: int = 1) -> bytes:
+        """A value of the workload as it is stored, as long as was asked for; `parts` values share a request."""
+        return self.options.sizes.padded(encode(value), parts)
+
     async def close(self) -> None:
         """Close every connection; never raises."""
         await asyncio.gather(*(connection.close() for connection in self._connections))
-
-
-def encode(value: Any) -> bytes:
-    """A value as it is stored: JSON."""
-    return msgspec.json.encode(value)
 
 
 def decode(stored: bytes) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from quorate.harness.core.outcome import UNASKED, Refused, Reply
-from quorate.harness.systems.etcd.client.caller import decode, encode, path
+from quorate.harness.systems.etcd.client.caller import decode, path
 from quorate.harness.systems.etcd.client.leases import LeasesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
+from quorate.harness.systems.values import encode
 
 
 class ElectionsOfEtcd(LeasesOfEtcd):

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply
-from quorate.harness.systems.etcd.client.caller import encode, path
+from quorate.harness.systems.etcd.client.caller import path
 from quorate.harness.systems.etcd.client.leases import Lease, LeasesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
+from quorate.harness.systems.values import encode
 
 
 class LocksOfEtcd(LeasesOfEtcd):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply, Unknown
-from quorate.harness.systems.etcd.client.caller import decode, encode, prefix_end
+from quorate.harness.systems.etcd.client.caller import decode, prefix_end
 from quorate.harness.systems.etcd.client.revisions import RevisionsOfEtcd, where
 from quorate.harness.systems.etcd.protocol import pb
 
@@ -26,7 +26,7 @@ class ObjectsOfEtcd(RevisionsOfEtcd):
         if value is None:
             change = pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key))
         else:
-            change = pb.RequestOp(request_put=pb.PutRequest(key=key, value=encode(value)))
+            change = pb.RequestOp(request_put=pb.PutRequest(key=key, value=self.stored(value)))
         look = pb.RequestOp(request_range=pb.RangeRequest(key=key))
         response = await self.call("Txn", pb.TxnRequest(compare=[compare], success=[change], failure=[look]))
         if response.succeeded:

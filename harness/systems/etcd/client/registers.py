@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.etcd.client.caller import Caller, decode, encode, path
+from quorate.harness.systems.etcd.client.caller import Caller, decode, path
 from quorate.harness.systems.etcd.protocol import pb
 
 _EQUAL = pb.Compare.EQUAL
@@ -32,7 +32,7 @@ class RegistersOfEtcd(Caller):
         where = path("register", key)
         if value is None:
             return self.reply(await self.call("DeleteRange", pb.DeleteRangeRequest(key=where)))
-        return self.reply(await self.call("Put", pb.PutRequest(key=where, value=encode(value))))
+        return self.reply(await self.call("Put", pb.PutRequest(key=where, value=self.stored(value))))
 
     async def cas(self, key: str, old: Any, new: Any) -> Reply:
         """Compare the stored value and put in one transaction; the other branch returns what it saw."""
@@ -40,11 +40,11 @@ class RegistersOfEtcd(Caller):
         if old is None:
             compare = pb.Compare(key=where, target=_CREATE, result=_EQUAL, create_revision=0)
         else:
-            compare = pb.Compare(key=where, target=_VALUE, result=_EQUAL, value=encode(old))
+            compare = pb.Compare(key=where, target=_VALUE, result=_EQUAL, value=self.stored(old))
         if new is None:
             change = pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=where))
         else:
-            change = pb.RequestOp(request_put=pb.PutRequest(key=where, value=encode(new)))
+            change = pb.RequestOp(request_put=pb.PutRequest(key=where, value=self.stored(new)))
         look = pb.RequestOp(request_range=pb.RangeRequest(key=where))
         response = await self.call("Txn", pb.TxnRequest(compare=[compare], success=[change], failure=[look]))
         if response.succeeded:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from quorate.harness.core.outcome import Refused, Reply
-from quorate.harness.systems.etcd.client.caller import decode, encode, prefix_end
+from quorate.harness.systems.etcd.client.caller import decode, prefix_end
 from quorate.harness.systems.etcd.client.keys import KeysOfEtcd
 from quorate.harness.systems.etcd.client.watches import Change, Watch, WatchesOfEtcd
 from quorate.harness.systems.etcd.protocol import pb
@@ -47,7 +47,10 @@ class RevisionsOfEtcd(WatchesOfEtcd, KeysOfEtcd):
                     key=everything, range_end=prefix_end(everything), target=target, result=greater, version=0
                 )
             ]
-        operations = [_change(where(space, name), value) for name, value in changes.items()]
+        operations = [
+            _change(where(space, name), None if value is None else self.stored(value, len(changes)))
+            for name, value in changes.items()
+        ]
         if past is not None:
             look = pb.RangeRequest(key=where(space, next(iter(changes))), revision=past)
             operations.append(pb.RequestOp(request_range=look))
@@ -147,7 +150,7 @@ def where(space: str, name: str) -> bytes:
     return f"/revisions/{space}/{name}".encode()
 
 
-def _change(key: bytes, value: Any) -> Any:
-    if value is None:
+def _change(key: bytes, stored: bytes | None) -> Any:
+    if stored is None:
         return pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key))
-    return pb.RequestOp(request_put=pb.PutRequest(key=key, value=encode(value)))
+    return pb.RequestOp(request_put=pb.PutRequest(key=key, value=stored))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.etcd.client.caller import Caller, decode, encode, path, prefix_end
+from quorate.harness.systems.etcd.client.caller import Caller, decode, path, prefix_end
 from quorate.harness.systems.etcd.protocol import pb
+from quorate.harness.systems.values import encode
 
 _ATTEMPTS: Final = 8
 _EQUAL: Final = pb.Compare.EQUAL
@@ -44,7 +45,7 @@ class QueuesOfEtcd(Caller):
         """Create a key that no other enqueue uses; its place in the queue is its create revision."""
         self._sent += 1
         where = path("queue", f"{key}/{self.name}-{self._sent}")
-        return self.reply(await self.call("Put", pb.PutRequest(key=where, value=encode(value))))
+        return self.reply(await self.call("Put", pb.PutRequest(key=where, value=self.stored(value))))
 
     async def dequeue(self, key: str) -> Reply:
         """Find the oldest key and delete it if it is still there; on losing the race, find the next."""
@@ -87,7 +88,9 @@ class CountersOfEtcd(Caller):
             revision = found.kvs[0].mod_revision if found.kvs else 0
             change = pb.TxnRequest(
                 compare=[pb.Compare(key=where, target=_MOD, result=_EQUAL, mod_revision=revision)],
-                success=[pb.RequestOp(request_put=pb.PutRequest(key=where, value=encode(total + amount)))],
+                success=[
+                    pb.RequestOp(request_put=pb.PutRequest(key=where, value=self.stored(total + amount)))
+                ],
             )
             changed = await self.call("Txn", change, deadline)
             if changed.succeeded:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.etcd.client.caller import Caller, decode, encode, path
+from quorate.harness.systems.etcd.client.caller import Caller, decode, path
 from quorate.harness.systems.etcd.protocol import pb
 from quorate.harness.systems.micro import play
 
@@ -40,7 +40,7 @@ class TransactionsOfEtcd(Caller):
             return self.reply(response, done)
         request = pb.TxnRequest(
             compare=[_unchanged(key, revision) for key, revision in revisions.items()],
-            success=[_put(key, state[key]) for key in written],
+            success=[_put(key, self.stored(state[key], len(written))) for key in written],
         )
         response = await self.call("Txn", request, deadline)
         if not response.succeeded:
@@ -78,5 +78,5 @@ def _unchanged(key: str, revision: int) -> Any:
     return pb.Compare(key=where, target=pb.Compare.MOD, result=equal, mod_revision=revision)
 
 
-def _put(key: str, value: Any) -> Any:
-    return pb.RequestOp(request_put=pb.PutRequest(key=path("txn", key), value=encode(value)))
+def _put(key: str, stored: bytes) -> Any:
+    return pb.RequestOp(request_put=pb.PutRequest(key=path("txn", key), value=stored))

@@ -6,33 +6,32 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import OutcomeError
 from quorate.harness.core.system import NodeDump
+from quorate.harness.systems.divergence import MOVED, settled
+from quorate.harness.systems.etcd.client.connection import Connection
 from quorate.harness.systems.etcd.protocol import pb
 from quorate.harness.systems.etcd.server.health import Health
+from quorate.harness.systems.values import told
 
-_ATTEMPT_S: Final = 2.0
+_ATTEMPT_S: Final = 8.0
 _PAUSE_S: Final = 0.05
 _STATUS: Final = pb.StatusRequest()
-# From the smallest key to the end of all keys, from what this member has applied.
-_EVERYTHING: Final = pb.RangeRequest(key=b"\0", range_end=b"\0", serializable=True)
+# Keys of the first page: of the longest values that are written a page stays below what a reply may have (64 MiB).
+_PAGE: Final = 50
+_SMALL_BYTES: Final = 4 << 20  # a page that is no larger is followed by one of twice as many keys
+_PAGES_MAX: Final = 100_000
 
 
 async def dump(health: Health, nodes: Sequence[Node], deadline_s: float) -> list[NodeDump]:
     """Dump every member, again until all that answer have applied equally much or the deadline has passed."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
-    while True:
-        dumps = list(await asyncio.gather(*(_dump(health, node) for node in nodes)))
-        positions = {each.position for each in dumps if each.error is None}
-        moving = any(each.error == _MOVED for each in dumps)
-        if loop.time() >= end or (len(positions) <= 1 and not moving):
-            return dumps
-        await asyncio.sleep(_PAUSE_S)
 
+    async def dumps() -> list[NodeDump]:
+        return list(await asyncio.gather(*(_dump(health, node) for node in nodes)))
 
-_MOVED: Final = "it went on applying while it was read"
+    return await until(dumps, settled, deadline_s=deadline_s, poll_s=_PAUSE_S)
 
 
 async def _dump(health: Health, node: Node) -> NodeDump:
@@ -41,23 +40,39 @@ async def _dump(health: Health, node: Node) -> NodeDump:
     deadline = asyncio.get_running_loop().time() + _ATTEMPT_S
     try:
         before = _applied(await connection.call("Status", _STATUS, deadline))
-        found = await connection.call("Range", _EVERYTHING, deadline)
+        revisions, kvs = await _everything(connection, deadline)
         after = _applied(await connection.call("Status", _STATUS, deadline))
     except OutcomeError as error:
         return NodeDump(node.name, error=str(error))
-    if before != after:
-        return NodeDump(node.name, error=_MOVED)
+    if before != after or len(revisions) != 1:
+        return NodeDump(node.name, error=MOVED)
     # The revision is state too: two members that applied the same entries must count the same writes.
-    contents: dict[str, Any] = {"revision": found.header.revision}
-    for kv in found.kvs:
+    contents: dict[str, Any] = {"revision": revisions.pop()}
+    for kv in kvs:
         contents[kv.key.decode(errors="backslashreplace")] = [
-            kv.value.decode(errors="backslashreplace"),
+            told(kv.value),
             kv.create_revision,
             kv.mod_revision,
             kv.version,
             kv.lease,
         ]
     return NodeDump(node.name, position=after, contents=contents)
+
+
+async def _everything(connection: Connection, deadline: float) -> tuple[set[int], list[Any]]:
+    """Every key from what this member has applied, in pages, and the revisions that these were read at."""
+    key, limit, kvs, revisions = b"\0", _PAGE, [], set()
+    for _ in range(_PAGES_MAX):
+        # To the end of all keys.
+        request = pb.RangeRequest(key=key, range_end=b"\0", serializable=True, limit=limit)
+        found = await connection.call("Range", request, deadline)
+        revisions.add(int(found.header.revision))
+        kvs += found.kvs
+        if not found.more:
+            break
+        key = found.kvs[-1].key + b"\0"
+        limit *= 1 + (found.ByteSize() <= _SMALL_BYTES)
+    return revisions, kvs
 
 
 def _applied(status: Any) -> int:

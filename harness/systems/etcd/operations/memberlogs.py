@@ -7,20 +7,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from quorate.harness.core import safely
 from quorate.harness.core.memberlog import FOLDER, LogEntry, MemberLog, Skipped, Start
-from quorate.harness.core.system import NodeDump
 from quorate.harness.systems.etcd.operations import keeping, wal
 from quorate.harness.systems.etcd.operations.entries import Request, change_of, decoded
 from quorate.harness.systems.etcd.operations.replay import Effect
 from quorate.harness.systems.etcd.operations.skipped import Replayed, Rules, explain, replay
 from quorate.harness.systems.etcd.operations.starts import Began, starts
 from quorate.harness.systems.etcd.operations.wal import Wal
+from quorate.harness.systems.memberstates import dump_of
 
 _LOG_BYTES_MAX: Final = 64 << 20
-_STATE_BYTES_MAX: Final = 256 << 20
 _MASK: Final = 0xFFFF
 _CHECKS_RANGES_SINCE: Final = (3, 7)
 
@@ -44,7 +41,7 @@ def read_logs(folder: Path, began: datetime | None) -> list[MemberLog]:
 
 def _member(node: Path, log: Wal, names: Mapping[int, str], began: datetime | None) -> MemberLog:
     lives = starts(_content(node / "etcd.log"))
-    dump, notes = _dump(node), []
+    dump, notes = dump_of(node), []
     requests = [decoded(raw) for raw in log.entries]
     whole = bool(requests) and _whole(requests)
     rules = Rules(log.member, _checks_ranges(lives))
@@ -126,14 +123,6 @@ def _start(life: Began, began: datetime | None) -> Start:
     origin = f"from snapshot {life.snapshot}" if life.snapshot else "without a snapshot"
     store = f", its store at revision {life.revision}" if life.revision is not None else ""
     return Start(time_s, f"{origin}{store}, its log up to {life.last} with {life.commit} committed")
-
-
-def _dump(node: Path) -> NodeDump | None:
-    try:
-        dump = msgspec.json.decode(safely.contents(node / "state.json", _STATE_BYTES_MAX), type=NodeDump)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return dump if dump.error is None else None
 
 
 def _content(path: Path) -> bytes:

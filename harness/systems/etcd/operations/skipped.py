@@ -16,6 +16,7 @@ import msgspec
 
 from quorate.harness.systems.etcd.operations.entries import Request, text
 from quorate.harness.systems.etcd.operations.replay import Effect, Store
+from quorate.harness.systems.values import told
 
 # How many entries the search applies in all: about half a minute. A long log gets few tries, a short one enough.
 _APPLIED_MAX: Final = 1_000_000
@@ -64,7 +65,7 @@ def _contents(store: Store) -> dict[str, Any]:
     """The state in the form of a member's dump (`dumping`)."""
     found: dict[str, Any] = {"revision": store.revision}
     for key, cell in store.cells.items():
-        found[text(key)] = [text(cell.value), cell.create, cell.mod, cell.version, cell.lease]
+        found[text(key)] = [told(cell.value), cell.create, cell.mod, cell.version, cell.lease]
     return found
 
 

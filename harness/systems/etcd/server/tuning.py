@@ -29,4 +29,5 @@ KNOBS: Final[tuple[Knob, ...]] = (
             {"heartbeat": "200ms", "election": "2s"},
         ),
     ),
+    knob("value_size", "", "", "", "10B..1KB", "10B..100KB"),
 )

@@ -12,6 +12,7 @@ from kazoo.protocol.serialization import Create, GetChildren2, GetData, Sync
 from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.systems.values import Sizes, encode
 from quorate.harness.systems.zookeeper.client import outcomes
 from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State, open_link
 
@@ -33,6 +34,7 @@ class ClientOptions(msgspec.Struct, frozen=True):
     session_ms: int = 15_000
     sync_ms: int = 2_000
     persistent: bool = True
+    sizes: Sizes = Sizes()
 
 
 class Operation:
@@ -196,15 +198,19 @@ class Caller:
         wanted = self.options.reads == "sync" if fresh is None else fresh
         return link.request(Sync(path)) if wanted else None
 
+    def stored(self, value: Any, parts: int = 1) -> bytes:
+        """A value of the workload as it is stored, as long as was asked for; `parts` values share a request."""
+        return self.options.sizes.padded(encode(value), parts)
+
     async def create(self, link: Link, path: str, value: Any, flags: int = 0) -> Answered:
         """Create a node; its parents are made first where they are missing (that changes no promise)."""
         try:
-            return await link.request(Create(path, encode(value), OPEN_ACL_UNSAFE, flags))
+            return await link.request(Create(path, self.stored(value), OPEN_ACL_UNSAFE, flags))
         except Refused as error:
             if error.code != "not-found":
                 raise
         await self.make_parents(link, path)
-        return await link.request(Create(path, encode(value), OPEN_ACL_UNSAFE, flags))
+        return await link.request(Create(path, self.stored(value), OPEN_ACL_UNSAFE, flags))
 
     @staticmethod
     async def make_parents(link: Link, path: str) -> None:
@@ -243,11 +249,6 @@ async def _both(synced: asyncio.Future[Answered] | None, found: asyncio.Future[A
             found.cancel()
             raise
     return await found
-
-
-def encode(value: Any) -> bytes:
-    """A value as it is stored: JSON."""
-    return msgspec.json.encode(value)
 
 
 def decode(stored: bytes | None) -> Any:

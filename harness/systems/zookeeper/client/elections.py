@@ -13,7 +13,8 @@ from typing import Any, Final
 from kazoo.protocol.serialization import Delete, GetData, SetData
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, OutcomeError, Refused, Reply
-from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode, encode, path
+from quorate.harness.systems.values import encode
+from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode, path
 from quorate.harness.systems.zookeeper.client.connection import Link
 
 _DIGITS: Final = 10

@@ -17,7 +17,8 @@ from kazoo.recipe.lock import Lock
 from kazoo.recipe.queue import Queue
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply, Unknown
-from quorate.harness.systems.zookeeper.client.caller import decode, encode, path
+from quorate.harness.systems.values import encode
+from quorate.harness.systems.zookeeper.client.caller import decode, path
 from quorate.harness.systems.zookeeper.client.kazoo_session import PATIENCE, KazooSession
 
 R = TypeVar("R")

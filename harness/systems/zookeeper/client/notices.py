@@ -13,7 +13,7 @@ from typing import Any, Final
 from kazoo.protocol.serialization import Delete, Exists, GetData, SetData, Sync
 
 from quorate.harness.core.outcome import Refused, Reply
-from quorate.harness.systems.zookeeper.client.caller import Caller, decode, encode, path
+from quorate.harness.systems.zookeeper.client.caller import Caller, decode, path
 from quorate.harness.systems.zookeeper.client.connection import Heard, Link, Notice
 from quorate.harness.systems.zookeeper.client.outcomes import NOT_FOUND
 from quorate.harness.systems.zookeeper.client.records import AddWatch
@@ -22,7 +22,10 @@ _KINDS: Final = {1: "created", 2: "deleted", 3: "changed"}
 
 
 class Listening:
-    """The watches of one connection, and what was heard since the last call (`capabilities.Notices`)."""
+    """The watches of one connection in one space, and what was heard since the last call (`capabilities.Notices`).
+
+    Watches that the connection had in another space may still speak: they are nobody's any more.
+    """
 
     def __init__(self, link: Link, number: int, root: str, *, once: bool) -> None:
         self.link = link
@@ -31,28 +34,29 @@ class Listening:
         self.items: list[list[Any]] = []
         self.told: dict[str, None] = {}  # names not read since their notice, in its order
         self.woken = asyncio.Event()
-        self._cut = len(root) + 1
+        self.root = root
+        self._below = f"{root}/"
         link.tap = self._hear
 
     def _hear(self, heard: Heard) -> None:
         match heard.record:
             case Notice(kind, node):
                 # A watch for good also tells of the space itself and, before 3.9, of its list of children.
-                if kind in _KINDS and len(node) > self._cut:
-                    name = node[self._cut :]
+                if kind in _KINDS and node.startswith(self._below):
+                    name = node.removeprefix(self._below)
                     self.items.append(["told", _KINDS[kind], name, heard.zxid])
                     self.told[name] = None
                     self.woken.set()
-            case AddWatch() if not heard.err:
+            case AddWatch(self.root) if not heard.err:
                 self.items.append(["set", heard.zxid])
-            case GetData() | Exists() if heard.err in {0, NOT_FOUND}:
+            case GetData(node) | Exists(node) if heard.err in {0, NOT_FOUND} and node.startswith(self._below):
                 self.items.append(self._read(heard))
             case _:
                 pass
 
     def _read(self, heard: Heard) -> list[Any]:
         node, watched = heard.record
-        name = node[self._cut :]
+        name = node.removeprefix(self._below)
         looked = isinstance(heard.record, GetData)
         if heard.err:
             # A watch on data that is not there is none; `exists` sets one in any case.
@@ -77,7 +81,7 @@ class NoticeCalls(Caller):
             if value is None:
                 return self.reply(link, "deleted", (await link.request(Delete(node, -1))).zxid)
             try:
-                answer = await link.request(SetData(node, encode(value), -1))
+                answer = await link.request(SetData(node, self.stored(value), -1))
                 return self.reply(link, "changed", answer.value.mzxid)
             except Refused as error:
                 if error.code != "not-found":
@@ -96,7 +100,7 @@ class NoticeCalls(Caller):
         try:
             async with self.operation("heed") as link:
                 listening = self._listening
-                if listening is None or listening.link is not link:
+                if listening is None or listening.link is not link or listening.root != root:
                     listening = await self._listen(link, root, names, once=once)
                 await self._wait(listening, root, seconds)
                 await self._fence(listening, f"{root}/{names[self._turns % len(names)]}")

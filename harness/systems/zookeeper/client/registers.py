@@ -5,7 +5,7 @@ from __future__ import annotations
 from kazoo.protocol.serialization import SetData
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.zookeeper.client.caller import Caller, encode, path
+from quorate.harness.systems.zookeeper.client.caller import Caller, path
 from quorate.harness.systems.zookeeper.client.connection import Link
 
 
@@ -25,7 +25,7 @@ class RegisterCalls(Caller):
 
     async def _put(self, link: Link, node: str, value: object) -> Reply:
         try:
-            answer = await link.request(SetData(node, encode(value), -1))
+            answer = await link.request(SetData(node, self.stored(value), -1))
             return self.reply(link, None, answer.value.mzxid)
         except Refused as error:
             if error.code != "not-found":
@@ -37,7 +37,7 @@ class RegisterCalls(Caller):
             if error.code != "exists":
                 raise
         # Somebody else created it in between: the first two tries certainly changed nothing.
-        answer = await link.request(SetData(node, encode(value), -1))
+        answer = await link.request(SetData(node, self.stored(value), -1))
         return self.reply(link, None, answer.value.mzxid)
 
     async def cas(self, key: str, old: object, new: object) -> Reply:
@@ -51,7 +51,7 @@ class RegisterCalls(Caller):
             if stat is None or value != old:
                 raise Refused("mismatch", f"the replica holds {value!r}", answer=ANSWERED)
             try:
-                answer = await link.request(SetData(node, encode(new), stat.version))
+                answer = await link.request(SetData(node, self.stored(new), stat.version))
             except Refused as error:
                 raise error.renamed({"bad-version": "conflict"}) from error
             return self.reply(link, None, answer.value.mzxid)
@@ -90,7 +90,7 @@ class CounterCalls(Caller):
                 if stat is None:
                     created = await self.create(link, node, amount)
                     return self.reply(link, None, created.zxid)
-                answer = await link.request(SetData(node, encode((value or 0) + amount), stat.version))
+                answer = await link.request(SetData(node, self.stored((value or 0) + amount), stat.version))
             except Refused as error:
                 taken = error.code in {"bad-version", "exists"}
                 raise Refused("conflict", error.text, answer=ANSWERED) if taken else error from error

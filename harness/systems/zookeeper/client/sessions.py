@@ -8,7 +8,8 @@ from kazoo.protocol.serialization import Create, Delete, Exists
 from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.outcome import Refused, Reply
-from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, Caller, encode
+from quorate.harness.systems.values import encode
+from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, Caller
 from quorate.harness.systems.zookeeper.client.connection import Session
 from quorate.harness.systems.zookeeper.client.records import CreateContainer, CreateTTL
 

@@ -11,7 +11,7 @@ from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.micro import play
-from quorate.harness.systems.zookeeper.client.caller import Caller, encode, path
+from quorate.harness.systems.zookeeper.client.caller import Caller, path
 from quorate.harness.systems.zookeeper.client.connection import Answered, Link
 
 _PARENT = path("txn", "-")
@@ -34,24 +34,25 @@ class TransactionCalls(Caller):
             requests: list[Any] = []
             for name in names:
                 node, stat = path("txn", name), found[name][1]
-                requests += _write(node, stat, state[name]) if name in written else _check(node, stat)
+                stored = self.stored(state[name], len(names))
+                requests += _write(node, stat, stored) if name in written else _check(node, stat)
             answer = await self._multi(link, requests)
             return self.reply(link, done, answer.zxid)
 
     async def _multi(self, link: Link, requests: list[Any]) -> Answered:
         """Send it; again where it was refused because the parent of all keys is missing."""
         answer = await link.request(Transaction(requests))
-        reason = _reason(answer)
+        reason = rolled_back(answer)
         if isinstance(reason, NoNodeError) and any(isinstance(one, Create) for one in requests):
             await self.make_parents(link, _PARENT)
             answer = await link.request(Transaction(requests))
-            reason = _reason(answer)
+            reason = rolled_back(answer)
         if reason is not None:
             raise Refused("conflict", type(reason).__name__, answer=ANSWERED)
         return answer
 
 
-def _reason(answer: Answered) -> KazooException | None:
+def rolled_back(answer: Answered) -> KazooException | None:
     """Why the multi was rolled back, or None where it was applied."""
     failed = [one for one in answer.value if isinstance(one, KazooException)]
     return next(
@@ -59,10 +60,10 @@ def _reason(answer: Answered) -> KazooException | None:
     )
 
 
-def _write(node: str, stat: Any, value: Any) -> list[Any]:
+def _write(node: str, stat: Any, stored: bytes) -> list[Any]:
     if stat is None:
-        return [Create(node, encode(value), OPEN_ACL_UNSAFE, 0)]
-    return [SetData(node, encode(value), stat.version)]
+        return [Create(node, stored, OPEN_ACL_UNSAFE, 0)]
+    return [SetData(node, stored, stat.version)]
 
 
 def _check(node: str, stat: Any) -> list[Any]:

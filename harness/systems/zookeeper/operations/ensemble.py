@@ -12,7 +12,7 @@ from quorate.harness.core.membership import LEARNER, VOTER
 from quorate.harness.core.node import Node
 from quorate.harness.systems.zookeeper.client.caller import PORT
 
-_PEERS, _ELECTIONS = 2888, 3888
+PEERS, ELECTIONS = 2888, 3888
 _WORDS: Final = {VOTER: "participant", LEARNER: "observer"}
 _ROLES: Final = {word: role for role, word in _WORDS.items()}
 _SEAT: Final = re.compile(r"^server\.(\d+)=([\d.]+):\d+:\d+:(participant|observer)", re.MULTILINE)
@@ -28,7 +28,7 @@ class Seat(msgspec.Struct, frozen=True):
 
     def line(self) -> str:
         """Write it as `server.N=…` of a configuration has it."""
-        peers = f"{self.address}:{_PEERS}:{_ELECTIONS}"
+        peers = f"{self.address}:{PEERS}:{ELECTIONS}"
         return f"server.{self.number}={peers}:{_WORDS[self.role]};{self.address}:{PORT}"
 
 
@@ -66,4 +66,4 @@ def number_of(nodes: Sequence[Node], node: Node) -> int:
 
 def address_of(node: Node) -> str:
     """Return the address at which other servers reach it, with both ports."""
-    return f"{node.address}:{_PEERS}:{_ELECTIONS}"
+    return f"{node.address}:{PEERS}:{ELECTIONS}"

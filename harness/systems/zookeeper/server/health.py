@@ -10,18 +10,21 @@ from typing import Any, Final
 import msgspec
 from kazoo.protocol.serialization import GetChildren2, GetData
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import OutcomeError
 from quorate.harness.core.system import NodeDump, NodeStatus
+from quorate.harness.systems.divergence import MOVED, settled
+from quorate.harness.systems.values import told
 from quorate.harness.systems.zookeeper.client.caller import PORT, ROOT, Caller, ClientOptions
 from quorate.harness.systems.zookeeper.client.connection import Link
 
 _PROBE_S: Final = 0.3
 _SERVES_S: Final = 1.0
-_DUMP_S: Final = 3.0
+_DUMP_S: Final = 5.0
+_AT_ONCE: Final = 200  # nodes that are asked for before the first of them has answered
 _PAUSE_S: Final = 0.1
 _NODES_MAX: Final = 200_000
-_MOVED: Final = "it went on applying while it was read"
 _MODE: Final = re.compile(r"^Mode: ([\w-]+)", re.MULTILINE)
 _ZXID: Final = re.compile(r"^Zxid: 0x([0-9a-f]+)", re.MULTILINE)
 _VERSION: Final = re.compile(r"^Zookeeper version: ([\w.]+)", re.MULTILINE)
@@ -68,18 +71,14 @@ async def dump(nodes: Sequence[Node], deadline_s: float) -> list[NodeDump]:
 
     Sessions are transactions too: those of the dump are opened on all servers before the first is read.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
     callers = [Caller("dump", {node.name: node.address}, _DUMP_S, ClientOptions()) for node in nodes]
+
+    async def dumps() -> list[NodeDump]:
+        await asyncio.gather(*(_opened(caller) for caller in callers))
+        return list(await asyncio.gather(*(_dump(caller) for caller in callers)))
+
     try:
-        while True:
-            await asyncio.gather(*(_opened(caller) for caller in callers))
-            dumps = list(await asyncio.gather(*(_dump(caller) for caller in callers)))
-            positions = {each.position for each in dumps if each.error is None}
-            moving = any(each.error == _MOVED for each in dumps)
-            if loop.time() >= end or (len(positions) <= 1 and not moving):
-                return dumps
-            await asyncio.sleep(_PAUSE_S)
+        return await until(dumps, settled, deadline_s=deadline_s, poll_s=_PAUSE_S)
     finally:
         await asyncio.gather(*(caller.close() for caller in callers))
 
@@ -100,14 +99,15 @@ async def _dump(caller: Caller) -> NodeDump:
         async with caller.operation("dump") as link:
             waiting = ["/"]
             while waiting and len(contents) < _NODES_MAX:
-                node = waiting.pop()
-                below = await _visit(link, node, contents, zxids)
-                waiting += [f"{node.rstrip('/')}/{name}" for name in below]
+                visited, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+                found = await asyncio.gather(*(_visit(link, node, contents, zxids) for node in visited))
+                for node, below in zip(visited, found, strict=True):
+                    waiting += [f"{node.rstrip('/')}/{name}" for name in below]
     except OutcomeError as error:
         # A node that went away while it was walked is movement, not an error of the server.
-        return NodeDump(caller.member, error=_MOVED if error.code == "not-found" else str(error))
+        return NodeDump(caller.member, error=MOVED if error.code == "not-found" else str(error))
     if len(zxids) != 1:
-        return NodeDump(caller.member, error=_MOVED)
+        return NodeDump(caller.member, error=MOVED)
     return NodeDump(caller.member, zxids.pop(), contents)
 
 
@@ -118,7 +118,7 @@ async def _visit(link: Link, node: str, contents: dict[str, Any], zxids: set[int
     value, stat = found.value
     zxids.add(found.zxid)
     contents[node] = [
-        None if value is None else value.decode(errors="backslashreplace"),
+        None if value is None else told(value),
         stat.czxid,
         stat.mzxid,
         stat.pzxid,

@@ -9,10 +9,12 @@ import msgspec
 from quorate.harness.core.duration import exact_duration
 from quorate.harness.core.settings import Milliseconds, about
 from quorate.harness.core.tuning import TuningSettings
+from quorate.harness.systems.values import Sizes
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions, Reads
 from quorate.harness.systems.zookeeper.client.kazoo_session import Recipes
 
 _SESSION_MOST_MS: Final = 60_000
+_VALUE_MOST: Final = 1_000_000  # bytes: jute.maxbuffer, 1 MiB, ends the connection
 
 
 class ZooKeeperSettings(TuningSettings, frozen=True):
@@ -70,13 +72,22 @@ class ZooKeeperSettings(TuningSettings, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a session that the servers would not grant."""
+        _ = self.sizes
         if not 2 * self.tick_ms <= self.session_ms <= _SESSION_MOST_MS:
             given, least = (exact_duration(one / 1000) for one in (self.session_ms, 2 * self.tick_ms))
             raise ValueError(f"session={given}: give 2 ticks ({least}) to {_SESSION_MOST_MS // 1000}s")
 
     @property
+    def sizes(self) -> Sizes:
+        """How long values are."""
+        return Sizes.of(self.value_size, _VALUE_MOST)
+
+    @property
     def client(self) -> ClientOptions:
         """What clients are told of it."""
         return ClientOptions(
-            reads=self.reads, session_ms=self.session_ms, sync_ms=self.tick_ms * self.sync_limit
+            reads=self.reads,
+            session_ms=self.session_ms,
+            sync_ms=self.tick_ms * self.sync_limit,
+            sizes=self.sizes,
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Final
 
 import msgspec
 
+from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
@@ -17,7 +20,9 @@ from quorate.harness.systems.logs import tail
 from quorate.harness.systems.releases.way import numbers
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
+from quorate.harness.systems.zookeeper.operations import memberlogs
 from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeeper
+from quorate.harness.systems.zookeeper.operations.ensemble import ELECTIONS, PEERS
 from quorate.harness.systems.zookeeper.operations.membership import MembershipOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.reconfiguring import superuser
 from quorate.harness.systems.zookeeper.server import health
@@ -43,7 +48,9 @@ class ZooKeeper(Daemons[Installed]):
     image_kind = "jre"
     settings_type = ZooKeeperSettings
     own_server = "jars"
+    keeps_logs = True
     knobs = KNOBS
+    channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"data": (PEERS,), "election": (ELECTIONS,)}
     membership: MembershipOfZooKeeper
 
     def __init__(self, options: SystemOptions) -> None:
@@ -83,6 +90,7 @@ class ZooKeeper(Daemons[Installed]):
             f"-Xmx{self._settings.heap}",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
+            "-Duser.timezone=UTC",  # the dates of its log have no zone
             "-Dzookeeper.admin.enableServer=false",
             "-Dzookeeper.4lw.commands.whitelist=*",
             "-Dzookeeper.extendedTypesEnabled=true",
@@ -138,3 +146,12 @@ class ZooKeeper(Daemons[Installed]):
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's log and its configuration."""
         return (f"{node.directory}/zookeeper.log", f"{node.directory}/conf/zoo.cfg")
+
+    async def keep_log(self, node: Node, folder: Path) -> None:
+        """The server's transaction log, and its newest snapshots."""
+        await memberlogs.keep(node, f"{self.data(node)}/version-2", folder)
+
+    @classmethod
+    def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
+        """The servers' transaction logs, replayed."""
+        return memberlogs.read_logs(folder, began)

@@ -18,4 +18,5 @@ KNOBS: Final[tuple[Knob, ...]] = (
         ({}, {"tick": "200ms"}, {"tick": "200ms", "sync_limit": "2"}, {"tick": "1s", "sync_limit": "2"}),
     ),
     knob("session", "4s", "", "", "4s", "8s"),
+    knob("value_size", "", "", "", "10B..1KB", "10B..100KB"),
 )

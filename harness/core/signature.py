@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.core.evidence import Crash
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.results import Results
 from quorate.harness.core.verdict import Anomaly, Verdict
@@ -102,7 +103,7 @@ def _guarantee(name: str) -> str:
 
 def _cause(crash: Anomaly) -> str:
     """What the server said when it crashed, without what differs each time; else how it was seen to be gone."""
-    for line in crash.detail.get("lines") or ():
+    for line in crash.detail.lines if isinstance(crash.detail, Crash) else ():
         if not _CRASH.search(line):
             continue
         message = _MESSAGE.search(line)
