@@ -66,7 +66,9 @@ def test_every_level_agrees_with_trying_everything(kind: str) -> None:
             decided += 1
             said = result.verdict is Verdict.VALID
             truth = TRUTH.get(level, lambda model, ops, level=level: Guarantee(model, ops).holds(level))
-            impossible = any((one.detail.certificate or {}).get("kind") == "impossible" for one in result.anomalies)
+            impossible = any(
+                (one.detail.certificate or {}).get("kind") == "impossible" for one in result.anomalies
+            )
             assert impossible or said == truth(model_of(kind), ops), (kind, seed, level, result, ops)
             if order:
                 assert replay_sequential(history, order, None, model_of(kind)) is None
