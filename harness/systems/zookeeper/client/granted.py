@@ -14,8 +14,9 @@ from kazoo.protocol.serialization import Sync
 
 from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems.zookeeper.client import outcomes
-from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, PORT, Caller, path
-from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State, open_link
+from quorate.harness.systems.zookeeper.client.access import open_link
+from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, Caller
+from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State
 
 
 class CloseSession(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ class GrantedCalls(Caller):
         session = link.session
         self._mortals[session.id] = link
         answer = await self._answered(
-            link, self.create(link, _at(space, name), self.name, EPHEMERAL), "create"
+            link, self.create(link, self._node(space, name), self.name, EPHEMERAL), "create"
         )
         told = {"sooner_ms": 0, "later_ms": 0, "relay_ms": self.options.sync_ms}
         handle = [session.id, session.password.hex(), session.timeout_ms]
@@ -69,7 +70,7 @@ class GrantedCalls(Caller):
 
     async def renew_key(self, space: str, name: str, lease: list[Any]) -> Reply:
         """Let the leader confirm the session, over its connection or, where that is lost, a new one."""
-        answer = await self._ask(lease, Sync(_at(space, name)), "renew")
+        answer = await self._ask(lease, Sync(self._node(space, name)), "renew")
         return Reply(None, answer.zxid, self.member)
 
     async def revoke_key(self, space: str, name: str, lease: list[Any]) -> Reply:
@@ -82,7 +83,7 @@ class GrantedCalls(Caller):
     async def granted_keys(self, space: str) -> Reply:
         """List the nodes after a `sync`, whatever the read mode is; the zxid's upper half is the leader's term."""
         async with self.operation("granted keys") as link:
-            names, _ = await self.children(link, path("granted", space), fresh=True)
+            names, _ = await self.children(link, self.path("granted", space), fresh=True)
             zxid = link.last_zxid
             return self.reply(link, {"names": sorted(names), "term": zxid >> 32}, zxid)
 
@@ -119,7 +120,7 @@ class GrantedCalls(Caller):
         address = self._addresses[self._at]
         try:
             async with asyncio.timeout_at(deadline):
-                link = await open_link(address, PORT, session, kind=MortalLink)
+                link = await open_link(address, session, kind=MortalLink, access=self.options.access)
         except TimeoutError:
             self.move_on()
             raise outcomes.not_connected("no session in time") from None
@@ -139,11 +140,10 @@ class GrantedCalls(Caller):
             raise outcomes.timeout(what) from None
         return answered
 
+    def _node(self, space: str, name: str) -> str:
+        return f"{self.path('granted', space)}/{name.replace('/', '+')}"
+
     def _drop(self, number: int) -> None:
         link = self._mortals.pop(number, None)
         if link is not None:
             link.close(end_session=False)
-
-
-def _at(space: str, name: str) -> str:
-    return f"{path('granted', space)}/{name.replace('/', '+')}"
