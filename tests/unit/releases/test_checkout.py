@@ -105,7 +105,7 @@ def test_its_version_and_origin_stand_in_the_title(source):
 @pytest.mark.parametrize(
     ("system", "text", "said"),
     [
-        ("etcd", "/nowhere", "there is no folder /nowhere"),
+        ("etcd", "/nowhere", "no folder /nowhere"),
         ("etcd", "/tmp", "no checkout of etcd"),
         ("zookeeper", "/tmp", "--set jars=DIR"),
         ("consul", "/tmp+failpoints", "only etcd has failpoints"),
