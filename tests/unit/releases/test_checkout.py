@@ -123,7 +123,7 @@ def test_a_revision_that_is_not_there_is_wrong_usage(source):
 
 def test_without_git_it_is_told(source):
     shutil.rmtree(source / ".git")
-    with pytest.raises(UsageError, match="is no git checkout"):
+    with pytest.raises(UsageError, match="is not a git checkout"):
         checkout.unable(checkout.read("etcd", str(source)))
 
 
