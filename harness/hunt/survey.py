@@ -16,7 +16,7 @@ from quorate.harness.core.tuning import SETTING, SMALL
 from quorate.harness.hunt.genes import Genes
 from quorate.harness.hunt.space import Evenly, Space
 
-_NODES, _CLIENTS, _RATE = 3, 16, 500.0
+_NODES, _CLIENTS, _RATE = 3, 24, 500.0
 _TOGETHER: Final = 3  # workloads side by side: starting servers costs more than another workload does
 
 
@@ -31,7 +31,7 @@ class Round(msgspec.Struct, frozen=True):
 ROUNDS: Final = (
     Round((), 5.0, whole=False),
     # Longer than a lease lives by default, so that its renewals matter.
-    Round(("pause:leader", "partition:leader"), 6.0, whole=True),
+    Round(("pause:leader", "partition:leader"), 5.0, whole=True),
     Round(("kill", "staged"), 3.0, whole=True),
 )
 

@@ -42,17 +42,17 @@ class TransactionCalls(Caller):
     async def _multi(self, link: Link, requests: list[Any]) -> Answered:
         """Send it; again where it was refused because the parent of all keys is missing."""
         answer = await link.request(Transaction(requests))
-        reason = _reason(answer)
+        reason = rolled_back(answer)
         if isinstance(reason, NoNodeError) and any(isinstance(one, Create) for one in requests):
             await self.make_parents(link, _PARENT)
             answer = await link.request(Transaction(requests))
-            reason = _reason(answer)
+            reason = rolled_back(answer)
         if reason is not None:
             raise Refused("conflict", type(reason).__name__, answer=ANSWERED)
         return answer
 
 
-def _reason(answer: Answered) -> KazooException | None:
+def rolled_back(answer: Answered) -> KazooException | None:
     """Why the multi was rolled back, or None where it was applied."""
     failed = [one for one in answer.value if isinstance(one, KazooException)]
     return next(
