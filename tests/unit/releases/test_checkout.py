@@ -106,7 +106,7 @@ def test_its_version_and_origin_stand_in_the_title(source):
     ("system", "text", "said"),
     [
         ("etcd", "/nowhere", "no folder /nowhere"),
-        ("etcd", "/tmp", "no checkout of etcd"),
+        ("etcd", "/tmp", "not a checkout of etcd"),
         ("zookeeper", "/tmp", "--set jars=DIR"),
         ("consul", "/tmp+failpoints", "only etcd has failpoints"),
     ],
