@@ -68,6 +68,6 @@ def _write(node: str, stat: Any, stored: bytes) -> list[Any]:
 
 def _check(node: str, stat: Any) -> list[Any]:
     if stat is None:
-        # There is no check for absence: create and delete within one multi is one.
+        # Absence cannot be checked: create and delete within one multi is one.
         return [Create(node, b"", OPEN_ACL_UNSAFE, 0), Delete(node, -1)]
     return [CheckVersion(node, stat.version)]
