@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from quorate.harness.core import registry, store, system
+from quorate.harness.core import record, registry, system
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import about, described, read
@@ -44,7 +44,7 @@ class RunSettings(msgspec.Struct, frozen=True):
     ) = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for what is no size."""
+        """Raise `ValueError` for what is not a size."""
         try:
             _ = self.filled
         except ValueError as error:
@@ -61,8 +61,7 @@ def faults_of(test: Test) -> tuple[str, ...]:
     if test.replay is not None and test.schedule is not None:
         # What is repeated stands in the recorded run; the schedule file may be gone or changed.
         with contextlib.suppress(Broken):
-            named = store.read_json(Path(test.replay), store.TEST).get("faults")
-            return tuple(map(str, named)) if isinstance(named, list) else ()
+            return tuple(record.read(Path(test.replay)).faults)
     if test.schedule is None:
         return test.faults
     specs, _ = read_schedule(Path(test.schedule))

@@ -1,4 +1,4 @@
-"""ZooKeeper's ensembles as text, who may change them, and where its files can be hurt."""
+"""ZooKeeper's ensembles as text, who may change them, and where its files can be corrupted."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ def a_log(*transactions: bytes) -> bytes:
 def test_a_log_is_hurt_within_what_was_written(kind: str, at: float):
     log = a_log(b"one" * 9, b"two" * 30, b"three" * 5)
     disk: Any = Disk(log + bytes(1000))
-    wound = asyncio.run(DamageOfZooKeeper(lambda node: node.directory).find(disk, kind, at, 20))
-    if wound.new is None:
-        assert 16 + 12 < wound.offset < len(log)
+    corruption = asyncio.run(DamageOfZooKeeper(lambda node: node.directory).find(disk, kind, at, 20))
+    if corruption.new is None:
+        assert 16 + 12 < corruption.offset < len(log)
         return
-    assert wound.offset + len(wound.new) <= len(log)
-    hurt = log[: wound.offset] + wound.new + log[wound.offset + len(wound.new) :]
+    assert corruption.offset + len(corruption.new) <= len(log)
+    hurt = log[: corruption.offset] + corruption.new + log[corruption.offset + len(corruption.new) :]
     assert hurt != log
     assert len(hurt) == len(log)
 

@@ -183,7 +183,7 @@ class Caller:
         return decode(data), stat
 
     async def children(self, link: Link, path: str, *, fresh: bool | None = None) -> tuple[list[str], Any]:
-        """List children and stat; nothing where there is no such node; `fresh` overrules the read mode."""
+        """List children and stat; nothing where the node does not exist; `fresh` overrules the read mode."""
         synced = self._sync(link, path, fresh)
         found = link.request(GetChildren2(path, False))
         try:

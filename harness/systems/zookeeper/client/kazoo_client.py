@@ -34,7 +34,7 @@ class Kept(dict[str, R]):
         self._make = make
 
     def __missing__(self, key: str) -> R:
-        """Make it."""
+        """Make the recipe of a key; beyond a thousand the oldest goes."""
         while len(self) >= _KEPT_MOST:
             del self[next(iter(self))]
         made = self[key] = self._make(key)

@@ -40,17 +40,17 @@ class TransactionCalls(Caller):
     async def _multi(self, link: Link, requests: list[Any]) -> Answered:
         """Send it; again where it was refused because the parent of all keys is missing."""
         answer = await link.request(Transaction(requests))
-        reason = _reason(answer)
+        reason = rolled_back(answer)
         if isinstance(reason, NoNodeError) and any(isinstance(one, Create) for one in requests):
             await self.make_parents(link, self.path("txn", "-"))
             answer = await link.request(Transaction(requests))
-            reason = _reason(answer)
+            reason = rolled_back(answer)
         if reason is not None:
             raise Refused("conflict", type(reason).__name__, answer=ANSWERED)
         return answer
 
 
-def _reason(answer: Answered) -> KazooException | None:
+def rolled_back(answer: Answered) -> KazooException | None:
     """Why the multi was rolled back, or None where it was applied."""
     failed = [one for one in answer.value if isinstance(one, KazooException)]
     return next(
@@ -66,6 +66,6 @@ def _write(node: str, stat: Any, stored: bytes, acl: list[Any]) -> list[Any]:
 
 def _check(node: str, stat: Any, acl: list[Any]) -> list[Any]:
     if stat is None:
-        # There is no check for absence: create and delete within one multi is one.
+        # Absence cannot be checked: create and delete within one multi is one.
         return [Create(node, b"", acl, 0), Delete(node, -1)]
     return [CheckVersion(node, stat.version)]

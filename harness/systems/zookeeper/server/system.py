@@ -44,7 +44,7 @@ class ZooKeeper(Daemons[Installed]):
     """ZooKeeper servers: znodes with versions, sessions, ephemerals and sequences.
 
     Writes are linearizable (documented). Reads come from the server asked: `plain` reads may be old; with `sync` they
-    are fresh as long as no deposed leader answers (ZOOKEEPER-1675: `sync` is no quorum operation).
+    are fresh as long as no deposed leader answers (ZOOKEEPER-1675: `sync` is not a quorum operation).
     """
 
     name = "zookeeper"
