@@ -71,12 +71,12 @@ def run_campaign(
     ledger = Ledger(folder)
     where = executor or Local(slots=options.jobs, store=str(folder / "runs"))
 
-    def heard(record: Record | None, running: Sequence[Any]) -> None:
+    def recorded(record: Record | None, running: Sequence[Any]) -> None:
         if record is not None:
             write_summary(folder, campaign, ledger.records)
         listener(record, running)
 
-    execution = Execution(campaign, options, where, ledger, heard)
+    execution = Execution(campaign, options, where, ledger, recorded)
     interrupted = False
     try:
         with slots.campaign(), signals_as_one():

@@ -125,7 +125,7 @@ def _bisect(
                 error=1 - own["confidence"],
                 budget_s=own["budget"],
                 build=None if made is None else made.build,
-                heard=lambda number, name, decision, remembered: steps.decided(
+                listener=lambda number, name, decision, remembered: steps.decided(
                     number, name, decision, "bad", remembered=remembered
                 ),
                 asking=steps.asking,

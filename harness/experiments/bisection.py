@@ -27,7 +27,7 @@ _FIRST_RUNS: Final = 30
 _FIRST_HITS: Final = 3
 _RARELY: Final = 30.0  # a good release shows it at most so many times less often than the bad one
 
-Heard = Callable[[int, str, Decision, bool], None]
+Listener = Callable[[int, str, Decision, bool], None]
 
 
 class Bisection(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Bisector:
         error: float = 0.05,
         budget_s: float = 7200.0,
         build: Callable[[Version], Awaitable[None]] | None = None,
-        heard: Heard = lambda *_: None,
+        listener: Listener = lambda *_: None,
         asking: Callable[[str, Tally], None] = lambda _, __: None,
     ) -> None:
         self._trials = trials
@@ -69,7 +69,7 @@ class Bisector:
         self._error = error
         self._budget_s = budget_s
         self._build = build
-        self._heard = heard
+        self._listener = listener
         self._asking = asking
         self._question = Question()
         self._quiet_ok: int | None = None
@@ -119,7 +119,7 @@ class Bisector:
             )
             self._memo.add(key, own.name, known)
         self._asked += 1
-        self._heard(self._asked, own.name, known, remembered)
+        self._listener(self._asked, own.name, known, remembered)
         return known
 
     async def _judge(self, version: Version) -> Decision | None:
@@ -136,7 +136,7 @@ class Bisector:
                 return None
             self._memo.add(key, version.name, known)
         self._asked += 1
-        self._heard(self._asked, version.name, known, remembered)
+        self._listener(self._asked, version.name, known, remembered)
         return known
 
     async def _ask(self, version: Version, budget: Budget) -> Decision:
@@ -156,7 +156,7 @@ class Bisector:
                 self._question,
                 budget,
                 quiet_ok=self._quiet_ok,
-                heard=lambda tally: self._asking(version.name, tally),
+                listener=lambda tally: self._asking(version.name, tally),
             )
         except (Broken, UsageError) as error:
             return Decision("undecided", Tally(), 0.0, said=f"cannot be tested: {error}")

@@ -57,7 +57,7 @@ async def decide(
     budget: Budget,
     *,
     quiet_ok: int | None = None,
-    heard: Callable[[Tally], None] = lambda _: None,
+    listener: Callable[[Tally], None] = lambda _: None,
 ) -> Decision:
     """Ask whether runs of `test`, with seeds that follow its own, show one of the `wanted` anomalies.
 
@@ -97,7 +97,7 @@ async def decide(
                 last_bad = trial.said if one.broken or one.inconclusive else last_bad
                 if one.misses:
                     trial.discard()
-            heard(tally)
+            listener(tally)
             answer = tally.answer(question)
             if answer != "undecided":
                 return _ended(decision, answer, tally, loop.time() - begun)
@@ -115,7 +115,7 @@ async def count(
     wanted: Collection[Signature],
     runs: int,
     enough: int,
-    heard: Callable[[Tally], None] = lambda _: None,
+    listener: Callable[[Tally], None] = lambda _: None,
 ) -> Decision:
     """Count in how many of `runs` runs, with seeds that follow, it is shown, or until `enough` have shown it.
 
@@ -133,7 +133,7 @@ async def count(
         else:
             found = found if found.tally.hits else msgspec.structs.replace(found, said=trial.said)
             trial.discard()
-        heard(found.tally)
+        listener(found.tally)
         if found.tally.hits >= enough:
             break
     return _ended(

@@ -69,7 +69,7 @@ async def shrink_run(
     run: Path,
     folder: Path,
     options: ShrinkOptions,
-    heard: Callable[[Step], None] = lambda _: None,
+    listener: Callable[[Step], None] = lambda _: None,
     asking: Callable[[str, Tally], None] = lambda _, __: None,
 ) -> HandedOut:
     """Shrink a stored run into `folder`; raise `Broken` where its anomaly does not come again."""
@@ -84,7 +84,7 @@ async def shrink_run(
             wanted,
             error=options.error,
             budget_s=options.budget_s,
-            heard=heard,
+            listener=listener,
             asking=asking,
         )
         try:

@@ -44,7 +44,7 @@ class RunSettings(msgspec.Struct, frozen=True):
     ) = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for what is no size."""
+        """Raise `ValueError` for what is not a size."""
         try:
             _ = self.filled
         except ValueError as error:

@@ -38,7 +38,7 @@ class WatchCalls(Caller):
         if index and answer.index == index:
             return None
         entries = {entry["Key"]: (decode(entry), entry["ModifyIndex"]) for entry in answer.body or []}
-        # An index that went backwards is no order to wait on: begin anew, as Consul's documentation says.
+        # An index that went backwards is not an order to wait on: begin anew, as Consul's documentation says.
         return Seen(answer.index if answer.index >= index else 0, entries, answer.evidence())
 
     async def block(self, kind: str, key: str, index: int, wait_s: float, *, prefix: bool) -> Answer:
