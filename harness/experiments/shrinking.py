@@ -34,7 +34,7 @@ _SEEDS_MAX: Final = 12
 _OPERATIONS_AT_ONCE: Final = 4000.0  # in virtual time: of all seeds that are tried for one candidate
 _RUNS_MAX: Final = 40
 _FIRST_RUNS: Final = 8
-_PROVED_MAX: Final = 10  # operations that are few enough
+_PROVED_MAX: Final = 8  # operations that are few enough, final reads apart
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -190,7 +190,7 @@ class Shrinker:
         known = self._memo.known(key)
         if known is None:
             if start.test.virtual:
-                known = await self._exact(start, 1)
+                known = await self._exact(start, _SEEDS_MAX)
             else:
                 known = await self._some(start, _FIRST_RUNS, "as it was", enough=3)
             self._memo.add(key, "as it was", known)
