@@ -17,8 +17,8 @@ from random import Random
 
 import msgspec
 
+from quorate.harness.core.signature import signatures
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.experiments.signature import signatures
 from quorate.harness.hunt import states
 from quorate.harness.hunt.learning import Learner
 from quorate.harness.hunt.space import Space, space_of

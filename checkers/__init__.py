@@ -12,6 +12,9 @@
 
 from __future__ import annotations
 
+if __name__ != "quorate.checkers":  # the checkout is on the path: by two names every class would exist twice
+    raise ImportError(f"this is quorate.checkers: write `import quorate.checkers`, not `import {__name__}`")
+
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from quorate.checkers.derived import Derived, decided
-from quorate.checkers.tell import told
+from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly, Limits, Result
 from quorate.harness.history import Event, History, Operation
 
@@ -91,7 +91,7 @@ def _strangers(operations: Sequence[Operation], looks: Sequence[Look]) -> Iterat
         for service, value in look.catalog.items():
             if (service, value) not in asked:
                 text = f"the catalogue has {service} = {value} of {look.member}, which nobody announced"
-                yield told("catalogue shows what was not announced", text, look.ended)
+                yield shown_by("catalogue shows what was not announced", text, look.ended)
 
 
 def _unsettled(operations: Sequence[Operation]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.checkers.tell import told
+from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event
 
@@ -168,7 +168,7 @@ class Known:
         return asked is not None and asked.key == change.name and asked.time <= change.told.time
 
     def _tell(self, name: str, text: str, *events: Event) -> None:
-        self.anomalies.append(told(name, text, *events))
+        self.anomalies.append(shown_by(name, text, *events))
 
 
 def what(change: Change) -> str:

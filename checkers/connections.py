@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.checkers.facts import Facts, say
-from quorate.checkers.tell import told
+from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event
 
@@ -74,7 +74,7 @@ class Replay(abc.ABC):
 
     def tell(self, anomaly: str, text: str, event: Event, *others: Event) -> None:
         """Note a violation of this watch."""
-        self.found.append(told(anomaly, f"{self.stream.who} {text}", event, *others))
+        self.found.append(shown_by(anomaly, f"{self.stream.who} {text}", event, *others))
 
     def lost(self, version: int, at: int, event: Event) -> None:
         """Note that a change was never told of, though an answer shows a state that holds it."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from quorate.checkers.changes import Change, Reached, is_conflict
-from quorate.checkers.tell import told
+from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event
 
@@ -68,7 +68,7 @@ class Deletions:
         A deletion by that revision was asked for before any reply told that the service had reached it.
         """
         if at <= self._alive.get(put.revision, put.revision):
-            return told("list is no snapshot", f"{text}, and no deletion fits between", seen, put.told)
+            return shown_by("list is no snapshot", f"{text}, and no deletion fits between", seen, put.told)
         deadline = self._reached.by(at, seen.time)
         known = self._needs.get(put.revision)
         if known is None or deadline < known.deadline:
@@ -88,5 +88,5 @@ class Deletions:
             asked = sorted(self._asked.get(name, ()))
             for number, need in enumerate(sorted(wanted, key=lambda each: each.deadline), 1):
                 if bisect_right(asked, need.deadline) < number:
-                    yield told("list is no snapshot", need.text, need.seen, need.put.told)
+                    yield shown_by("list is no snapshot", need.text, need.seen, need.put.told)
                     break

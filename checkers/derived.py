@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.checkers.linearizable import Linearizable
-from quorate.checkers.tell import replayed
+from quorate.checkers.replays import replayed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import Event, History
 

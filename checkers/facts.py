@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.checkers.tell import told
+from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event
 
@@ -86,7 +86,7 @@ class Facts:
             fits = fits and known.value == fact.value
         if not fits:
             text = f"{say(known)} at {version:#x} is told of as {say(fact)}"
-            self.anomalies.append(told("notice contradicts the change", text, fact.event, known.event))
+            self.anomalies.append(shown_by("notice contradicts the change", text, fact.event, known.event))
             return
         known.kind = known.kind or fact.kind
         known.value = fact.value if known.value is UNREAD else known.value
@@ -105,7 +105,7 @@ class Facts:
             wrote = fact.value is UNREAD or (fact.name, fact.value) in self._maybe
             if not wrote or unasked[fact.name, fact.does] > self.open[fact.name, fact.does]:
                 text = f"{say(fact)} at {version:#x} is told of, and nobody can have done it"
-                self.anomalies.append(told("notice of nothing", text, fact.event))
+                self.anomalies.append(shown_by("notice of nothing", text, fact.event))
 
     def between(self, low: int, high: int) -> list[int]:
         """The versions of known changes above `low`, up to `high`."""

@@ -21,8 +21,8 @@ import msgspec
 import numpy as np
 
 from quorate.checkers.lease_looks import FUNCTIONS, NEVER, Call, Look, Looks, called
+from quorate.checkers.replays import varied
 from quorate.checkers.replies import confirmed
-from quorate.checkers.tell import varied
 from quorate.harness.core.evidence import Hold, Holds, Mark
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import History
@@ -323,7 +323,7 @@ class _Record:
 def _anomaly(
     name: str, text: str, lease: Lease, calls: Iterable[Call], culprit: Call, life: Iterable[Stretch] = ()
 ) -> Anomaly:
-    """Make it; `life` is when the lease was alive for certain ("held") and when it may have been."""
+    """Return the anomaly; `life` is when the lease was alive for certain ("held") and when it may have been."""
     grant, life = lease.grant, tuple(life)
     events = {index for call in (*calls, *([grant] if grant else [])) for index in call.events}
     owner = grant or culprit

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from quorate.checkers.connections import Once, Standing, Stream
 from quorate.checkers.facts import Facts
-from quorate.checkers.tell import replayed
+from quorate.checkers.replays import replayed
 from quorate.harness.core.verdict import Limits, Result
 from quorate.harness.history import Event, History
 
@@ -23,7 +23,7 @@ class NoticesAreReliable:
 
     Functions: `set` (key: the name, value or None; completion: what happened) and `heed`, as
     `capabilities.Notices` has it. Consecutive `heed` operations with one number continue one watch. What had
-    not come when a watch was last read is no loss: delivery is eventual. O(n log n) in changes, times the names for
+    not come when a watch was last read is not a loss: delivery is eventual. O(n log n) in changes, times the names for
     one-shot watches.
     """
 

@@ -128,7 +128,8 @@ class Online:
         return result.anomalies[0] if result.verdict is Verdict.INVALID else None
 
     def _forget(self, key: Key, pairs: list[Pair], moment: int) -> list[Pair]:
-        pairs = RULES[self.model](key, pairs, moment)
+        rule = RULES.get(self.model)
+        pairs = drop_looks(pairs, moment) if rule is None else rule(key, pairs, moment)
         if len(pairs) * 2 > self.most:
             pairs = drop_looks(pairs, moment)
         if len(pairs) * 2 > self.most and "queue" in self.model:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.checkers.derived import Derived, decided
-from quorate.checkers.tell import told
+from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly, Limits, Result
 from quorate.harness.history import Event, History
 from quorate.harness.history.event import NEMESIS
@@ -139,11 +139,11 @@ def _facts(events: Sequence[Event], seen: Sequence[Seen]) -> list[Anomaly]:
         for name, (value, version) in each.entries.items() if not each.late else ():
             if (name, value) not in wrote or (name, value) in refused:
                 text = f"p{each.event.process} saw {name} = {value}, which nobody wrote"
-                found.append(told("poll shows what was not written", text, each.event))
+                found.append(shown_by("poll shows what was not written", text, each.event))
             known, source = at.setdefault((name, version), (value, each.event))
             if known != value:
                 text = f"p{each.event.process} saw {name} = {value} at {version}, but it was {known}"
-                found.append(told("poll shows what was not written", text, each.event, source))
+                found.append(shown_by("poll shows what was not written", text, each.event, source))
     return found + _indexes(events)
 
 
@@ -156,12 +156,12 @@ def _indexes(events: Sequence[Event]) -> list[Anomaly]:
             above = [name for name, (_, version) in entries.items() if version > index]
             if above:
                 text = f"p{event.process} saw index {index} with {above[0]} of {entries[above[0]][1]}"
-                found.append(told("index below what it shows", text, event))
+                found.append(shown_by("index below what it shows", text, event))
             known, source = states.setdefault((event.key, index), (entries, event))
             if known != entries:
                 name = next(name for name in known | entries if known.get(name) != entries.get(name))
                 text = f"index {index} saw {name} = {known.get(name)} and with {entries.get(name)}"
-                found.append(told("one index, two states", text, event, source))
+                found.append(shown_by("one index, two states", text, event, source))
     return found
 
 

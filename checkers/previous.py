@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from quorate.checkers.tell import told
+from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event
 
@@ -36,7 +36,7 @@ def wrong_previous(events: Sequence[Event], truth: Mapping[int, Mapping[str, Any
                 text = _wrong(name, revision, before[0], changes[name], written, asked) if before else ""
                 if text:
                     text = f"p{event.process} saw that {text}"
-                    found.append(told("watch shows a wrong value before", text, event))
+                    found.append(shown_by("watch shows a wrong value before", text, event))
     return found
 
 

@@ -156,8 +156,21 @@ def _without_effect(reply: Reply) -> bool:
     return gone or (reply.call.f == "grant" and reply.end.type == "fail")
 
 
+def _torn(record: Record, case: Case) -> bool:
+    """A look saw some of its keys, and fewer or more than every grant of the run had."""
+    name = str(case.key)
+    keys = max((int(reply.end.value.get("keys", 0)) for reply in record.of("grant")), default=0)
+    for look in _looks(case):
+        seen = [*look.end.value["names"], *look.end.value.get("beside", ())]
+        own = [key for key in seen if key == name or key.startswith(f"{name}+")]
+        if own and len(own) != keys:
+            return True
+    return False
+
+
 DEFINITIONS: Final[Mapping[str, Callable[[Record, Case], bool]]] = {
     "lease lost too early": _lost,
+    "lease torn": _torn,
     "lease renewed after its end": _renewed_dead,
     "key without a lease": _unowned,
     "lease came back": _came_back,

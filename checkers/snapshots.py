@@ -19,8 +19,8 @@ import msgspec
 from quorate.checkers.changes import Change, Known, Reached, is_conflict, what
 from quorate.checkers.deletions import Deletions
 from quorate.checkers.list_story import story
+from quorate.checkers.replays import shown_by
 from quorate.checkers.replies import confirmed
-from quorate.checkers.tell import told
 from quorate.harness.core.evidence import Listed
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict
 from quorate.harness.history import Event, History
@@ -89,7 +89,7 @@ class _Replay:
         names = [name for name, _, _ in objects]
         who = f"p{event.process}'s list at revision {at}"
         if names != sorted(set(names)):
-            yield told(
+            yield shown_by(
                 "list out of order", f"{who} shows its names out of order or twice: {_around(names)}", event
             )
             return
@@ -98,7 +98,7 @@ class _Replay:
             revision = shown.get(name, 0)
             if revision > at:
                 text = f"{who} shows {name} as of revision {revision}, which came later"
-                yield self._with_story(told("list shows its future", text, event), event, name)
+                yield self._with_story(shown_by("list shows its future", text, event), event, name)
                 return
             for anomaly in self._judge_one(event, at, name, revision, who, "list is no snapshot"):
                 yield self._with_story(anomaly, event, name)
@@ -128,12 +128,12 @@ class _Replay:
         if known.revision == revision:
             if known.value is None:
                 text = f"{who} shows {name}, which was deleted at revision {revision}"
-                yield told("list shows what was deleted", text, event, known.told)
+                yield shown_by("list shows what was deleted", text, event, known.told)
             return
         seen = f"{name} as of revision {revision}" if revision else f"no {name}"
         text = f"{who} shows {seen}, but {what(known)} at revision {known.revision}"
         if revision:
-            yield told(kind, text, event, known.told)
+            yield shown_by(kind, text, event, known.told)
         elif known.value is not None:
             yield from self._must_be_gone(known, at, event, text)
 
@@ -146,7 +146,7 @@ class _Replay:
         between = self._known.between(event.key, guard, revision)
         if guard and between is not None:
             text = f"{who} was made for it as of revision {guard}, but {what(between)} at revision {between.revision}"
-            yield told("guard not kept", text, event, between.told)
+            yield shown_by("guard not kept", text, event, between.told)
             return
         before = self._known.latest(event.key, revision - 1)
         if not guard and before is not None and before.value is not None:

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from quorate.checkers.tell import replayed, told
+from quorate.checkers.replays import replayed, shown_by
 from quorate.checkers.weak_states import STATES, Line, Update
 from quorate.harness.core.injection import injections
 from quorate.harness.core.results import Behind
@@ -158,7 +158,9 @@ class _Pass:
         if wrong is not None:
             text, other = wrong
             at = f" at version {event.version}" if event.version is not None else ""
-            yield told("state that never was", f"{who}{at}, {text}", event, *([other.event] if other else []))
+            yield shown_by(
+                "state that never was", f"{who}{at}, {text}", event, *([other.event] if other else [])
+            )
             return
         if place is None or not line.order:
             age_ns = self.states.age_ns(line, event, call.time)
@@ -172,7 +174,7 @@ class _Pass:
         self.ages.append((call.time, age))
         bound = self.promised.bound_s
         if bound is not None and age > bound:
-            yield told(
+            yield shown_by(
                 "staler than promised",
                 f"{who}, {age:.3f} s after something newer was acknowledged, and {bound:g} s is the bound",
                 event,
@@ -187,12 +189,12 @@ class _Pass:
             self.back += 1
             if self.promised.monotonic:
                 text = f"{who} at version {now.version}, but {where} had read version {before.version} before"
-                yield told("read went back", text, now.event, before.event)
+                yield shown_by("read went back", text, now.event, before.event)
         if own is not None and own.version > now.version:
             self.unseen += 1
             if self.promised.own_writes:
                 text = f"{who} at version {now.version}, but {where} had written version {own.version} before"
-                yield told("own write unseen", text, now.event, own.event)
+                yield shown_by("own write unseen", text, now.event, own.event)
         if before is None or before.version < now.version:
             self._seen[at] = now
 

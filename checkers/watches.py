@@ -18,8 +18,8 @@ import msgspec
 
 from quorate.checkers.changes import acknowledged
 from quorate.checkers.previous import wrong_previous
+from quorate.checkers.replays import replayed, shown_by
 from quorate.checkers.replies import confirmed
-from quorate.checkers.tell import replayed, told
 from quorate.checkers.watch_story import with_stories
 from quorate.harness.core.evidence import Watched
 from quorate.harness.core.verdict import Anomaly, Limits, Result
@@ -119,7 +119,7 @@ def _truth(events: list[Event], streams: list[Stream]) -> tuple[Truth, list[Anom
                     if known is None:
                         text = f"{_who(stream)} was shown {_what(name, value, revision)}, but that was a deletion"
                     wrong.append(
-                        told("watch shows what was not written", text, event, detail=_at(name, revision))
+                        shown_by("watch shows what was not written", text, event, detail=_at(name, revision))
                     )
     return truth, wrong
 
@@ -133,11 +133,14 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
         if not changes:
             text = f"{_who(stream)} saw that all up to {revision} was sent"
             if revision < progress:
-                found.append(told("watch not bookmarkable", f"{text}, after {progress}", event))
+                found.append(shown_by("watch not bookmarkable", f"{text}, after {progress}", event))
             missing = _missing(judged + 1, revision, seen, truth)
             if missing:
                 text = f"{text}, but {_list(missing, truth)} was not"
-                return [*found, told("watch not bookmarkable", text, event, detail=Watched(missing=missing))]
+                return [
+                    *found,
+                    shown_by("watch not bookmarkable", text, event, detail=Watched(missing=missing)),
+                ]
             progress, judged = max(progress, revision), max(judged, revision)
             continue
         found += _judge(stream, changes, event, last, progress, seen)
@@ -150,7 +153,7 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
             # One loss is told once: whatever such a watch shows afterwards says nothing more.
             text = f"{_who(stream)} was shown revision {last} but never {_list(missing, truth)}"
             name = "watch not resumable" if min(missing) < min(seen) else "watch not reliable"
-            return [*found, told(name, text, event, detail=Watched(missing=missing))]
+            return [*found, shown_by(name, text, event, detail=Watched(missing=missing))]
         judged = max(judged, last - 1)
     return found
 
@@ -169,21 +172,21 @@ def _judge(
     for name, _, revision, *_ in changes:
         if revision in seen and name in seen[revision]:
             text = f"{_who(stream)} was shown the change of {name} at revision {revision} twice"
-            found.append(told("watch not unique", text, event, detail=_at(name, revision)))
+            found.append(shown_by("watch not unique", text, event, detail=_at(name, revision)))
         elif revision < inside or revision < last:
             text = (
                 f"{_who(stream)} was shown {name} at revision {revision} after revision {max(inside, last)}"
             )
-            found.append(told("watch not ordered", text, event, detail=_at(name, revision)))
+            found.append(shown_by("watch not ordered", text, event, detail=_at(name, revision)))
         elif revision == last == first:
             text = f"{_who(stream)} was shown the changes of revision {revision} in two messages, {name} in the second"
-            found.append(told("watch not atomic", text, event, detail=_at(name, revision)))
+            found.append(shown_by("watch not atomic", text, event, detail=_at(name, revision)))
         if revision <= progress:
             text = (
                 f"{_who(stream)} saw that all up to {progress} was sent, and then shown {name} at revision "
                 f"{revision}"
             )
-            found.append(told("watch not bookmarkable", text, event, detail=_at(name, revision)))
+            found.append(shown_by("watch not bookmarkable", text, event, detail=_at(name, revision)))
         inside = max(inside, revision)
     return found[:1]
 

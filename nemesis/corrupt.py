@@ -1,7 +1,7 @@
 """Damaged disks: a torn end of a log, a flipped bit, a file that ends early - and the server is started upon it.
 
-It may refuse to start, or repair what it can; it must not serve what is wrong. Only a minority is hurt, and only when
-all others know what it knows, so that whatever it forgets is safe with them: a lost write is the server's own doing.
+It may refuse to start, or repair what it can; it must not serve what is wrong. Only a minority is corrupted, and only
+when all others know what it knows, so whatever it forgets is safe with them: a lost write is the server's own doing.
 Proved by the bytes read back. At the healing the server is rebuilt from the others on an empty disk, as a new member
 where the service wants that.
 """
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from quorate.harness.core.clock import until
-from quorate.harness.core.damage import Wound
+from quorate.harness.core.damage import Corruption
 from quorate.harness.core.fault import Plan, Proof, Scene, named
 from quorate.harness.core.node import Node, ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
@@ -81,7 +81,7 @@ class Corrupt(NodeFault):
             await self._members.prepare(scene)
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
-        """Decide whose disk is hurt, how, and where."""
+        """Decide whose disk is corrupted, how, and where."""
         usual = rebuild.damage_of(scene.system).usual
         drawn = usual[int(rng.random() * len(usual))]
         kind = drawn if self._kind == ANY else self._kind
@@ -91,7 +91,7 @@ class Corrupt(NodeFault):
         return named(chosen.nodes, self.name, chosen.target, kind=kind, at=at, size=size, **how)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
-        """Kill, wait until the others need them no more, hurt the disks, and start."""
+        """Kill, wait until the others need them no more, corrupt the disks, and start."""
         self._proofs.clear()
         await rebuild.end(scene, plan)
         for node in processes.nodes_of(scene, plan.nodes):
@@ -103,8 +103,8 @@ class Corrupt(NodeFault):
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
         """Tell what was read back from the disks, and what the servers made of it."""
         nodes = processes.nodes_of(scene, plan.nodes)
-        made = await asyncio.gather(*(self._made_of_it(scene, node) for node in nodes))
-        proofs = [self._proofs.get(name, (False, "not hurt")) for name in plan.nodes]
+        made = await asyncio.gather(*(self._outcome_after_restart(scene, node) for node in nodes))
+        proofs = [self._proofs.get(name, (False, "not corrupted")) for name in plan.nodes]
         told = [
             f"{name}: {words}; {what}"
             for name, (_, words), what in zip(plan.nodes, proofs, made, strict=True)
@@ -132,24 +132,24 @@ class Corrupt(NodeFault):
 
     @staticmethod
     def _in_place(scene: Scene) -> bool:
-        return rebuild.damage_of(scene.system).spoilt(scene.cluster.nodes[0]) is not None
+        return rebuild.damage_of(scene.system).folder_to_empty(scene.cluster.nodes[0]) is not None
 
     async def _hurt(self, scene: Scene, plan: Plan, node: Node) -> tuple[bool, str]:
         """Do the damage; return whether the bytes are other ones now, and what was done, in words."""
         detail = plan.detail
-        wound = await rebuild.damage_of(scene.system).find(
+        corruption = await rebuild.damage_of(scene.system).find(
             node, str(detail["kind"]), float(detail["at"]), int(detail["size"])
         )
-        before = await _look(node, wound)
-        if wound.new is None:
-            await node.run(["truncate", "-s", str(wound.offset), wound.path])
+        before = await _look(node, corruption)
+        if corruption.new is None:
+            await node.run(["truncate", "-s", str(corruption.offset), corruption.path])
         else:
-            argv = ["dd", f"of={wound.path}", "bs=1", f"seek={wound.offset}", "conv=notrunc"]
-            await node.run(argv, stdin=wound.new)
-        after = await _look(node, wound)
-        return before != after, f"{wound.path.rpartition('/')[2]}: {wound.about}"
+            argv = ["dd", f"of={corruption.path}", "bs=1", f"seek={corruption.offset}", "conv=notrunc"]
+            await node.run(argv, stdin=corruption.new)
+        after = await _look(node, corruption)
+        return before != after, f"{corruption.path.rpartition('/')[2]}: {corruption.about}"
 
-    async def _made_of_it(self, scene: Scene, node: Node) -> str:
+    async def _outcome_after_restart(self, scene: Scene, node: Node) -> str:
         """Return what a server does that was started on a damaged disk."""
 
         async def outcome() -> str:
@@ -164,7 +164,7 @@ class Corrupt(NodeFault):
         )
 
 
-async def _look(node: Node, wound: Wound) -> str:
+async def _look(node: Node, corruption: Corruption) -> str:
     """Return size and checksum of the file."""
-    done = await node.run(["sh", "-c", 'wc -c <"$1" && cksum <"$1"', "quorate", wound.path])
+    done = await node.run(["sh", "-c", 'wc -c <"$1" && cksum <"$1"', "quorate", corruption.path])
     return done.stdout

@@ -64,7 +64,7 @@ def bridge(order: Sequence[str]) -> Grudge:
 def majorities_ring(order: Sequence[str]) -> Grudge:
     """Every node hears a majority, and no two hear the same one: each its nearest neighbours on a ring.
 
-    With three nodes there is no such ring; the caller asks for at least four.
+    Three nodes make no such ring; the caller asks for at least four.
     """
     count = len(order)
     reach = -(-(count // 2) // 2)  # on each side: with oneself that is at least a majority

@@ -45,10 +45,10 @@ class Rebuild:
 
     async def _anew(self, scene: Scene, name: str) -> None:
         (node,) = processes.nodes_of(scene, [name])
-        spoilt = damage_of(scene.system).spoilt(node)
-        if spoilt is None:
+        folder = damage_of(scene.system).folder_to_empty(node)
+        if folder is None:
             raise Broken("no-rebuilding", f"servers of {scene.system.name} come back as new members only")
-        await node.run(empty_command(spoilt), timeout_s=_WIPE_S)
+        await node.run(empty_command(folder), timeout_s=_WIPE_S)
         await scene.system.start(scene.cluster, node)
 
 

@@ -83,7 +83,7 @@ async def choose_servers(scene: Scene, target: str, rng: Random) -> tuple[str, l
 
 
 def present(scene: Scene) -> list[str]:
-    """Return the nodes that belong to the cluster: one that a fault has taken out of it is no target for another."""
+    """Return the nodes that belong to the cluster: one that a fault has taken out of it is not a target for another."""
     membership = scene.system.membership
     away = membership.away if membership is not None else frozenset()
     return [node.name for node in scene.cluster.nodes if node.name not in away]

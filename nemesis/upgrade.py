@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.injection import Turn
 from quorate.harness.core.node import Node, ProcessState
@@ -125,15 +126,17 @@ class Upgrade(NodeFault):
                 await scene.system.start(scene.cluster, node)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See every target run, answer, and know a leader."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _READY_S
-        while True:
+        """See every target run, answer, and know a leader; a server that refused to start is not waited for."""
+
+        async def silent_and_dead() -> tuple[dict[str, NodeStatus], list[str], bool]:
             found = {one.node: one for one in await scene.system.status(scene.cluster)}
             silent = [name for name in plan.nodes if name not in found or not found[name].healthy]
-            if not silent or loop.time() > end:
-                break
-            await asyncio.sleep(_POLL_S)
+            dead = processes.DEAD & set((await processes.states(scene, silent)).values())
+            return found, silent, bool(dead)
+
+        found, silent, _ = await until(
+            silent_and_dead, lambda seen: not seen[1] or seen[2], deadline_s=_READY_S, poll_s=_POLL_S
+        )
         words = ", ".join(f"{name} {found[name].version}" for name in plan.nodes if name in found)
         text = f"running and answering: {words}" + (f"; silent: {', '.join(silent)}" if silent else "")
         return Proof(holds=not silent, text=text)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from quorate.harness.core.results import Behind, JudgedReads, Staleness
 from quorate.reports import words
-
-# What reads that are old by design show where they are held to more. Lost or invented values are none of it.
-_ALLOWED: Final = ("stale", "version went back", "realtime", "process", "lost write")
 
 
 def promise(weak: JudgedReads) -> str:
@@ -23,9 +18,7 @@ def promise(weak: JudgedReads) -> str:
 
 def documented(weak: JudgedReads | None, anomaly: str) -> str:
     """Say that an anomaly is one that the mode's documentation allows; empty where it is not, or was not asked."""
-    if weak is None or weak.held_to != "linearizable" or not any(word in anomaly for word in _ALLOWED):
-        return ""
-    return f"{weak.mode} is documented to allow this: {weak.says} ({weak.link})"
+    return "" if weak is None else weak.documents(anomaly)
 
 
 def web(link: str) -> bool:

@@ -1,6 +1,7 @@
 """Leases: keys that live while their owner keeps them alive; owners renew, let die and revoke, observers look on.
 
-Sees: leases lost before their time, keys that outlive their lease, ended leases that are renewed or come back.
+Sees: leases lost before their time, keys that outlive their lease, ended leases that are renewed or come back, and with
+`keys_per_lease` leases of which some keys are there and others not.
 Cannot see: a lease that ends later than it should while faults last (its time starts anew with each leader), clocks of
 servers that run wrong (they show as leases lost too early), what an owner does that does not know of its loss.
 """
@@ -13,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from quorate.checkers.leases import SLACK_MS, LeasesKeepTime
+from quorate.checkers.whole_leases import LeasesAreWhole
 from quorate.harness.core.capabilities import Leases
 from quorate.harness.core.outcome import Reply
 from quorate.harness.core.test import UsageError
@@ -43,6 +45,7 @@ _LOOK: Final = Invocation("look")
 _REST: Final = Invocation("rest")
 _TRIES: Final = 10
 _RENEWALS_PER_TTL: Final = 4
+_FIRST_RENEWALS: Final = 4
 _RETRY_NS: Final = 100_000_000
 _NS_PER_MS: Final = 1_000_000
 
@@ -58,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revoke_share: Annotated[
         Share, Meta(description="share of leases that are revoked; the others are let die")
     ] = 0.4
+    keys_per_lease: Annotated[
+        int, Meta(ge=1, le=20, description="keys that each lease keeps, which come and go together")
+    ] = 1
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -92,7 +98,9 @@ class Life(Generator, frozen=True, gc=False):
         match self.state:
             case "idle":
                 name = f"l{thread}-{self.plan.slot}-{self.number}"
-                left = 1 + draws.below(self.plan.settings.renewals)
+                # The first of each slot are short, so that short runs see leases revoked and let die too.
+                renewals = self.plan.settings.renewals
+                left = 1 + draws.below(renewals if self.number else min(renewals, _FIRST_RENEWALS))
                 offer = Invocation("grant", name, self.plan.settings.ttl_s)
                 life = Life(self.plan, self.number + 1, name, "asking", left=left)
                 return Offer(offer, thread), life
@@ -134,6 +142,20 @@ class Life(Generator, frozen=True, gc=False):
                 return again
 
 
+def with_count(reply: Reply, keys: int) -> Reply:
+    """Return a grant's answer with the number of its keys, for whoever judges the history."""
+    return msgspec.structs.replace(reply, value={**reply.value, "keys": keys})
+
+
+def parted(reply: Reply) -> Reply:
+    """Return a look whose names are those of leases, with the keys beside them apart."""
+    names = reply.value["names"]
+    own = [name for name in names if "+" not in name]
+    return msgspec.structs.replace(
+        reply, value={**reply.value, "names": own, "beside": [name for name in names if "+" in name]}
+    )
+
+
 @workload("lease", Settings)
 def lease(options: WorkloadOptions, settings: Settings) -> Workload:
     """Build the lease workload."""
@@ -148,15 +170,17 @@ def lease(options: WorkloadOptions, settings: Settings) -> Workload:
         name, value = str(invocation.key), invocation.value
         match invocation.f:
             case "grant":
-                reply = await client.grant_key(_SPACE, name, value)
+                more = (settings.keys_per_lease - 1,) if settings.keys_per_lease > 1 else ()
+                reply = await client.grant_key(_SPACE, name, value, *more)
                 grace_ms = max(grace_ms, reply.value["ttl_ms"] + reply.value["later_ms"] + SLACK_MS)
-                return reply
+                return with_count(reply, settings.keys_per_lease) if more else reply
             case "renew":
                 return await client.renew_key(_SPACE, name, value)
             case "revoke":
                 return await client.revoke_key(_SPACE, name, value)
             case _:
-                return await client.granted_keys(_SPACE)
+                reply = await client.granted_keys(_SPACE)
+                return parted(reply) if settings.keys_per_lease > 1 else reply
 
     seed = seed_of(options.rng)
     lives = [Life(Plan(seed, settings, slot)) for slot in range(settings.leases_per_owner)]
@@ -167,7 +191,10 @@ def lease(options: WorkloadOptions, settings: Settings) -> Workload:
         operations=reserve((owners, per_thread(any_of(*lives))), (options.clients - owners, repeat(_LOOK))),
         perform=perform,
         final=phases(everyone, deferred(lambda: sleep(grace_ms / 1000 + 1)), everyone),
-        must_hold=(LeasesKeepTime(strict=options.strict),),
+        must_hold=(
+            LeasesKeepTime(strict=options.strict),
+            *((LeasesAreWhole(),) if settings.keys_per_lease > 1 else ()),
+        ),
         model=None,
         functions=("grant", "renew", "revoke", "look", "rest"),
         kept_alive=True,

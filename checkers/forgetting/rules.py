@@ -1,4 +1,4 @@
-"""The rule of each model."""
+"""What may be forgotten of each model that has a rule; of others, what only looked."""
 
 from __future__ import annotations
 

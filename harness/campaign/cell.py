@@ -9,19 +9,18 @@ import msgspec
 
 from quorate.harness.core.test import Test
 
-Expectation = Literal["valid", "invalid", "any"]
 Status = Literal["done", "error", "skipped"]
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A test with what is expected of it. `seed` None means one is drawn from the campaign's seed.
+    """A test with what is expected of it (`expecting`). `seed` None means one is drawn from the campaign's seed.
 
     `repeat` runs with seeds that follow each other make one rate. `link` names the issue of a known bug. `shown` are
     the options that tell this cell from others of its file.
     """
 
     test: Test
-    expect: Expectation = "valid"
+    expect: str = "valid"
     link: str | None = None
     repeat: int = 1
     weight: float = 1.0
@@ -60,7 +59,7 @@ class Record(msgspec.Struct, frozen=True):
     turn: int
     status: Status
     verdict: str
-    expect: Expectation
+    expect: str
     exit_code: int
     sentence: str
     command: str
@@ -75,11 +74,14 @@ class Record(msgspec.Struct, frozen=True):
         return self.status == "done" and self.expect in {"any", self.verdict}
 
 
-def record_of(cell: Cell, turn: int, seed: int, **found: Any) -> Record:
-    """Make a record; `found` has status, verdict, exit_code, sentence, command, run, time_s, attempts, release."""
+def record_of(cell: Cell, turn: int, seed: int, *, key: str | None = None, **found: Any) -> Record:
+    """Make a record, of a cell with another key where one is given.
+
+    `found` has status, verdict, exit_code, sentence, command, run, time_s, attempts, release.
+    """
     test = cell.test
     return Record(
-        cell=cell.key,
+        cell=key or cell.key,
         name=cell.name,
         system=test.system_name,
         workload="+".join(test.workload),

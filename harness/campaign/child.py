@@ -1,4 +1,4 @@
-"""Becomes the command of a cell, after asking the kernel to end it when the campaign is no more.
+"""Becomes the command of a cell, after asking the kernel to end it when the campaign has ended.
 
 Run as a script, before quorate is imported: `python -I child.py PID COMMAND…`, PID being the process that starts it.
 A campaign that is killed with -9 can tell its cells nothing, so the kernel does (prctl(2), PR_SET_PDEATHSIG; kept by

@@ -54,7 +54,7 @@ def _read_files(folder: str) -> dict[str, bytes]:
 
 
 def check_address(url: str) -> None:
-    """Raise `UsageError` for what is no address of a scheduler."""
+    """Raise `UsageError` for what is not the address of a scheduler."""
     if not url.startswith(_SCHEME):
         raise UsageError(f"--on {url}: give the address of a scheduler as {_SCHEME}HOST:PORT")
 

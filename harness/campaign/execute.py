@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from quorate.harness.campaign import expecting
 from quorate.harness.campaign.cell import Record, Status, record_of
 from quorate.harness.campaign.early import is_clear
 from quorate.harness.campaign.file import Campaign
@@ -171,10 +172,12 @@ def to_record(job: Job, finished: Finished, attempts: int, time_s: float) -> Rec
     verdict = VERDICT_OF.get(finished.exit_code)
     status: Status = "done" if verdict is not None and finished.results is not None else "error"
     test = msgspec.structs.replace(job.cell.test, seed=job.seed)
+    cell = msgspec.structs.replace(job.cell, expect=expecting.settled(job.cell.expect, results))
     return record_of(
-        job.cell,
+        cell,
         job.turn,
         job.seed,
+        key=job.cell.key,
         status=status,
         verdict="error" if verdict is None else verdict.value,
         exit_code=finished.exit_code,

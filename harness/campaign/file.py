@@ -255,7 +255,7 @@ def _check_parts(reader: _Reader, cells: list[Cell]) -> None:
                 line = place_of(reader.text, str(error), msgspec.to_builtins(test), cell.line)
                 reader.errors.append(f"{reader.path}:{line}: {error}")
             except Broken as error:
-                # What this machine lacks is no mistake of the file: the cell itself will say so.
+                # What this machine lacks is not a mistake of the file: the cell itself will say so.
                 log.info("%s: %s", cell.name, error)
 
 

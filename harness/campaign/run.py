@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from quorate.harness.campaign import expecting
 from quorate.harness.campaign.cell import Record
 from quorate.harness.campaign.execute import (
     Execution,
@@ -70,12 +71,12 @@ def run_campaign(
     ledger = Ledger(folder)
     where = executor or Local(slots=options.jobs, store=str(folder / "runs"))
 
-    def heard(record: Record | None, running: Sequence[Any]) -> None:
+    def recorded(record: Record | None, running: Sequence[Any]) -> None:
         if record is not None:
             write_summary(folder, campaign, ledger.records)
         listener(record, running)
 
-    execution = Execution(campaign, options, where, ledger, heard)
+    execution = Execution(campaign, options, where, ledger, recorded)
     interrupted = False
     try:
         with slots.campaign(), signals_as_one():
@@ -122,7 +123,8 @@ def exit_code(records: Sequence[Record], known: Mapping[str, frozenset[str]] | N
     codes = {Exit.VALID}
     found_again = {record.cell for record in records if record.verdict == "invalid" == record.expect}
     for record in records:
-        if record.as_expected or (record.expect == "invalid" and record.cell in found_again):
+        missed = record.verdict != "invalid" and expecting.wants_anomaly(record.expect)
+        if record.as_expected or (missed and record.cell in found_again):
             continue
         if (
             record.status != "skipped"

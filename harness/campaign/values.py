@@ -8,15 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from quorate.harness.campaign import expecting
 from quorate.harness.core.options import OPTIONS, SYSTEM, number, text, whole
-from quorate.harness.core.registry import did_you_mean
-
-
-def _expect(value: Any) -> str:
-    known = ["valid", "invalid", "any"]
-    if value not in known:
-        raise ValueError(f'"{value}" must be one of {", ".join(known)}{did_you_mean(str(value), known)}')
-    return str(value)
 
 
 def _repeat(value: Any) -> int:
@@ -26,7 +19,7 @@ def _repeat(value: Any) -> int:
 
 
 _OF_CELLS: Final[dict[str, Callable[[Any], Any]]] = {
-    "expect": _expect,
+    "expect": expecting.read,
     "link": text,
     "repeat": _repeat,
     "weight": number,

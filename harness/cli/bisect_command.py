@@ -7,14 +7,18 @@ import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from quorate.harness.cli.options import DurationType, jobs_option, only_option
 from quorate.harness.cli.places import run_folder
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import UsageError
+
+if TYPE_CHECKING:
+    from quorate.harness.experiments.bisection import Summary
 
 
 @click.command(
@@ -74,8 +78,8 @@ def command(system: str, releases: str | None, **own: Any) -> int:
         content = _bisect(system, releases or "", run, folder, wanted, steps, own)
     finally:
         steps.close()
-    _tell(content, folder, as_json=own["as_json"], quiet=own["quiet"])
-    return Exit.VALID if content["complete"] else Exit.UNKNOWN
+    _print(content, folder, as_json=own["as_json"], quiet=own["quiet"])
+    return Exit.VALID if content.complete else Exit.UNKNOWN
 
 
 def _check(releases: str | None, own: dict[str, Any]) -> None:
@@ -94,7 +98,7 @@ def _bisect(
     wanted: Sequence[Any],
     steps: Any,
     own: dict[str, Any],
-) -> dict[str, Any]:
+) -> Summary:
     """Open the experiment's folder, find the versions, and go through them."""
     from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.experiments import bisection, commits, shrink, versions  # noqa: PLC0415
@@ -109,7 +113,7 @@ def _bisect(
         line = versions.over(system, own["over"]) if own["over"] else versions.between(system, releases)
     memo = shrink.open_experiment(folder, resume=own["resume"])
 
-    async def main() -> dict[str, Any]:
+    async def main() -> Summary:
         async with Trials(folder / "runs", slots=own["jobs"]) as trials:
             return await bisection.bisect_like(
                 run,
@@ -121,7 +125,7 @@ def _bisect(
                 error=1 - own["confidence"],
                 budget_s=own["budget"],
                 build=None if made is None else made.build,
-                heard=lambda number, name, decision, remembered: steps.decided(
+                listener=lambda number, name, decision, remembered: steps.decided(
                     number, name, decision, "bad", remembered=remembered
                 ),
                 asking=steps.asking,
@@ -131,18 +135,16 @@ def _bisect(
         return asyncio.run(main())
 
 
-def _tell(content: dict[str, Any], folder: Path, *, as_json: bool, quiet: bool) -> None:
-    from quorate.harness.experiments.bisection import table  # noqa: PLC0415 - keeps --help quick
-
+def _print(content: Summary, folder: Path, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        click.echo(json.dumps({**content, "folder": str(folder)}))
+        click.echo(json.dumps({**msgspec.to_builtins(content), "folder": str(folder)}))
         return
     if not quiet:
-        click.echo(f"{', '.join(content['signatures'])}, by runs of {content['test']}\n")
-    for branch in content["branches"]:
-        click.echo(f"{branch['branch']}: {branch['words']}")
+        click.echo(f"{', '.join(content.signatures)}, by runs of {content.test}\n")
+    for branch in content.branches:
+        click.echo(f"{branch.branch}: {branch.words}")
     if not quiet:
-        click.echo(f"\n{table(content)}\n")
-        if not content["complete"]:
+        click.echo(f"\n{content.table()}\n")
+        if not content.complete:
             click.echo("the time ran out before all was asked: --resume goes on")
         click.echo(f"summary: {folder / 'bisection.json'}")

@@ -28,7 +28,7 @@ from quorate.harness.cli.evidence import (
 )
 from quorate.harness.cli.options import DurationType, SizeType
 from quorate.harness.cli.places import run_folder
-from quorate.harness.core import store, story
+from quorate.harness.core import record, store, story
 from quorate.harness.core.exits import OF_VERDICT, Exit
 from quorate.harness.core.results import Printed
 from quorate.harness.core.test import UsageError
@@ -197,7 +197,7 @@ def _check_run(folder: Path, *, as_json: bool, options: dict[str, Any]) -> int:
     click.echo(text)
     if settled is not None and not as_json:
         click.echo(f"note: {settled}")
-    if not as_json and "conducted" not in store.read_json(folder, store.TEST):
+    if not as_json and not record.read(folder).conducted:
         count = results.statistics.operations
         click.echo(
             f"note: the run was ended before it was over: judged are the {count:,} operations it had recorded"

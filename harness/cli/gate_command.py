@@ -103,7 +103,7 @@ async def _run(tests: Sequence[Test], sides: Sequence[Any], own: dict[str, Any],
 
     silent = own["as_json"] or own["quiet"]
 
-    def heard(pairs: int, words: Mapping[str, str]) -> None:
+    def listener(pairs: int, words: Mapping[str, str]) -> None:
         known = ", ".join(f"{figure} {word}" for figure, word in words.items() if word != "undecided")
         if not silent:
             click.echo(f"pair {pairs}: {known or 'nothing is known yet'}", err=True)
@@ -118,7 +118,7 @@ async def _run(tests: Sequence[Test], sides: Sequence[Any], own: dict[str, Any],
             error=1 - own["confidence"],
             ignored=own["ignore"],
             left_out=own["leave_out"],
-            heard=heard,
+            listener=listener,
         )
         seed = tests[0].seed
         return await gate.run(tests, own["budget"], draw_seed() if seed is None else seed)
@@ -137,7 +137,7 @@ def _tests(campaigns: Sequence[Path], sides: Sequence[Any], options: dict[str, A
     else:
         tests = [Test(**{**options, "system": sides[0].system})]
     if not tests:
-        raise UsageError("there is no cell to compare")
+        raise UsageError("no cell to compare")
     for test in tests:
         for side in sides:
             side.of(test).validate()

@@ -95,7 +95,7 @@ def command(system: str, **options: Any) -> int:
         known,
         root=Path(base.store),
         seed=seed,
-        listener=lambda shown, new: _heard(say, shown, new),
+        listener=lambda shown, new: _announce(say, shown, new),
         command=shlex.join(["quorate", *sys.argv[1:]]),
         learns=not own["evenly"],
     )
@@ -129,7 +129,7 @@ def _silent(_text: str) -> None:
     """Say nothing."""
 
 
-def _heard(say: Any, shown: Any, new: Any) -> None:
+def _announce(say: Any, shown: Any, new: Any) -> None:
     say(f"{shown.at_s:>7.0f} s   {shown.outcome:<12} {shown.new:>3} new   {shown.name}")
     for finding in new:
         ignored = " (ignored)" if finding.ignored else ""

@@ -136,7 +136,7 @@ def _interrupted(*_: object) -> None:
 
 
 def _command() -> Any:
-    """Run the command; what ends the interpreter from below it is no verdict."""
+    """Run the command; what ends the interpreter from below it is not a verdict."""
     try:
         return quorate.main(standalone_mode=False)
     except SystemExit as exit_:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import click
+import msgspec
 
 from quorate.harness.cli.options import DurationType, jobs_option, only_option
 from quorate.harness.cli.places import run_folder
@@ -76,9 +77,9 @@ def command(
     finally:
         steps.close()
     if as_json:
-        click.echo(json.dumps({**out.summary, "folder": str(out.folder)}))
+        click.echo(json.dumps({**msgspec.to_builtins(out.summary), "folder": str(out.folder)}))
     elif quiet:
         click.echo(out.command)
     else:
         click.echo(text(out))
-    return Exit.ANOMALY if out.summary["rate"]["hits"] else Exit.UNKNOWN
+    return Exit.ANOMALY if out.summary.rate.hits else Exit.UNKNOWN

@@ -51,7 +51,7 @@ def parse_stat(text: str) -> Entry:
 
 
 def entry(pid: int) -> Entry | None:
-    """Return what the process table says of a pid now, or None if there is no such process."""
+    """Return what the process table says of a pid now, or None if the process does not exist."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return parse_stat(file.read().decode(errors="replace"))
@@ -166,7 +166,7 @@ def _signal_all(members: Iterable[int], signum: int) -> list[int]:
 
 
 def send(pid: int, signum: int) -> None:
-    """Send a signal; a process that is gone is no error."""
+    """Send a signal; a process that is gone is not an error."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
 

@@ -268,13 +268,19 @@ class Objects(Protocol):
         ...
 
 
+def together(name: str, beside: int) -> list[str]:
+    """Return the names of the keys of one lease: its own, and so many beside it."""
+    return [name, *(f"{name}+{number}" for number in range(1, beside + 1))]
+
+
 @runtime_checkable
 class Leases(Protocol):
     """Keys that live only while somebody keeps them alive: under a lease, a session, as an ephemeral node."""
 
-    async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
+    async def grant_key(self, space: str, name: str, ttl_s: float, beside: int = 0) -> Reply:
         """Make the key, with a lease of its own of `ttl_s`, or the least above it that the service takes.
 
+        In the same step so many keys are made `beside` it, under the same lease: NAME+1, NAME+2, …
         The value is {"lease": what any client renews or revokes it by, "ttl_ms": as agreed}, and what the service
         documents of its own precision: "sooner_ms" it may end before its time, "later_ms" after it, and "relay_ms",
         the age up to which an acknowledged renewal may not yet be known to whoever ends leases.

@@ -14,7 +14,7 @@ from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
 
-class Wound(msgspec.Struct, frozen=True):
+class Corruption(msgspec.Struct, frozen=True):
     """Bytes of one file that are to be replaced: `new` at `offset`; or the file is to be cut off there (`new` None)."""
 
     path: str
@@ -36,14 +36,14 @@ class Damage(Protocol):
         """The kinds that are drawn when none is named: those that the service promises to notice, or to survive."""
         ...
 
-    async def find(self, node: Node, kind: str, at: float, size: int) -> Wound:
+    async def find(self, node: Node, kind: str, at: float, size: int) -> Corruption:
         """Return what to do to the files of a dead server; raise `Broken` where it has no such file.
 
         `at` (0 to 1) says where within what is used of the file, `size` how many bytes.
         """
         ...
 
-    def spoilt(self, node: Node) -> str | None:
+    def folder_to_empty(self, node: Node) -> str | None:
         """Return the directory that operators empty for a damaged server to come back as who it was.
 
         None where the service wants it to come back as a new member (`membership`).
@@ -68,6 +68,8 @@ async def content(node: Node, path: str) -> bytes:
         return await asyncio.to_thread(copy.read_bytes)
 
 
-def flipped(path: str, data: bytes, offset: int) -> Wound:
-    """Return the wound of one bit."""
-    return Wound(path, offset, bytes([data[offset] ^ 1]), f"bit 0 of byte {offset} of {len(data)} is flipped")
+def flipped(path: str, data: bytes, offset: int) -> Corruption:
+    """Return the flip of one bit."""
+    return Corruption(
+        path, offset, bytes([data[offset] ^ 1]), f"bit 0 of byte {offset} of {len(data)} is flipped"
+    )

@@ -25,7 +25,7 @@ OF_VERDICT: Final[Mapping[Verdict, Exit]] = {
     Verdict.INVALID: Exit.ANOMALY,
     Verdict.UNKNOWN: Exit.UNKNOWN,
 }
-# What a command's exit code says of a run; every other one says that there is no verdict.
+# What a command's exit code says of a run; every other one says that nothing was judged.
 VERDICT_OF: Final[Mapping[int, Verdict]] = {int(code): verdict for verdict, code in OF_VERDICT.items()}
 _WORST_FIRST = (Exit.ANOMALY, Exit.INTERRUPTED, Exit.BROKEN, Exit.USAGE, Exit.UNKNOWN, Exit.VALID)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from quorate.harness.core.fault import Plan, Proof
-from quorate.harness.history.event import Operation
+
+if TYPE_CHECKING:
+    from quorate.harness.history.event import Operation
 
 T = TypeVar("T")
 INJECT: Final = "inject"
@@ -112,7 +114,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def turns(proof: Proof | None) -> list[Turn]:
-    """Return the turns that a proof tells; what is no turn is left out."""
+    """Return the turns that a proof tells; what is not a turn is left out."""
     told = proof.data.get("steps") if proof is not None else None
     found = []
     for one in told if isinstance(told, Sequence) and not isinstance(told, str) else ():

@@ -79,7 +79,7 @@ def record(source: Mapping[str, Any], kind: type[S], problems: list[str], name: 
 
 
 def results(folder: Path) -> Results:
-    """Return what a stored run is known by; raise `Broken` where its file is missing or is no object."""
+    """Return what a stored run is known by; raise `Broken` where its file is missing or is not an object."""
     return record(store.read_json(folder, store.RESULTS), Results, [], store.RESULTS)
 
 

@@ -10,7 +10,7 @@ See docs/decisions/results.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -191,11 +191,23 @@ class Staleness(msgspec.Struct, frozen=True):
     by_fault: Sequence[Behind] = ()
 
 
+_OLD: Final = ("stale", "version went back", "total went back", "realtime", "process", "lost write")
+
+
 class JudgedReads(WeakReads, frozen=True):
     """The promise of a read mode, what the run held it to, and how old its reads were."""
 
     held_to: str = ""
     staleness: Sequence[Staleness] = ()
+
+    def documents(self, anomaly: str) -> str:
+        """Return the sentence that the mode's documentation allows such an anomaly; empty where it was held to no more.
+
+        Reads that are old by design show these where they are held to more; lost or invented values are none of it.
+        """
+        if self.held_to != "linearizable" or not any(word in anomaly for word in _OLD):
+            return ""
+        return f"{self.mode} is documented to allow this: {self.says} ({self.link})"
 
 
 class Results(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ def opened(path: str | Path) -> BinaryIO:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     return os.fdopen(descriptor, "rb")
 
 
@@ -54,7 +54,7 @@ def toml_text(path: Path) -> str:
     try:
         return found.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TomlError(f"it is no text in UTF-8, as TOML must be: {error.reason}") from error
+        raise TomlError(f"it is not text in UTF-8, as TOML must be: {error.reason}") from error
 
 
 def parsed(text: str) -> dict[str, Any]:

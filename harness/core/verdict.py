@@ -84,7 +84,7 @@ def proven(result: Result, history: History) -> Result:
     """
     if result.verdict is not Verdict.VALID or (result.operations > 0 and _told(history.columns)):
         return result
-    reason = "there is no operation to judge: none succeeded, and none was refused with what it saw"
+    reason = "no operation to judge: none succeeded, and none was refused with what it saw"
     return msgspec.structs.replace(result, verdict=Verdict.UNKNOWN, reason=reason)
 
 

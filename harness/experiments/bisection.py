@@ -11,13 +11,13 @@ import msgspec
 
 from quorate.harness.core import reading, store
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import UsageError
-from quorate.harness.experiments.bisecting import Line, bisect, state_of
+from quorate.harness.experiments.bisecting import Flip, Line, bisect, state_of
 from quorate.harness.experiments.candidate import Candidate, start_of
 from quorate.harness.experiments.decide import Budget, Decision, Runs, count, decide
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.sequential import Question, Tally
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.versions import Version, branches
 from quorate.harness.systems.releases import SYSTEMS, resolve_async
 
@@ -27,7 +27,7 @@ _FIRST_RUNS: Final = 30
 _FIRST_HITS: Final = 3
 _RARELY: Final = 30.0  # a good release shows it at most so many times less often than the bad one
 
-Heard = Callable[[int, str, Decision, bool], None]
+Listener = Callable[[int, str, Decision, bool], None]
 
 
 class Bisection(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Bisector:
         error: float = 0.05,
         budget_s: float = 7200.0,
         build: Callable[[Version], Awaitable[None]] | None = None,
-        heard: Heard = lambda *_: None,
+        listener: Listener = lambda *_: None,
         asking: Callable[[str, Tally], None] = lambda _, __: None,
     ) -> None:
         self._trials = trials
@@ -69,7 +69,7 @@ class Bisector:
         self._error = error
         self._budget_s = budget_s
         self._build = build
-        self._heard = heard
+        self._listener = listener
         self._asking = asking
         self._question = Question()
         self._quiet_ok: int | None = None
@@ -119,7 +119,7 @@ class Bisector:
             )
             self._memo.add(key, own.name, known)
         self._asked += 1
-        self._heard(self._asked, own.name, known, remembered)
+        self._listener(self._asked, own.name, known, remembered)
         return known
 
     async def _judge(self, version: Version) -> Decision | None:
@@ -136,7 +136,7 @@ class Bisector:
                 return None
             self._memo.add(key, version.name, known)
         self._asked += 1
-        self._heard(self._asked, version.name, known, remembered)
+        self._listener(self._asked, version.name, known, remembered)
         return known
 
     async def _ask(self, version: Version, budget: Budget) -> Decision:
@@ -156,7 +156,7 @@ class Bisector:
                 self._question,
                 budget,
                 quiet_ok=self._quiet_ok,
-                heard=lambda tally: self._asking(version.name, tally),
+                listener=lambda tally: self._asking(version.name, tally),
             )
         except (Broken, UsageError) as error:
             return Decision("undecided", Tally(), 0.0, said=f"cannot be tested: {error}")
@@ -179,27 +179,69 @@ def _half_of(shown: str | None) -> int | None:
     return reading.results(Path(shown)).statistics.ok // 2
 
 
-def summary(found: Bisection, wanted: Sequence[Signature]) -> dict[str, Any]:
-    """Return what `bisection.json` holds."""
-    return {
-        "signatures": sorted(map(str, wanted)),
-        "like": found.start.test.system,
-        "own": found.own,
-        "test": found.start.words(),
-        "often": round(found.question.often, 4),
-        "rarely": round(found.question.rarely, 4),
-        "error": found.question.error,
-        "complete": found.complete,
-        "branches": [
-            {
-                "branch": line.branch,
-                "changes": [msgspec.to_builtins(flip) for flip in line.flips],
-                "words": words_of(line),
-                "versions": [_row(line, name) for name in line.versions if name in line.decisions],
-            }
+class Asked(Tally, frozen=True, kw_only=True):
+    """One version that was asked: `run` is one that showed the anomaly."""
+
+    version: str
+    state: str
+    text: str = msgspec.field(name="words")
+    run: str | None
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """One line of releases, and where along it the anomaly came and went."""
+
+    branch: str
+    changes: Sequence[Flip]
+    words: str
+    versions: Sequence[Asked]
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What `bisection.json` holds; `often` and `rarely` are the rates that a bad and a good version were told by."""
+
+    signatures: Sequence[str]
+    like: str
+    own: str
+    test: str
+    often: float
+    rarely: float
+    error: float
+    complete: bool
+    branches: Sequence[Branch]
+
+    def table(self) -> str:
+        """Write the versions that were asked as a Markdown table, ready for an advisory."""
+        rows = ["| version | state | runs that showed it |", "| --- | --- | --- |"]
+        rows += [
+            f"| {row.version} | {row.state} | {row.text.replace('|', '/')} |"
+            for branch in self.branches
+            for row in branch.versions
+        ]
+        return "\n".join(rows)
+
+
+def summary(found: Bisection, wanted: Sequence[Signature]) -> Summary:
+    """Return the end as it is stored."""
+    return Summary(
+        signatures=sorted(map(str, wanted)),
+        like=found.start.test.system,
+        own=found.own,
+        test=found.start.words(),
+        often=round(found.question.often, 4),
+        rarely=round(found.question.rarely, 4),
+        error=found.question.error,
+        complete=found.complete,
+        branches=[
+            Branch(
+                branch=line.branch,
+                changes=line.flips,
+                words=words_of(line),
+                versions=[_asked(line, name) for name in line.versions if name in line.decisions],
+            )
             for line in found.lines
         ],
-    }
+    )
 
 
 def words_of(line: Line) -> str:
@@ -212,26 +254,15 @@ def words_of(line: Line) -> str:
     return "good at both ends, and nothing between them was asked" if states else "nothing is known"
 
 
-def _row(line: Line, name: str) -> dict[str, Any]:
+def _asked(line: Line, name: str) -> Asked:
     decision = line.decisions[name]
-    return {
-        "version": name,
-        "state": state_of(decision) or "not known",
-        **msgspec.to_builtins(decision.tally),
-        "words": decision.tally.words() if decision.tally.runs else decision.said,
-        "run": decision.shown,
-    }
-
-
-def table(content: dict[str, Any]) -> str:
-    """Write the versions that were asked as a Markdown table, ready for an advisory."""
-    rows = ["| version | state | runs that showed it |", "| --- | --- | --- |"]
-    rows += [
-        f"| {row['version']} | {row['state']} | {row['words'].replace('|', '/')} |"
-        for branch in content["branches"]
-        for row in branch["versions"]
-    ]
-    return "\n".join(rows)
+    return Asked(
+        **msgspec.structs.asdict(decision.tally),
+        version=name,
+        state=state_of(decision) or "not known",
+        text=decision.tally.words() if decision.tally.runs else decision.said,
+        run=decision.shown,
+    )
 
 
 async def bisect_like(
@@ -242,11 +273,11 @@ async def bisect_like(
     folder: Path,
     wanted: Sequence[Signature],
     **options: Any,
-) -> dict[str, Any]:
+) -> Summary:
     """Bisect over these versions with runs like `run`, and write and return `bisection.json`."""
     found = await Bisector(trials, memo, folder, wanted, start_of(run), **options).bisect(versions)
     content = summary(found, wanted)
-    store.write_json(folder, SUMMARY, content)
+    store.write_json(folder, SUMMARY, msgspec.to_builtins(content))
     return content
 
 

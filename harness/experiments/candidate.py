@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.core import reading, store
+from quorate.harness.core import reading, record, store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test
 from quorate.harness.history import History, HistoryError
@@ -66,8 +66,8 @@ def of_run(folder: Path) -> Candidate:
     """Return what a stored run did, its faults exactly as they were; raise `Broken` where that was not recorded."""
     test = read_test(folder)
     results = reading.results(folder)
-    content = store.read_json(folder, store.TEST)
-    end_s = (content.get("conducted") or {}).get("main_end_s") or test.time
+    conducted = record.read(folder).conducted
+    end_s = (conducted.get("main_end_s") if isinstance(conducted, dict) else None) or test.time
     rows: tuple[Row, ...] = ()
     if test.faults or test.schedule or test.replay:
         rows = recorded(History.read(folder), max(end_s, test.time))

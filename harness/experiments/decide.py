@@ -10,9 +10,9 @@ from typing import Final, Protocol
 
 import msgspec
 
+from quorate.harness.core.signature import Signature, alike
 from quorate.harness.core.test import Test
 from quorate.harness.experiments.sequential import Answer, Question, Tally
-from quorate.harness.experiments.signature import Signature, alike
 from quorate.harness.experiments.trial import Trial
 
 _BROKEN_MAX: Final = 3  # in a row: then it does not work here, whatever the budget
@@ -57,7 +57,7 @@ async def decide(
     budget: Budget,
     *,
     quiet_ok: int | None = None,
-    heard: Callable[[Tally], None] = lambda _: None,
+    listener: Callable[[Tally], None] = lambda _: None,
 ) -> Decision:
     """Ask whether runs of `test`, with seeds that follow its own, show one of the `wanted` anomalies.
 
@@ -97,7 +97,7 @@ async def decide(
                 last_bad = trial.said if one.broken or one.inconclusive else last_bad
                 if one.misses:
                     trial.discard()
-            heard(tally)
+            listener(tally)
             answer = tally.answer(question)
             if answer != "undecided":
                 return _ended(decision, answer, tally, loop.time() - begun)
@@ -115,7 +115,7 @@ async def count(
     wanted: Collection[Signature],
     runs: int,
     enough: int,
-    heard: Callable[[Tally], None] = lambda _: None,
+    listener: Callable[[Tally], None] = lambda _: None,
 ) -> Decision:
     """Count in how many of `runs` runs, with seeds that follow, it is shown, or until `enough` have shown it.
 
@@ -133,7 +133,7 @@ async def count(
         else:
             found = found if found.tally.hits else msgspec.structs.replace(found, said=trial.said)
             trial.discard()
-        heard(found.tally)
+        listener(found.tally)
         if found.tally.hits >= enough:
             break
     return _ended(

@@ -33,7 +33,7 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 def scripts(history: History, anomalies: Iterable[Anomaly], test: Test) -> Iterator[str]:
-    """Give scripts that may show what the run showed, the shortest first; none where it is no watch's omission."""
+    """Give scripts that may show what the run showed, the shortest first; none where no watch omitted anything."""
     changes = changes_by_revision(history)
     missing = sorted(_missing(anomalies), key=lambda each: each.revision)
     for each in missing[:1]:

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core.results import Results
+from quorate.harness.core.signature import STAYING, Signature, alike
 from quorate.harness.experiments.comparison import Bounded, Comparison, Ratio
-from quorate.harness.experiments.signature import STAYING, Signature, alike
 from quorate.harness.experiments.trial import Trial
 
 _CONCLUDED: Final = frozenset({"anomaly", "valid"})

@@ -86,22 +86,22 @@ class Gate:
         error: float = 0.05,
         ignored: Sequence[str] = (),
         left_out: Sequence[str] = (),
-        heard: Callable[[int, Mapping[str, Word]], None] = lambda _, __: None,
+        listener: Callable[[int, Mapping[str, Word]], None] = lambda _, __: None,
     ) -> None:
         """Raise `UsageError` for a figure to leave out that there is none of."""
         unknown = set(left_out) - {figure.name for figure in FIGURES}
         if unknown:
             known = ", ".join(figure.name for figure in FIGURES)
-            raise UsageError(f"there is no figure {', '.join(sorted(unknown))} (known: {known})")
+            raise UsageError(f"no figure {', '.join(sorted(unknown))} (known: {known})")
         self._trials = trials
         self._base = base
         self._head = head
         self._margin = margin
         self._error = error
         self._ignored = ignored
-        self._heard = heard
+        self._listener = listener
         self._figures = [figure for figure in FIGURES if figure.name not in left_out]
-        # Any of them may call the head worse, so each may err the less; all must find it fine, so that is no choice.
+        # Any of them may call the head worse, so each may err the less; all must find it fine, so that is not a choice.
         share = error / len(self._figures)
         self._tests = {figure.name: figure.make(margin, share, error) for figure in self._figures}
         self._told: set[str] = set()  # figures that some pair has told of
@@ -126,7 +126,7 @@ class Gate:
             pairs += 1
             in_a_row = in_a_row + 1 if "broken" in (base.outcome, head.outcome) else 0
             self._take(test, base, head)
-            self._heard(pairs, {name: one.word() for name, one in self._tests.items()})
+            self._listener(pairs, {name: one.word() for name, one in self._tests.items()})
         return Gated(
             verdict=self._verdict() or "not enough time",
             rows=tuple(self._rows()),
@@ -179,7 +179,7 @@ class Gate:
         return [Row(figure.name, self._tests[figure.name].judged()) for figure in self._figures]
 
     def _verdict(self) -> Verdict | None:
-        """Return the verdict once it is known; a figure that no pair tells of is no hindrance if others do."""
+        """Return the verdict once it is known; a figure that no pair shows does not matter if others are shown."""
         words = {name: one.word() for name, one in self._tests.items()}
         if "worse" in words.values():
             return "worse"

@@ -11,6 +11,7 @@ import msgspec
 
 from quorate.harness.core import reading
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.signature import Signature, signatures
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.candidate import of_run
 from quorate.harness.experiments.handing_out import HandedOut, hand_out, operations_of
@@ -18,7 +19,6 @@ from quorate.harness.experiments.memo import DECISIONS, Memo
 from quorate.harness.experiments.reproducing import reproduce
 from quorate.harness.experiments.sequential import Tally
 from quorate.harness.experiments.shrinking import NotShownError, Shrinker, Step
-from quorate.harness.experiments.signature import Signature, signatures
 from quorate.harness.experiments.trial import Trials
 
 FOLDER: Final = "shrink"
@@ -69,7 +69,7 @@ async def shrink_run(
     run: Path,
     folder: Path,
     options: ShrinkOptions,
-    heard: Callable[[Step], None] = lambda _: None,
+    listener: Callable[[Step], None] = lambda _: None,
     asking: Callable[[str, Tally], None] = lambda _, __: None,
 ) -> HandedOut:
     """Shrink a stored run into `folder`; raise `Broken` where its anomaly does not come again."""
@@ -84,7 +84,7 @@ async def shrink_run(
             wanted,
             error=options.error,
             budget_s=options.budget_s,
-            heard=heard,
+            listener=listener,
             asking=asking,
         )
         try:

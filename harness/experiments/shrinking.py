@@ -14,12 +14,12 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import UsageError
 from quorate.harness.experiments.candidate import Candidate, drawn_of, seen_s
 from quorate.harness.experiments.decide import Budget, Decision, Runs, count, decide
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.sequential import Question, Tally
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.smaller import (
     PASSES,
     Move,
@@ -75,7 +75,7 @@ class Shrinker:
         *,
         error: float = 0.1,
         budget_s: float = 3600.0,
-        heard: Callable[[Step], None] = lambda _: None,
+        listener: Callable[[Step], None] = lambda _: None,
         asking: Callable[[str, Tally], None] = lambda _, __: None,
     ) -> None:
         self._trials = trials
@@ -84,7 +84,7 @@ class Shrinker:
         self._wanted = wanted
         self._error = error
         self._budget_s = budget_s
-        self._heard = heard
+        self._listener = listener
         self._asking = asking
         self._steps = 0
         self._told: set[str] = set()
@@ -166,7 +166,7 @@ class Shrinker:
         self._told.add(key)
         self._steps += 1
         then = move.to if decision.answer == "yes" else now
-        self._heard(Step(self._steps, move.words, decision, then, remembered))
+        self._listener(Step(self._steps, move.words, decision, then, remembered))
 
     async def _decide(self, candidate: Candidate, words: str) -> Decision:
         if candidate.test.virtual:
@@ -180,7 +180,7 @@ class Shrinker:
                 self._question,
                 Budget(runs=_RUNS_MAX, seconds=left_s),
                 quiet_ok=0,
-                heard=lambda tally: self._asking(words, tally),
+                listener=lambda tally: self._asking(words, tally),
             )
         except UsageError as error:
             return Decision("no", Tally(), 0.0, said=str(error))
@@ -195,7 +195,7 @@ class Shrinker:
             else:
                 known = await self._some(start, _FIRST_RUNS, "as it was", enough=3)
             self._memo.add(key, "as it was", known)
-        self._heard(Step(0, "as it was", known, start))
+        self._listener(Step(0, "as it was", known, start))
         return known
 
     async def _count(self, end: Candidate, runs: int) -> Decision:

@@ -23,8 +23,8 @@ from quorate.harness.campaign.process import CHILD, Finished, run_process
 from quorate.harness.cluster import slots
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.results import Printed, Results
+from quorate.harness.core.signature import Signature, signatures
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.experiments.signature import Signature, signatures
 from quorate.harness.experiments.warm import Answer
 
 Outcome = Literal["anomaly", "valid", "inconclusive", "broken"]

@@ -30,7 +30,7 @@ class Version(msgspec.Struct, frozen=True):
 def between(system: str, text: str) -> list[Version]:
     """Return the releases of `A..B`, both included, asking the sources what there is; pre-releases are left out.
 
-    Raise `UsageError` for what is no range, and for one with fewer than two releases.
+    Raise `UsageError` for what is not a range, and for one with fewer than two releases.
     """
     first, dots, last = text.partition("..")
     if not dots or not first or not last:

@@ -161,7 +161,7 @@ class Deferred(Generator, frozen=True, gc=False):
     make: Callable[[], Source]
 
     def next(self, ctx: Context) -> Step | None:
-        """Make it now."""
+        """Build the generator, and take its first step."""
         try:
             made = generator(self.make())
         except Exception as error:

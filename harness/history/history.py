@@ -63,7 +63,7 @@ class History:
         JSON lines, JSON, EDN or text, recognised by content unless `format` is given. `keys`: whether values are
         `[key value]` (`auto`: where it is proved). Raises `HistoryError` with the line of the first event that cannot
         be read or cannot be (a completion without an invocation, ...), or if the events take more than `memory_bytes`.
-        A cut end is no error, and neither is what is no event: `notes` has it.
+        A cut end is not an error, nor is a line that is not an event: `notes` has it.
         """
         if reports := robustness.files_of(Path(path)) if Path(path).is_dir() else []:
             return cls._of_reports(b"".join(b"".join(Source(one).chunks()) for one in reports), str(path))

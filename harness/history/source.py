@@ -58,7 +58,7 @@ class Source:
             self.path = history_in(self.path) or self.path / FILE_NAME
             self.name = str(self.path)
             if self.path.exists() and not self.path.is_file():  # a FIFO in somebody's store would hang
-                raise HistoryError("it is no regular file", source=self.name)
+                raise HistoryError("it is not a regular file", source=self.name)
         self.is_journal = self.path.name == FILE_NAME
         self.truncated = False
 

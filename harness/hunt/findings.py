@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from quorate.harness.core.results import Results
+from quorate.harness.core.signature import Signature, signatures
 from quorate.harness.core.verdict import Verdict
-from quorate.harness.experiments.signature import Signature, signatures
 from quorate.harness.experiments.trial import Trial
 from quorate.harness.hunt.waivers import Waiver
 
@@ -37,7 +37,10 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct):
-    """An anomaly. `together` are the signatures that came with it in its first run: mostly the same cause."""
+    """An anomaly. `together` are the signatures that came with it in its first run: mostly the same cause.
+
+    `documented` tells what the service documents of the reads that were asked for; the anomaly counts all the same.
+    """
 
     signature: str
     command: str
@@ -49,6 +52,7 @@ class Finding(msgspec.Struct):
     together: tuple[str, ...] = ()
     ignored: str = ""
     link: str = ""
+    documented: str = ""
 
 
 class Findings:
@@ -79,6 +83,7 @@ class Findings:
                 together=others,
                 ignored="" if waiver is None else waiver.reason or "waived",
                 link="" if waiver is None else waiver.link,
+                documented=documented(trial.results, signature),
             )
             self._found[signature] = finding
             new.append(finding)
@@ -107,6 +112,12 @@ class Findings:
 def without_workload(signature: Signature) -> Signature:
     """Return `linearizable:stale-read` for `register/linearizable:stale-read`."""
     return msgspec.structs.replace(signature, guarantee=signature.guarantee.rpartition("/")[2])
+
+
+def documented(results: Results, signature: Signature) -> str:
+    """Return what the service documents of such an anomaly in this mode of reading; empty where it does not."""
+    weak = results.weak_reads
+    return "" if weak is None else weak.documents(signature.kind.replace("-", " "))
 
 
 def sentence_of(results: Results, signature: Signature) -> str:

@@ -69,11 +69,11 @@ def hunt(
             command=command,
         )
 
-    def heard(shown: Shown, new: list[Finding]) -> None:
+    def ran(shown: Shown, new: list[Finding]) -> None:
         summary.write(folder, told(), base, hunted.shown)
         listener(shown, new)
 
-    hunted = Hunt(base, learner, findings, limits, folder / "runs", heard)
+    hunted = Hunt(base, learner, findings, limits, folder / "runs", ran)
     interrupted = False
     try:
         with signals_as_one():

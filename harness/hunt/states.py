@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from quorate.harness.core import store
+from quorate.harness.core import record
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.results import Results
-from quorate.harness.experiments.signature import Signature
+from quorate.harness.core.signature import Signature
 from quorate.harness.hunt import loglines
 
 
@@ -41,7 +41,7 @@ def of_results(results: Results, signatures: Iterable[Signature]) -> set[str]:
 def of_logs(folder: Path) -> dict[str, int]:
     """Return what the servers said under load, and how often."""
     try:
-        since = str(store.read_json(folder, store.TEST).get("history_started") or "")
+        since = record.read(folder).history_started or ""
     except Broken:
         since = ""
     return dict(loglines.counted(folder, since))

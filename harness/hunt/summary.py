@@ -117,7 +117,8 @@ def _line(finding: Finding) -> str:
     runs = "1 run" if finding.runs == 1 else f"{finding.runs} runs"
     waived = " ".join(filter(None, (finding.ignored, finding.link)))
     ignored = f", ignored: {waived}" if finding.ignored else ""
-    return f"- `{finding.signature}` ({runs}{ignored}): {finding.sentence[:_LINE_MOST]}"
+    documented = f" {finding.documented}." if finding.documented else ""
+    return f"- `{finding.signature}` ({runs}{ignored}): {finding.sentence[:_LINE_MOST]}{documented}"
 
 
 def _campaign(told: Told, base: Test, shown: Sequence[Shown]) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _campaign(told: Told, base: Test, shown: Sequence[Shown]) -> dict[str, Any]:
     for one in shown:
         expect = "any" if one.signatures and set(one.signatures) <= waived else "valid"
         code = Exit.ANOMALY if one.signatures else one.exit_code
-        cell = Cell(msgspec.structs.replace(base, workload=tuple(one.workload.split("+"))), expect=expect)  # type: ignore[arg-type]
+        cell = Cell(msgspec.structs.replace(base, workload=tuple(one.workload.split("+"))), expect=expect)
         record = record_of(
             cell,
             one.number - 1,

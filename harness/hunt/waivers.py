@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core.outcome import UsageError
-from quorate.harness.experiments.signature import Signature
+from quorate.harness.core.signature import Signature
 
 _BYTES_MAX: Final = 1 << 20
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from quorate.harness.core import store
+from quorate.harness.core import record
 from quorate.harness.core.memberlog import FOLDER, MemberLog
 from quorate.harness.core.system import registered
 
@@ -16,14 +15,13 @@ def read(folder: Path) -> list[MemberLog]:
 
     Raises `Broken` for a folder that is not a run's, `UnknownNameError` for a system that is not installed.
     """
-    test = store.read_json(folder, store.TEST)
-    system = registered(str(test.get("system", "")))
-    return system.member_logs(folder, _began(test.get("history_started")))
+    run = record.read(folder)
+    return registered(run.system).member_logs(folder, _began(run.history_started))
 
 
-def _began(date: Any) -> datetime | None:
+def _began(date: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(date) if isinstance(date, str) else None
+        return None if date is None else datetime.fromisoformat(date)
     except ValueError:
         return None
 

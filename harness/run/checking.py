@@ -37,7 +37,7 @@ class _Watched:
             result = self._checker.check(self._history, self._limits)
             if not isinstance(result, Result):
                 raise TypeError(f"it returned {type(result).__name__}, not a Result")  # noqa: TRY301 - told as any other
-        except BaseException as error:  # noqa: BLE001 - it may be anybody's code, and `sys.exit` is no verdict
+        except BaseException as error:  # noqa: BLE001 - it may be a user's code, and `sys.exit` is not a verdict
             self.error = error
             return
         if not result.time_s:

@@ -17,10 +17,10 @@ from quorate.harness.core.clock import Clock
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken, Reply
+from quorate.harness.core.progress import listening
 from quorate.harness.core.results import Death, Leader
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import Planted
-from quorate.harness.core.telling import heard
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.generators import Generator, Invocation, limit, only, stagger
 from quorate.harness.generators.lasting import Noted, at_least
@@ -181,7 +181,7 @@ class Conductor:
     async def _start(self) -> None:
         system, cluster = self._parts.system, self._parts.cluster
         begun = self._clock.now_ns()
-        async with heard(lambda line: self._tell("prepare", line)):
+        async with listening(lambda line: self._tell("prepare", line)):
             self._tell("cluster", f"{self._test.nodes} nodes ({self._test.cluster})")
             await cluster.up()
             self.done.run_id = cluster.run_id  # a cluster of a campaign may be one taken over
@@ -255,7 +255,7 @@ class Conductor:
             assert isinstance(paced, Paced)
             operations = Timed(paced, self._latencies.forgiven)
         elif test.virtual:
-            # A second of virtual time holds any number of operations: without a bound there is no end in real time.
+            # A second of virtual time holds any number of operations: without a bound it would not end in real time.
             operations = limit(_VIRTUAL_MAX, operations)
         kept = read(RunSettings, test.settings).kept
         if kept is not None:

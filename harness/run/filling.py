@@ -1,6 +1,6 @@
 """The store before the load: as large as `--set store_size=` asks for, so that snapshots, starts and copies take time.
 
-What is written lies beside the keys of workloads and is no part of the history; replicas are compared with it in the
+What is written lies beside the keys of workloads and is not part of the history; replicas are compared with it in the
 end. Written through clients, so that every service with registers can have it.
 """
 
@@ -24,7 +24,7 @@ _DEADLINE_S: Final = 120.0
 
 
 def size_of(text: str) -> int:
-    """Return the bytes that are asked for; raise `ValueError` for what is no size, and for more than `MOST`."""
+    """Return the bytes that are asked for; raise `ValueError` for what is not a size, and for more than `MOST`."""
     size = parse_size(text)
     if not 1 <= size <= MOST:
         raise ValueError(f"give a size from 1B to {MOST // 1_000_000}MB")

@@ -31,6 +31,7 @@ from quorate.harness.run.checking import check_within
 from quorate.harness.run.conduct import Conducted
 from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults as injections
+from quorate.harness.run.settings import judges_strictly
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def judge(
         outages=figures.gone,
         unavailable=outages.by_node(figures.gone),
         recovery_s=conducted.recovery_s,
-        weak_reads=weakness.told(workload.weak, results, strict=test.strict),
+        weak_reads=weakness.told(workload.weak, results, strict=judges_strictly(test)),
         gates=passed,
         loop_lag_ms=_lag(conducted),
         leaders=conducted.leaders,

@@ -22,7 +22,7 @@ from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload, WorkloadOptions
 from quorate.harness.history import History
 from quorate.harness.run.gates import Thresholds
-from quorate.harness.run.settings import RunSettings, check_settings, thresholds
+from quorate.harness.run.settings import RunSettings, check_settings, judges_strictly, thresholds
 from quorate.harness.run.side_by_side import side_by_side
 from quorate.nemesis.schedule import Nemesis, parse
 
@@ -137,7 +137,7 @@ def _workload(
             settings=settings,
             strict=test.strict,
             client=client,
-            weak=None if test.strict else weak,
+            weak=None if judges_strictly(test) else weak,
         )
         made.append((registry.make("workloads", name, options), share + extra))
     return msgspec.structs.replace(side_by_side(made), weak=weak)

@@ -46,9 +46,8 @@ def programs(test: Test) -> list[str]:
 
 def read_test(folder: Path) -> Test:
     """Read the options from `test.json`; raise `Broken` where they are missing or from another version."""
-    content = store.read_json(folder, store.TEST)
     try:
-        return msgspec.convert(content["options"], Test)
+        return msgspec.convert(store.read_json(folder, store.TEST)["options"], Test)
     except (KeyError, msgspec.ValidationError) as error:
         raise Broken(
             "store", f"{folder / store.TEST} does not hold the options of this version's tests: {error}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quorate.harness.core import store
+from quorate.harness.core import record
 from quorate.harness.history import History
 from quorate.harness.memberlogs import reading
 from quorate.harness.memberlogs.settling import Settled, settle
@@ -12,6 +12,6 @@ from quorate.harness.memberlogs.settling import Settled, settle
 
 def resolve(folder: Path, history: History) -> tuple[History, Settled]:
     """Return the run's history with what its members' logs settle; raise `Broken` where test.json cannot be read."""
-    nodes = store.read_json(folder, store.TEST).get("nodes")
+    nodes = record.read(folder).nodes
     logs = reading.read(folder)
-    return settle(history, logs, nodes if isinstance(nodes, int) else len(logs))
+    return settle(history, logs, len(logs) if nodes is None else nodes)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from quorate.harness.cluster import new_run_id
-from quorate.harness.core import store
+from quorate.harness.core import record, store
 from quorate.harness.core.clock import clock_of, run_real, run_virtual
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.outcome import Broken
@@ -205,9 +206,9 @@ def judge_again(
         strict=strict or test.strict,
         seed=test.seed or 0,  # nothing is drawn any more
     )
-    content = store.read_json(folder, store.TEST)
-    conducted = _conducted(folder, content.get("conducted") or {})
-    parts = run_virtual(_parts_only(test, str(content.get("run_id", "again"))))
+    stored = record.read(folder)
+    conducted = _conducted(folder, stored.conducted or {})
+    parts = run_virtual(_parts_only(test, stored.run_id))
     results = _judged(test, folder, parts, conducted, lambda _: None)
     store.write_json(folder, store.RESULTS, results.encoded())
     explaining.keep(folder, results)
@@ -232,37 +233,35 @@ def _write_test(
     conducted: Conducted | None = None,
 ) -> None:
     faults = faults_of(test)
-    content = {
-        "name": test.titled(faults),
-        "system": test.system_name,
-        "release": conducted.release if conducted else test.release,
-        "workload": list(test.workload),
-        "faults": list(faults),
-        "cluster": test.cluster,
-        "nodes": test.nodes,
-        "clients": test.clients,
-        "rate": test.rate,
-        "time_s": test.time,
-        "timeout_s": test.timeout,
-        "seed": test.seed,
-        "settings": test.settings,
-        "tuning": tuning,
-        "command": test.command() if test.replay is None else f"quorate replay {test.replay}",
-        "options": msgspec.to_builtins(test),
-        "started": started.isoformat(),
-        "history_started": conducted.history_started if conducted else None,
-        "run_id": conducted.run_id if conducted else run_id,
-        "versions": {
-            "quorate": importlib.metadata.version("quorate"),
-            "python": platform.python_version(),
-            "kernel": platform.release(),
-            "nodes": conducted.versions if conducted else {},
-        },
-        "argv": sys.argv[1:],
-    }
-    if conducted is not None:
-        content["conducted"] = msgspec.to_builtins(conducted)
-    store.write_json(folder, store.TEST, content)
+    record.RunRecord(
+        name=test.titled(faults),
+        system=test.system_name,
+        release=conducted.release if conducted else test.release,
+        workload=test.workload,
+        faults=faults,
+        cluster=test.cluster,
+        nodes=test.nodes,
+        clients=test.clients,
+        rate=test.rate,
+        time_s=test.time,
+        timeout_s=test.timeout,
+        seed=test.seed,
+        settings=test.settings,
+        tuning=tuning,
+        command=test.command() if test.replay is None else f"quorate replay {test.replay}",
+        options=msgspec.to_builtins(test),
+        started=started.isoformat(),
+        history_started=conducted.history_started if conducted else None,
+        run_id=conducted.run_id if conducted else run_id,
+        versions=record.Versions(
+            quorate=importlib.metadata.version("quorate"),
+            python=platform.python_version(),
+            kernel=platform.release(),
+            nodes=conducted.versions if conducted else {},
+        ),
+        argv=sys.argv[1:],
+        conducted=msgspec.to_builtins(conducted) if conducted else UNSET,
+    ).write(folder)
 
 
 def _report(folder: Path, listener: Listener) -> None:

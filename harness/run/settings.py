@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from quorate.harness.core import registry, store, system
+from quorate.harness.core import record, registry, system
 from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import about, described, read
@@ -32,6 +32,13 @@ class RunSettings(msgspec.Struct, frozen=True):
             choices={"all": "one", "none": "several", "mixed": "three clients in four know one"},
         ),
     ] = "mixed"
+    weak_reads: Annotated[
+        str,
+        about(
+            "what reads are held to in a mode that promises less than linearizability",
+            choices={"promise": "what the mode promises", "linearizable": "the same as all others"},
+        ),
+    ] = "promise"
     store_size: (
         Annotated[str, about("what is written before the load begins, such as 40MB", unset="nothing")] | None
     ) = None
@@ -41,7 +48,7 @@ class RunSettings(msgspec.Struct, frozen=True):
     ) = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for what is no size, and for what are no numbers."""
+        """Raise `ValueError` for what is not a size, or not numbers."""
         _ = self.kept
         try:
             _ = self.filled
@@ -64,8 +71,7 @@ def faults_of(test: Test) -> tuple[str, ...]:
     if test.replay is not None and test.schedule is not None:
         # What is repeated stands in the recorded run; the schedule file may be gone or changed.
         with contextlib.suppress(Broken):
-            named = store.read_json(Path(test.replay), store.TEST).get("faults")
-            return tuple(map(str, named)) if isinstance(named, list) else ()
+            return tuple(record.read(Path(test.replay)).faults)
     if test.schedule is None:
         return test.faults
     specs, _ = read_schedule(Path(test.schedule))
@@ -104,6 +110,11 @@ def _families(test: Test) -> list[str]:
     if test.replay is not None:
         return registry.names("faults")
     return [fault.partition(":")[0] for fault in faults_of(test)]
+
+
+def judges_strictly(test: Test) -> bool:
+    """Whether weak reads are held to linearizability."""
+    return test.strict or read(RunSettings, test.settings).weak_reads == "linearizable"
 
 
 def thresholds(given: Mapping[str, str]) -> Thresholds:

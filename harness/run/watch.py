@@ -17,7 +17,7 @@ class Watcher:
     """A background task that asks every node for its status at an interval and remembers what changed.
 
     `expected_dead` says which nodes a fault holds down right now; any other dead server is a death of its own. The
-    task ends with `stop`; a status that cannot be had is no news.
+    task ends with `stop`; a status that is not available changes nothing.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Watcher:
 
     def _note_leader(self, time_s: float, status: NodeStatus) -> None:
         last = self.leaders[-1] if self.leaders else None
-        # A deposed leader that has not heard yet still calls itself leader: an older term is no change.
+        # A deposed leader that has not heard yet still calls itself leader: an older term is not a change.
         if last and (
             (status.term or 0) < (last.term or 0) or (status.node, status.term) == (last.node, last.term)
         ):

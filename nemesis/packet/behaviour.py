@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ class Behaviour(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a network is bad. Times in milliseconds; the others are probabilities of a packet.
 
     `delay_ms` plus or minus up to `jitter_ms` (uniform, which reorders by itself); `reorder` ones are not delayed at
-    all and overtake; `corrupt` ones have one bit flipped, which the receiver's checksum finds.
+    all and overtake; `corrupt` ones have one bit flipped, which the receiver's checksum finds. With `ramp_s` the delay
+    grows from nothing to what it is within so many seconds.
     """
 
     delay_ms: float = 0.0
@@ -23,6 +25,7 @@ class Behaviour(msgspec.Struct, frozen=True, omit_defaults=True):
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
+    ramp_s: float = 0.0
 
     @property
     def needs_payload(self) -> bool:
@@ -38,7 +41,8 @@ class Behaviour(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the behaviour in words."""
         parts = []
         if self.delay_ms:
-            parts.append(f"delay {self.delay_ms:g} ± {self.jitter_ms:g} ms")
+            grows = f", grown to within {self.ramp_s:g} s" if self.ramp_s else ""
+            parts.append(f"delay {self.delay_ms:g} ± {self.jitter_ms:g} ms{grows}")
         for name in ("loss", "duplicate", "reorder", "corrupt"):
             share = getattr(self, name)
             if share:
@@ -55,14 +59,15 @@ class Fate(msgspec.Struct, frozen=True):
     corrupted: bool = False
 
 
-def decide(behaviour: Behaviour, rng: Random) -> Fate:
-    """Return the fate of the next packet."""
+def decide(behaviour: Behaviour, rng: Random, age_s: float = math.inf) -> Fate:
+    """Return the fate of the next packet, `age_s` after the network became bad."""
     if behaviour.loss and rng.random() < behaviour.loss:
         return Fate(lost=True)
     overtakes = bool(behaviour.reorder) and rng.random() < behaviour.reorder
     spread = rng.uniform(-behaviour.jitter_ms, behaviour.jitter_ms) if behaviour.jitter_ms else 0.0
+    grown = min(1.0, age_s / behaviour.ramp_s) if behaviour.ramp_s else 1.0
     return Fate(
-        delay_s=0.0 if overtakes else max(0.0, behaviour.delay_ms + spread) / 1e3,
+        delay_s=0.0 if overtakes else grown * max(0.0, behaviour.delay_ms + spread) / 1e3,
         duplicated=bool(behaviour.duplicate) and rng.random() < behaviour.duplicate,
         corrupted=bool(behaviour.corrupt) and rng.random() < behaviour.corrupt,
     )

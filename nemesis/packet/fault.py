@@ -7,6 +7,7 @@ their loss are measured, and the rest is counted where it is done.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -33,9 +34,13 @@ MODES: Final[Mapping[str, str]] = {
     "slow": "packets are delayed, with jitter",
     "lossy": "packets are lost",
     "flaky": "a little of all: delay, loss, copies, overtaking, damage",
+    "doubled": "packets come twice",
+    "overtaking": "packets overtake others, which are delayed",
+    "damaged": "packets have a flipped bit, which their checksum finds",
+    "ramp": "the delay grows",
 }
 _NOT_ENTERED: Final = (
-    "slow and flaky packets need nodes whose network this process can enter (local, or containers as root); "
+    "all packet modes but lossy need nodes whose network this process can enter (local, or containers as root); "
     "elsewhere use packet.mode=lossy"
 )
 _PROBES: Final = 40
@@ -46,19 +51,38 @@ _SIGMAS: Final = 5.0
 # A probe's time is taken once all of a round were sent, so a busy machine measures a little less than was waited.
 _EARLY_MS, _EARLY_SHARE = 1.0, 0.03
 _HEALED_MS: Final = 5.0
+_SINGLE: Final = ("doubled", "overtaking", "damaged", "ramp")
+_CERTAIN: Final = 10.0  # where so many are expected, none by chance is out of the question
+_RAMP_PROBES, _RAMP_LOOKS, _RAMP_SHARE = 12, 10, 0.2
 
 
 class PacketSettings(msgspec.Struct, frozen=True):
     """Settings of bad networks."""
 
     mode: Annotated[str, about("how the network is bad", choices={**MODES, ANY: "drawn"})] = ANY
-    delay: Annotated[Seconds, about("delay of slow and flaky, such as 50ms", ge=0, unset="drawn")] | None = (
-        None
-    )
+    delay: (
+        Annotated[Seconds, about("delay of all modes that have one, such as 50ms", ge=0, unset="drawn")]
+        | None
+    ) = None
     loss: (
         Annotated[
             float,
             about("share of packets that lossy and flaky lose, such as 0.2", ge=0.001, le=1, unset="drawn"),
+        ]
+        | None
+    ) = None
+    share: (
+        Annotated[
+            float,
+            about(
+                "share of packets that doubled, overtaking and damaged touch", ge=0.05, le=0.9, unset="drawn"
+            ),
+        ]
+        | None
+    ) = None
+    grows: (
+        Annotated[
+            Seconds, about("how long the delay of ramp grows", ge=0.5, le=60, unset="drawn from 2s to 6s")
         ]
         | None
     ) = None
@@ -75,6 +99,8 @@ class Packet(NodeFault):
         self._mode = options.mode
         self._delay_s = options.delay
         self._loss = options.loss
+        self._share = options.share
+        self._grows_s = options.grows
         self._queueing = Queueing()
         self._counts: Counts | None = None
 
@@ -106,6 +132,8 @@ class Packet(NodeFault):
         return Plan(self.name, resolved, tuple(sorted(names)), detail)
 
     def _decide(self, mode: str, rng: Random) -> Behaviour:
+        if mode in _SINGLE:
+            return self._decide_single(mode, rng)
         delay = math.exp(rng.uniform(math.log(5), math.log(200))) if mode == "slow" else rng.uniform(2, 30)
         delay = round(delay if self._delay_s is None else self._delay_s * 1e3, 3)
         jitter = round(delay * rng.uniform(0, 0.5), 3)
@@ -123,6 +151,22 @@ class Packet(NodeFault):
             reorder=round(rng.uniform(0.1, 0.3), 4),
             corrupt=round(rng.uniform(0.005, 0.05), 4),
         )
+
+    def _decide_single(self, mode: str, rng: Random) -> Behaviour:
+        """Decide on one trouble alone, so large that probes show it."""
+        share = round(rng.uniform(0.1, 0.4) if self._share is None else self._share, 4)
+        delay = round(rng.uniform(5, 50) if self._delay_s is None else self._delay_s * 1e3, 3)
+        longest = round(rng.uniform(100, 500) if self._delay_s is None else self._delay_s * 1e3, 3)
+        grows_s = round(rng.uniform(2, 6) if self._grows_s is None else self._grows_s, 3)
+        match mode:
+            case "doubled":
+                return Behaviour(duplicate=share)
+            case "overtaking":
+                return Behaviour(delay_ms=delay, reorder=share)
+            case "damaged":
+                return Behaviour(corrupt=share)
+            case _:
+                return Behaviour(delay_ms=longest, ramp_s=grows_s)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Lose packets by rule where that is all; else hand them to the listener."""
@@ -145,14 +189,18 @@ class Packet(NodeFault):
         if plan.detail["mode"] != "lossy" and not self._queueing.is_running:
             return Proof(holds=False, text="the packet listener is dead")
         pairs = _pairs(scene, plan)
-        count = math.ceil((_LOSS_PROBES if behaviour.loss else _PROBES) / len(pairs))
+        if behaviour.ramp_s:
+            return await self._prove_ramp(network, pairs, behaviour)
+        by_chance = behaviour.loss or behaviour.duplicate or behaviour.reorder or behaviour.corrupt
+        count = math.ceil((_LOSS_PROBES if by_chance else _PROBES) / len(pairs))
         flights = await network.measure(
             pairs, count=count, gap_s=_GAP_S, patience_s=_PATIENCE_S + behaviour.longest_s
         )
         sent = sum(flight.sent for flight in flights.values())
         lost = sum(flight.lost for flight in flights.values())
         delays = [delay * 1e3 for flight in flights.values() for delay in flight.delays_s]
-        wrong = _wrong(behaviour, sent, lost, delays)
+        copies = sum(flight.copies for flight in flights.values())
+        wrong = [*_wrong(behaviour, sent, lost, delays), *_unseen(behaviour, sent, copies, delays)]
         data: dict[str, Any] = {"probes": sent, "lost": lost}
         if delays:
             data |= {
@@ -163,6 +211,26 @@ class Packet(NodeFault):
         if delays:
             text += f", the others took {min(delays):.1f} to {max(delays):.1f} ms"
         return Proof(holds=not wrong, text="; ".join([text, *wrong]), data=data)
+
+    @staticmethod
+    async def _prove_ramp(
+        network: EnteredNetwork, pairs: Sequence[tuple[str, str]], behaviour: Behaviour
+    ) -> Proof:
+        """See that packets take longer than a moment ago, until they do or the delay is grown."""
+        count = math.ceil(_RAMP_PROBES / len(pairs))
+        patience_s = _PATIENCE_S + behaviour.longest_s
+        first_ms = await _median_ms(network, pairs, count, patience_s)
+        last_ms = first_ms
+        for _ in range(_RAMP_LOOKS):
+            await asyncio.sleep(behaviour.ramp_s / _RAMP_LOOKS)
+            last_ms = await _median_ms(network, pairs, count, patience_s)
+            if last_ms - first_ms >= _RAMP_SHARE * behaviour.delay_ms:
+                break
+        text = (
+            f"{behaviour.in_words()}; probes took {first_ms:.1f} ms at first, {last_ms:.1f} ms a moment later"
+        )
+        holds = last_ms - first_ms >= _RAMP_SHARE * behaviour.delay_ms
+        return Proof(holds=holds, text=text, data={"delay_ms_first": first_ms, "delay_ms_last": last_ms})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Take the rules out and end the listener."""
@@ -224,6 +292,26 @@ def _wrong(behaviour: Behaviour, sent: int, lost: int, delays: Sequence[float]) 
         if held < 1 - behaviour.reorder - _SIGMAS * math.sqrt(behaviour.reorder / len(delays)):
             wrong.append(f"not as planned: only {held:.0%} were delayed")
     return wrong
+
+
+def _unseen(behaviour: Behaviour, sent: int, copies: int, delays: Sequence[float]) -> list[str]:
+    """Return what was planned and not seen once, though it was bound to be."""
+    wrong = []
+    if behaviour.duplicate * sent * (1 - behaviour.loss) >= _CERTAIN and not copies:
+        wrong.append("not as planned: no probe came twice")
+    early = sum(delay < behaviour.delay_ms / 2 for delay in delays)
+    if behaviour.reorder * len(delays) >= _CERTAIN and not early:
+        wrong.append("not as planned: no probe overtook others")
+    return wrong
+
+
+async def _median_ms(
+    network: EnteredNetwork, pairs: Sequence[tuple[str, str]], count: int, patience_s: float
+) -> float:
+    """Return how long probes take now, in ms; 0 where none arrives."""
+    flights = await network.measure(pairs, count=count, gap_s=_GAP_S, patience_s=patience_s)
+    delays = [delay * 1e3 for flight in flights.values() for delay in flight.delays_s]
+    return round(statistics.median(delays), 2) if delays else 0.0
 
 
 def _peers(scene: Scene, plan: Plan) -> dict[str, list[str]]:

@@ -52,6 +52,7 @@ class Listener:
         behaviour = orders.behaviour
         self._behaviour = behaviour
         self._rng = Random(orders.seed)
+        self._begun_s = time.monotonic()
         self.counts = Counts()
         self._held: list[tuple[float, int, Queue, int, bytes | None]] = []
         self._queues = {
@@ -95,7 +96,7 @@ class Listener:
                 return
 
     def _handle(self, queue: Queue, number: int, payload: bytes) -> None:
-        fate = decide(self._behaviour, self._rng)
+        fate = decide(self._behaviour, self._rng, time.monotonic() - self._begun_s)
         self.counts.packets += 1
         if fate.lost:
             self.counts.lost += 1

@@ -51,6 +51,9 @@ class Echo:
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002
         await node.start(Daemon("echo", self.argv, f"{node.directory}/echo.log"))
 
+    async def stop(self, node: Node) -> None:
+        await node.signal("echo", signal.SIGTERM)
+
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         return [
             NodeStatus(

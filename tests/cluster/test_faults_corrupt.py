@@ -1,4 +1,4 @@
-"""Damaged disks of real servers: what is hurt is other bytes, the server refuses or serves, and is rebuilt."""
+"""Damaged disks of real servers: what is corrupted has other bytes, the server refuses or serves, and is rebuilt."""
 
 from __future__ import annotations
 

@@ -93,6 +93,27 @@ def test_packets_are_held_back_for_targets_only(settings: dict[str, str]):
     asyncio.run(body())
 
 
+@pytest.mark.parametrize("mode", ["doubled", "overtaking", "damaged", "ramp"])
+def test_each_trouble_alone_is_seen_by_probes(mode: str):
+    async def body() -> None:
+        async with scene_of(3) as scene:
+            fault = make("packet", {"packet.mode": mode})
+            plan = await planned(fault, scene, "one")
+            await fault.inject(scene, plan)
+            proof = await fault.prove(scene, plan)
+            assert proof.holds, proof
+            await fault.heal(scene, plan)
+            healed = await fault.prove_healed(scene, plan)
+            assert healed.holds, healed
+            counts = healed.data["counts"]
+            touched = {"doubled": "duplicated", "damaged": "corrupted"}.get(mode, "delayed")
+            assert counts[touched] > 0
+            others = {"lost", "duplicated", "corrupted", "delayed"} - {touched}
+            assert {name for name in others if counts[name]} == set()
+
+    asyncio.run(body())
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
 def test_as_many_packets_are_lost_as_planned(share: float):
     async def body() -> None:

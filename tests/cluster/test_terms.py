@@ -61,6 +61,10 @@ async def leases(one, other) -> None:
     assert seen.version >= (revoked.version or 0)
     assert (await refused(one.renew_key("room", "a", told["lease"]))).code == "lease-gone"
     assert (await other.granted_keys("empty")).value["names"] == []
+    many = await one.grant_key("many", "d", 2, 3)
+    assert (await other.granted_keys("many")).value["names"] == ["d", "d+1", "d+2", "d+3"]
+    await other.revoke_key("many", "d", many.value["lease"])
+    assert (await one.granted_keys("many")).value["names"] == []
     lost = await one.grant_key("room", "c", 2)
     async with asyncio.timeout(60):
         while "c" in (await other.granted_keys("room")).value["names"]:  # noqa: ASYNC110 - in the server's own time

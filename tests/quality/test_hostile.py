@@ -220,7 +220,7 @@ def test_folders_of_killed_builds_are_removed_by_the_next(tmp_path, monkeypatch)
 
 def test_a_reader_refuses_what_is_no_file_and_what_is_too_large(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         safely.opened(tmp_path / "fifo")
     (tmp_path / "large").write_bytes(b"x" * 100)
     with pytest.raises(OSError, match="larger"):

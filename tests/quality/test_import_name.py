@@ -57,3 +57,21 @@ def test_the_public_face(project):
         [sys.executable, "-c", SCRIPT], cwd=project, capture_output=True, text=True, check=False, timeout=60
     )
     assert tried.returncode == 0, tried.stderr
+
+
+@pytest.mark.parametrize("folder", FOLDERS[:5])
+def test_a_folder_of_the_checkout_is_not_a_package_by_itself(folder):
+    """Imported by two names, a class exists twice, and `except` and `isinstance` miss the other one."""
+    root = Path(__file__).parents[2]
+    tried = subprocess.run(
+        [sys.executable, "-c", f"import {folder}"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert tried.returncode == 1
+    assert tried.stderr.splitlines()[-1] == (
+        f"ImportError: this is quorate.{folder}: write `import quorate.{folder}`, not `import {folder}`"
+    )

@@ -51,6 +51,8 @@ BUGS = {
     "wrong-previous": ("watch", ()),
 }
 PARTS = 6
+# A list of several pages takes as many puts, and every client polls twice at the end.
+MOST = {"torn-list": 12, "wake-up-lost": 12}
 SECONDS = {"lease": 12.0, "revisions": 6.0, "election": 6.0}
 
 
@@ -83,17 +85,17 @@ def test_every_bug_is_shrunk():
 def test_a_seeded_bug_becomes_small(tmp_path, bug):
     folder = found(tmp_path, bug)
     out = asyncio.run(shrink_run(folder, tmp_path / "shrink", ShrinkOptions(confirm=1)))
-    assert len(out.summary["to"]["faults"]) <= 2
-    assert out.operations <= 10
+    assert len(out.summary.after.faults) <= 2
+    assert out.operations <= MOST.get(bug, 10)
     assert 1 <= out.shown <= 10
-    assert out.summary["rate"]["hits"] == 1  # the seed that was kept shows it each time
-    assert "simulated" in out.summary["reproducer"]["why"]
+    assert out.summary.rate.hits == 1  # the seed that was kept shows it each time
+    assert "simulated" in out.summary.reproducer.why
 
 
 def test_the_same_run_becomes_the_same(tmp_path):
     folder = found(tmp_path, "lock-held-twice")
     first, second = (
-        asyncio.run(shrink_run(folder, tmp_path / name, ShrinkOptions(confirm=1))).summary["to"]
+        asyncio.run(shrink_run(folder, tmp_path / name, ShrinkOptions(confirm=1))).summary.after
         for name in "ab"
     )
     assert first == second
@@ -113,7 +115,7 @@ def test_a_bug_is_bisected_to_the_version_that_brought_it(tmp_path):
                 sorted(wanted_of(folder, [])),
             )
 
-    (branch,) = asyncio.run(bisect())["branches"]
-    assert branch["words"] == (
+    (branch,) = asyncio.run(bisect()).branches
+    assert branch.words == (
         "introduced: last good 2:none, first bad 3:lost-write; fixed: last bad 4:lost-write, first good 5:none"
     )

@@ -23,7 +23,7 @@ SETTINGS = {
     "queue": {"ops_per_key": "40"},
     "set": {"ops_per_key": "60"},
     "counter": {"ops_per_key": "40"},
-    "lease": {"ttl_s": "1"},
+    "lease": {"ttl_s": "1", "keys_per_lease": "4"},
 }
 SECONDS = {"lease": 6.0}  # leases must have the time to end
 
@@ -165,6 +165,7 @@ def test_the_correct_system_passes(block):
         ("renewals-forgotten", "lease", ()),
         ("lease-leaked", "lease", ()),
         ("renewed-after-end", "lease", ()),
+        ("lease-torn", "lease", ()),
     ],
 )
 def test_each_bug_is_found_within_a_few_seeds(bug, workload, faults):

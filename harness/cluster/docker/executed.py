@@ -84,7 +84,7 @@ class Executed:
         return f"{_FOLDER}/{daemon}"
 
     async def _state_word(self, daemon: str) -> str:
-        # The script always says a word: a busy engine may lose the output of an exec, which is no death.
+        # The script always says a word: a busy engine may lose the output of an exec, which is not a death.
         for _ in range(_LOOKS):
             words = (await self._script(shell.state_command(self.file(daemon)))).stdout.split()
             if words:

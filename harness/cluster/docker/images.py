@@ -30,8 +30,8 @@ from quorate.harness.cluster.docker import dockerfiles, engine
 from quorate.harness.cluster.state import state_directory
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.platform import here
+from quorate.harness.core.progress import report
 from quorate.harness.core.registry import did_you_mean
-from quorate.harness.core.telling import tell
 from quorate.harness.core.test import UsageError
 
 REPOSITORY = "quorate-node"
@@ -133,7 +133,7 @@ def ensure_image(
     tag = known.tag(kind)
     if _size(api, tag) is not None:
         return tag
-    say = progress or tell
+    say = progress or report
     end = time.monotonic() + deadline_s
     with _alone(end, say), tempfile.TemporaryDirectory(prefix="quorate-image-") as folder:
         return _Builder(known, Path(folder), say, end).build(kind)

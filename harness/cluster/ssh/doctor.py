@@ -49,7 +49,7 @@ TRIALS: Final = (
         "nft -c add table inet quorate_probe",
         "apt-get install nftables; a kernel with nf_tables, and a root that may use it (CAP_NET_ADMIN)",
     ),
-    # What is no child of the probe, as servers are none of the helper: opening its memory asks for the same right.
+    # What is not a child of the probe, as servers are none of the helper: opening its memory asks for the same right.
     Trial(
         "clock",
         '[ "$(uname -m)" = x86_64 ] || { echo "$(uname -m), not x86_64" >&2; exit 1; };'

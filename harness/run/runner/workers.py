@@ -214,7 +214,7 @@ class ClientWorker(Worker):
         self.busy_since_ns = None
 
     async def _fail_without_client(self, invocation: Invocation) -> None:
-        """Record a definite failure, and let some time pass before the next attempt: a dead node is no hot loop."""
+        """Record a definite failure, and wait before the next attempt: a dead node must not make a hot loop."""
         engine, cause = self.engine, self.no_client or ["", ""]
         self.no_client = None
         node = engine.pinned(self.thread)

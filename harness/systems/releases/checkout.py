@@ -16,7 +16,7 @@ import msgspec
 
 from quorate.harness.cluster.local.rootless import outside
 from quorate.harness.core.outcome import Broken, UsageError
-from quorate.harness.core.telling import tell
+from quorate.harness.core.progress import report
 from quorate.harness.systems.releases import cache, failpoints, gocopy, golang, tools
 from quorate.harness.systems.releases.server import Server
 from quorate.harness.systems.releases.way import Progress
@@ -51,9 +51,11 @@ def read(system: str, text: str) -> Checkout:
     folder, _, revision = (plain, "", "") if Path(plain).is_dir() else plain.rpartition("@")
     path = Path(folder or plain).expanduser().absolute()
     if not path.is_dir():
-        raise UsageError(f"--build {text}: there is no folder {path}")
+        raise UsageError(f"--build {text}: no folder {path}")
     if not any((path / place / "go.mod").is_file() for place in ("", "server")):
-        raise UsageError(f"--build {text}: {path} is no checkout of {system} (no go.mod, no server/go.mod)")
+        raise UsageError(
+            f"--build {text}: {path} is not a checkout of {system} (no go.mod, no server/go.mod)"
+        )
     return Checkout(path, revision or None, plain != text)
 
 
@@ -68,7 +70,7 @@ def unable(checkout: Checkout) -> str | None:
 
 def build(system: str, checkout: Checkout, progress: Progress | None = None) -> Server:
     """Return its server, built where the cache has none of this tree; raises `Broken` with the compiler's words."""
-    return outside(lambda: _build(system, checkout, progress or tell))
+    return outside(lambda: _build(system, checkout, progress or report))
 
 
 def _build(system: str, checkout: Checkout, say: Progress) -> Server:
@@ -114,7 +116,7 @@ def _tree(checkout: Checkout, objects: Path) -> tuple[str, Mapping[str, str]]:
     try:
         known = _git(folder, "rev-parse", "--git-path", "objects")
     except Broken as error:
-        raise UsageError(f"--build {checkout}: {folder} is no git checkout") from error
+        raise UsageError(f"--build {checkout}: {folder} is not a git checkout") from error
     objects.mkdir(parents=True, exist_ok=True)
     own = {
         "GIT_INDEX_FILE": str(objects.parent / "index"),

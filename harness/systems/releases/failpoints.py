@@ -13,7 +13,7 @@ from typing import Final
 
 from quorate.harness.core import platform
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.telling import tell
+from quorate.harness.core.progress import report
 from quorate.harness.systems.releases import golang, tools
 from quorate.harness.systems.releases.gocopy import make_writable
 from quorate.harness.systems.releases.golang import Module
@@ -80,7 +80,7 @@ class Failpoints:
 def switch_in(module: Path, scratch: Path) -> int:
     """Turn the failpoints of a module's writable copy into code; return how many there are."""
     with platform.wanting(None):  # the tool runs here
-        tool = _gofail(scratch, tell)
+        tool = _gofail(scratch, report)
     points = _enable(tool, module)
     golang.go(module, "mod", "edit", f"-require={_GOFAIL}@{_GOFAIL_VERSION}", deadline_s=_STEP_S)
     return points

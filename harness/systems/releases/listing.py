@@ -120,7 +120,7 @@ def _answers(sources: Mapping[str, list[Publishes]]) -> dict[str, tuple[str, ...
 
 
 def _keep(path: Path, told: Mapping[str, Told]) -> None:
-    """Write it whole or not at all; a cache that cannot be written is no reason to fail."""
+    """Write it whole or not at all; a cache that cannot be written does not matter."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}")

@@ -15,8 +15,8 @@ import msgspec
 
 from quorate.harness.cluster.local.rootless import outside
 from quorate.harness.core.outcome import Broken
+from quorate.harness.core.progress import report
 from quorate.harness.core.registry import did_you_mean
-from quorate.harness.core.telling import tell
 from quorate.harness.systems.releases import cache, naming, tools
 from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
 from quorate.harness.systems.releases.listing import ReleaseRow, rows, way_names
@@ -36,7 +36,7 @@ def resolve(system: str, release: str | None = None, *, progress: Progress | Non
     host's network: a rootless run has none of its own that leads out.
     """
     wanted = None if release is None else understood(system, release)
-    return outside(lambda: _resolve(system, wanted, progress or tell))
+    return outside(lambda: _resolve(system, wanted, progress or report))
 
 
 def understood(system: str, text: str) -> str:
@@ -56,7 +56,7 @@ def understood(system: str, text: str) -> str:
 
 
 def unpublished(system: str, release: str) -> str | None:
-    """Say that there is no such release, where all sources within reach say so; None where there may be. Asks them."""
+    """Return that the release does not exist, where all sources within reach say so; None where it may. Asks them."""
     catalogue = _catalogue(system)
     ways = [way for way in catalogue.ways if way.takes(release)]
     if cache.is_cached(system, release) or any(release in way.releases() for way in ways):

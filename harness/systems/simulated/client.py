@@ -119,9 +119,9 @@ class SimulatedClient(AgentCalls, WatcherCalls):
             after = objects[-1][0] if objects else ""
         return Reply({"at": at, "objects": objects}, told)
 
-    async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
-        """Make a key that lives so long after each renewal; its name is its lease."""
-        reply = await self._call("grant", f"{space}/{name}", ttl_s)
+    async def grant_key(self, space: str, name: str, ttl_s: float, beside: int = 0) -> Reply:
+        """Make a key that lives so long after each renewal, with others; its name is its lease."""
+        reply = await self._call("grant", f"{space}/{name}", (ttl_s, beside))
         told = {"sooner_ms": 0, "later_ms": 0, "relay_ms": 0}
         return msgspec.structs.replace(reply, value={"lease": name, "ttl_ms": round(1000 * ttl_s), **told})
 

@@ -88,7 +88,7 @@ class SimulatedNode:
     async def run(
         self, argv: Sequence[str], *, timeout_s: float = 10.0, stdin: bytes = b"", check: bool = True
     ) -> Completed:
-        """There is no shell: as a command that is not found."""
+        """No shell here: as a command that is not found."""
         del timeout_s, stdin
         text = f"{self.name} is simulated and has no command {argv[0]!r}"
         if check:
@@ -150,7 +150,7 @@ class SimulatedNode:
         del daemon
 
     async def pid(self, daemon: str) -> int | None:
-        """Return None: there is no process to be seen."""
+        """Return None: no process can be seen."""
         del daemon
         return None
 

@@ -327,7 +327,7 @@ class Replica:
                 self.disk.altered[self.applied] = command
             outcome = self.store.apply(self.applied, command)
             if command.f == "grant" and self.role == "leader":
-                self._deadlines.start(command.key, command.argument, self._loop.time())
+                self._deadlines.start(command.key, command.argument[0], self._loop.time())
             if proposed is not None:
                 term, answer = proposed
                 answer(outcome if term == entry.term else Unknown("leader-changed"))

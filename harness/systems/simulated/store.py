@@ -30,6 +30,7 @@ _EMPTY: Final[Mapping[str, Any]] = {
     "txn": None,
     "revisions": None,
     "lease": None,
+    "beside": 0,
     "election": None,
     "ids": None,
 }
@@ -102,7 +103,8 @@ class Store:
             return self._names(command)
         if command.f == "granted":
             prefix = f"{command.key}/"
-            names = sorted(key.removeprefix(prefix) for key in self.leases() if key.startswith(prefix))
+            alive = [*self.leases(), *self._beside()]
+            names = sorted(key.removeprefix(prefix) for key in alive if key.startswith(prefix))
             return Reply(value=names, version=self.applied, session=command.session)
         cell = self.cell(_SPACES[command.f], command.key)
         if command.f == "current":  # its version is the whole store's, not the key's
@@ -120,6 +122,15 @@ class Store:
             for (space, key), cell in self.cells.items()
             if space == "lease" and cell.value is not None
         }
+
+    def _beside(self) -> list[str]:
+        """Return the keys that share a lease with another."""
+        return [
+            f"{key}+{number}"
+            for (space, key), cell in self.cells.items()
+            if space == "beside"
+            for number in range(1, 1 + (cell.value or 0))
+        ]
 
     def owners(self) -> list[tuple[str, str, str]]:
         """Return (space, key, session) of what ends with its session."""
@@ -218,13 +229,14 @@ class Store:
 
     def _lease(self, place: tuple[str, str], ttl_s: float | None, index: int, command: Command) -> Effect:
         ok = Reply(version=index, session=command.session)
+        others = ("beside", command.key)
         if command.f == "grant":
-            return Effect(ok, ((place, command.argument),))
-        return (
-            Effect(ok, ((place, None),))
-            if ttl_s is not None
-            else Effect(Refused("lease-gone", answer=ANSWERED))
-        )
+            granted_s, beside = command.argument
+            return Effect(ok, ((place, granted_s), *(((others, beside),) if beside else ())))
+        if ttl_s is None:
+            return Effect(Refused("lease-gone", answer=ANSWERED))
+        left = command.twist == "torn" or not self.cell(*others).value
+        return Effect(ok, ((place, None), *(() if left else ((others, 0),))))
 
     def _election(self, place: tuple[str, str], old: Any, index: int, command: Command) -> Effect:
         """A cell holds the leader's session, its token and what it says; an argument is [value, the asker's token]."""

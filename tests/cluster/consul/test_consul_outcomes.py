@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from quorate.harness.core.outcome import Refused, Unknown
-from quorate.harness.systems.consul.client.caller import encode, path
+from quorate.harness.systems.consul.client.caller import encode
 from quorate.harness.systems.consul.client.outcomes import TABLE
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -18,7 +18,7 @@ MEGABYTE = 1_000_000
 
 
 def kv(verb: str, **more: object) -> dict[str, object]:
-    return {"Verb": verb, "Key": path("register", "row"), "Value": encode(1), **more}
+    return {"Verb": verb, "Key": "quorate/register/row", "Value": encode(1), **more}
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_every_row_of_the_table_has_a_test_here_or_says_where():
         "too-many-requests": "tests/unit/consul: the limit on connections is off in every run",
         "server-timeout": "tests/unit/consul: the link between servers is given up after 30 s; the same",
         "rpc-error": "tests/unit/consul: the row for what nobody has seen between servers",
-        "denied": "tests/unit/consul: needs access lists, which quorate never turns on",
+        "denied": "test_consul_secured.py",
         "unknown-error": "tests/unit/consul: the row for what nobody has seen",
     }
     assert {row.code for row in TABLE} == tested_here | set(elsewhere)

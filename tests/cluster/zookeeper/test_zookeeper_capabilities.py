@@ -12,7 +12,8 @@ import pytest
 from quorate.harness.core.capabilities import Counters, Locks, Queues, Registers, Sets, Transactions
 from quorate.harness.core.outcome import Refused, Reply, Unknown
 from quorate.harness.systems.divergence import compare
-from quorate.harness.systems.zookeeper.client.caller import ROOT, ClientOptions
+from quorate.harness.systems.zookeeper.client.access import ROOT
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.connection import Notice
 

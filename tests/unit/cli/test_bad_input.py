@@ -79,7 +79,7 @@ TABLE = [
     ("test simulated --store hello.txt", "is a file"),
     ("campaign nofile.toml", "does not exist"),
     ("campaign cut.toml", "line 1"),
-    ("campaign binary.toml", "no text in UTF-8"),
+    ("campaign binary.toml", "not text in UTF-8"),
     ("campaign empty.toml", "give [matrix] or [[include]]"),
     ("campaign names.toml", 'names.toml:2: unknown system "etcdd"'),
     ("campaign keys.toml", 'did you mean "nodes"'),

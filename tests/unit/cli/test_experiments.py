@@ -51,7 +51,7 @@ def test_what_cannot_be_looked_for_is_told(monkeypatch, capsys, anomaly, tmp_pat
         (("bisect", "etcd", "a..b", "--repo", tmp_path, *like), "git rev-parse"),
         (
             ("gate", "--base", "simulated", "--head", "simulated", "--leave-out", "speed"),
-            "there is no figure speed",
+            "no figure speed",
         ),
         (("gate", "--base", "simulated", "--head", "simulated", "--head-set", "bug"), "is not KEY=VALUE"),
     ):

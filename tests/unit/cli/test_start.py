@@ -36,3 +36,13 @@ def test_a_command_loads_only_what_it_needs(tmp_path, words, spared):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_reading_results_loads_no_numpy():
+    script = (
+        "import sys; from quorate.harness.core import reading; print(*{'numpy', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == ""

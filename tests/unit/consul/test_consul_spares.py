@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from quorate.harness.core.outcome import Refused
-from quorate.harness.systems.consul.client import caller as caller_module
+from quorate.harness.systems.consul.client import access as access_module
 from quorate.harness.systems.consul.client.caller import ClientOptions
 from quorate.harness.systems.consul.client.client import ConsulClient
 
@@ -48,7 +48,7 @@ class Server:
 async def opened(monkeypatch, members: int = 1) -> tuple[Server, asyncio.Server, ConsulClient]:
     server = Server()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    monkeypatch.setattr(caller_module, "PORT", listening.sockets[0].getsockname()[1])
+    monkeypatch.setattr(access_module, "PORT", listening.sockets[0].getsockname()[1])
     addresses = {f"n{i}": "127.0.0.1" for i in range(members)}
     client = ConsulClient("unit", addresses, 0.3, ClientOptions(spare_connections=SPARES))
     return server, listening, client

@@ -13,7 +13,7 @@ import pytest
 from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
 from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
-from quorate.harness.systems.consul.client import caller as caller_module
+from quorate.harness.systems.consul.client import access as access_module
 from quorate.harness.systems.consul.client.caller import ClientOptions
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.client.outcomes import TABLE, classify
@@ -27,7 +27,7 @@ async def client_of(
     serve: Serve, monkeypatch, timeout_s: float = 2.0, spares: int = 0
 ) -> AsyncIterator[ConsulClient]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    monkeypatch.setattr(caller_module, "PORT", server.sockets[0].getsockname()[1])
+    monkeypatch.setattr(access_module, "PORT", server.sockets[0].getsockname()[1])
     client = ConsulClient("unit", {"n1": "127.0.0.1"}, timeout_s, ClientOptions(spare_connections=spares))
     try:
         yield client

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from quorate.harness.core.results import Results, Statistics
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import Test
 from quorate.harness.experiments.decide import Budget, decide
 from quorate.harness.experiments.sequential import Question
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.trial import Trial
 
 STALE = Signature("linearizable", "stale-read")

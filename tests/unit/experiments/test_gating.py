@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from quorate.harness.core.results import FaultRow, Results, Statistics
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.experiments.gating import EXIT, Gate, Side, markdown
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.trial import Trial
 
 STALE = Signature("linearizable", "stale-read")

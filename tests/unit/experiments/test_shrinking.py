@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from quorate.harness.core.fault import Plan
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import Test
 from quorate.harness.experiments.candidate import Candidate
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.shrinking import NotShownError, Shrinker
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.smaller import fewer_nodes
 from quorate.harness.experiments.trial import Trial
 from quorate.nemesis.rows import Row, read_rows

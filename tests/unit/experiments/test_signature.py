@@ -6,8 +6,8 @@ import pytest
 
 from quorate.harness.core import reading
 from quorate.harness.core.results import Death, Results
+from quorate.harness.core.signature import Signature, alike, parse, signatures
 from quorate.harness.core.test import UsageError
-from quorate.harness.experiments.signature import Signature, alike, parse, signatures
 
 
 def results(guarantee, *anomalies, verdict="invalid", **more):

@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from quorate.harness.cli.hunt_command import command
-from quorate.harness.core.results import Results
+from quorate.harness.core.results import JudgedReads, Results
+from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.experiments.signature import Signature
 from quorate.harness.experiments.trial import Trial
 from quorate.harness.hunt import loglines, states, waivers
-from quorate.harness.hunt.findings import Findings, Shown, without_workload
+from quorate.harness.hunt.findings import Findings, Shown, documented, without_workload
 from quorate.harness.hunt.learning import Learner
 from quorate.harness.hunt.space import LEFT_OUT, Evenly, space_of, varied, why_not
 from quorate.harness.hunt.survey import ROUNDS, survey
@@ -61,7 +61,8 @@ def test_every_draw_works_and_the_seed_decides(etcd):
     assert len({name for genes in drawn for name in genes.workloads}) > 6
     assert {len(genes.workloads) for genes in drawn} == {1, 2, 3}
     assert {len(genes.faults) for genes in drawn} == {0, 1, 2, 3}
-    assert any("kill.on" in genes.extra for genes in drawn)
+    for setting in ("kill.on", "partition.on", "partition.flap"):
+        assert any(setting in genes.extra for genes in drawn), setting
     assert all(genes.extra["tuning"] in {"small", "random"} for genes in drawn)
 
 
@@ -203,6 +204,22 @@ def shown(number):
     return Shown(
         number, f"command {number}", "", "anomaly", 1, "", (), "", 1.0, float(number), 0, 1, "register", ""
     )
+
+
+def test_weak_reads_are_held_to_linearizability_and_what_is_documented_is_told():
+    consul = space_of(Test(system="consul"), workloads=("register",), faults=("kill",))
+    assert consul.base.settings["weak_reads"] == "linearizable"
+    given = Test(system="consul", settings={"weak_reads": "promise"})
+    assert space_of(given, workloads=("register",), faults=("kill",)).base.settings["weak_reads"] == "promise"
+    strong = Test(system="consul", settings={"reads": "consistent"})
+    assert "weak_reads" not in space_of(strong, workloads=("register",), faults=("kill",)).base.settings
+    weak = JudgedReads(
+        mode="reads=default", says="a deposed leader may answer", link="https://x", held_to="linearizable"
+    )
+    assert "documented to allow" in documented(Results(weak_reads=weak), STALE)
+    assert documented(Results(weak_reads=weak), Signature("linearizable", "phantom-value")) == ""
+    assert documented(Results(weak_reads=msgspec.structs.replace(weak, held_to="own promise")), STALE) == ""
+    assert documented(Results(), STALE) == ""
 
 
 def test_findings_are_told_once_and_waived_by_kind():

@@ -12,7 +12,7 @@ from quorate.harness.cluster.netlink import attribute
 from quorate.harness.core.fault import make
 from quorate.harness.core.test import UsageError
 from quorate.nemesis.packet.behaviour import Behaviour, decide, flip_bit
-from quorate.nemesis.packet.fault import _wrong
+from quorate.nemesis.packet.fault import _unseen, _wrong
 from quorate.nemesis.packet.netlink import message, packets
 
 ALL = Behaviour(delay_ms=10, jitter_ms=5, loss=0.1, duplicate=0.2, reorder=0.3, corrupt=0.05)
@@ -36,6 +36,42 @@ def test_nothing_happens_where_nothing_is_asked():
     assert not Behaviour(delay_ms=5).needs_payload
     assert ALL.needs_payload
     assert ALL.longest_s == 0.015
+
+
+def test_a_delay_grows_to_what_it_is():
+    ramp = Behaviour(delay_ms=100, ramp_s=4)
+    delays = [decide(ramp, Random(1), age_s).delay_s for age_s in (0, 1, 2, 4, 60)]
+    assert delays == [0, 0.025, 0.05, 0.1, 0.1]
+    assert decide(ramp, Random(1)).delay_s == 0.1
+    assert "grown to within 4 s" in ramp.in_words()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "copies", "delays", "fine"),
+    [
+        (Behaviour(duplicate=0.2), 25, [1.0] * 150, True),
+        (Behaviour(duplicate=0.2), 0, [1.0] * 150, False),
+        (Behaviour(duplicate=0.01), 0, [1.0] * 150, True),  # too rare to be bound to come
+        (Behaviour(delay_ms=50, reorder=0.2), 0, [50.0] * 120 + [0.5] * 30, True),
+        (Behaviour(delay_ms=50, reorder=0.2), 0, [50.0] * 150, False),
+    ],
+)
+def test_what_was_bound_to_be_seen_and_was_not_is_told(behaviour, copies, delays, fine):
+    assert (not _unseen(behaviour, 150, copies, delays)) == fine
+
+
+@pytest.mark.parametrize(
+    ("mode", "only"),
+    [("doubled", "duplicate"), ("overtaking", "reorder"), ("damaged", "corrupt"), ("ramp", "ramp_s")],
+)
+def test_a_single_trouble_comes_alone(mode, only):
+    fault = make("packet", {"packet.mode": mode})
+    for seed in range(20):
+        behaviour = fault._decide(mode, Random(seed))
+        assert getattr(behaviour, only) > 0
+        others = {"loss", "duplicate", "reorder", "corrupt", "ramp_s"} - {only}
+        assert not any(getattr(behaviour, name) for name in others)
+    assert fault._decide(mode, Random(1)) == fault._decide(mode, Random(1))
 
 
 @pytest.mark.parametrize("size", [1, 20, 40, 41, 1500])

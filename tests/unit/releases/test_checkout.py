@@ -105,8 +105,8 @@ def test_its_version_and_origin_stand_in_the_title(source):
 @pytest.mark.parametrize(
     ("system", "text", "said"),
     [
-        ("etcd", "/nowhere", "there is no folder /nowhere"),
-        ("etcd", "/tmp", "no checkout of etcd"),
+        ("etcd", "/nowhere", "no folder /nowhere"),
+        ("etcd", "/tmp", "not a checkout of etcd"),
         ("zookeeper", "/tmp", "--set jars=DIR"),
         ("consul", "/tmp+failpoints", "only etcd has failpoints"),
     ],
@@ -123,7 +123,7 @@ def test_a_revision_that_is_not_there_is_wrong_usage(source):
 
 def test_without_git_it_is_told(source):
     shutil.rmtree(source / ".git")
-    with pytest.raises(UsageError, match="is no git checkout"):
+    with pytest.raises(UsageError, match="is not a git checkout"):
         checkout.unable(checkout.read("etcd", str(source)))
 
 

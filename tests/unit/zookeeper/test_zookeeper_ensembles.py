@@ -1,4 +1,4 @@
-"""ZooKeeper's ensembles as text, who may change them, and where its files can be hurt."""
+"""ZooKeeper's ensembles as text, who may change them, and where its files can be corrupted."""
 
 from __future__ import annotations
 
@@ -27,9 +27,15 @@ from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 NODES: Any = [SimpleNamespace(name=f"n{n}", address=f"10.0.0.{n}", directory=f"/run/n{n}") for n in (1, 2, 3)]
 
 
+def test_with_tls_no_server_has_a_port_for_plain_text():
+    told = Ensemble(first(NODES[:2]).seats)
+    assert not any(";" in line for line in told.lines(plain=False))
+    assert read("\n".join([*told.lines(plain=False), "version=0"])) == told
+
+
 def test_an_ensemble_is_read_as_it_is_written():
     told = Ensemble((*first(NODES[:2]).seats, Seat(3, "10.0.0.3", LEARNER)))
-    lines = told.lines()
+    lines = told.lines(plain=True)
     assert lines[2] == "server.3=10.0.0.3:2888:3888:observer;10.0.0.3:2181"
     assert read("\n".join([*lines, "version=1000002f3"])) == Ensemble(told.seats, 0x1000002F3)
     assert [told.seat_of(node).role for node in NODES] == [VOTER, VOTER, LEARNER]
@@ -86,12 +92,12 @@ def a_log(*transactions: bytes) -> bytes:
 def test_a_log_is_hurt_within_what_was_written(kind: str, at: float):
     log = a_log(b"one" * 9, b"two" * 30, b"three" * 5)
     disk: Any = Disk(log + bytes(1000))
-    wound = asyncio.run(DamageOfZooKeeper(lambda node: node.directory).find(disk, kind, at, 20))
-    if wound.new is None:
-        assert 16 + 12 < wound.offset < len(log)
+    corruption = asyncio.run(DamageOfZooKeeper(lambda node: node.directory).find(disk, kind, at, 20))
+    if corruption.new is None:
+        assert 16 + 12 < corruption.offset < len(log)
         return
-    assert wound.offset + len(wound.new) <= len(log)
-    hurt = log[: wound.offset] + wound.new + log[wound.offset + len(wound.new) :]
+    assert corruption.offset + len(corruption.new) <= len(log)
+    hurt = log[: corruption.offset] + corruption.new + log[corruption.offset + len(corruption.new) :]
     assert hurt != log
     assert len(hurt) == len(log)
 

@@ -58,7 +58,7 @@ def test_what_the_log_gives_is_compared_with_the_state(tmp_path):
     )  # fmt: skip
     assert last.revision == last.index
     refused = logs[0].entries[-1]
-    assert (refused.refused, refused.revision, refused.asks) == ("there is no such node", None, ())
+    assert (refused.refused, refused.revision, refused.asks) == ("the node does not exist", None, ())
     assert logs[0].says(last.index) == "0x100000009"
 
 

@@ -13,11 +13,11 @@ import msgspec
 
 from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems import values
+from quorate.harness.systems.consul.client.access import Access
 from quorate.harness.systems.consul.client.outcomes import MOVES_ON, outcome_of_error, outcome_of_reply
 from quorate.harness.systems.consul.operations.spares import Spares
 from quorate.harness.systems.values import Sizes
 
-PORT: Final = 8500
 Reads = Literal["default", "consistent", "stale"]
 MODES: Final[Mapping[Reads, str]] = {"default": "", "consistent": "consistent", "stale": "stale"}
 _OK, _MISSING = 200, 404
@@ -31,6 +31,7 @@ class ClientOptions(msgspec.Struct, frozen=True):
 
     Times are in seconds; Consul allows a time to live from 10 s. `serf_check` ties a session to the health of the
     server it was made through, as Consul does unless told otherwise. A client of one server keeps `spare_connections`.
+    `access` is how it is let in.
     """
 
     reads: Reads = "default"
@@ -38,6 +39,7 @@ class ClientOptions(msgspec.Struct, frozen=True):
     lock_delay_s: float = 0.0
     spare_connections: int = 8
     serf_check: bool = False
+    access: Access = Access()
     sizes: Sizes = Sizes()
 
 
@@ -70,12 +72,13 @@ class Caller:
         self.options = options
         self.timeout_s = timeout_s
         self._members = list(addresses)
-        self._urls = [f"http://{address}:{PORT}" for address in addresses.values()]
+        self._urls = [options.access.url(address) for address in addresses.values()]
         self._at = 0
         spares = options.spare_connections if len(addresses) == 1 else 0
         # A connector of its own: logical clients must not share connections.
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=spares + 4, keepalive_timeout=_KEPT_S),
+        self._http = options.access.session(
+            limit=spares + 4,
+            keepalive_timeout=_KEPT_S,
             headers={"Accept-Encoding": "identity"},
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -118,7 +121,12 @@ class Caller:
         timeout = aiohttp.ClientTimeout(total=left, sock_connect=left * _CONNECT_SHARE)
         try:
             async with self._http.request(
-                method, self._urls[self._at] + path, data=data, allow_redirects=False, timeout=timeout
+                method,
+                self._urls[self._at] + path,
+                data=data,
+                allow_redirects=False,
+                timeout=timeout,
+                server_hostname=self.options.access.pems.name,
             ) as response:
                 content = await response.read()
                 self._spares.answered()
@@ -153,7 +161,7 @@ class Caller:
         self, kind: str, key: str, mode: Reads, deadline: float | None = None
     ) -> tuple[dict[str, Any] | None, Answer]:
         """Read the KV entry of a key, or None where there is none, with the answer it came in."""
-        answer = await self.look(url_of(kind, key), deadline=deadline, query=MODES[mode])
+        answer = await self.look(self.url_of(kind, key), deadline=deadline, query=MODES[mode])
         return (answer.body[0] if answer.body else None), answer
 
     async def txn(
@@ -175,6 +183,14 @@ class Caller:
     ) -> Reply:
         """Make the reply of an operation; its version is the key's ModifyIndex."""
         return Reply(value, version, self.member, session, answer.evidence() if answer is not None else None)
+
+    def path(self, kind: str, key: str) -> str:
+        """Return where a capability keeps a key; each kind has a prefix of its own."""
+        return self.options.access.key(kind, key)
+
+    def url_of(self, kind: str, key: str) -> str:
+        """Return the same, within a URL."""
+        return "/v1/kv/" + quote(self.path(kind, key))
 
     async def close(self) -> None:
         """Close the connections; never raises."""
@@ -230,13 +246,3 @@ def decode(entry: Mapping[str, Any] | None) -> Any:
     if entry is None or entry.get("Value") is None:
         return None
     return msgspec.json.decode(base64.b64decode(entry["Value"]))
-
-
-def path(kind: str, key: str) -> str:
-    """Where a capability keeps a key; each has a prefix of its own."""
-    return f"quorate/{kind}/{key}"
-
-
-def url_of(kind: str, key: str) -> str:
-    """The same, within a URL."""
-    return "/v1/kv/" + quote(path(kind, key))

@@ -9,7 +9,7 @@ import asyncio
 from typing import Any, Final
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply
-from quorate.harness.systems.consul.client.caller import decode, encode, path
+from quorate.harness.systems.consul.client.caller import decode, encode
 from quorate.harness.systems.consul.client.locks import LockCalls
 
 _POLL_S: Final = 0.03
@@ -30,7 +30,9 @@ class ElectionCalls(LockCalls):
         while True:
             session = await self.own_session(deadline)
             try:
-                (entry,) = await self.txn([_operation("lock", key, session, value)], deadline=deadline)
+                (entry,) = await self.txn(
+                    [_operation("lock", self.path("election", key), session, value)], deadline=deadline
+                )
                 break
             except Refused as error:
                 if error.code == "session-invalid":
@@ -49,9 +51,9 @@ class ElectionCalls(LockCalls):
         A plain write would do as well, but sets the count of the lock back to 0.
         """
         session, token = self._led(key)
-        check = {"Verb": "check-session", "Key": path("election", key), "Session": session}
+        check = {"Verb": "check-session", "Key": self.path("election", key), "Session": session}
         try:
-            done = await self.txn([check, _operation("lock", key, session, value)])
+            done = await self.txn([check, _operation("lock", self.path("election", key), session, value)])
         except Refused as error:
             raise (
                 Refused("not-elected", error.text, answer=ANSWERED) if error.code in _LOST else error
@@ -69,7 +71,7 @@ class ElectionCalls(LockCalls):
         """Release the lock; the key stays, and so does its count."""
         session, _ = self._led(key)
         try:
-            (entry,) = await self.txn([_operation("unlock", key, session, None)])
+            (entry,) = await self.txn([_operation("unlock", self.path("election", key), session, None)])
         except Refused as error:
             raise (
                 Refused("not-elected", error.text, answer=ANSWERED) if error.code in _LOST else error
@@ -80,7 +82,7 @@ class ElectionCalls(LockCalls):
         """Write the key; the value is the index of that write. Writing what is there already would be none."""
         self._drawn += 1
         unique = encode([self.name, self._drawn])
-        (entry,) = await self.txn([{"Verb": "set", "Key": path("ids", key), "Value": unique}])
+        (entry,) = await self.txn([{"Verb": "set", "Key": self.path("ids", key), "Value": unique}])
         return self.reply(entry["ModifyIndex"], entry["ModifyIndex"])
 
     def _led(self, key: str) -> tuple[str, int]:
@@ -89,5 +91,5 @@ class ElectionCalls(LockCalls):
         return self._leads[key]
 
 
-def _operation(verb: str, key: str, session: str, value: Any) -> dict[str, Any]:
-    return {"Verb": verb, "Key": path("election", key), "Value": encode(value), "Session": session}
+def _operation(verb: str, where: str, session: str, value: Any) -> dict[str, Any]:
+    return {"Verb": verb, "Key": where, "Value": encode(value), "Session": session}

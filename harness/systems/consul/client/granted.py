@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from quorate.harness.core.capabilities import together
 from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply
-from quorate.harness.systems.consul.client.caller import encode, path, url_of
+from quorate.harness.systems.consul.client.caller import encode
 from quorate.harness.systems.consul.client.sessions import SessionCalls
 
 _TTL_LEAST_S: Final = 10
@@ -19,8 +20,8 @@ class GrantedCalls(SessionCalls):
     and all begin anew with a new leader. One that is tied to Serf's health check can end at any time.
     """
 
-    async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
-        """Create a session, then the key, acquired with it; a session without its key shows in no history."""
+    async def grant_key(self, space: str, name: str, ttl_s: float, beside: int = 0) -> Reply:
+        """Create a session, then the keys, acquired with it; a session without keys shows in no history."""
         deadline = self.deadline()
         ttl = max(_TTL_LEAST_S, math.ceil(ttl_s))
         try:
@@ -28,9 +29,18 @@ class GrantedCalls(SessionCalls):
         except OutcomeError as error:
             raise Refused("no-session", str(error)) from error
         session = str(made.value)
-        where = path("granted", f"{space}/{name}")
-        operation = {"Verb": "lock", "Key": where, "Value": encode(self.name), "Session": session}
-        (entry,) = await self.txn([operation], deadline=deadline)
+        (entry, *_) = await self.txn(
+            [
+                {
+                    "Verb": "lock",
+                    "Key": self.path("granted", f"{space}/{one}"),
+                    "Value": encode(self.name),
+                    "Session": session,
+                }
+                for one in together(name, beside)
+            ],
+            deadline=deadline,
+        )
         sooner_ms = 1000 * ttl if self.options.serf_check else 0
         told = {"ttl_ms": 1000 * ttl, "sooner_ms": sooner_ms, "later_ms": 1000 * ttl, "relay_ms": 0}
         return self.reply({"lease": session, **told}, entry["ModifyIndex"], session)
@@ -54,8 +64,8 @@ class GrantedCalls(SessionCalls):
         """Read the names consistently, in one query, and the term that the server asked is in."""
         deadline = self.deadline()
         where = f"{space}/"
-        answer = await self.look(url_of("granted", where), deadline=deadline, query="keys&consistent")
+        answer = await self.look(self.url_of("granted", where), deadline=deadline, query="keys&consistent")
         about = await self.look("/v1/agent/self", deadline=deadline)
-        names = sorted(name.removeprefix(path("granted", where)) for name in answer.body or [])
+        names = sorted(name.removeprefix(self.path("granted", where)) for name in answer.body or [])
         term = int(about.body["Stats"]["raft"]["term"])
         return self.reply({"names": names, "term": term}, answer.index, answer=answer)

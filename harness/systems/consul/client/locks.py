@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply
-from quorate.harness.systems.consul.client.caller import encode, path
+from quorate.harness.systems.consul.client.caller import encode
 from quorate.harness.systems.consul.client.sessions import SessionCalls
 
 
@@ -22,7 +22,9 @@ class LockCalls(SessionCalls):
         deadline = self.deadline()
         session = await self.own_session(deadline)
         try:
-            (entry,) = await self.txn([_operation("lock", key, self.name, session)], deadline=deadline)
+            (entry,) = await self.txn(
+                [_operation("lock", self.path("lock", key), self.name, session)], deadline=deadline
+            )
         except Refused as error:
             if error.code == "session-invalid":
                 self.session_lost()
@@ -35,7 +37,7 @@ class LockCalls(SessionCalls):
         if session is None:
             raise Refused("not-held", "the session is gone", answer=UNASKED)
         try:
-            (entry,) = await self.txn([_operation("unlock", key, None, session)])
+            (entry,) = await self.txn([_operation("unlock", self.path("lock", key), None, session)])
         except Refused as error:
             if error.code == "session-invalid":
                 self.session_lost()
@@ -44,5 +46,5 @@ class LockCalls(SessionCalls):
         return self.reply(None, entry["ModifyIndex"], session)
 
 
-def _operation(verb: str, key: str, value: Any, session: str) -> dict[str, Any]:
-    return {"Verb": verb, "Key": path("lock", key), "Value": encode(value), "Session": session}
+def _operation(verb: str, where: str, value: Any, session: str) -> dict[str, Any]:
+    return {"Verb": verb, "Key": where, "Value": encode(value), "Session": session}

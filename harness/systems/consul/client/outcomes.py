@@ -85,10 +85,11 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(409, "lock isn't held", "fail", "not-held", "not held by this session: rolled back", answered=True),
     Row(409, "unknown KV verb", "fail", "invalid", "the release has no such operation: rolled back"),
+    Row(409, "Permission denied", "fail", "denied", "refused before anything was proposed"),
     Row(409, "", "fail", "conflict", "the transaction was rolled back", answered=True),
     Row(400, "", "fail", "invalid", "refused before anything was proposed"),
     Row(403, "", "fail", "denied", "refused before anything was proposed"),
-    Row(404, "", "fail", "not-found", "there is no such thing", answered=True),
+    Row(404, "", "fail", "not-found", "it does not exist", answered=True),
     Row(405, "", "fail", "invalid", "refused before anything was proposed"),
     Row(413, "", "fail", "too-large", "refused before anything was proposed"),
     Row(429, "", "fail", "too-many-requests", "refused before anything was proposed"),
@@ -102,7 +103,7 @@ def classify(status: int, body: str) -> Row:
 
 
 def outcome_of_reply(status: int, body: str) -> Refused | Unknown:
-    """Turn an answer that is no success into the outcome to raise; status and words are kept."""
+    """Turn an answer that is not a success into the outcome to raise; status and words are kept."""
     row = classify(status, body)
     said = f"HTTP {status}: {body.strip()[:500]}"
     if row.outcome == "info":

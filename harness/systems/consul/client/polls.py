@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from quorate.harness.core.outcome import Refused, Reply
-from quorate.harness.systems.consul.client.caller import decode, path
+from quorate.harness.systems.consul.client.caller import decode
 from quorate.harness.systems.consul.client.watches import WatchCalls
 from quorate.harness.systems.polls import Answered, Polls
 
@@ -21,7 +21,7 @@ class PollCalls(WatchCalls):
 
     async def set_name(self, space: str, name: str, value: Any) -> Reply:
         """Set the key or delete it. Consul does not tell the index of a deletion, nor whether anything was there."""
-        key = path(_KIND, f"{space}/{name}")
+        key = self.path(_KIND, f"{space}/{name}")
         if value is None:
             await self.txn([{"Verb": "delete", "Key": key}])
             return self.reply()
@@ -36,7 +36,7 @@ class PollCalls(WatchCalls):
             answer = await self.block(_KIND, where, index, wait_s, prefix=name is None)
             if answer.index is None:
                 raise Refused("unread", "the answer has no X-Consul-Index")
-            cut = len(path(_KIND, f"{space}/"))
+            cut = len(self.path(_KIND, f"{space}/"))
             entries = {one["Key"][cut:]: [decode(one), one["ModifyIndex"]] for one in answer.body or []}
             return Answered(answer.index, entries)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.consul.client.caller import MODES, Caller, decode, encode, path, url_of
+from quorate.harness.systems.consul.client.caller import MODES, Caller, decode, encode
 
 
 class RegisterCalls(Caller):
@@ -19,7 +19,7 @@ class RegisterCalls(Caller):
     async def write(self, key: str, value: Any) -> Reply:
         """Set, whatever was there."""
         (entry,) = await self.txn(
-            [{"Verb": "set", "Key": path("register", key), "Value": self.stored(value)}]
+            [{"Verb": "set", "Key": self.path("register", key), "Value": self.stored(value)}]
         )
         return self.reply(None, entry["ModifyIndex"])
 
@@ -36,7 +36,12 @@ class RegisterCalls(Caller):
             version = entry["ModifyIndex"] if entry else None
             raise Refused("mismatch", f"it holds {seen!r}", seen=seen, version=version, answer=ANSWERED)
         index = entry["ModifyIndex"] if entry else 0
-        operation = {"Verb": "cas", "Key": path("register", key), "Value": self.stored(new), "Index": index}
+        operation = {
+            "Verb": "cas",
+            "Key": self.path("register", key),
+            "Value": self.stored(new),
+            "Index": index,
+        }
         (done,) = await self.txn([operation], deadline=deadline)
         return self.reply(None, done["ModifyIndex"])
 
@@ -47,14 +52,14 @@ class SetCalls(Caller):
     async def add(self, key: str, element: int) -> Reply:
         """Add an element; adding twice is adding once."""
         (entry,) = await self.txn(
-            [{"Verb": "set", "Key": path("set", f"{key}/{element}"), "Value": encode(element)}]
+            [{"Verb": "set", "Key": self.path("set", f"{key}/{element}"), "Value": encode(element)}]
         )
         return self.reply(None, entry["ModifyIndex"])
 
     async def members(self, key: str) -> Reply:
         """Read all elements in one query, in the mode of the options."""
         mode = MODES[self.options.reads]
-        answer = await self.look(url_of("set", f"{key}/"), query=f"keys&{mode}" if mode else "keys")
+        answer = await self.look(self.url_of("set", f"{key}/"), query=f"keys&{mode}" if mode else "keys")
         return self.reply(sorted(int(name.rpartition("/")[2]) for name in answer.body or []), answer=answer)
 
 
@@ -67,7 +72,7 @@ class CounterCalls(Caller):
         entry, _ = await self.entry("counter", key, "consistent", deadline)
         index = entry["ModifyIndex"] if entry else 0
         value = self.stored((decode(entry) or 0) + amount)
-        operation = {"Verb": "cas", "Key": path("counter", key), "Value": value, "Index": index}
+        operation = {"Verb": "cas", "Key": self.path("counter", key), "Value": value, "Index": index}
         (done,) = await self.txn([operation], deadline=deadline)
         return self.reply(None, done["ModifyIndex"])
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from quorate.harness.core.outcome import Reply
-from quorate.harness.systems.consul.client.caller import Caller, decode, path
+from quorate.harness.systems.consul.client.caller import Caller, decode
 from quorate.harness.systems.micro import play
 
 
@@ -26,9 +26,9 @@ class TransactionCalls(Caller):
         state = {name: decode(entry) for name, entry in entries.items()}
         done, written = play(micro, state)
         operations = [
-            _write(name, entries[name], self.stored(state[name], len(names)))
+            _write(self.path("txn", name), entries[name], self.stored(state[name], len(names)))
             if name in written
-            else _check(name, entries[name])
+            else _check(self.path("txn", name), entries[name])
             for name in names
         ]
         results = await self.txn(operations, deadline=deadline)
@@ -36,13 +36,12 @@ class TransactionCalls(Caller):
         return self.reply(done, version)
 
 
-def _write(name: str, entry: dict[str, Any] | None, stored: str) -> dict[str, Any]:
+def _write(key: str, entry: dict[str, Any] | None, stored: str) -> dict[str, Any]:
     index = entry["ModifyIndex"] if entry else 0
-    return {"Verb": "cas", "Key": path("txn", name), "Value": stored, "Index": index}
+    return {"Verb": "cas", "Key": key, "Value": stored, "Index": index}
 
 
-def _check(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
-    key = path("txn", name)
+def _check(key: str, entry: dict[str, Any] | None) -> dict[str, Any]:
     if entry is None:
         return {"Verb": "check-not-exists", "Key": key}
     return {"Verb": "check-index", "Key": key, "Index": entry["ModifyIndex"]}

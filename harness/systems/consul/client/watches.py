@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core.outcome import Refused
-from quorate.harness.systems.consul.client.caller import MODES, Answer, Caller, decode, url_of
+from quorate.harness.systems.consul.client.caller import MODES, Answer, Caller, decode
 
 _GRACE: Final = 1 / 16  # Consul adds up to a sixteenth of the wait at random
 
@@ -38,7 +38,7 @@ class WatchCalls(Caller):
         if index and answer.index == index:
             return None
         entries = {entry["Key"]: (decode(entry), entry["ModifyIndex"]) for entry in answer.body or []}
-        # An index that went backwards is no order to wait on: begin anew, as Consul's documentation says.
+        # An index that went backwards is not an order to wait on: begin anew, as Consul's documentation says.
         return Seen(answer.index if answer.index >= index else 0, entries, answer.evidence())
 
     async def block(self, kind: str, key: str, index: int, wait_s: float, *, prefix: bool) -> Answer:
@@ -47,4 +47,4 @@ class WatchCalls(Caller):
         query += ["recurse"] if prefix else []
         query += [MODES[self.options.reads]] if MODES[self.options.reads] else []
         deadline = asyncio.get_running_loop().time() + wait_s * (1 + _GRACE) + self.timeout_s
-        return await self.look(url_of(kind, key), deadline=deadline, query="&".join(query))
+        return await self.look(self.url_of(kind, key), deadline=deadline, query="&".join(query))

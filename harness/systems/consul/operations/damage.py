@@ -1,11 +1,11 @@
-"""Where the disk of a Consul server can be hurt: raft's log, which is a bolt database, and raft's snapshots."""
+"""Where the disk of a Consul server can be corrupted: raft's log, which is a bolt database, and raft's snapshots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from quorate.harness.core.damage import Wound, content, flipped, newest
+from quorate.harness.core.damage import Corruption, content, flipped, newest
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems import bolt
@@ -29,11 +29,11 @@ class DamageOfConsul:
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
 
-    def spoilt(self, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+    def folder_to_empty(self, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Return None: raft's peers do not trust a voter that lost its log; it is removed, and joins again."""
         return
 
-    async def find(self, node: Node, kind: str, at: float, size: int) -> Wound:  # noqa: ARG002 - as above
+    async def find(self, node: Node, kind: str, at: float, size: int) -> Corruption:  # noqa: ARG002 - as above
         """Look into the server's files as they are now."""
         raft = f"{self._data(node)}/raft"
         if kind == "snap-bit":
@@ -48,7 +48,7 @@ class DamageOfConsul:
         if kind == "db-cut":
             used = meta.pages * meta.page_size
             offset = int(at * used)
-            return Wound(path, offset, None, f"cut off at {offset} of {used} bytes in use")
+            return Corruption(path, offset, None, f"cut off at {offset} of {used} bytes in use")
         entries = bolt.values_of(data, b"logs")
         if not entries:
             raise Broken("no-such-file", f"{path} on {node.name} holds no entries yet")

@@ -13,7 +13,7 @@ from quorate.harness.cluster.shell import empty_command
 from quorate.harness.core.membership import LEARNER, VOTER, Listing, ended, pause
 from quorate.harness.core.node import Cluster, Node, ProcessState
 from quorate.harness.core.outcome import Broken
-from quorate.harness.systems.consul.client.caller import PORT
+from quorate.harness.systems.consul.client.access import Access
 
 _CALL_S: Final = 2.0
 _LEAVE_S: Final = 8.0
@@ -28,8 +28,11 @@ _STABLE: Final = "1s"
 class MembershipOfConsul:
     """Membership of one cluster, as its leader's raft configuration has it."""
 
-    def __init__(self, daemon: str, start: Callable[[Cluster, Node], Awaitable[None]]) -> None:
+    def __init__(
+        self, daemon: str, start: Callable[[Cluster, Node], Awaitable[None]], access: Callable[[], Access]
+    ) -> None:
         self._daemon = daemon
+        self._access = access
         self._start = start
         self._away: set[str] = set()
 
@@ -53,7 +56,7 @@ class MembershipOfConsul:
         """Ask for raft's configuration, which the leader answers."""
         names = {node.address: node.name for node in cluster.nodes}
         for node in self._present(cluster, ()):
-            found = await _ask(node, "GET", "operator/raft/configuration")
+            found = await self._ask(node, "GET", "operator/raft/configuration")
             if found is not None:
                 roles = {
                     names.get(_host(one["Address"]), one["Node"]): VOTER if one["Voter"] else LEARNER
@@ -67,20 +70,20 @@ class MembershipOfConsul:
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
         self._away.add(node.name)
-        await _ask(node, "PUT", "agent/leave", timeout_s=_LEAVE_S)
+        await self._ask(node, "PUT", "agent/leave", timeout_s=_LEAVE_S)
         await ended(node, self._daemon)
         others = self._present(cluster, (node.name,))
         while True:
             listed = await self.members(cluster)
             voted_out = listed is not None and node.name not in listed.roles
             for other in others if not voted_out else ():
-                await _ask(other, "DELETE", f"operator/raft/peer?address={node.address}:8300")
-            known = [other for other in others if not await _left(other, node)]
+                await self._ask(other, "DELETE", f"operator/raft/peer?address={node.address}:8300")
+            known = [other for other in others if not await self._left(other, node)]
             if voted_out and not known:
                 break
             # Without pruning: that is done late, and would reap a server that has come back by then.
             for other in known:
-                await _ask(other, "PUT", f"agent/force-leave/{node.name}")
+                await self._ask(other, "PUT", f"agent/force-leave/{node.name}")
             await pause(end, node, "was not removed")
         await node.run(empty_command(f"{node.directory}/data"), timeout_s=_WIPE_S)
 
@@ -89,10 +92,10 @@ class MembershipOfConsul:
         del way
         end = asyncio.get_running_loop().time() + deadline_s
         for other in self._present(cluster, (node.name,)):
-            found = await _ask(other, "GET", "operator/autopilot/configuration")
+            found = await self._ask(other, "GET", "operator/autopilot/configuration")
             if found is not None and found.get("ServerStabilizationTime") != _STABLE:
                 body = {**found, "ServerStabilizationTime": _STABLE}
-                await _ask(other, "PUT", "operator/autopilot/configuration", body)
+                await self._ask(other, "PUT", "operator/autopilot/configuration", body)
             if found is not None:
                 break
         self._away.discard(node.name)
@@ -113,30 +116,33 @@ class MembershipOfConsul:
     def _present(self, cluster: Cluster, without: Sequence[str]) -> list[Node]:
         return [node for node in cluster.nodes if node.name not in {*without, *self._away}]
 
+    async def _left(self, other: Node, node: Node) -> bool:
+        """Whether a server knows that the node has left, or knows it no longer; one that is silent does not count."""
+        found = await self._ask(other, "GET", "agent/members")
+        return found is None or all(one["Status"] == _LEFT for one in found if one["Name"] == node.name)
 
-async def _left(other: Node, node: Node) -> bool:
-    """Whether a server knows that the node has left, or knows it no longer; one that is silent does not count."""
-    found = await _ask(other, "GET", "agent/members")
-    return found is None or all(one["Status"] == _LEFT for one in found if one["Name"] == node.name)
+    async def _ask(
+        self,
+        node: Node,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        timeout_s: float = _CALL_S,
+    ) -> Any:
+        """Return the decoded answer, an empty mapping where it has none, None where the server did not do it."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with (
+                self._access().session(timeout=timeout) as http,
+                http.request(method, f"{self._access().of(node)}/v1/{path}", json=body) as answer,
+            ):
+                said = await answer.read()
+                if answer.status != _OK:
+                    return None
+                return msgspec.json.decode(said) if said.strip().startswith((b"{", b"[")) else {}
+        except _SILENT:
+            return None
 
 
 def _host(address: str) -> str:
     return address.rpartition(":")[0]
-
-
-async def _ask(
-    node: Node, method: str, path: str, body: Mapping[str, Any] | None = None, timeout_s: float = _CALL_S
-) -> Any:
-    """Return the decoded answer, an empty mapping where it has none, None where the server did not do it."""
-    timeout = aiohttp.ClientTimeout(total=timeout_s)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as http,
-            http.request(method, f"http://{node.address}:{PORT}/v1/{path}", json=body) as answer,
-        ):
-            said = await answer.read()
-            if answer.status != _OK:
-                return None
-            return msgspec.json.decode(said) if said.strip().startswith((b"{", b"[")) else {}
-    except _SILENT:
-        return None

@@ -6,17 +6,20 @@ from typing import Annotated, Final
 
 import msgspec
 
+from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.settings import Seconds, WholeSeconds, about
-from quorate.harness.core.tuning import TuningSettings
+from quorate.harness.systems.access import AccessSettings, read_pems, read_secret
+from quorate.harness.systems.consul.client.access import Access
 from quorate.harness.systems.consul.client.caller import ClientOptions, Reads
 from quorate.harness.systems.values import Sizes
 
 # On two, Go's scheduler mostly ends a deposed leader's lease before it looks at a request: see docs/systems/consul.md.
 _PROCESSORS: Final = 8
+TOKEN: Final = "CONSUL_HTTP_TOKEN"  # noqa: S105 - the name of a variable, Consul's own
 _VALUE_MOST: Final = 350_000  # bytes: a transaction ends at 512 KiB, in base64
 
 
-class ConsulSettings(TuningSettings, frozen=True):
+class ConsulSettings(AccessSettings, frozen=True):
     """Settings of Consul; None leaves the server's own default."""
 
     reads: Annotated[
@@ -72,6 +75,13 @@ class ConsulSettings(TuningSettings, frozen=True):
         ]
         | None
     ) = None
+    auth: Annotated[
+        bool, about("access lists that deny by default; clients have a token with the rights they need")
+    ] = False
+    token_file: (
+        Annotated[str, about(f"file with the clients' token, which may stand in {TOKEN} too", unset="none")]
+        | None
+    ) = None
     binary: Annotated[str, about("path of a consul of your own on this host", unset="none")] | None = None
 
     def __post_init__(self) -> None:
@@ -94,3 +104,14 @@ class ConsulSettings(TuningSettings, frozen=True):
             serf_check=self.session_checks == "serf",
             sizes=self.sizes,
         )
+
+
+def read_access(settings: ConsulSettings) -> Access:
+    """Return how a cluster that is already there lets clients in; raises `UsageError` for files and prefixes amiss."""
+    prefix = f"{settings.prefix}/".replace("//", "/").lstrip("/") if settings.prefix is not None else ""
+    if settings.prefix is not None and not prefix:
+        raise UsageError(
+            f"--set prefix={settings.prefix}: give a prefix for the run alone, as in quorate-test/"
+        )
+    token = read_secret("token_file", settings.token_file, TOKEN)
+    return Access(pems=read_pems(settings), token=token, prefix=prefix)

@@ -10,18 +10,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+
 from quorate.harness.core.memberlog import MemberLog
 from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
+from quorate.harness.systems import access
+from quorate.harness.systems.access import Pems
+from quorate.harness.systems.adopting import Adopting
+from quorate.harness.systems.consul.client.access import Access, place
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.operations import memberlogs
 from quorate.harness.systems.consul.operations.damage import DamageOfConsul
 from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
-from quorate.harness.systems.consul.server import health
+from quorate.harness.systems.consul.server import adopted, health, securing
 from quorate.harness.systems.consul.server.installing import ConsulServers, Installed
-from quorate.harness.systems.consul.server.settings import ConsulSettings
+from quorate.harness.systems.consul.server.settings import ConsulSettings, read_access
 from quorate.harness.systems.consul.server.tuning import KNOBS
 from quorate.harness.systems.consul.server.weak import WEAK
 from quorate.harness.systems.daemons import Daemons
@@ -40,6 +46,7 @@ class Consul(Daemons[Installed]):
     runtime = "go"
     client_type = ConsulClient
     settings_type = ConsulSettings
+    of_clients = adopted.OF_CLIENTS
     knobs = KNOBS
     keeps_logs = True
     channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"rpc": (8300,), "gossip": (8301, 8302)}
@@ -50,7 +57,16 @@ class Consul(Daemons[Installed]):
         super().__init__(options, ConsulServers(options, self._settings.binary))
         self._clients = 0
         self.damage = DamageOfConsul(self.data)
-        self.membership = MembershipOfConsul(self.daemon, self.start)
+        self.membership = MembershipOfConsul(self.daemon, self.start, lambda: self._access)
+        self._access = read_access(self._settings)  # the harness's own
+        self._let_in = self._access  # the clients'
+        self._theirs = False
+        self._nodes: Sequence[Node] = ()
+
+    def adopt(self, workloads: Sequence[str]) -> None:
+        """Let clients loose on somebody else's servers; see `System.adopt`."""
+        adopted.ADOPTING.check(workloads, self._options.settings)
+        self._theirs = True
 
     @property
     def weak_reads(self) -> WeakReads | None:
@@ -59,7 +75,18 @@ class Consul(Daemons[Installed]):
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""
+        if self._theirs:
+            self._nodes = cluster.nodes
+            self._access = self._let_in = adopted.below(self._access, cluster.run_id)
+            found = await adopted.ADOPTING.look(
+                lambda: self.status(cluster), lambda: self.unserved(cluster.nodes)
+            )
+            self._installed = adopted.installed(found)
+            return
         self._installed = await self._servers.install(cluster.nodes)
+        pems = await access.give_certificates(cluster.nodes) if self._settings.tls else Pems()
+        token = securing.drawn_token() if self._settings.auth else None
+        self._access = self._let_in = Access(pems=pems, token=token)
         await asyncio.gather(*(self._configure(cluster, node) for node in cluster.nodes))
 
     async def _configure(self, cluster: Cluster, node: Node) -> None:
@@ -89,6 +116,8 @@ class Consul(Daemons[Installed]):
             # No limit: all clients come from one address, each with connections of its own.
             "limits": {"http_max_conns_per_client": 0},
             "ports": {"dns": -1, "grpc": -1},
+            **(securing.tls_configuration(node.directory) if self._settings.tls else {}),
+            **(securing.acl_configuration(self._access.token) if self._access.token else {}),
             "autopilot": {"cleanup_dead_servers": self._settings.cleanup_dead_servers},
             **self._snapshots(),
             "performance": {
@@ -109,6 +138,8 @@ class Consul(Daemons[Installed]):
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
+        if self._theirs:
+            return
         self.membership.check(node)
         root = node.directory
         argv = (self.installed(node).binary, "agent", f"-config-file={root}/consul.json")
@@ -120,13 +151,24 @@ class Consul(Daemons[Installed]):
         """The directory of all that the server must not forget."""
         return f"{node.directory}/data"
 
+    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
+        """Return once all servers are healthy, agree on one leader, and serve; of somebody else's: once they serve."""
+        if self._theirs:
+            await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
+            return await self.status(cluster)
+        statuses = await super().wait_ready(cluster, deadline_s)
+        if self._settings.auth and self._let_in is self._access:
+            token = await securing.clients_token(cluster.nodes, self._access)
+            self._let_in = msgspec.structs.replace(self._access, token=token)
+        return statuses
+
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every agent about itself, each within 300 ms, all at once; never raises."""
-        return await health.status(cluster.nodes)
+        return await health.status(cluster.nodes, self._access)
 
     async def unserved(self, nodes: Sequence[Node]) -> str:
         """Which of these servers answer no consistent read, and why."""
-        return await health.unserved(nodes)
+        return await health.unserved(nodes, self._access)
 
     async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
         return await tail(cluster, "consul.log", only=only)
@@ -134,22 +176,31 @@ class Consul(Daemons[Installed]):
     async def client(self, nodes: Sequence[Node], timeout_s: float) -> ConsulClient:
         """Open a client; connections are made at the first call."""
         self._clients += 1
-        addresses = {node.name: node.address for node in nodes}
-        return ConsulClient(f"client-{self._clients}", addresses, timeout_s, self._settings.client)
+        addresses = {node.name: place(node) for node in nodes}
+        options = msgspec.structs.replace(self._settings.client, access=self._let_in)
+        return ConsulClient(f"client-{self._clients}", addresses, timeout_s, options)
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every server's keys as it alone holds them, at equal applied indexes if they come in time."""
-        return await health.dump(cluster.nodes, deadline_s)
+        if self._theirs:
+            return []  # a whole store that is not ours
+        return await health.dump(cluster.nodes, self._access, deadline_s)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The agent's log and its configuration."""
-        return (f"{node.directory}/consul.log", f"{node.directory}/consul.json")
+        return () if self._theirs else (f"{node.directory}/consul.log", f"{node.directory}/consul.json")
 
     async def keep_log(self, node: Node, folder: Path) -> None:
         """The server's raft log, and its newest snapshots."""
-        await memberlogs.keep(node, f"{self.data(node)}/raft", folder)
+        if not self._theirs:
+            await memberlogs.keep(node, f"{self.data(node)}/raft", folder)
 
     @classmethod
     def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
         """The servers' raft logs, replayed."""
         return memberlogs.read_logs(folder, began)
+
+    async def close(self) -> None:
+        """Remove what the run left on somebody else's servers."""
+        if self._theirs and self._nodes:
+            await adopted.remove(self._nodes, self._access)

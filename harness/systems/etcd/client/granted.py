@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from quorate.harness.core.capabilities import together
 from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply
 from quorate.harness.systems.etcd.client.caller import MOVES_ON, Caller, path, prefix_end
 from quorate.harness.systems.etcd.client.leases import LeasesOfEtcd
@@ -14,12 +15,19 @@ from quorate.harness.systems.values import encode
 class GrantedOfEtcd(LeasesOfEtcd):
     """etcd promises the whole time to live after a renewal, and starts it anew when its leader changes: no reserves."""
 
-    async def grant_key(self, space: str, name: str, ttl_s: float) -> Reply:
-        """Grant a lease, then put the key under it; a lease without its key shows in no history."""
+    async def grant_key(self, space: str, name: str, ttl_s: float, beside: int = 0) -> Reply:
+        """Grant a lease, then put the keys under it; a lease without keys shows in no history."""
         deadline = self.deadline()
         granted = await self.look("LeaseGrant", pb.LeaseGrantRequest(TTL=math.ceil(ttl_s)), deadline)
-        request = pb.PutRequest(key=_at(space, name), value=encode(self.name), lease=granted.ID)
-        response = await self.call("Put", request, deadline)
+        puts = [
+            pb.PutRequest(key=_at(space, one), value=encode(self.name), lease=granted.ID)
+            for one in together(name, beside)
+        ]
+        if beside:
+            changes = [pb.RequestOp(request_put=put) for put in puts]
+            response = await self.call("Txn", pb.TxnRequest(success=changes), deadline)
+        else:
+            response = await self.call("Put", puts[0], deadline)
         told = {"ttl_ms": granted.TTL * 1000, "sooner_ms": 0, "later_ms": 0, "relay_ms": 0}
         return self.reply(response, {"lease": granted.ID, **told})
 
@@ -34,7 +42,7 @@ class GrantedOfEtcd(LeasesOfEtcd):
             raise _named(error) from None
 
     async def revoke_key(self, space: str, name: str, lease: int) -> Reply:
-        """Revoke: etcd deletes the key in the same step."""
+        """Revoke: etcd deletes all its keys in the same step."""
         del space, name
         try:
             return await self.revoke(lease)

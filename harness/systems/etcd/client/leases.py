@@ -66,7 +66,7 @@ class LeasesOfEtcd(Caller):
         """The client's own lease, granted on first use and again after it was lost."""
         if self._lease is None or self._lease.lost_at is not None:
             ttl_s = self.options.lease_ttl_s
-            # A lease without keys is no trace that a history would show: its loss is no lost write.
+            # A lease without keys leaves no trace in a history: its loss is not a lost write.
             response = await self.look("LeaseGrant", pb.LeaseGrantRequest(TTL=ttl_s), deadline)
             self._lease = Lease(response.ID, response.TTL)
             if self._keeper is not None:

@@ -7,21 +7,17 @@ from typing import Any, Final
 
 import grpc
 import grpc.aio
-import msgspec
 
 from quorate.harness.core.outcome import Refused
+from quorate.harness.systems.access import Pems
 from quorate.harness.systems.etcd.protocol import Stubs, pb
 
 PASSWORD: Final = "QUORATE_PASSWORD"  # noqa: S105 - the name of a variable
 
 
-class Security(msgspec.Struct, frozen=True):
-    """PEM texts and a user; nothing given: plain text, nobody. `name` is the one in the servers' certificate."""
+class Security(Pems, frozen=True):
+    """PEM texts and a user; nothing given: plain text, nobody."""
 
-    ca: bytes | None = None
-    cert: bytes | None = None
-    key: bytes | None = None
-    name: str | None = None
     user: str | None = None
     password: str = ""
 

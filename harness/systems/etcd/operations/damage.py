@@ -1,11 +1,11 @@
-"""Where etcd's disk can be hurt: its write-ahead log, its snapshots, and the pages of its database that hold keys."""
+"""Where etcd's disk can be corrupted: its write-ahead log, its snapshots, and its database's pages that hold keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from quorate.harness.core.damage import Wound, content, flipped, newest
+from quorate.harness.core.damage import Corruption, content, flipped, newest
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems.bolt import values_of
@@ -34,11 +34,11 @@ class DamageOfEtcd:
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
 
-    def spoilt(self, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+    def folder_to_empty(self, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Return None: a member that lost its disk must be removed, and added as another."""
         return
 
-    async def find(self, node: Node, kind: str, at: float, size: int) -> Wound:
+    async def find(self, node: Node, kind: str, at: float, size: int) -> Corruption:
         """Look into the member's files as they are now."""
         member = f"{self._data(node)}/member"
         pattern = {"snap-bit": f"{member}/snap/*.snap", "db-bit": f"{member}/snap/db"}.get(
@@ -51,10 +51,10 @@ class DamageOfEtcd:
             raise Broken("no-such-file", f"{path} on {node.name} is empty yet")
         if kind == "wal-tail":
             size = min(size, used - _FRAME)
-            return Wound(path, used - size, bytes(size), f"the last {size} of {used} bytes are zero")
+            return Corruption(path, used - size, bytes(size), f"the last {size} of {used} bytes are zero")
         offset = _FRAME + int(at * (used - _FRAME))
         if kind == "wal-cut":
-            return Wound(path, offset, None, f"cut off at {offset} of {used} bytes")
+            return Corruption(path, offset, None, f"cut off at {offset} of {used} bytes")
         if kind == "db-bit":
             offset = _in_value(data, at)
         if kind == "wal-bit":

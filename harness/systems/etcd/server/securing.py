@@ -1,43 +1,21 @@
-"""TLS and authentication in a cluster of our own: certificates made for the run, a root user for all clients."""
+"""TLS and authentication in a cluster of our own: etcd's flags, and a root user for all clients."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Refused
-from quorate.harness.systems.certificates import Authority, Pair
+from quorate.harness.systems.access import FOLDER
 from quorate.harness.systems.etcd.client.connection import Connection
 from quorate.harness.systems.etcd.client.security import Security
 from quorate.harness.systems.etcd.protocol import pb
 
-FOLDER: Final = "tls"
 _ROOT: Final = "root"  # etcd's own name for who may do all
 _ASK_S: Final = 10.0
-
-
-async def give_certificates(nodes: Sequence[Node]) -> Security:
-    """Put a certificate and its key on every node; return what clients prove themselves with."""
-    authority = Authority()
-    await asyncio.gather(*(_put(node, authority) for node in nodes))
-    client = authority.issue("client")
-    return Security(ca=authority.cert, cert=client.cert, key=client.key)
-
-
-async def _put(node: Node, authority: Authority) -> None:
-    pair: Pair = authority.issue(node.name, node.address)
-    with tempfile.TemporaryDirectory(prefix="quorate-tls-") as folder:
-        for name, text in (("ca.pem", authority.cert), ("node.pem", pair.cert), ("node.key", pair.key)):
-            source = Path(folder) / name
-            source.write_bytes(text)
-            await node.put(source, f"{node.directory}/{FOLDER}/{name}", mode=0o600)
 
 
 def flags(directory: str) -> dict[str, str]:

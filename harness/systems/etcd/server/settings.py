@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -12,7 +10,7 @@ import msgspec
 from quorate.harness.core.duration import exact_duration
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.settings import Milliseconds, WholeSeconds, about
-from quorate.harness.core.tuning import TuningSettings
+from quorate.harness.systems.access import AccessSettings, read_pems, read_secret
 from quorate.harness.systems.etcd.client.caller import ClientOptions
 from quorate.harness.systems.etcd.client.security import PASSWORD, Security
 from quorate.harness.systems.values import Sizes
@@ -22,7 +20,7 @@ _OWN: Final = "etcd's own"
 _VALUE_MOST: Final = 1_000_000  # bytes: requests end at 1.5 MiB
 
 
-class EtcdSettings(TuningSettings, frozen=True):
+class EtcdSettings(AccessSettings, frozen=True):
     """Settings of etcd and its clients; None leaves the server's own default."""
 
     reads: Annotated[
@@ -89,31 +87,7 @@ class EtcdSettings(TuningSettings, frozen=True):
     )
     args: Annotated[str, about("more flags for etcd, as in a shell", unset="none")] | None = None
     binary: Annotated[str, about("path of an etcd of your own on this host", unset="none")] | None = None
-    tls: Annotated[bool, about("clients and members speak TLS and show certificates, made for the run")] = (
-        False
-    )
     auth: Annotated[bool, about("clients need a user and a password")] = False
-    prefix: (
-        Annotated[
-            str,
-            about(
-                "of a cluster that is already there: all keys of the run lie below it", unset="/quorate/RUN/"
-            ),
-        ]
-        | None
-    ) = None
-    ca: (
-        Annotated[
-            str,
-            about(
-                "PEM file: the authority of the servers' certificates; clients then speak TLS", unset="none"
-            ),
-        ]
-        | None
-    ) = None
-    cert: Annotated[str, about("PEM file: the clients' certificate, with key", unset="none")] | None = None
-    key: Annotated[str, about("PEM file: the key of the clients' certificate", unset="none")] | None = None
-    tls_name: Annotated[str, about("name in the servers' certificates", unset="the address")] | None = None
     user: (
         Annotated[
             str,
@@ -172,33 +146,11 @@ class EtcdSettings(TuningSettings, frozen=True):
 
 
 def read_security(settings: EtcdSettings) -> Security:
-    """Return how clients prove who they are; raises `UsageError` for a file that is not there and for halves.
-
-    The password comes from a file or from the environment, so that it is in no command and no stored run.
-    """
-    if settings.user and settings.password_file is None and PASSWORD not in os.environ:
+    """Return how clients prove who they are; raises `UsageError` for a file that is not there and for halves."""
+    pems = read_pems(settings)
+    password = read_secret("password_file", settings.password_file, PASSWORD)
+    if settings.user and password is None:
         raise UsageError(
             f"--set user={settings.user}: give its password in {PASSWORD} or by password_file=PATH"
         )
-    if (settings.cert is None) != (settings.key is None):
-        raise UsageError("--set cert and --set key belong together: give both")
-    if (settings.cert or settings.tls_name) and settings.ca is None:
-        raise UsageError("give --set ca=FILE too: without it the connection would be plain text")
-    password = _content("password_file", settings.password_file)
-    return Security(
-        ca=_content("ca", settings.ca),
-        cert=_content("cert", settings.cert),
-        key=_content("key", settings.key),
-        name=settings.tls_name,
-        user=settings.user,
-        password=os.environ.get(PASSWORD, "") if password is None else password.decode().rstrip("\n"),
-    )
-
-
-def _content(name: str, path: str | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise UsageError(f"--set {name}={path}: cannot be read: {error.strerror}") from error
+    return Security(**msgspec.structs.asdict(pems), user=settings.user, password=password or "")

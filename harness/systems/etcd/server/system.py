@@ -14,6 +14,8 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
+from quorate.harness.systems import access
+from quorate.harness.systems.adopting import Adopting
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.etcd.client.client import EtcdClient
 from quorate.harness.systems.etcd.client.connection import CLIENT_PORT, Connection
@@ -71,7 +73,7 @@ class Etcd(Daemons[Installed]):
 
     def adopt(self, workloads: Sequence[str]) -> None:
         """Let clients loose on somebody else's servers; see `System.adopt`."""
-        adopted.check(workloads, self._options.settings)
+        adopted.ADOPTING.check(workloads, self._options.settings)
         self._theirs = True
 
     @property
@@ -83,11 +85,15 @@ class Etcd(Daemons[Installed]):
         """Put the server on every node, from the cache, a binary of one's own, or the image."""
         if self._theirs:
             self._nodes, self._space = cluster.nodes, adopted.namespace(self._settings.prefix, cluster.run_id)
-            self._installed = await adopted.look(self._health, cluster)
+            found = await adopted.ADOPTING.look(
+                lambda: self.status(cluster), lambda: self.unserved(cluster.nodes)
+            )
+            self._installed = adopted.installed(found)
             return
         self._installed = await self._servers.install(cluster.nodes)
         if self._settings.tls:
-            self._be_known(await securing.give_certificates(cluster.nodes))
+            pems = await access.give_certificates(cluster.nodes)
+            self._be_known(Security(**msgspec.structs.asdict(pems)))
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
@@ -136,7 +142,7 @@ class Etcd(Daemons[Installed]):
             statuses = await super().wait_ready(cluster, deadline_s)
             await self._require_users(cluster)
             return statuses
-        await adopted.wait_serving(self._health, cluster, deadline_s)
+        await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
         return await self.status(cluster)
 
     async def unserved(self, nodes: Sequence[Node]) -> str:

@@ -39,6 +39,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(-111, "fail", "not-empty", "the node had children", answered=True),
     Row(-108, "fail", "no-children", "ephemeral nodes have no children", answered=True),
     Row(-102, "fail", "denied", "refused by the access list"),
+    Row(-115, "fail", "not-authenticated", "the login failed"),
+    Row(-124, "fail", "not-authenticated", "the server wants a login before anything else"),
     Row(
         EXPIRED,
         "fail",
@@ -51,7 +53,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(-119, "fail", "read-only", "the server has no quorum and takes no writes"),
     Row(-120, "fail", "ephemeral-on-local", "a local session makes no ephemeral nodes"),
-    Row(-121, "fail", "no-watch", "there is no such watch", answered=True),
+    Row(-121, "fail", "no-watch", "the watch does not exist", answered=True),
     Row(-6, "fail", "unimplemented", "the release has no such request"),
     Row(-8, "fail", "invalid", "the request makes no sense"),
     Row(-114, "fail", "invalid", "the access list makes no sense"),

@@ -61,7 +61,7 @@ class WatchCalls(Caller):
         """Return the next event, or None if there is none in time; `Unknown` once the connection has ended."""
         link = self._link
         if link is None:
-            raise Unknown("connection-lost", "there is no connection, so there are no watches")
+            raise Unknown("connection-lost", "no connection, and so no watches")
         try:
             async with asyncio.timeout(timeout_s):
                 notice = await link.notices.get()

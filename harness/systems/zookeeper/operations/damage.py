@@ -1,4 +1,4 @@
-"""Where ZooKeeper's disk can be hurt: its transaction log and its snapshots."""
+"""Where ZooKeeper's disk can be corrupted: its transaction log and its snapshots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from quorate.harness.core.damage import Wound, content, flipped, newest
+from quorate.harness.core.damage import Corruption, content, flipped, newest
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
@@ -32,13 +32,13 @@ class DamageOfZooKeeper:
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data
 
-    def spoilt(self, node: Node) -> str:
+    def folder_to_empty(self, node: Node) -> str:
         """Return what ZooKeeper's administrator's guide says to empty, with all others up ("file corruption")."""
         return f"{self._data(node)}/version-2"
 
-    async def find(self, node: Node, kind: str, at: float, size: int) -> Wound:
+    async def find(self, node: Node, kind: str, at: float, size: int) -> Corruption:
         """Look into the server's files as they are now."""
-        folder = self.spoilt(node)
+        folder = self.folder_to_empty(node)
         if kind == "snap-bit":
             path = await newest(node, f"{folder}/snapshot.*")
             data = await content(node, path)
@@ -52,10 +52,12 @@ class DamageOfZooKeeper:
         used = sum(transactions[-1]) + 1
         if kind == "log-tail":
             size = min(size, used - _HEADER)
-            return Wound(path, used - size, bytes(size), f"the last {size} of {used} bytes are zero")
+            return Corruption(path, used - size, bytes(size), f"the last {size} of {used} bytes are zero")
         if kind == "log-cut":
             offset = start + length // 2
-            return Wound(path, offset, None, f"cut off at {offset} of {used} bytes, within a transaction")
+            return Corruption(
+                path, offset, None, f"cut off at {offset} of {used} bytes, within a transaction"
+            )
         return flipped(path, data[:used], start + length // 2)
 
 

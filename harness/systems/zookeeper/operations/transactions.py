@@ -214,7 +214,7 @@ def _short(data: bytes | None) -> str:
 _ERRORS: Final = {
     -3: "a runtime inconsistency",
     -8: "bad arguments",
-    -101: "there is no such node",
+    -101: "the node does not exist",
     -102: "not authorized",
     -103: "the version is another",
     -108: "an ephemeral node has no children",

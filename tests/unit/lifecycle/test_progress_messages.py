@@ -1,11 +1,11 @@
-"""What takes long is told, again and again, also from other threads; nobody listening means standard error."""
+"""Messages of slow steps reach who listens, again and again, also from other threads; else standard error."""
 
 from __future__ import annotations
 
 import asyncio
 
 from quorate.harness.cli.progress import Progress
-from quorate.harness.core.telling import heard, tell
+from quorate.harness.core.progress import listening, report
 from quorate.harness.run.progress import Snapshot
 
 
@@ -13,8 +13,8 @@ def test_lines_reach_the_listener_and_the_last_is_repeated_with_its_seconds():
     lines = []
 
     async def build():
-        async with heard(lines.append, again_s=0.05):
-            await asyncio.to_thread(tell, "building etcd 9.9.9")
+        async with listening(lines.append, again_s=0.05):
+            await asyncio.to_thread(report, "building etcd 9.9.9")
             await asyncio.sleep(0.3)
 
     asyncio.run(build())
@@ -23,13 +23,13 @@ def test_lines_reach_the_listener_and_the_last_is_repeated_with_its_seconds():
     assert all(line.startswith("building etcd 9.9.9: ") for line in lines[1:])
 
 
-def test_afterwards_nobody_hears(capsys):
+def test_afterwards_messages_go_to_standard_error(capsys):
     lines = []
 
     async def build():
-        async with heard(lines.append):
+        async with listening(lines.append):
             pass
-        tell("later")
+        report("later")
 
     asyncio.run(build())
     assert lines == []

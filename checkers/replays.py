@@ -1,4 +1,4 @@
-"""How checkers that replay replies tell what they found: a sentence, and the operations that show it."""
+"""Results of checkers that replay replies: each anomaly a sentence, and the operations that show it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.harness.history import Event
 
 _NS: Final = 1e9
-_TOLD_MAX: Final = 20
+_ANOMALIES_MAX: Final = 20
 
 
-def told(name: str, text: str, event: Event, *others: Event, detail: Evidence | None = None) -> Anomaly:
-    """Make the anomaly that a completion shows, with the completions that it contradicts."""
+def shown_by(name: str, text: str, event: Event, *others: Event, detail: Evidence | None = None) -> Anomaly:
+    """Return the anomaly that a completion shows, with the completions that it contradicts."""
     indexes = {each.index for each in (event, *others)} | {
         each.index_of_invoke for each in (event, *others) if each.index_of_invoke is not None
     }
@@ -39,7 +39,7 @@ def replayed(
     started: float,
     stats: Mapping[str, Any],
 ) -> Result:
-    """The word of a checker that replays: what it found, or `missing`, the reason why it proves nothing."""
+    """Return the result of a replaying checker: the anomalies found, or `missing`, why the history proves nothing."""
     return Result(
         guarantee=guarantee,
         verdict=Verdict.INVALID if found else Verdict.UNKNOWN if missing else Verdict.VALID,
@@ -53,10 +53,10 @@ def replayed(
 
 
 def varied(found: Sequence[Anomaly]) -> list[Anomaly]:
-    """Some of them: the first of every kind before the second of any."""
+    """Return at most twenty: the first of every kind before the second of any."""
     ranks: defaultdict[str, int] = defaultdict(int)
     ranked = []
     for each in found:
         ranked.append((ranks[each.name], each))
         ranks[each.name] += 1
-    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])][:_TOLD_MAX]
+    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])][:_ANOMALIES_MAX]

@@ -23,7 +23,7 @@ CRASHED: Final = "server-crashed"
 VAGUE: Final = frozenset({"no-order"})
 _CAUSE_WORDS: Final = 6
 _FORM: Final = re.compile(r"^(?P<guarantee>[^:@\s]+):(?P<kind>[^:@\s]+)(?:@(?P<cause>[^:\s]+))?$")
-# In order: an escaped or quoted text, a number (hexadecimal too), what is no letter.
+# In order: an escaped or quoted text, a number (hexadecimal too), what is not a letter.
 _VARYING: Final = re.compile(r'\\?"[^"]*\\?"|0x[0-9a-fA-F]+|\b[0-9a-f]{8,}\b|\d+')
 _MESSAGE: Final = re.compile(r'"msg":\s?"((?:[^"\\]|\\.)*)"')
 _CRASH: Final = re.compile(
