@@ -53,7 +53,8 @@ BUGS = {
 PARTS = 6
 # A list of several pages takes as many puts, and every client polls twice at the end.
 MOST = {"torn-list": 12, "wake-up-lost": 12}
-SECONDS = {"lease": 12.0, "revisions": 6.0, "election": 6.0}
+SECONDS = {"lease": 8.0, "revisions": 6.0, "election": 6.0}
+RATES = {"lease": 100.0}
 
 
 def found(tmp_path, bug):
@@ -66,7 +67,7 @@ def found(tmp_path, bug):
             faults=faults,
             fault_interval=1.0,
             time=SECONDS.get(workload, 12.0 if faults else 3.0),
-            rate=200.0 if faults else 400.0,
+            rate=RATES.get(workload, 200.0 if faults else 400.0),
             seed=seed,
             settings={"bug": bug, **reads},
             store=str(tmp_path / "store"),
