@@ -36,7 +36,7 @@ def _ended(case: Case) -> Iterator[Reply]:
 
 
 def _lost(record: Record, case: Case) -> bool:
-    """It had ended while the last renewal that was acknowledged was still good, and nobody had revoked it."""
+    """It had ended while the last renewal that was acknowledged was still good, and no client had revoked it."""
     grant = _grant(record, str(case.key))
     if grant is None:
         return False
