@@ -163,7 +163,7 @@ def _torn(record: Record, case: Case) -> bool:
     for look in _looks(case):
         seen = [*look.end.value["names"], *look.end.value.get("beside", ())]
         own = [key for key in seen if key == name or key.startswith(f"{name}+")]
-        if own and len(own) != keys:
+        if keys and own and len(own) != keys:
             return True
     return False
 

@@ -49,7 +49,10 @@ _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
 # Wrong clocks break leases by what is documented; an upgrade must be told to which release.
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
 _AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
+_TRIGGERED: Final = frozenset({"kill", "partition", "pause"})
 _WITHIN: Final = "4s"
+FLAPS: Final = ("100ms", "500ms", "2s")
+_FLAP_SHARE: Final = 0.2
 _WEAK_READS: Final = "weak_reads"
 
 
@@ -203,9 +206,11 @@ class Space(msgspec.Struct, frozen=True):
         for name in chosen:
             if name in _AFTERMATHS:
                 extra[f"{name}.then"] = picks.pick(f"set {name}.then", ("none", "kill", "any"), rng)
-        for name in {"kill", "pause"} & set(chosen):
+        for name in sorted(_TRIGGERED & set(chosen)):
             if lines and rng.random() < _TRIGGER_SHARE:
                 extra |= {f"{name}.on": picks.pick(f"set {name}.on", lines, rng), f"{name}.within": _WITHIN}
+        if "partition" in chosen and rng.random() < _FLAP_SHARE:
+            extra["partition.flap"] = picks.pick("set partition.flap", FLAPS, rng)
         return tuple(self._spec(name, nodes, rng) for name in chosen), extra
 
     def _spec(self, name: str, nodes: int, rng: Random) -> str:

@@ -1,8 +1,8 @@
 """The runs that a hunt begins with: every workload once in each of three rounds, with its own default settings.
 
-First in calm, for most bugs that are known need no more than the right workload; then while leaders are deposed, by a
-pause and by a partition, which is what two leaders, stale answers and lost leases come from; then while servers crash,
-alone and one as another comes back. Whatever else there is comes with the draws that follow.
+First in calm, for most bugs that are known need no more than the right workload; then while leaders are paused until
+others lead, and wake, which is what two leaders, stale answers and lost leases come from; then while servers crash,
+alone and one as another comes back, and leaders are cut off. Whatever else there is comes with the draws that follow.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Round(msgspec.Struct, frozen=True):
 
 ROUNDS: Final = (
     Round((), 5.0, whole=False),
-    # Longer than a lease lives by default, so that its renewals matter.
-    Round(("pause:leader", "partition:leader"), 5.0, whole=True),
-    Round(("kill", "staged"), 3.0, whole=True),
+    # Three wakings a run, most of them after longer than a lease lives by default.
+    Round(("pause:leader",), 4.5, whole=True),
+    Round(("kill", "staged", "partition:leader"), 3.0, whole=True),
 )
 
 

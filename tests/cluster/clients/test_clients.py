@@ -65,6 +65,7 @@ class TestRegisters:
             await clients[0].write("r2", 5)
             # ZooKeeper compares with what its replica holds, which is not a read: what it saw is not reported.
             seen = None if servers.system.name == "zookeeper" else 5
+            assert (await clients[1].read("r2")).value == 5
             for old in (4, None, {"a": 5}):
                 refused = await outcome(clients[1].cas("r2", old, 6))
                 assert (type(refused), refused.code, refused.seen) == (Refused, "mismatch", seen)

@@ -11,7 +11,8 @@ import pytest
 
 from quorate.harness.core.outcome import Reply, Unknown
 from quorate.harness.systems.divergence import compare
-from quorate.harness.systems.zookeeper.client.caller import ROOT, ClientOptions
+from quorate.harness.systems.zookeeper.client.access import ROOT
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.connection import Notice
 

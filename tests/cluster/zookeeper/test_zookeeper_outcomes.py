@@ -12,7 +12,8 @@ from kazoo.protocol.serialization import Create, Delete, SetData
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, READ_ACL_UNSAFE, Id
 
 from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
-from quorate.harness.systems.zookeeper.client.caller import ROOT, ClientOptions
+from quorate.harness.systems.zookeeper.client.access import ROOT
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.outcomes import TABLE
 from quorate.harness.systems.zookeeper.client.records import RemoveWatches
@@ -294,6 +295,7 @@ def test_every_row_of_the_table_has_a_test_here_or_says_where():
         *("unimplemented", "over-quota", "session-expired", "session-moved", "connection-lost"),
     }
     elsewhere = {
+        "not-authenticated": "test_zookeeper_secured.py",
         "rolled-back": "clients/test_clients.py: it stands within the answer to a multi, never by itself",
         "marshalling": "tests/unit/zookeeper: on 3.9.4 a request that cannot be read is never answered",
         "read-only": "tests/unit/zookeeper: needs readonlymode, which quorate never turns on",

@@ -61,7 +61,8 @@ def test_every_draw_works_and_the_seed_decides(etcd):
     assert len({name for genes in drawn for name in genes.workloads}) > 6
     assert {len(genes.workloads) for genes in drawn} == {1, 2, 3}
     assert {len(genes.faults) for genes in drawn} == {0, 1, 2, 3}
-    assert any("kill.on" in genes.extra for genes in drawn)
+    for setting in ("kill.on", "partition.on", "partition.flap"):
+        assert any(setting in genes.extra for genes in drawn), setting
     assert all(genes.extra["tuning"] in {"small", "random"} for genes in drawn)
 
 

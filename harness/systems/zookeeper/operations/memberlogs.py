@@ -17,7 +17,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeDump
 from quorate.harness.systems import keeping
 from quorate.harness.systems.memberstates import dump_of
-from quorate.harness.systems.zookeeper.client.caller import ROOT
+from quorate.harness.systems.zookeeper.client.access import ROOT
 from quorate.harness.systems.zookeeper.operations import snapshots, txnlog
 from quorate.harness.systems.zookeeper.operations.jute import JuteError
 from quorate.harness.systems.zookeeper.operations.replaying import Replay, explain
