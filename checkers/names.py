@@ -123,7 +123,20 @@ OBJECT_ALIASES: Final[Mapping[str, str]] = {
     "read-my-writes": "read-your-writes",
     "read-your-own-writes": "read-your-writes",
 }
-_REGISTERS: Final = ("register", "cas-register")
+_ORDERED: Final = ("linearizable", "sequential")
+_QUEUES: Final = "a dequeue changes what it reads, so there is no telling which writes a session has seen"
+_LOCKS: Final = "a lock is never read, so there is no telling what a session has seen"
+# What is decided for models that are not registers, and why the others are not.
+DECIDED: Final[Mapping[str, tuple[Collection[str], str]]] = {
+    "counter": (
+        (*_ORDERED, "pram", "monotonic-reads", "read-your-writes"),
+        "a total does not say which additions are in it",
+    ),
+    "queue": (_ORDERED, _QUEUES),
+    "unordered-queue": (_ORDERED, _QUEUES),
+    "lock": (_ORDERED, _LOCKS),
+    "fenced-lock": (_ORDERED, _LOCKS),
+}
 
 
 class UnknownNameError(ValueError):
@@ -168,8 +181,9 @@ def object_consistency_named(name: str, model: str) -> str:
         raise UnknownNameError(
             unknown("consistency model of objects", name, OBJECT_CONSISTENCY, OBJECT_ALIASES)
         )
-    if plain != "linearizable" and model not in _REGISTERS:
-        msg = f"a {model} is judged as linearizable alone: {plain} is decided for {' and '.join(_REGISTERS)}"
+    decided, why = DECIDED.get(model, (OBJECT_CONSISTENCY, ""))
+    if plain not in decided:
+        msg = f"{plain} is not decided for {model}: {why} (decided: {', '.join(decided)})"
         raise ValueError(msg)
     return plain
 

@@ -21,41 +21,11 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-import msgspec
+from quorate.checkers.second_objects import Op, Operations, TooLargeError, after, members, plain, text
+from quorate.harness.history.event import Event
 
-from quorate.checkers.verify import ends_of, ranks_of
-from quorate.harness.history.event import NEMESIS, Event
-
-_FAMILIES: Final = {"kv": "register", "fenced-lock": "lock"}
-_LOOKS: Final = {"read", "contains"}
 # States tried before the certificate is called too large to be replayed.
 _VISITS_MAX: Final = 300_000
-
-
-class Op(msgspec.Struct, frozen=True):
-    """One operation: `call` and `ret` are ranks in time, `ret` infinite where the outcome is unknown or not used."""
-
-    at: int
-    call: int
-    ret: float
-    process: int | str
-    f: str
-    asked: Any
-    told: Any
-
-    @property
-    def open(self) -> bool:
-        """Whether the outcome is unknown."""
-        return self.ret == math.inf
-
-    @property
-    def looks(self) -> bool:
-        """Whether it changes nothing."""
-        return self.f in _LOOKS or (self.f == "dequeue" and not self.open and self.told == "null")
-
-
-class TooLargeError(Exception):
-    """The certificate cannot be replayed within what this verifier allows itself."""
 
 
 def refute(
@@ -71,7 +41,7 @@ def refute(
     Raises `TooLargeError` where nothing is wrong with it but trying every order would take too long.
     """
     model = "register" if model == "cas-register" else model
-    history = _History(events, model, certificate.get("key"), per_key=per_key)
+    history = Operations(events, model, certificate.get("key"), per_key=per_key)
     if str(certificate.get("kind", "")).startswith("sum-"):
         return _sums(history, certificate, initial or 0)
     kept = history.kept(certificate["operations"])
@@ -81,7 +51,7 @@ def refute(
     moment = -1 if since is None else history.rank_of(since)
     if moment is None:
         return f"event {since} is not in the history"
-    scope = None if elements is None else {_text(one) for one in elements}
+    scope = None if elements is None else {text(one) for one in elements}
     if since is not None and not _can_cut(model, history, scope):
         return "only the past of a register, or of one element, can be cut off"
     starts = _starts(history, kept, initial, moment, scope)
@@ -91,73 +61,7 @@ def refute(
     return wrong
 
 
-class _History:
-    """The operations on one key."""
-
-    def __init__(self, events: Sequence[Event], model: str, key: Any, *, per_key: bool) -> None:
-        self.model = model
-        self._rank = ranks_of(events)
-        self._position = {event.index: at for at, event in enumerate(events)}
-        self._ends = ends_of(events)
-        self._events = events
-        self.ops: dict[int, Op] = {}
-        for at, event in enumerate(events):
-            if event.type == "invoke" and event.process != NEMESIS and (not per_key or event.key == key):
-                op = self._read(at, self._ends.get(at))
-                if op is not None:
-                    self.ops[at] = op
-
-    def _read(self, at: int, end: int | None) -> Op | None:
-        call = self._events[at]
-        done = None if end is None else self._events[end]
-        f = {"get": "read", "put": "write", "increment": "add"}.get(call.f, call.f)
-        asked = [*map(self._value, call.value)] if f == "cas" else self._value(call.value)
-        if done is not None and done.type == "fail":
-            if f != "cas" or done.value is None or done.value == call.value:
-                return None
-            f = "read"
-        if f == "delete":
-            f, asked = "write", "null"
-        told = None if done is None else self._value(done.value)
-        ret = math.inf if end is None else self._rank[end]
-        if f == "cas" and asked[0] == asked[1]:
-            f, told = "read", asked[0]
-        op = Op(at, self._rank[at], ret, call.process, f, asked, told)
-        return None if op.open and op.looks else op
-
-    def _value(self, value: Any) -> str:
-        return "null" if self.model == "kv" and value == "" else _text(value)
-
-    def rank_of(self, index: int) -> int | None:
-        """When the event with this index happened."""
-        at = self._position.get(index)
-        return None if at is None else self._rank[at]
-
-    def kept(self, operations: Sequence[Sequence[int | None]]) -> list[Op] | None:
-        """The operations of a certificate; None where an index does not belong there."""
-        found: dict[int, Op] = {}
-        for call, end in operations:
-            at = self._position.get(call if call is not None else -1, -1)
-            if at not in self.ops or at in found:
-                return None
-            op = self.ops[at]
-            if end is None:
-                op = msgspec.structs.replace(op, ret=math.inf, told=None)
-            elif self._ends.get(at) != self._position.get(end):
-                return None
-            found[at] = op
-        return list(found.values())
-
-    def by_index(self, index: int) -> Op | None:
-        """The operation whose invocation has this index."""
-        return self.ops.get(self._position.get(index, -1))
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _can_cut(model: str, history: _History, scope: set[str] | None) -> bool:
+def _can_cut(model: str, history: Operations, scope: set[str] | None) -> bool:
     if model == "set":
         return scope is not None and len(scope) == 1
     return model in {"register", "kv"} and not any(op.f == "append" for op in history.ops.values())
@@ -172,7 +76,7 @@ def _seen(op: Op) -> str:
     return str(op.asked[0] if op.f == "cas" else op.told)
 
 
-def _left_out(history: _History, kept: Sequence[Op], moment: int, scope: set[str] | None) -> str | None:
+def _left_out(history: Operations, kept: Sequence[Op], moment: int, scope: set[str] | None) -> str | None:
     """Why the operations that are not kept could matter, if so."""
     here = {op.at for op in kept}
     last = max((op.ret for op in kept if not op.open), default=-1)
@@ -208,7 +112,7 @@ def _of_register(gone: Sequence[Op], kept: Sequence[Op]) -> Iterator[Op]:
             yield op
 
 
-def _of_queue(gone: Sequence[Op], kept: Sequence[Op], history: _History, last: float) -> Iterator[Op]:
+def _of_queue(gone: Sequence[Op], kept: Sequence[Op], history: Operations, last: float) -> Iterator[Op]:
     """What was called after `last` is cut off before the others are looked at."""
     here = {op.at for op in kept}
     sources: dict[str, list[bool]] = defaultdict(list)
@@ -239,13 +143,13 @@ def _of_set(gone: Sequence[Op], kept: Sequence[Op], scope: set[str] | None) -> I
         if scope is not None and op.asked not in scope:
             continue
         for look in kept:
-            saw = op.asked in _members(look, None) if look.f == "read" else look.told == "true"
+            saw = op.asked in members(look, None) if look.f == "read" else look.told == "true"
             about = look.f == "read" or (look.f == "contains" and look.asked == op.asked)
             if about and saw == (op.f == "add"):
                 yield op
 
 
-def _of_lock(gone: Sequence[Op], here: set[int], history: _History) -> Iterator[Op]:
+def _of_lock(gone: Sequence[Op], here: set[int], history: Operations) -> Iterator[Op]:
     """All of one process can go, and whole holds: an acquire with all that its process did up to its next one."""
     missing = {op.at for op in gone}
     own: dict[int | str, list[Op]] = defaultdict(list)
@@ -269,13 +173,13 @@ def _of_lock(gone: Sequence[Op], here: set[int], history: _History) -> Iterator[
 
 
 def _starts(
-    history: _History, kept: Sequence[Op], initial: Any, moment: int, scope: set[str] | None
+    history: Operations, kept: Sequence[Op], initial: Any, moment: int, scope: set[str] | None
 ) -> Sequence[Hashable]:
     """The states that the object can have had at the moment."""
     earlier = [op for op in history.ops.values() if op.call < moment and not op.looks]
     match history.model:
         case "register" | "kv":
-            values = {_text(initial), *map(_left, earlier)}
+            values = {text(initial), *map(_left, earlier)}
             watched = {_seen(op) for op in kept if op.f != "write"}
             return sorted(values & watched) + sorted(values - watched)[:1]
         case "set":
@@ -305,8 +209,8 @@ def _order(model: str, ops: Sequence[Op], start: Hashable, scope: set[str] | Non
         for at, op in enumerate(ops):
             if at in done or op.call > bound:
                 continue
-            for after in _after(model, state, op, scope):
-                place = (done | {at}, after)
+            for following in after(model, state, op, scope):
+                place = (done | {at}, following)
                 if place not in seen:
                     seen.add(place)
                     todo.append(place)
@@ -315,90 +219,37 @@ def _order(model: str, ops: Sequence[Op], start: Hashable, scope: set[str] | Non
     return False
 
 
-def _after(model: str, state: Any, op: Op, scope: set[str] | None) -> list[Any]:  # noqa: C901, PLR0911, PLR0912 - a table
-    """The states that the operation can lead to; none where it cannot happen."""
-    match _FAMILIES.get(model, model), op.f:
-        case "register", "read":
-            return [state] * (op.told == state)
-        case "register", "write":
-            return [op.asked]
-        case "register", "cas":
-            return [op.asked[1]] * (op.asked[0] == state)
-        case "register", "append":
-            joined = (_plain(state) or "") + _plain(op.asked)
-            return ["null" if joined == "" else _text(joined)]
-        case "set", "add":
-            return [state | {op.asked}]
-        case "set", "remove":
-            return [state - {op.asked}]
-        case "set", "contains":
-            return [state] * ((op.asked in state) == (op.told == "true"))
-        case "set", "read":
-            members = _members(op, scope)
-            return [state] * (len(members) == len(state) and set(members) == state)
-        case "queue" | "unordered-queue", "enqueue":
-            joined = (*state, op.asked)
-            return [joined if model == "queue" else tuple(sorted(joined))]
-        case "queue" | "unordered-queue", "dequeue":
-            if op.told == "null" and not op.open:
-                return [state] * (not state)
-            places = range(len(state[:1] if model == "queue" else state))
-            fits = [at for at in places if op.open or state[at] == op.told]
-            return [state[:at] + state[at + 1 :] for at in fits[: None if op.open else 1]]
-        case "counter", "add":
-            return [state + _plain(op.asked)]
-        case "counter", "read":
-            return [state] * (_plain(op.told) == state)
-        case "lock", "acquire":
-            token = None if op.open or model != "fenced-lock" else _plain(op.told)
-            holder, highest = state
-            grows = token is None or highest is None or token > highest
-            return [(op.process, highest if token is None else token)] * (holder is None and grows)
-        case "lock", "release":
-            return [(None, state[1])] * (state[0] == op.process)
-        case _:
-            return []
-
-
-def _plain(text: str) -> Any:
-    return msgspec.json.decode(text)
-
-
-def _members(op: Op, scope: set[str] | None) -> list[str]:
-    return [one for one in map(_text, _plain(op.told) or ()) if scope is None or one in scope]
-
-
-def _sums(history: _History, certificate: Mapping[str, Any], initial: int) -> str | None:
+def _sums(history: Operations, certificate: Mapping[str, Any], initial: int) -> str | None:
     """A counter that only grows: the sum that the read cannot have."""
     read = history.by_index(certificate["read"])
     adds = [op for op in history.ops.values() if op.f == "add"]
-    if read is None or read.f != "read" or any(_plain(op.asked) < 0 for op in adds):
+    if read is None or read.f != "read" or any(plain(op.asked) < 0 for op in adds):
         return "it is not about a read of a counter that only grows"
-    value = _plain(read.told)
+    value = plain(read.told)
     match certificate["kind"]:
         case "sum-low":
             return _too_low(history, certificate, read, initial)
         case "sum-high":
-            most = initial + sum(_plain(op.asked) for op in adds if op.call < read.ret)
+            most = initial + sum(plain(op.asked) for op in adds if op.call < read.ret)
             return None if value > most else "the read is not too high"
         case "sum-step":
-            step = math.gcd(*(_plain(op.asked) for op in adds))
+            step = math.gcd(*(plain(op.asked) for op in adds))
             fits = value == initial if step == 0 else (value - initial) % step == 0
             return "the read is a sum of steps" if fits else None
     return f"there is no certificate of the kind {certificate['kind']!r}"
 
 
-def _too_low(history: _History, certificate: Mapping[str, Any], read: Op, initial: int) -> str | None:
+def _too_low(history: Operations, certificate: Mapping[str, Any], read: Op, initial: int) -> str | None:
     """Lower than an earlier read, or the beginning, with what surely lies between."""
     least, begin = initial, -1.0
     if certificate["after"] is not None:
-        after = history.by_index(certificate["after"])
-        if after is None or after.f != "read" or not after.ret < read.call:
+        earlier = history.by_index(certificate["after"])
+        if earlier is None or earlier.f != "read" or not earlier.ret < read.call:
             return f"event {certificate['after']} is not a read that returned before"
-        least, begin = _plain(after.told), after.ret
+        least, begin = plain(earlier.told), earlier.ret
     for index in set(certificate["between"]):
         op = history.by_index(index)
         if op is None or op.f != "add" or not begin < op.call <= op.ret < read.call:
             return f"event {index} is not an addition that surely lies between"
-        least += _plain(op.asked)
-    return None if _plain(read.told) < least else "the read is not too low"
+        least += plain(op.asked)
+    return None if plain(read.told) < least else "the read is not too low"

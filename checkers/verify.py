@@ -13,7 +13,7 @@ from typing import Any
 
 from quorate.harness.history.event import NEMESIS, Event
 
-_Steps = Sequence[tuple[Event, Event | None]]
+Steps = Sequence[tuple[Event, Event | None]]
 _FAMILIES = {"cas-register": "register", "kv": "register", "fenced-lock": "lock"}
 
 
@@ -28,7 +28,7 @@ def verify(
     for key, order in orders:
         steps = [(events[at], events[ends[at]] if at in ends else None) for at in order]
         latest = -1
-        for at, fits in zip(order, _replay(model, steps, initial), strict=True):
+        for at, fits in zip(order, replay(model, steps, initial), strict=True):
             if at in placed or events[at].type != "invoke" or events[at].process == NEMESIS:
                 return f"event {at} is not an invocation, or appears twice"
             if key not in (None, events[at].key):
@@ -82,7 +82,7 @@ def ranks_of(events: Sequence[Event]) -> list[int]:
     return sorted(order, key=order.__getitem__)
 
 
-def _replay(model: str, steps: _Steps, value: Any) -> Iterator[bool]:  # noqa: C901, PLR0912 - a table
+def replay(model: str, steps: Steps, value: Any) -> Iterator[bool]:  # noqa: C901, PLR0912 - a table
     """Tell of one operation after the other whether it can happen there; no end: nobody knows the outcome."""
     members: set[str] = set()
     items: deque[Any] = deque()
@@ -136,7 +136,7 @@ def _plain(model: str, value: Any) -> Any:
     return None if model == "kv" and value == "" else value
 
 
-def _taken(steps: _Steps) -> set[int]:
+def _taken(steps: Steps) -> set[int]:
     """Known dequeues of a bag and the enqueues that serve them: the latest, which leaves most to the unknown ones."""
     taken: set[int] = set()
     wanted: dict[str, list[int]] = defaultdict(list)

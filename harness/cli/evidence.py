@@ -181,7 +181,7 @@ def verified(history: History, model: str, judged: Judged) -> bool:
         real_time = judged.result.guarantee == "strict-serializable"
         wrong = replay(history, judged.orders[0][1], _transactions(model), real_time=real_time)
     elif judged.result.guarantee == "sequential":
-        wrong = replay_sequential(history, judged.orders[0][1], judged.initial)
+        wrong = replay_sequential(history, judged.orders[0][1], judged.initial, model)
     else:
         wrong = verify(history.events(), model, judged.orders, judged.initial)
     if wrong is not None:
@@ -193,10 +193,13 @@ def verified(history: History, model: str, judged: Judged) -> bool:
 
 def _refuted(history: History, model: str, judged: Judged) -> bool:
     """Replay the certificate of every anomaly that has one; of those of one key the operations are the key's own."""
-    from quorate.checkers.refute import TooLargeError, refute  # noqa: PLC0415 - keeps --help quick
+    from quorate.checkers.refute import refute  # noqa: PLC0415 - keeps --help quick
     from quorate.checkers.replies import DEFINITIONS  # noqa: PLC0415
     from quorate.checkers.replies import refute as refute_replies  # noqa: PLC0415
     from quorate.checkers.replies_record import Certificate  # noqa: PLC0415
+    from quorate.checkers.second_objects import TooLargeError  # noqa: PLC0415
+    from quorate.checkers.sessions_record import Certificate as SessionCertificate  # noqa: PLC0415
+    from quorate.checkers.sessions_refute import SESSION_KINDS, refute_sessions  # noqa: PLC0415
     from quorate.checkers.transactions_refute import refute as refute_transactions  # noqa: PLC0415
     from quorate.checkers.transactions_story import TooLargeError as TransactionsTooLargeError  # noqa: PLC0415
 
@@ -212,6 +215,10 @@ def _refuted(history: History, model: str, judged: Judged) -> bool:
         try:
             if model in TRANSACTIONS:
                 wrong = refute_transactions(history, _transactions(model), certificate)
+            elif certificate["kind"] in SESSION_KINDS:
+                wrong = refute_sessions(
+                    events, model, msgspec.convert(certificate, SessionCertificate), judged.initial
+                )
             else:
                 wrong = refute(events, model, certificate, initial=judged.initial)
         except (TooLargeError, TransactionsTooLargeError):

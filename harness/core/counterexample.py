@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.core.evidence import Contradiction
+from quorate.harness.core.evidence import Contradiction, SessionOrder
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import NONE
@@ -51,7 +51,7 @@ def encoded(history: History, anomaly: Anomaly) -> bytes:
 
 def scope_of(anomaly: Anomaly) -> Sequence[Any] | None:
     """The elements of a set that an anomaly is about."""
-    return anomaly.detail.elements if isinstance(anomaly.detail, Contradiction) else None
+    return anomaly.detail.elements if isinstance(anomaly.detail, Contradiction | SessionOrder) else None
 
 
 def trimmed(seen: Any, scope: Sequence[Any]) -> Any:

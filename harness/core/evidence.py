@@ -104,11 +104,16 @@ class Cycle(Base, frozen=True, tag="cycle", rename={"forbidden_by": "not"}):
 
 
 class SessionOrder(Base, frozen=True, tag="session"):
-    """A session that no order of the writes explains: whose (`session` is a process), and the circle in words."""
+    """A session that no order of the writes explains: whose (`session` is a process), and the circle in words.
+
+    `elements` are those of sets that matter, as in `Contradiction`.
+    """
 
     minimal: bool | None = None
     session: int | str | None = None
     order: Sequence[str] = ()
+    elements: Sequence[Value] | None = None
+    confirmed_by: str = ""
 
 
 class Hold(msgspec.Struct, frozen=True):

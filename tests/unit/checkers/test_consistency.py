@@ -379,12 +379,12 @@ def test_what_nobody_wrote_no_level_allows() -> None:
     [
         ("register", "sequentail", 'did you mean "sequential"'),
         ("register", "nonsense", "known: linearizable"),
-        ("set", "sequential", "a set is judged as linearizable alone"),
+        ("lock", "causal", "causal is not decided for lock"),
     ],
 )
 def test_an_expectation_that_there_is_not_is_refused(model: str, expect: str, said: str) -> None:
     """With what there is."""
-    f = "add" if model == "set" else "write"
+    f = "acquire" if model == "lock" else "write"
     events = [Event(0, 0, 0, "invoke", f, None, 1), Event(1, 1, 0, "ok", f, None, 1)]
     with pytest.raises(ValueError, match=said):
         check(events, model, expect=expect)

@@ -27,9 +27,15 @@ from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 NODES: Any = [SimpleNamespace(name=f"n{n}", address=f"10.0.0.{n}", directory=f"/run/n{n}") for n in (1, 2, 3)]
 
 
+def test_with_tls_no_server_has_a_port_for_plain_text():
+    told = Ensemble(first(NODES[:2]).seats)
+    assert not any(";" in line for line in told.lines(plain=False))
+    assert read("\n".join([*told.lines(plain=False), "version=0"])) == told
+
+
 def test_an_ensemble_is_read_as_it_is_written():
     told = Ensemble((*first(NODES[:2]).seats, Seat(3, "10.0.0.3", LEARNER)))
-    lines = told.lines()
+    lines = told.lines(plain=True)
     assert lines[2] == "server.3=10.0.0.3:2888:3888:observer;10.0.0.3:2181"
     assert read("\n".join([*lines, "version=1000002f3"])) == Ensemble(told.seats, 0x1000002F3)
     assert [told.seat_of(node).role for node in NODES] == [VOTER, VOTER, LEARNER]

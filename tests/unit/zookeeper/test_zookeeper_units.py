@@ -15,8 +15,9 @@ from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import OutcomeError, Refused, Unknown
 from quorate.harness.core.settings import read
 from quorate.harness.core.test import UsageError
+from quorate.harness.systems.zookeeper.client.access import open_link
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions
-from quorate.harness.systems.zookeeper.client.connection import Heard, Link, Notice, Session, State, open_link
+from quorate.harness.systems.zookeeper.client.connection import Heard, Link, Notice, Session, State
 from quorate.harness.systems.zookeeper.client.notices import Listening
 from quorate.harness.systems.zookeeper.client.outcomes import TABLE, outcome_of
 from quorate.harness.systems.zookeeper.client.records import AddWatch, CreateTTL
@@ -68,7 +69,7 @@ async def link_to(serve: Serve, session_ms: int = 15_000) -> AsyncIterator[Link]
         writer.close()
 
     server = await asyncio.start_server(shaken, "127.0.0.1", 0)
-    link = await open_link("127.0.0.1", server.sockets[0].getsockname()[1], Session(timeout_ms=session_ms))
+    link = await open_link(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", Session(timeout_ms=session_ms))
     try:
         yield link
     finally:
@@ -198,7 +199,7 @@ def test_an_expired_session_is_refused_at_the_door():
             await reader.read()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        opening = open_link("127.0.0.1", server.sockets[0].getsockname()[1], Session(5, b"x" * 16))
+        opening = open_link(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", Session(5, b"x" * 16))
         assert (await outcome(opening)).code == "session-expired"
         server.close()
 

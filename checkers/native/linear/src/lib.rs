@@ -25,3 +25,4 @@ mod sources;
 pub mod values;
 pub mod zones;
 pub use check::check;
+pub use search::general::Machine;

@@ -13,6 +13,12 @@ pub enum Why {
     Seen,
     /// It read what `by` wrote, and the other one overwrote that.
     Overwritten,
+    /// A queue gives what it was given first.
+    Queue,
+    /// A lock has one holder, and its tokens grow.
+    Held,
+    /// A counter only grows.
+    Counted,
     /// The initial value comes before every write.
     Initial,
 }
@@ -115,7 +121,7 @@ impl Graph {
             let shown = match edge.why {
                 Why::Seen => self.path(from, edge.by, edge.round),
                 Why::Overwritten => self.path(edge.by, edge.to, edge.round),
-                Why::Session | Why::ReadFrom | Why::Initial => None,
+                Why::Session | Why::ReadFrom | Why::Initial | Why::Held | Why::Counted | Why::Queue => None,
             };
             open.extend(shown.unwrap_or_default());
         }

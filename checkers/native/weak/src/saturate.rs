@@ -7,7 +7,7 @@
 
 use crate::graph::{Graph, Step, Why};
 use crate::limits::{Halt, Limits};
-use crate::nodes::{Nodes, INITIAL};
+use crate::nodes::Nodes;
 
 /// Which reads tell where their value came from, and whose past is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,14 +68,14 @@ fn start(nodes: &Nodes, past: Past) -> Graph {
         }
     }
     for (at, node) in nodes.list.iter().enumerate() {
-        if node.write.is_some() {
-            graph.add(count as u32 + node.key, at as u32, Why::Initial, 0, 0);
+        if let Some((key, _)) = node.write {
+            graph.add(count as u32 + key, at as u32, Why::Initial, 0, 0);
         }
         let counts = match past {
             Past::Pram(session) => node.session as usize == session,
             Past::Causal(_) | Past::Sequential => true,
         };
-        if let Some(origin) = nodes.origin(node).filter(|_| counts) {
+        for (_, origin) in nodes.origins(node).filter(|_| counts) {
             graph.add(origin, at as u32, Why::ReadFrom, at as u32, 0);
         }
     }
@@ -87,10 +87,8 @@ fn places(nodes: &Nodes) -> Places {
     for (session, ops) in nodes.sessions.iter().enumerate() {
         for &at in ops {
             let node = &nodes.list[at as usize];
-            if node.write.is_none() {
-                continue;
-            }
-            let of_key = &mut places[node.key as usize];
+            let Some((key, _)) = node.write else { continue };
+            let of_key = &mut places[key as usize];
             match of_key.last_mut() {
                 Some((known, list)) if *known == session as u32 => list.push(node.place),
                 _ => of_key.push((session as u32, vec![node.place])),
@@ -153,16 +151,16 @@ impl Saturation<'_> {
                 Past::Pram(session) | Past::Causal(session) => node.session as usize == session,
                 Past::Sequential => true,
             };
-            if let Some(origin) = self.nodes.origin(&node).filter(|_| judged) {
-                for write in self.latest(at, node.key) {
+            for (key, origin) in self.nodes.origins(&node).filter(|_| judged) {
+                for write in self.latest(at, key) {
                     if write != origin && !self.before(write, origin) {
                         new.push((write, origin, Why::Seen, at));
                     }
                 }
             }
-            if all && node.write.is_some() {
-                let initial = self.nodes.list.len() as u32 + node.key;
-                for write in self.latest(at, node.key).into_iter().chain([initial]) {
+            if let Some((key, _)) = node.write.filter(|_| all) {
+                let initial = self.nodes.list.len() as u32 + key;
+                for write in self.latest(at, key).into_iter().chain([initial]) {
                     let late =
                         readers[write as usize].iter().filter(|&&read| read != at && !self.before(read, at));
                     new.extend(late.map(|&read| (read, at, Why::Overwritten, write)));
@@ -184,12 +182,12 @@ impl Saturation<'_> {
         for ops in &self.nodes.sessions {
             for &at in ops {
                 let node = &self.nodes.list[at as usize];
-                let Some(origin) = self.nodes.origin(node) else { continue };
-                debug_assert!(node.source == INITIAL || origin == node.source);
-                let list = &mut readers[origin as usize];
-                match list.last_mut() {
-                    Some(last) if self.nodes.list[*last as usize].session == node.session => *last = at,
-                    _ => list.push(at),
+                for (_, origin) in self.nodes.origins(node) {
+                    let list = &mut readers[origin as usize];
+                    match list.last_mut() {
+                        Some(last) if self.nodes.list[*last as usize].session == node.session => *last = at,
+                        _ => list.push(at),
+                    }
                 }
             }
         }

@@ -23,6 +23,8 @@ struct Search<'a> {
     /// Reads and writes of each key and value that are still to come.
     to_read: Map<(u32, u32), u32>,
     to_write: Map<(u32, u32), u32>,
+    /// Operations that are still to come and cannot be left out.
+    mandatory: usize,
     entered: HashSet<(u64, u64)>,
 }
 
@@ -40,7 +42,7 @@ pub fn search(nodes: &Nodes, graph: Option<&Graph>, limits: &Limits<'_>) -> Resu
     let mut frames = vec![Frame { length: search.order.len(), choices: search.choices() }];
     let mut steps = 0usize;
     while let Some(frame) = frames.last_mut() {
-        if search.order.len() == nodes.list.len() {
+        if search.mandatory == 0 {
             return Ok(Some(search.order));
         }
         steps += 1;
@@ -54,7 +56,7 @@ pub fn search(nodes: &Nodes, graph: Option<&Graph>, limits: &Limits<'_>) -> Resu
             frames.pop();
             continue;
         };
-        let key = nodes.list[choice as usize].key;
+        let (key, _) = nodes.list[choice as usize].write.unwrap_or_default();
         overwritten.push((choice, search.holds[key as usize]));
         search.take(choice);
         search.take_reads();
@@ -62,7 +64,7 @@ pub fn search(nodes: &Nodes, graph: Option<&Graph>, limits: &Limits<'_>) -> Resu
             frames.push(Frame { length: search.order.len(), choices: search.choices() });
         }
     }
-    Ok((search.order.len() == nodes.list.len()).then_some(search.order))
+    Ok((search.mandatory == 0).then_some(search.order))
 }
 
 impl<'a> Search<'a> {
@@ -76,13 +78,16 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        let (mut to_read, mut to_write) = (Map::default(), Map::default());
+        let (mut to_read, mut to_write, mut mandatory) = (Map::default(), Map::default(), 0);
         for node in &nodes.list {
-            if let Some(value) = node.read {
-                *to_read.entry((node.key, value)).or_insert(0) += 1;
+            if !node.optional {
+                for seen in nodes.reads(node) {
+                    *to_read.entry((seen.key, seen.value)).or_insert(0) += 1;
+                }
+                mandatory += 1;
             }
-            if let Some(value) = node.write {
-                *to_write.entry((node.key, value)).or_insert(0) += 1;
+            if let Some(write) = node.write {
+                *to_write.entry(write).or_insert(0) += 1;
             }
         }
         Search {
@@ -94,6 +99,7 @@ impl<'a> Search<'a> {
             order: Vec::with_capacity(count),
             to_read,
             to_write,
+            mandatory,
             entered: HashSet::new(),
         }
     }
@@ -104,7 +110,7 @@ impl<'a> Search<'a> {
 
     fn fits(&self, at: u32) -> bool {
         let node = &self.nodes.list[at as usize];
-        node.read.is_none_or(|value| self.holds[node.key as usize] == value)
+        self.nodes.reads(node).iter().all(|seen| self.holds[seen.key as usize] == seen.value)
             && self.waits[at as usize].iter().all(|&other| self.done[other as usize])
     }
 
@@ -113,12 +119,15 @@ impl<'a> Search<'a> {
         self.at[node.session as usize] += 1;
         self.done[at as usize] = true;
         self.order.push(at);
-        if let Some(value) = node.read {
-            self.to_read.entry((node.key, value)).and_modify(|count| *count -= 1);
+        if !node.optional {
+            self.mandatory -= 1;
+            for seen in self.nodes.reads(node) {
+                self.to_read.entry((seen.key, seen.value)).and_modify(|count| *count -= 1);
+            }
         }
-        if let Some(value) = node.write {
-            self.to_write.entry((node.key, value)).and_modify(|count| *count -= 1);
-            self.holds[node.key as usize] = value;
+        if let Some((key, value)) = node.write {
+            self.to_write.entry((key, value)).and_modify(|count| *count -= 1);
+            self.holds[key as usize] = value;
         }
     }
 
@@ -128,13 +137,16 @@ impl<'a> Search<'a> {
             let node = &self.nodes.list[at as usize];
             self.at[node.session as usize] -= 1;
             self.done[at as usize] = false;
-            if let Some(value) = node.read {
-                self.to_read.entry((node.key, value)).and_modify(|count| *count += 1);
+            if !node.optional {
+                self.mandatory += 1;
+                for seen in self.nodes.reads(node) {
+                    self.to_read.entry((seen.key, seen.value)).and_modify(|count| *count += 1);
+                }
             }
-            if let Some(value) = node.write {
-                self.to_write.entry((node.key, value)).and_modify(|count| *count += 1);
+            if let Some((key, value)) = node.write {
+                self.to_write.entry((key, value)).and_modify(|count| *count += 1);
                 if let Some((_, before)) = overwritten.pop() {
-                    self.holds[node.key as usize] = before;
+                    self.holds[key as usize] = before;
                 }
             }
         }
@@ -161,11 +173,12 @@ impl<'a> Search<'a> {
         let mut found: Vec<u32> = (0..self.at.len()).filter_map(|session| self.next(session)).collect();
         found.retain(|&at| {
             let node = &self.nodes.list[at as usize];
-            let held = (node.key, self.holds[node.key as usize]);
-            let own = u32::from(node.read.is_some());
+            let Some((key, _)) = node.write else { return false };
+            let held = (key, self.holds[key as usize]);
+            let own = u32::from(self.nodes.looks(node) && !node.optional);
             let wanted = self.to_read.get(&held).copied().unwrap_or(0) > own;
             let again = self.to_write.get(&held).copied().unwrap_or(0) > 0;
-            node.write.is_some() && self.fits(at) && (!wanted || again)
+            self.fits(at) && (!wanted || again)
         });
         found.sort_unstable_by_key(|&at| std::cmp::Reverse(self.nodes.list[at as usize].event));
         found

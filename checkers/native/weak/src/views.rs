@@ -9,7 +9,8 @@
 //! order its writes stand on top of what it had read of that key before.
 
 use crate::graph::{Graph, Step, Why};
-use crate::nodes::Nodes;
+use crate::nodes::{Node, Nodes};
+use linear::hash::Map;
 
 /// What a level asks of a session's order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +38,13 @@ struct View<'a> {
     followed: Vec<usize>,
 }
 
-/// The contradiction in one session's view, if there is one.
-pub fn contradiction(nodes: &Nodes, session: usize, rule: Rule) -> Option<(Graph, Vec<Step>)> {
+/// The contradiction in one session's view, if there is one. With `alone` this one of its reads is all that is known.
+pub fn contradiction(
+    nodes: &Nodes,
+    session: usize,
+    rule: Rule,
+    alone: Option<u32>,
+) -> Option<(Graph, Vec<Step>)> {
     let count = nodes.list.len();
     let mut view = View {
         nodes,
@@ -50,7 +56,10 @@ pub fn contradiction(nodes: &Nodes, session: usize, rule: Rule) -> Option<(Graph
         followed: vec![0; nodes.sessions.len()],
     };
     view.base();
-    view.reads(session);
+    match alone {
+        Some(read) => view.reads(session, &[read]),
+        None => view.reads(session, &nodes.sessions[session]),
+    }
     let cycle = view.graph.cycle()?;
     Some((view.graph, cycle))
 }
@@ -59,22 +68,17 @@ impl View<'_> {
     fn base(&mut self) {
         let nodes = self.nodes;
         for (at, node) in nodes.list.iter().enumerate() {
-            if node.write.is_some() {
-                self.graph.add(nodes.list.len() as u32 + node.key, at as u32, Why::Initial, 0, 0);
+            if let Some((key, _)) = node.write {
+                self.graph.add(nodes.list.len() as u32 + key, at as u32, Why::Initial, 0, 0);
             }
         }
         for ops in &nodes.sessions {
-            let mut last = vec![];
-            for &at in ops.iter().filter(|&&at| nodes.list[at as usize].write.is_some()) {
-                let key = if self.rule == Rule::Writes { 0 } else { nodes.list[at as usize].key };
-                match last.iter_mut().find(|(known, _)| *known == key) {
-                    Some((_, before)) => {
-                        if self.rule != Rule::Free {
-                            self.graph.add(*before, at, Why::Session, 0, 0);
-                        }
-                        *before = at;
-                    }
-                    None => last.push((key, at)),
+            let mut last: Map<u32, u32> = Map::default();
+            for &at in ops {
+                let Some((key, _)) = nodes.list[at as usize].write else { continue };
+                let before = last.insert(if self.rule == Rule::Writes { 0 } else { key }, at);
+                if let Some(before) = before.filter(|_| self.rule != Rule::Free) {
+                    self.graph.add(before, at, Why::Session, 0, 0);
                 }
             }
             if self.rule == Rule::Follow {
@@ -88,7 +92,7 @@ impl View<'_> {
         let behind = self.nodes.list.len() as u32 + self.nodes.keys;
         for (place, &at) in ops.iter().enumerate() {
             let node = &self.nodes.list[at as usize];
-            if let Some(origin) = self.nodes.origin(node) {
+            for (_, origin) in self.nodes.origins(node) {
                 self.graph.add(origin, behind + at, Why::ReadFrom, at, 0);
                 if node.write.is_some() {
                     self.graph.add(origin, at, Why::ReadFrom, at, 0);
@@ -103,57 +107,63 @@ impl View<'_> {
         }
     }
 
-    fn reads(&mut self, session: usize) {
+    fn reads(&mut self, session: usize, ops: &[u32]) {
         let nodes = self.nodes;
         let mut last: Vec<Option<(u32, u32)>> = vec![None; nodes.keys as usize];
         let mut own: Vec<Option<u32>> = vec![None; nodes.keys as usize];
-        for &at in &nodes.sessions[session] {
+        let writes = self.own_writes(session);
+        for &at in ops {
             let node = &nodes.list[at as usize];
-            let key = node.key as usize;
-            if let Some(origin) = nodes.origin(node) {
+            // All of one read is one moment: everything it saw is visible to all of it.
+            for (_, origin) in nodes.origins(node) {
                 self.show(origin);
-                match self.rule {
-                    Rule::Own => {
-                        if let Some(write) = own[key].filter(|&write| write != origin) {
-                            self.graph.add(write, origin, Why::Seen, at, 1);
-                        }
-                    }
-                    _ => {
-                        let before = last[key].map(|(write, _)| write);
-                        for write in std::mem::take(&mut self.pending[key]).into_iter().chain(before) {
-                            if write != origin {
-                                self.graph.add(write, origin, Why::Seen, at, 1);
-                            }
-                        }
-                    }
+            }
+            for (key, origin) in nodes.origins(node) {
+                let slot = key as usize;
+                let shown = if self.rule == Rule::Own {
+                    own[slot].into_iter().collect()
+                } else {
+                    let before = last[slot].map(|(write, _)| write);
+                    std::mem::take(&mut self.pending[slot]).into_iter().chain(before).collect::<Vec<u32>>()
+                };
+                for write in shown.into_iter().filter(|&write| write != origin) {
+                    self.graph.add(write, origin, Why::Seen, at, 1);
                 }
                 if self.rule == Rule::Own && node.write.is_none() {
-                    self.ahead(session, node.place, key, origin, at);
+                    self.ahead(&writes, node, key, origin, at);
                 }
-                last[key] = Some((origin, at));
+                last[slot] = Some((origin, at));
             }
-            if node.write.is_some() {
-                if let Some((origin, by)) = last[key].filter(|_| self.rule != Rule::Own) {
+            if let Some((key, _)) = node.write {
+                if let Some((origin, by)) = last[key as usize].filter(|_| self.rule != Rule::Own) {
                     self.graph.add(origin, at, Why::ReadFrom, by, 0);
                 }
-                if node.read.is_some() && self.rule == Rule::Own {
-                    if let Some(origin) = nodes.origin(node) {
+                if self.rule == Rule::Own {
+                    for (_, origin) in nodes.origins(node) {
                         self.graph.add(origin, at, Why::ReadFrom, at, 0);
                     }
                 }
-                own[key] = Some(at);
+                own[key as usize] = Some(at);
             }
         }
     }
 
+    /// The session's writes of each key, in its order.
+    fn own_writes(&self, session: usize) -> Map<u32, Vec<u32>> {
+        let mut writes: Map<u32, Vec<u32>> = Map::default();
+        for &at in &self.nodes.sessions[session] {
+            if let Some((key, _)) = self.nodes.list[at as usize].write {
+                writes.entry(key).or_default().push(at);
+            }
+        }
+        writes
+    }
+
     /// What was read comes before the session's next write to the key.
-    fn ahead(&mut self, session: usize, place: u32, key: usize, origin: u32, by: u32) {
-        let later = &self.nodes.sessions[session][place as usize + 1..];
-        let next = later.iter().find(|&&at| {
-            let node = &self.nodes.list[at as usize];
-            node.key as usize == key && node.write.is_some()
-        });
-        if let Some(&next) = next.filter(|&&next| next != origin) {
+    fn ahead(&mut self, writes: &Map<u32, Vec<u32>>, node: &Node, key: u32, origin: u32, by: u32) {
+        let list = writes.get(&key).map_or(&[][..], Vec::as_slice);
+        let next = list.partition_point(|&at| self.nodes.list[at as usize].place <= node.place);
+        if let Some(&next) = list.get(next).filter(|&&next| next != origin) {
             self.graph.add(origin, next, Why::ReadFrom, by, 0);
         }
     }
@@ -167,14 +177,16 @@ impl View<'_> {
                 continue;
             }
             let node = &self.nodes.list[write as usize];
-            self.pending[node.key as usize].push(write);
+            if let Some((key, _)) = node.write {
+                self.pending[key as usize].push(write);
+            }
             let (session, until) = (node.session as usize, node.place as usize);
             if matches!(self.rule, Rule::Writes | Rule::Follow) && self.followed[session] <= until {
                 for &before in &self.nodes.sessions[session][self.followed[session]..=until] {
                     let node = &self.nodes.list[before as usize];
                     match self.rule {
                         Rule::Writes => open.extend(node.write.map(|_| before)),
-                        _ => open.extend(self.nodes.origin(node)),
+                        _ => open.extend(self.nodes.origins(node).map(|(_, origin)| origin)),
                     }
                 }
                 self.followed[session] = until + 1;

@@ -9,15 +9,13 @@ from typing import Any, Final, Literal, Self
 
 import msgspec
 from kazoo.protocol.serialization import Create, GetChildren2, GetData, Sync
-from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.outcome import Refused, Reply, Unknown
 from quorate.harness.systems.values import Sizes, encode
 from quorate.harness.systems.zookeeper.client import outcomes
-from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State, open_link
+from quorate.harness.systems.zookeeper.client.access import Access, open_link
+from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State
 
-PORT: Final = 2181
-ROOT: Final = "/quorate"
 EPHEMERAL, SEQUENCE = 1, 2
 Reads = Literal["sync", "plain"]
 _PAUSE_S: Final = 0.05
@@ -27,13 +25,14 @@ class ClientOptions(msgspec.Struct, frozen=True):
     """How a client reads, and how long its session outlives its connection, in ms.
 
     `sync_ms` is how long a server serves on without having heard from the leader (`syncLimit` ticks). `persistent` is
-    whether the servers know persistent watches (3.6 on).
+    whether the servers know persistent watches (3.6 on). `access` is how it is let in.
     """
 
     reads: Reads = "sync"
     session_ms: int = 15_000
     sync_ms: int = 2_000
     persistent: bool = True
+    access: Access = Access()
     sizes: Sizes = Sizes()
 
 
@@ -144,7 +143,9 @@ class Caller:
             return link
         self._park()
         try:
-            self._link = await open_link(self._addresses[self._at], PORT, self._session, self._last_zxid)
+            self._link = await open_link(
+                self._addresses[self._at], self._session, self._last_zxid, access=self.options.access
+            )
         except Refused as error:
             if error.code == "session-expired":
                 self._session = Session(timeout_ms=self.options.session_ms)
@@ -205,23 +206,26 @@ class Caller:
     async def create(self, link: Link, path: str, value: Any, flags: int = 0) -> Answered:
         """Create a node; its parents are made first where they are missing (that changes no promise)."""
         try:
-            return await link.request(Create(path, self.stored(value), OPEN_ACL_UNSAFE, flags))
+            return await link.request(Create(path, self.stored(value), self.options.access.acl, flags))
         except Refused as error:
             if error.code != "not-found":
                 raise
         await self.make_parents(link, path)
-        return await link.request(Create(path, self.stored(value), OPEN_ACL_UNSAFE, flags))
+        return await link.request(Create(path, self.stored(value), self.options.access.acl, flags))
 
-    @staticmethod
-    async def make_parents(link: Link, path: str) -> None:
+    async def make_parents(self, link: Link, path: str) -> None:
         """Create every node above the path that is missing."""
         parts = path.strip("/").split("/")[:-1]
         for depth in range(1, len(parts) + 1):
             try:
-                await link.request(Create("/" + "/".join(parts[:depth]), b"", OPEN_ACL_UNSAFE, 0))
+                await link.request(Create("/" + "/".join(parts[:depth]), b"", self.options.access.acl, 0))
             except Refused as error:
                 if error.code != "exists":
                     raise
+
+    def path(self, kind: str, key: str) -> str:
+        """Return where a capability keeps a key."""
+        return self.options.access.path(kind, key)
 
     def reply(self, link: Link, value: Any = None, version: int | None = None) -> Reply:
         """Make the reply of an operation; its version is the zxid that last changed what it is about."""
@@ -254,8 +258,3 @@ async def _both(synced: asyncio.Future[Answered] | None, found: asyncio.Future[A
 def decode(stored: bytes | None) -> Any:
     """The value that was stored; None for a node without data."""
     return msgspec.json.decode(stored) if stored else None
-
-
-def path(kind: str, key: str) -> str:
-    """Where a capability keeps a key."""
-    return f"{ROOT}/{kind}/{key.replace('/', '+')}"

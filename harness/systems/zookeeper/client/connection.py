@@ -88,7 +88,7 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
 
 class Link(asyncio.Protocol):
-    """The protocol object of one connection; use `open_link`.
+    """The protocol object of one connection; use `access.open_link`.
 
     `tap`, where set, is given every answer and every notice in the order of the connection; notices then go nowhere
     else.
@@ -293,20 +293,3 @@ class Link(asyncio.Protocol):
                 self._transport.close()  # the goodbye is sent first
             else:
                 self._transport.abort()
-
-
-async def open_link(
-    address: str, port: int, session: Session, last_zxid: int = 0, kind: type[Link] = Link
-) -> Link:
-    """Connect, and get or resume the session; raise `Refused` where that fails. The caller keeps the deadline."""
-    loop = asyncio.get_running_loop()
-    try:
-        transport, link = await loop.create_connection(lambda: kind(session, last_zxid), address, port)
-    except OSError as error:
-        raise outcomes.not_connected(f"{address}:{port}: {error.strerror or error}") from error
-    try:
-        await link.ready()
-    except BaseException:
-        transport.abort()
-        raise
-    return link

@@ -14,7 +14,7 @@ from kazoo.protocol.serialization import Delete, GetData, SetData
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, OutcomeError, Refused, Reply
 from quorate.harness.systems.values import encode
-from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode, path
+from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode
 from quorate.harness.systems.zookeeper.client.connection import Link
 
 _DIGITS: Final = 10
@@ -31,7 +31,7 @@ class ElectionCalls(Caller):
     async def campaign(self, key: str, value: Any) -> Reply:
         """Become a candidate and wait to be the lowest; at the deadline nobody knows what becomes of the candidacy."""
         async with self.operation("campaign") as link:
-            where = path("election", key)
+            where = self.path("election", key)
             answer = await self.create(link, f"{where}/c-", value, EPHEMERAL | SEQUENCE)
             mine = str(answer.value).rpartition("/")[2]
             while True:
@@ -50,13 +50,15 @@ class ElectionCalls(Caller):
         """Write to the candidate's own node, which is there as long as its session lives."""
         async with self.operation("proclaim") as link:
             mine = self._mine(key)
-            answer = await self._on_own(link, SetData(f"{path('election', key)}/{mine}", encode(value), -1))
+            answer = await self._on_own(
+                link, SetData(f"{self.path('election', key)}/{mine}", encode(value), -1)
+            )
             return self.reply(link, _number(mine), answer.zxid)
 
     async def leader(self, key: str) -> Reply:
         """Sync, find the lowest candidate, and read what it says."""
         async with self.operation("leader") as link:
-            where = path("election", key)
+            where = self.path("election", key)
             names, _ = await self.children(link, where, fresh=True)
             if not names:
                 raise Refused("nobody-elected", answer=ANSWERED)
@@ -71,13 +73,13 @@ class ElectionCalls(Caller):
         """Delete the candidate's node."""
         async with self.operation("resign") as link:
             mine = self._mine(key)
-            answer = await self._on_own(link, Delete(f"{path('election', key)}/{mine}", -1))
+            answer = await self._on_own(link, Delete(f"{self.path('election', key)}/{mine}", -1))
             return self.reply(link, None, answer.zxid)
 
     async def next_id(self, key: str) -> Reply:
         """Create the next node of a sequence; its number is the value. The node itself is not needed any more."""
         async with self.operation("next id") as link:
-            answer = await self.create(link, f"{path('ids', key)}/n-", None, SEQUENCE)
+            answer = await self.create(link, f"{self.path('ids', key)}/n-", None, SEQUENCE)
             reply = self.reply(link, _number(str(answer.value)), answer.zxid)
             with contextlib.suppress(OutcomeError, TimeoutError):
                 await link.request(Delete(str(answer.value), -1))

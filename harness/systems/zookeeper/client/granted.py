@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import msgspec
 from kazoo.exceptions import NoNodeError
 from kazoo.protocol.serialization import Create, Sync, Transaction
-from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.capabilities import together
 from quorate.harness.core.outcome import ANSWERED, OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems.values import encode
 from quorate.harness.systems.zookeeper.client import outcomes
-from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, PORT, Caller, path
-from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State, open_link
+from quorate.harness.systems.zookeeper.client.access import open_link
+from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, Caller
+from quorate.harness.systems.zookeeper.client.connection import Answered, Link, Session, State
 from quorate.harness.systems.zookeeper.client.transactions import rolled_back
 
 
@@ -64,7 +64,7 @@ class GrantedCalls(Caller):
             raise Refused("no-session", str(error)) from error
         session = link.session
         self._mortals[session.id] = link
-        nodes = [_at(space, one) for one in together(name, beside)]
+        nodes = [self._node(space, one) for one in together(name, beside)]
         making = (
             self._all_or_none(link, nodes) if beside else self.create(link, nodes[0], self.name, EPHEMERAL)
         )
@@ -76,7 +76,8 @@ class GrantedCalls(Caller):
 
     async def _all_or_none(self, link: Link, nodes: list[str]) -> Answered:
         """Create ephemeral nodes in one transaction; their parent is made first where it is missing."""
-        creates = [Create(node, encode(self.name), OPEN_ACL_UNSAFE, EPHEMERAL) for node in nodes]
+        acl = self.options.access.acl
+        creates = [Create(node, encode(self.name), acl, EPHEMERAL) for node in nodes]
         answer = await link.request(Transaction(creates))
         if isinstance(reason := rolled_back(answer), NoNodeError):
             await self.make_parents(link, nodes[0])
@@ -88,7 +89,7 @@ class GrantedCalls(Caller):
 
     async def renew_key(self, space: str, name: str, lease: list[Any]) -> Reply:
         """Let the leader confirm the session, over its connection or, where that is lost, a new one."""
-        answer = await self._ask(lease, Sync(_at(space, name)), "renew")
+        answer = await self._ask(lease, Sync(self._node(space, name)), "renew")
         return Reply(None, answer.zxid, self.member)
 
     async def revoke_key(self, space: str, name: str, lease: list[Any]) -> Reply:
@@ -101,7 +102,7 @@ class GrantedCalls(Caller):
     async def granted_keys(self, space: str) -> Reply:
         """List the nodes after a `sync`, whatever the read mode is; the zxid's upper half is the leader's term."""
         async with self.operation("granted keys") as link:
-            names, _ = await self.children(link, path("granted", space), fresh=True)
+            names, _ = await self.children(link, self.path("granted", space), fresh=True)
             zxid = link.last_zxid
             return self.reply(link, {"names": sorted(names), "term": zxid >> 32}, zxid)
 
@@ -138,7 +139,7 @@ class GrantedCalls(Caller):
         address = self._addresses[self._at]
         try:
             async with asyncio.timeout_at(deadline):
-                link = await open_link(address, PORT, session, kind=MortalLink)
+                link = await open_link(address, session, kind=MortalLink, access=self.options.access)
         except TimeoutError:
             self.move_on()
             raise outcomes.not_connected("no session in time") from None
@@ -158,11 +159,10 @@ class GrantedCalls(Caller):
             raise outcomes.timeout(what) from None
         return answered
 
+    def _node(self, space: str, name: str) -> str:
+        return f"{self.path('granted', space)}/{name.replace('/', '+')}"
+
     def _drop(self, number: int) -> None:
         link = self._mortals.pop(number, None)
         if link is not None:
             link.close(end_session=False)
-
-
-def _at(space: str, name: str) -> str:
-    return f"{path('granted', space)}/{name.replace('/', '+')}"

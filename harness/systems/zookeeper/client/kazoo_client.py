@@ -18,7 +18,7 @@ from kazoo.recipe.queue import Queue
 
 from quorate.harness.core.outcome import ANSWERED, UNASKED, Refused, Reply, Unknown
 from quorate.harness.systems.values import encode
-from quorate.harness.systems.zookeeper.client.caller import decode, path
+from quorate.harness.systems.zookeeper.client.caller import decode
 from quorate.harness.systems.zookeeper.client.kazoo_session import PATIENCE, KazooSession
 
 R = TypeVar("R")
@@ -46,9 +46,9 @@ class KazooRecipes(KazooSession):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._queues: Kept[Queue] = Kept(lambda key: self.kazoo.Queue(path("kazoo-queue", key)))
-        self._counters: Kept[Counter] = Kept(lambda key: self.kazoo.Counter(path("kazoo-counter", key)))
-        self._locks: Kept[Lock] = Kept(lambda key: self.kazoo.Lock(path("kazoo-lock", key), self.name))
+        self._queues: Kept[Queue] = Kept(lambda key: self.kazoo.Queue(self.path("kazoo-queue", key)))
+        self._counters: Kept[Counter] = Kept(lambda key: self.kazoo.Counter(self.path("kazoo-counter", key)))
+        self._locks: Kept[Lock] = Kept(lambda key: self.kazoo.Lock(self.path("kazoo-lock", key), self.name))
         self._held: dict[str, tuple[Lock, int]] = {}
         self._terms: dict[str, Term] = {}
 
@@ -61,7 +61,7 @@ class KazooRecipes(KazooSession):
         """Take the head; None where the queue was seen empty."""
 
         def take() -> bytes | None:
-            self.fresh(path("kazoo-queue", key))
+            self.fresh(self.path("kazoo-queue", key))
             found: bytes | None = self._queues[key].get()
             return found
 
@@ -76,7 +76,7 @@ class KazooRecipes(KazooSession):
         """Read the sum."""
 
         def read() -> int:
-            self.fresh(path("kazoo-counter", key))
+            self.fresh(self.path("kazoo-counter", key))
             return int(self._counters[key].value)
 
         return self.reply(await self.operation("value", read, reads=True))
@@ -113,7 +113,7 @@ class KazooRecipes(KazooSession):
         """Stand for election, and wait for the term to begin; the value is its token."""
         if key in self._terms:
             raise Refused("invalid", "this client stands already", answer=UNASKED)
-        term = Term(self.kazoo.Election(path("kazoo-election", key), encode(value).decode()))
+        term = Term(self.kazoo.Election(self.path("kazoo-election", key), encode(value).decode()))
         token = await self.operation("campaign", lambda: term.begin(self.timeout_s * PATIENCE))
         if token is None:
             raise Unknown("timeout", "campaign: not elected in time, and the candidacy may be kept")
@@ -136,7 +136,7 @@ class KazooRecipes(KazooSession):
 
     async def leader(self, key: str) -> Reply:
         """Who is first among the contenders: [what it says, its token]."""
-        node = path("kazoo-election", key)
+        node = self.path("kazoo-election", key)
 
         def look() -> list[Any]:
             self.fresh(node)

@@ -29,7 +29,8 @@ from kazoo.retry import ForceRetryError, KazooRetry, RetryFailedError
 
 from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems.zookeeper.client import outcomes
-from quorate.harness.systems.zookeeper.client.caller import PORT, ClientOptions
+from quorate.harness.systems.zookeeper.client.access import located
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.threads import Worker
 
 T = TypeVar("T")
@@ -64,7 +65,8 @@ class KazooSession:
         contention = KazooRetry(max_tries=-1, delay=0.005, max_delay=0.1, deadline=timeout_s * PATIENCE)
         contention.retry_exceptions = (ForceRetryError,)
         self.kazoo = KazooClient(
-            hosts=",".join(f"{address}:{PORT}" for address in addresses.values()),
+            hosts=",".join("{}:{}".format(*located(address)) for address in addresses.values()),
+            **options.access.kazoo(),
             timeout=options.session_ms / 1000,
             randomize_hosts=False,
             connection_retry=KazooRetry(max_tries=-1, delay=0.05, max_delay=0.5),
@@ -106,6 +108,10 @@ class KazooSession:
             self._alive = self.kazoo.start_async()
         if not self._alive.wait(max(0.0, min(seconds, self.timeout_s * PATIENCE))):
             raise outcomes.not_connected("kazoo has no connection")
+
+    def path(self, kind: str, key: str) -> str:
+        """Return where a capability keeps a key."""
+        return self.options.access.path(kind, key)
 
     def fresh(self, path: str) -> None:
         """Sync, where the read mode asks for it."""

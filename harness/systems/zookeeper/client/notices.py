@@ -13,7 +13,7 @@ from typing import Any, Final
 from kazoo.protocol.serialization import Delete, Exists, GetData, SetData, Sync
 
 from quorate.harness.core.outcome import Refused, Reply
-from quorate.harness.systems.zookeeper.client.caller import Caller, decode, path
+from quorate.harness.systems.zookeeper.client.caller import Caller, decode
 from quorate.harness.systems.zookeeper.client.connection import Heard, Link, Notice
 from quorate.harness.systems.zookeeper.client.outcomes import NOT_FOUND
 from quorate.harness.systems.zookeeper.client.records import AddWatch
@@ -77,7 +77,7 @@ class NoticeCalls(Caller):
     async def set_name(self, space: str, name: str, value: Any) -> Reply:
         """Set the node's data, create it or delete it: one change at most."""
         async with self.operation("set name") as link:
-            node = f"{path('names', space)}/{name}"
+            node = f"{self.path('names', space)}/{name}"
             if value is None:
                 return self.reply(link, "deleted", (await link.request(Delete(node, -1))).zxid)
             try:
@@ -96,7 +96,7 @@ class NoticeCalls(Caller):
         once: bool,  # noqa: FBT001 - as the capability says
     ) -> Reply:
         """Listen; every answer and notice of the connection stands in the reply."""
-        root = path("names", space)
+        root = self.path("names", space)
         try:
             async with self.operation("heed") as link:
                 listening = self._listening

@@ -39,6 +39,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(-111, "fail", "not-empty", "the node had children", answered=True),
     Row(-108, "fail", "no-children", "ephemeral nodes have no children", answered=True),
     Row(-102, "fail", "denied", "refused by the access list"),
+    Row(-115, "fail", "not-authenticated", "the login failed"),
+    Row(-124, "fail", "not-authenticated", "the server wants a login before anything else"),
     Row(
         EXPIRED,
         "fail",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kazoo.protocol.serialization import Delete, GetData
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode, path
+from quorate.harness.systems.zookeeper.client.caller import EPHEMERAL, SEQUENCE, Caller, decode
 
 
 class QueueCalls(Caller):
@@ -14,7 +14,7 @@ class QueueCalls(Caller):
     async def enqueue(self, key: str, value: object) -> Reply:
         """Create the next node of the sequence."""
         async with self.operation("enqueue") as link:
-            answer = await self.create(link, f"{path('queue', key)}/e-", value, SEQUENCE)
+            answer = await self.create(link, f"{self.path('queue', key)}/e-", value, SEQUENCE)
             return self.reply(link, None, answer.zxid)
 
     async def dequeue(self, key: str) -> Reply:
@@ -23,7 +23,7 @@ class QueueCalls(Caller):
         It syncs first whatever the read mode is: a replica that lags would call a queue empty that is not.
         """
         async with self.operation("dequeue") as link:
-            node = path("queue", key)
+            node = self.path("queue", key)
             names, _ = await self.children(link, node, fresh=True)
             if not names:
                 return self.reply(link, None)
@@ -47,7 +47,7 @@ class LockCalls(Caller):
         """Create the node; `Refused("held")` where it is there."""
         async with self.operation("acquire") as link:
             try:
-                answer = await self.create(link, f"{path('lock', key)}/holder", self.name, EPHEMERAL)
+                answer = await self.create(link, f"{self.path('lock', key)}/holder", self.name, EPHEMERAL)
             except Refused as error:
                 raise error.renamed({"exists": "held"}) from error
             return self.reply(link, answer.zxid, answer.zxid)
@@ -55,7 +55,7 @@ class LockCalls(Caller):
     async def release(self, key: str) -> Reply:
         """Delete the node if it is this session's; `Refused("not-held")` otherwise."""
         async with self.operation("release") as link:
-            node = f"{path('lock', key)}/holder"
+            node = f"{self.path('lock', key)}/holder"
             try:
                 _, stat = (await link.request(GetData(node, False))).value
             except Refused as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kazoo.protocol.serialization import SetData
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
-from quorate.harness.systems.zookeeper.client.caller import Caller, path
+from quorate.harness.systems.zookeeper.client.caller import Caller
 from quorate.harness.systems.zookeeper.client.connection import Link
 
 
@@ -15,13 +15,13 @@ class RegisterCalls(Caller):
     async def read(self, key: str) -> Reply:
         """Read in the mode of the options."""
         async with self.operation("read") as link:
-            value, stat = await self.get(link, path("register", key))
+            value, stat = await self.get(link, self.path("register", key))
             return self.reply(link, value, stat.mzxid if stat else None)
 
     async def write(self, key: str, value: object) -> Reply:
         """Set the node, or create it where it was never written."""
         async with self.operation("write") as link:
-            return await self._put(link, path("register", key), value)
+            return await self._put(link, self.path("register", key), value)
 
     async def _put(self, link: Link, node: str, value: object) -> Reply:
         try:
@@ -41,19 +41,22 @@ class RegisterCalls(Caller):
         return self.reply(link, None, answer.value.mzxid)
 
     async def cas(self, key: str, old: object, new: object) -> Reply:
-        """Compare the value read, then set under its version.
+        """Compare the value read (None: no node), then set under its version, or create the node.
 
         A refusal does not tell what was seen: ZooKeeper reads, even after a sync, are not linearizable.
         """
         async with self.operation("cas") as link:
-            node = path("register", key)
+            node = self.path("register", key)
             value, stat = await self.get(link, node)
-            if stat is None or value != old:
+            if value != old:
                 raise Refused("mismatch", f"the replica holds {value!r}", answer=ANSWERED)
             try:
+                if stat is None:
+                    created = await self.create(link, node, new)
+                    return self.reply(link, None, created.zxid)
                 answer = await link.request(SetData(node, self.stored(new), stat.version))
             except Refused as error:
-                raise error.renamed({"bad-version": "conflict"}) from error
+                raise error.renamed({"bad-version": "conflict", "exists": "conflict"}) from error
             return self.reply(link, None, answer.value.mzxid)
 
 
@@ -64,7 +67,7 @@ class SetCalls(Caller):
         """Create the element's node; adding twice is adding once."""
         async with self.operation("add") as link:
             try:
-                answer = await self.create(link, f"{path('set', key)}/{element}", element)
+                answer = await self.create(link, f"{self.path('set', key)}/{element}", element)
             except Refused as error:
                 if error.code != "exists":
                     raise
@@ -74,7 +77,7 @@ class SetCalls(Caller):
     async def members(self, key: str) -> Reply:
         """List the children, in the mode of the options."""
         async with self.operation("members") as link:
-            names, stat = await self.children(link, path("set", key))
+            names, stat = await self.children(link, self.path("set", key))
             return self.reply(link, sorted(int(name) for name in names), stat.pzxid if stat else None)
 
 
@@ -84,7 +87,7 @@ class CounterCalls(Caller):
     async def increment(self, key: str, amount: int) -> Reply:
         """Add the amount, once or not at all."""
         async with self.operation("increment") as link:
-            node = path("counter", key)
+            node = self.path("counter", key)
             value, stat = await self.get(link, node)
             try:
                 if stat is None:
@@ -99,5 +102,5 @@ class CounterCalls(Caller):
     async def value(self, key: str) -> Reply:
         """Read in the mode of the options; 0 where nobody added."""
         async with self.operation("value") as link:
-            value, stat = await self.get(link, path("counter", key))
+            value, stat = await self.get(link, self.path("counter", key))
             return self.reply(link, value or 0, stat.mzxid if stat else None)

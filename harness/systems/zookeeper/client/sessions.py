@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from kazoo.protocol.serialization import Create, Delete, Exists
-from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.outcome import Refused, Reply
 from quorate.harness.systems.values import encode
@@ -60,7 +59,7 @@ class SessionCalls(Caller):
     async def create_raw(self, node: str, data: bytes) -> Reply:
         """Create a node with these very bytes and existing parents."""
         async with self.operation("create") as link:
-            answer = await link.request(Create(node, data, OPEN_ACL_UNSAFE, 0))
+            answer = await link.request(Create(node, data, self.options.access.acl, 0))
             return self.reply(link, answer.value, answer.zxid)
 
     async def delete_node(self, node: str, version: int = -1) -> Reply:

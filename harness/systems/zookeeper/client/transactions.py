@@ -7,14 +7,11 @@ from typing import Any
 
 from kazoo.exceptions import KazooException, NoNodeError, RolledBackError
 from kazoo.protocol.serialization import CheckVersion, Create, Delete, SetData, Transaction
-from kazoo.security import OPEN_ACL_UNSAFE
 
 from quorate.harness.core.outcome import ANSWERED, Refused, Reply
 from quorate.harness.systems.micro import play
-from quorate.harness.systems.zookeeper.client.caller import Caller, path
+from quorate.harness.systems.zookeeper.client.caller import Caller
 from quorate.harness.systems.zookeeper.client.connection import Answered, Link
-
-_PARENT = path("txn", "-")
 
 
 class TransactionCalls(Caller):
@@ -28,14 +25,15 @@ class TransactionCalls(Caller):
         """
         async with self.operation("transact") as link:
             names = list(dict.fromkeys(str(key) for _, key, _ in micro))
-            found = {name: await self.get(link, path("txn", name)) for name in names}
+            found = {name: await self.get(link, self.path("txn", name)) for name in names}
             state = {name: value for name, (value, _) in found.items()}
             done, written = play(micro, state)
             requests: list[Any] = []
+            acl = self.options.access.acl
             for name in names:
-                node, stat = path("txn", name), found[name][1]
+                node, stat = self.path("txn", name), found[name][1]
                 stored = self.stored(state[name], len(names))
-                requests += _write(node, stat, stored) if name in written else _check(node, stat)
+                requests += _write(node, stat, stored, acl) if name in written else _check(node, stat, acl)
             answer = await self._multi(link, requests)
             return self.reply(link, done, answer.zxid)
 
@@ -44,7 +42,7 @@ class TransactionCalls(Caller):
         answer = await link.request(Transaction(requests))
         reason = rolled_back(answer)
         if isinstance(reason, NoNodeError) and any(isinstance(one, Create) for one in requests):
-            await self.make_parents(link, _PARENT)
+            await self.make_parents(link, self.path("txn", "-"))
             answer = await link.request(Transaction(requests))
             reason = rolled_back(answer)
         if reason is not None:
@@ -60,14 +58,14 @@ def rolled_back(answer: Answered) -> KazooException | None:
     )
 
 
-def _write(node: str, stat: Any, stored: bytes) -> list[Any]:
+def _write(node: str, stat: Any, stored: bytes, acl: list[Any]) -> list[Any]:
     if stat is None:
-        return [Create(node, stored, OPEN_ACL_UNSAFE, 0)]
+        return [Create(node, stored, acl, 0)]
     return [SetData(node, stored, stat.version)]
 
 
-def _check(node: str, stat: Any) -> list[Any]:
+def _check(node: str, stat: Any, acl: list[Any]) -> list[Any]:
     if stat is None:
         # Absence cannot be checked: create and delete within one multi is one.
-        return [Create(node, b"", OPEN_ACL_UNSAFE, 0), Delete(node, -1)]
+        return [Create(node, b"", acl, 0), Delete(node, -1)]
     return [CheckVersion(node, stat.version)]

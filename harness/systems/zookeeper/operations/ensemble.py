@@ -10,7 +10,7 @@ import msgspec
 
 from quorate.harness.core.membership import LEARNER, VOTER
 from quorate.harness.core.node import Node
-from quorate.harness.systems.zookeeper.client.caller import PORT
+from quorate.harness.systems.zookeeper.client.access import PORT
 
 PEERS, ELECTIONS = 2888, 3888
 _WORDS: Final = {VOTER: "participant", LEARNER: "observer"}
@@ -26,10 +26,11 @@ class Seat(msgspec.Struct, frozen=True):
     address: str
     role: str = VOTER
 
-    def line(self) -> str:
-        """Write it as `server.N=…` of a configuration has it."""
+    def line(self, *, plain: bool = True) -> str:
+        """Write it as `server.N=…` of a configuration has it, with a port for clients if it is one for plain text."""
         peers = f"{self.address}:{PEERS}:{ELECTIONS}"
-        return f"server.{self.number}={peers}:{_WORDS[self.role]};{self.address}:{PORT}"
+        clients = f";{self.address}:{PORT}" if plain else ""
+        return f"server.{self.number}={peers}:{_WORDS[self.role]}{clients}"
 
 
 class Ensemble(msgspec.Struct, frozen=True):
@@ -38,9 +39,9 @@ class Ensemble(msgspec.Struct, frozen=True):
     seats: tuple[Seat, ...]
     version: int = 0
 
-    def lines(self) -> list[str]:
+    def lines(self, *, plain: bool) -> list[str]:
         """Write it as a dynamic configuration file has it; its version is told by the others."""
-        return [seat.line() for seat in self.seats]
+        return [seat.line(plain=plain) for seat in self.seats]
 
     def seat_of(self, node: Node) -> Seat | None:
         """Return what a node is, None where it does not belong to it."""

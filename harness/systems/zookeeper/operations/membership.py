@@ -11,6 +11,7 @@ from quorate.harness.core.membership import LEARNER, VOTER, Listing, ended, paus
 from quorate.harness.core.node import Cluster, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems.releases.way import numbers
+from quorate.harness.systems.zookeeper.client.access import Access
 from quorate.harness.systems.zookeeper.operations import reconfiguring
 from quorate.harness.systems.zookeeper.operations.ensemble import Ensemble, Seat, first, number_of
 from quorate.harness.systems.zookeeper.server import health
@@ -31,11 +32,13 @@ class MembershipOfZooKeeper:
         start: Callable[[Cluster, Node], Awaitable[None]],
         settings: ZooKeeperSettings,
         releases: Callable[[], Sequence[str]],
+        access: Callable[[], Access],
     ) -> None:
         self._daemon = daemon
         self._start = start
         self._settings = settings
         self._releases = releases
+        self._access = access
         self._away: set[str] = set()
         self._joining: set[str] = set()
         self.prepared = False
@@ -145,7 +148,7 @@ class MembershipOfZooKeeper:
         await self._start(cluster, node)
 
     async def _follows(self, node: Node) -> bool:
-        (status,) = await health.status([node])
+        (status,) = await health.status([node], self._access())
         return status.healthy
 
     async def _clear(self, cluster: Cluster, node: Node) -> None:
@@ -159,7 +162,7 @@ class MembershipOfZooKeeper:
     async def _told(self, cluster: Cluster, without: Sequence[str]) -> dict[str, Ensemble]:
         """Ask every present server for the configuration, all at once."""
         nodes = [node for node in cluster.nodes if node.name not in {*without, *self._away}]
-        found = await asyncio.gather(*(reconfiguring.ask(node) for node in nodes))
+        found = await asyncio.gather(*(reconfiguring.ask(node, self._access()) for node in nodes))
         return {node.name: one for node, one in zip(nodes, found, strict=True) if one is not None}
 
     async def _newest(self, cluster: Cluster, node: Node) -> Ensemble | None:
@@ -171,12 +174,12 @@ class MembershipOfZooKeeper:
     ) -> str:
         """Ask one other present server after the other, the leader first; return why none did it."""
         others = [one for one in cluster.nodes if one.name not in {node.name, *self._away}]
-        statuses = {one.node: one for one in await health.status(others)}
+        statuses = {one.node: one for one in await health.status(others, self._access())}
         said = []
         for through in sorted(others, key=lambda one: statuses[one.name].role != "leader"):
             if not statuses[through.name].healthy:
                 continue
-            why = await reconfiguring.change(through, joins=joins, leaves=leaves)
+            why = await reconfiguring.change(through, self._access(), joins=joins, leaves=leaves)
             if not why:
                 return ""
             said.append(why)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from quorate.harness.core.node import Node
-from quorate.harness.systems.zookeeper.client.caller import PORT
+from quorate.harness.systems.zookeeper.client.access import PORT
 from quorate.harness.systems.zookeeper.operations.ensemble import Ensemble, address_of, number_of
+from quorate.harness.systems.zookeeper.server import securing
 from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 
 # 3.4 and 3.5 log by log4j, 3.6 and 3.7 by log4j or reload4j, 3.8 and later by logback.
@@ -53,12 +54,17 @@ def dynamic_files(node: Node, ensemble: Ensemble, settings: ZooKeeperSettings) -
         "standaloneEnabled=false",
         f"dynamicConfigFile={node.directory}/conf/zoo.cfg.dynamic",
     ]
-    return {"conf/zoo.cfg": _text(lines), "conf/zoo.cfg.dynamic": _text(ensemble.lines())}
+    return {
+        "conf/zoo.cfg": _text(lines),
+        "conf/zoo.cfg.dynamic": _text(ensemble.lines(plain=not settings.tls)),
+    }
 
 
 def configuration(nodes: Sequence[Node], node: Node, settings: ZooKeeperSettings) -> str:
     """Return the zoo.cfg of one node; a cluster of one is standalone."""
-    lines = [*_common(node, settings), f"clientPort={PORT}", f"clientPortAddress={node.address}"]
+    lines = _common(node, settings)
+    if not settings.tls:
+        lines += [f"clientPort={PORT}", f"clientPortAddress={node.address}"]
     if len(nodes) > 1:
         lines += [f"server.{number}={address_of(other)}" for number, other in enumerate(nodes, start=1)]
     return _text(lines)
@@ -79,6 +85,8 @@ def _common(node: Node, settings: ZooKeeperSettings) -> list[str]:
         lines.append("forceSync=no")
     if settings.enforce_quota:
         lines.append("enforceQuota=true")
+    if settings.tls:
+        lines += securing.tls_lines(node)
     return lines
 
 

@@ -16,7 +16,8 @@ from quorate.harness.core.outcome import OutcomeError
 from quorate.harness.core.system import NodeDump, NodeStatus
 from quorate.harness.systems.divergence import MOVED, settled
 from quorate.harness.systems.values import told
-from quorate.harness.systems.zookeeper.client.caller import PORT, ROOT, Caller, ClientOptions
+from quorate.harness.systems.zookeeper.client.access import Access, located, place
+from quorate.harness.systems.zookeeper.client.caller import Caller, ClientOptions
 from quorate.harness.systems.zookeeper.client.connection import Link
 
 _PROBE_S: Final = 0.3
@@ -36,9 +37,9 @@ _ROLES: Final = {
 }
 
 
-async def status(nodes: Sequence[Node]) -> list[NodeStatus]:
+async def status(nodes: Sequence[Node], access: Access) -> list[NodeStatus]:
     """Ask every server, each within 300 ms, all at once; never raises."""
-    return list(await asyncio.gather(*(_status(node) for node in nodes)))
+    return list(await asyncio.gather(*(_status(node, access) for node in nodes)))
 
 
 def voting(statuses: Sequence[NodeStatus], without: Collection[str]) -> list[NodeStatus]:
@@ -55,10 +56,10 @@ async def unserved(nodes: Sequence[Node], options: ClientOptions) -> str:
     """Which servers take no session and no write, and why; makes the root of all keys as well."""
 
     async def asked(node: Node) -> str:
-        caller = Caller("ready", {node.name: node.address}, _SERVES_S, options)
+        caller = Caller("ready", {node.name: place(node)}, _SERVES_S, options)
         try:
             async with caller, caller.operation("ready") as link:
-                await caller.create(link, ROOT, None)
+                await caller.create(link, options.access.root, None)
         except OutcomeError as error:
             return "" if error.code == "exists" else f"{node.name}: {error}"
         return ""
@@ -66,12 +67,13 @@ async def unserved(nodes: Sequence[Node], options: ClientOptions) -> str:
     return "; ".join(filter(None, await asyncio.gather(*(asked(node) for node in nodes))))
 
 
-async def dump(nodes: Sequence[Node], deadline_s: float) -> list[NodeDump]:
+async def dump(nodes: Sequence[Node], access: Access, deadline_s: float) -> list[NodeDump]:
     """Dump every server, again until all that answer are at one zxid or the deadline has passed.
 
     Sessions are transactions too: those of the dump are opened on all servers before the first is read.
     """
-    callers = [Caller("dump", {node.name: node.address}, _DUMP_S, ClientOptions()) for node in nodes]
+    options = ClientOptions(access=access)
+    callers = [Caller("dump", {node.name: node.address}, _DUMP_S, options) for node in nodes]
 
     async def dumps() -> list[NodeDump]:
         await asyncio.gather(*(_opened(caller) for caller in callers))
@@ -129,10 +131,13 @@ async def _visit(link: Link, node: str, contents: dict[str, Any], zxids: set[int
     return list(children)
 
 
-async def _status(node: Node) -> NodeStatus:
+async def _status(node: Node, access: Access) -> NodeStatus:
     try:
         async with asyncio.timeout(_PROBE_S):
-            reader, writer = await asyncio.open_connection(node.address, PORT)
+            host, port = located(place(node))
+            context = access.pems.context()
+            name = access.pems.name or host if context is not None else None
+            reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
             try:
                 writer.write(b"srvr")
                 said = (await reader.read()).decode(errors="replace")

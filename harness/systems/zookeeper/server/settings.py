@@ -7,9 +7,11 @@ from typing import Annotated, Final
 import msgspec
 
 from quorate.harness.core.duration import exact_duration
+from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.settings import Milliseconds, about
-from quorate.harness.core.tuning import TuningSettings
+from quorate.harness.systems.access import UserSettings, read_password, read_pems
 from quorate.harness.systems.values import Sizes
+from quorate.harness.systems.zookeeper.client.access import Access
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions, Reads
 from quorate.harness.systems.zookeeper.client.kazoo_session import Recipes
 
@@ -17,7 +19,7 @@ _SESSION_MOST_MS: Final = 60_000
 _VALUE_MOST: Final = 1_000_000  # bytes: jute.maxbuffer, 1 MiB, ends the connection
 
 
-class ZooKeeperSettings(TuningSettings, frozen=True):
+class ZooKeeperSettings(UserSettings, frozen=True):
     """Settings of ZooKeeper; None leaves the server's own default."""
 
     reads: Annotated[
@@ -65,6 +67,9 @@ class ZooKeeperSettings(TuningSettings, frozen=True):
     ] = True
     enforce_quota: Annotated[bool, about("refuse what goes over a quota, from 3.7 on")] = False
     heap: Annotated[str, about("the servers' -Xmx")] = "256m"
+    auth: Annotated[bool, about("clients log in by SASL, with DIGEST-MD5; nodes are their makers' alone")] = (
+        False
+    )
     jars: (
         Annotated[str, about("folder with the jars of a ZooKeeper of your own on this host", unset="none")]
         | None
@@ -76,6 +81,8 @@ class ZooKeeperSettings(TuningSettings, frozen=True):
         if not 2 * self.tick_ms <= self.session_ms <= _SESSION_MOST_MS:
             given, least = (exact_duration(one / 1000) for one in (self.session_ms, 2 * self.tick_ms))
             raise ValueError(f"session={given}: give 2 ticks ({least}) to {_SESSION_MOST_MS // 1000}s")
+        if self.recipes != "own" and (self.tls or self.ca):
+            raise ValueError(f"recipes={self.recipes}: kazoo's client speaks plain text here; leave TLS off")
 
     @property
     def sizes(self) -> Sizes:
@@ -91,3 +98,13 @@ class ZooKeeperSettings(TuningSettings, frozen=True):
             sync_ms=self.tick_ms * self.sync_limit,
             sizes=self.sizes,
         )
+
+
+def read_access(settings: ZooKeeperSettings) -> Access:
+    """Return how a cluster that is already there lets clients in; raises `UsageError` for files and roots amiss."""
+    root = f"/{settings.prefix.strip('/')}" if settings.prefix is not None else ""
+    if root == "/":
+        raise UsageError(
+            f"--set prefix={settings.prefix}: give a node for the run alone, as in /quorate-test"
+        )
+    return Access(pems=read_pems(settings), user=settings.user, password=read_password(settings), root=root)

@@ -15,9 +15,14 @@ from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
+from quorate.harness.systems import access
+from quorate.harness.systems.access import Pems
+from quorate.harness.systems.adopting import Adopting
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.logs import tail
 from quorate.harness.systems.releases.way import numbers
+from quorate.harness.systems.zookeeper.client.access import Access, place
+from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
 from quorate.harness.systems.zookeeper.operations import memberlogs
@@ -25,10 +30,10 @@ from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeepe
 from quorate.harness.systems.zookeeper.operations.ensemble import ELECTIONS, PEERS
 from quorate.harness.systems.zookeeper.operations.membership import MembershipOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.reconfiguring import superuser
-from quorate.harness.systems.zookeeper.server import health
+from quorate.harness.systems.zookeeper.server import adopted, health, securing
 from quorate.harness.systems.zookeeper.server.configuring import first_files
 from quorate.harness.systems.zookeeper.server.installing import Installed, ZooKeeperServers, java_of, unpack
-from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
+from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings, read_access
 from quorate.harness.systems.zookeeper.server.tuning import KNOBS
 from quorate.harness.systems.zookeeper.server.weak import PLAIN
 
@@ -49,6 +54,7 @@ class ZooKeeper(Daemons[Installed]):
     settings_type = ZooKeeperSettings
     own_server = "jars"
     keeps_logs = True
+    of_clients = adopted.OF_CLIENTS
     knobs = KNOBS
     channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"data": (PEERS,), "election": (ELECTIONS,)}
     membership: MembershipOfZooKeeper
@@ -61,7 +67,17 @@ class ZooKeeper(Daemons[Installed]):
         asked = self._servers.asked
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
         self.damage = DamageOfZooKeeper(self.data)
-        self.membership = MembershipOfZooKeeper(self.daemon, self.start, self._settings, self._releases)
+        self._access = read_access(self._settings)
+        self._theirs = False
+        self._nodes: Sequence[Node] = ()
+        self.membership = MembershipOfZooKeeper(
+            self.daemon, self.start, self._settings, self._releases, lambda: self._access
+        )
+
+    def adopt(self, workloads: Sequence[str]) -> None:
+        """Let clients loose on somebody else's servers; see `System.adopt`."""
+        adopted.ADOPTING.check(workloads, self._options.settings)
+        self._theirs = True
 
     @property
     def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
@@ -77,11 +93,20 @@ class ZooKeeper(Daemons[Installed]):
     async def install(self, cluster: Cluster) -> None:
         """Put the jars and a configuration on every node, and find its Java."""
         nodes = cluster.nodes
+        if self._theirs:
+            self._nodes, self._access = nodes, adopted.below(self._access, cluster.run_id)
+            found = await adopted.ADOPTING.look(lambda: self.status(cluster), lambda: self.unserved(nodes))
+            self._installed = adopted.installed(found)
+            return
+        securing.must_have(self._releases(), tls=self._settings.tls)
+        self._access = await self._secured(nodes)
         await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
         self._java, self._installed = await asyncio.gather(java_of(nodes[0]), self._servers.install(nodes))
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
+        if self._theirs:
+            return
         self.membership.check(node)
         server = self.installed(node)
         root = node.directory
@@ -97,12 +122,29 @@ class ZooKeeper(Daemons[Installed]):
             f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
             *self._snapshots(),
             *([superuser()] if self.membership.prepared else []),
+            *(securing.flags(root) if self._settings.auth else []),
             "-cp",
             f"{root}/conf:{server.jars}/*",
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
             f"{root}/conf/zoo.cfg",
         )
         await node.start(Daemon(name=self.daemon, argv=argv, log=f"{root}/zookeeper.log", cwd=root))
+
+    async def _secured(self, nodes: Sequence[Node]) -> Access:
+        """Give the nodes certificates and a file of users, where asked for; return how clients are let in."""
+        pems = await access.give_certificates(nodes) if self._settings.tls else Pems()
+        if not self._settings.auth:
+            return Access(pems=pems)
+        password = securing.drawn_password()
+        await asyncio.gather(*(unpack(node, securing.jaas(password)) for node in nodes))
+        return Access(pems=pems, user=securing.USER, password=password)
+
+    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
+        """Return once all servers are healthy, agree on one leader, and serve; of somebody else's: once they serve."""
+        if not self._theirs:
+            return await super().wait_ready(cluster, deadline_s)
+        await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
+        return await self.status(cluster)
 
     def _snapshots(self) -> list[str]:
         found = {"snapCount": self._settings.snap_count, "commitLogCount": self._settings.commit_log}
@@ -114,7 +156,7 @@ class ZooKeeper(Daemons[Installed]):
 
     async def status(self, cluster: Cluster) -> list[NodeStatus]:
         """Ask every server about itself (`srvr`), each within 300 ms, all at once; never raises."""
-        told = await health.status(cluster.nodes)
+        told = await health.status(cluster.nodes, self._access)
         return health.voting(told, without=self.membership.joining)
 
     def _releases(self) -> list[str]:
@@ -123,7 +165,7 @@ class ZooKeeper(Daemons[Installed]):
 
     async def unserved(self, nodes: Sequence[Node]) -> str:
         """Which of these servers take no session and no write, and why."""
-        return await health.unserved(nodes, self._settings.client)
+        return await health.unserved(nodes, self._clients_options())
 
     async def _last_words(self, cluster: Cluster, only: str | None = None) -> str:
         return await tail(cluster, "zookeeper.log", only=only)
@@ -132,24 +174,37 @@ class ZooKeeper(Daemons[Installed]):
         """Open a client; its session begins with the first operation."""
         self._clients += 1
         name = f"client-{self._clients}"
-        options = msgspec.structs.replace(self._settings.client, persistent=self._persistent)
-        addresses = {node.name: node.address for node in nodes}
+        options = self._clients_options()
+        addresses = {node.name: place(node) for node in nodes}
         if self._settings.recipes == "own":
             return ZooKeeperClient(name, addresses, timeout_s, options)
         retrying = self._settings.recipes == "kazoo-retrying"
         return KazooRecipes(name, addresses, timeout_s, options, retrying=retrying)
 
+    def _clients_options(self) -> ClientOptions:
+        return msgspec.structs.replace(
+            self._settings.client, persistent=self._persistent, access=self._access
+        )
+
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every server's tree as it alone holds it, at one zxid if that comes in time."""
-        return await health.dump(cluster.nodes, deadline_s)
+        if self._theirs:
+            return []  # a whole tree that is not ours
+        return await health.dump(cluster.nodes, self._access, deadline_s)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's log and its configuration."""
-        return (f"{node.directory}/zookeeper.log", f"{node.directory}/conf/zoo.cfg")
+        return () if self._theirs else (f"{node.directory}/zookeeper.log", f"{node.directory}/conf/zoo.cfg")
+
+    async def close(self) -> None:
+        """Remove what the run left on somebody else's servers."""
+        if self._theirs and self._nodes:
+            await adopted.remove(self._nodes, self._access)
 
     async def keep_log(self, node: Node, folder: Path) -> None:
         """The server's transaction log, and its newest snapshots."""
-        await memberlogs.keep(node, f"{self.data(node)}/version-2", folder)
+        if not self._theirs:
+            await memberlogs.keep(node, f"{self.data(node)}/version-2", folder)
 
     @classmethod
     def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:

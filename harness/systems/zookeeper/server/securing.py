@@ -1,0 +1,73 @@
+"""TLS and SASL in a cluster of our own: ZooKeeper's configuration for both, and the user of all clients."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
+from quorate.harness.systems.access import FOLDER
+from quorate.harness.systems.releases.way import numbers
+from quorate.harness.systems.zookeeper.client.access import PORT
+
+USER: Final = "quorate"
+JAAS: Final = "conf/jaas.conf"
+_PEM_SINCE: Final = (3, 5, 5)
+
+
+def drawn_password() -> str:
+    """Return a password; it lives as long as the cluster."""
+    return secrets.token_urlsafe(12)
+
+
+def missing(releases: Sequence[str]) -> str | None:
+    """Return why TLS cannot be had; a release that tells no number is believed to be new."""
+    old = [release for release in releases if () < numbers(release) < _PEM_SINCE]
+    return f"ZooKeeper {old[0]} knows no TLS with PEM files: that came with 3.5.5" if old else None
+
+
+def tls_lines(node: Node) -> list[str]:
+    """TLS alone for clients, at the usual port, and between servers; whoever connects shows a certificate."""
+    place = f"{node.directory}/{FOLDER}"
+    stores = [
+        line
+        for prefix in ("ssl", "ssl.quorum")
+        for line in (
+            f"{prefix}.keyStore.location={place}/both.pem",
+            f"{prefix}.keyStore.type=PEM",
+            f"{prefix}.trustStore.location={place}/ca.pem",
+            f"{prefix}.trustStore.type=PEM",
+        )
+    ]
+    return [
+        *stores,
+        "ssl.clientAuth=need",
+        "ssl.quorum.clientAuth=need",
+        "sslQuorum=true",
+        f"secureClientPort={PORT}",
+        f"secureClientPortAddress={node.address}",
+        "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+    ]
+
+
+def jaas(password: str) -> dict[str, str]:
+    """Return the file that tells a server who may log in."""
+    module = "org.apache.zookeeper.server.auth.DigestLoginModule"
+    return {JAAS: f'Server {{\n  {module} required\n  user_{USER}="{password}";\n}};\n'}
+
+
+def flags(directory: str) -> list[str]:
+    """Return the JVM's options: the servers let in, from 3.6 on, nobody who has not logged in."""
+    return [
+        f"-Djava.security.auth.login.config={directory}/{JAAS}",
+        "-Dzookeeper.authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
+        "-Dzookeeper.sessionRequireClientSASLAuth=true",
+    ]
+
+
+def must_have(releases: Sequence[str], *, tls: bool) -> None:
+    """Raise `Broken` where a release lacks what is asked for."""
+    if tls and (why := missing(releases)) is not None:
+        raise Broken("no-tls", why)
