@@ -23,6 +23,8 @@ from quorate.harness.systems.certificates import Authority
 
 FOLDER: Final = "tls"  # below a node's directory
 OF_CLIENTS: Final = frozenset({"prefix", "ca", "cert", "key", "tls_name"})
+OF_USERS: Final = OF_CLIENTS | {"user", "password_file"}
+PASSWORD: Final = "QUORATE_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 class AccessSettings(TuningSettings, frozen=True):
@@ -52,6 +54,21 @@ class AccessSettings(TuningSettings, frozen=True):
     cert: Annotated[str, about("PEM file: the clients' certificate, with key", unset="none")] | None = None
     key: Annotated[str, about("PEM file: the key of the clients' certificate", unset="none")] | None = None
     tls_name: Annotated[str, about("name in the servers' certificates", unset="the address")] | None = None
+
+
+class UserSettings(AccessSettings, frozen=True):
+    """The same where users have passwords."""
+
+    user: (
+        Annotated[
+            str,
+            about(f"name of the clients' user; the password in {PASSWORD} or password_file", unset="none"),
+        ]
+        | None
+    ) = None
+    password_file: (
+        Annotated[str, about("file with the password of the clients' user", unset="none")] | None
+    ) = None
 
 
 class Pems(msgspec.Struct, frozen=True):
@@ -97,6 +114,16 @@ def read_secret(setting: str, path: str | None, variable: str) -> str | None:
     """Return a password or a token from a file, else from the environment: it is in no command and no stored run."""
     found = _content(setting, path)
     return os.environ.get(variable) if found is None else found.decode().rstrip("\n")
+
+
+def read_password(settings: UserSettings) -> str:
+    """Return the password of the settings' user, "" for none; raises `UsageError` where a user has none."""
+    password = read_secret("password_file", settings.password_file, PASSWORD)
+    if settings.user and password is None:
+        raise UsageError(
+            f"--set user={settings.user}: give its password in {PASSWORD} or by password_file=PATH"
+        )
+    return password or ""
 
 
 async def give_certificates(nodes: Sequence[Node]) -> Pems:

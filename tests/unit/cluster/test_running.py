@@ -40,7 +40,18 @@ def test_its_members_are_counted_and_the_command_repeats_it():
         ({"endpoints": WHERE}, "belong together"),
         ({"cluster": "running", "endpoints": WHERE, "faults": ("kill",)}, "no faults"),
         ({"cluster": "running", "endpoints": WHERE, "system": "etcd@3.5"}, "no release"),
-        ({"cluster": "running", "endpoints": WHERE, "system": "consul"}, "cannot be tested so yet"),
+        (
+            {"cluster": "running", "endpoints": WHERE, "system": "consul", "workload": ("agents",)},
+            "registers services",
+        ),
+        (
+            {"cluster": "running", "endpoints": WHERE, "system": "zookeeper", "settings": {"prefix": "/"}},
+            "a node",
+        ),
+        (
+            {"cluster": "running", "endpoints": WHERE, "system": "zookeeper", "settings": {"tick": "1s"}},
+            "servers",
+        ),
         ({"cluster": "running", "endpoints": WHERE, "workload": ("watch",)}, "whole store"),
         ({"cluster": "running", "endpoints": WHERE, "settings": {"heartbeat": "50ms"}}, "setting of servers"),
         ({"cluster": "running", "endpoints": WHERE, "settings": {"ca": "/nowhere"}}, "cannot be read"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -11,8 +11,6 @@ import grpc.aio
 from quorate.harness.core.outcome import Refused
 from quorate.harness.systems.access import Pems
 from quorate.harness.systems.etcd.protocol import Stubs, pb
-
-PASSWORD: Final = "QUORATE_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 class Security(Pems, frozen=True):

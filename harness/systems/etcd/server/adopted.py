@@ -20,7 +20,7 @@ from quorate.harness.systems.etcd.server.settings import EtcdSettings
 log = logging.getLogger(__name__)
 
 _WHOLE_STORE: Final = "is about the whole store's history and compacts it"
-OF_CLIENTS: Final = access.OF_CLIENTS | {"user", "password_file"}
+OF_CLIENTS: Final = access.OF_USERS
 ADOPTING: Final = Adopting(
     settings=EtcdSettings,
     of_clients=OF_CLIENTS | {"reads", "lock", "lease_ttl", "value_size"},

@@ -8,11 +8,10 @@ from typing import Annotated, Final
 import msgspec
 
 from quorate.harness.core.duration import exact_duration
-from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.settings import Milliseconds, WholeSeconds, about
-from quorate.harness.systems.access import AccessSettings, read_pems, read_secret
+from quorate.harness.systems.access import UserSettings, read_password, read_pems
 from quorate.harness.systems.etcd.client.caller import ClientOptions
-from quorate.harness.systems.etcd.client.security import PASSWORD, Security
+from quorate.harness.systems.etcd.client.security import Security
 from quorate.harness.systems.values import Sizes
 
 _PREFIX_LEAST: Final = 2  # "/" alone would be everything
@@ -20,7 +19,7 @@ _OWN: Final = "etcd's own"
 _VALUE_MOST: Final = 1_000_000  # bytes: requests end at 1.5 MiB
 
 
-class EtcdSettings(AccessSettings, frozen=True):
+class EtcdSettings(UserSettings, frozen=True):
     """Settings of etcd and its clients; None leaves the server's own default."""
 
     reads: Annotated[
@@ -88,16 +87,6 @@ class EtcdSettings(AccessSettings, frozen=True):
     args: Annotated[str, about("more flags for etcd, as in a shell", unset="none")] | None = None
     binary: Annotated[str, about("path of an etcd of your own on this host", unset="none")] | None = None
     auth: Annotated[bool, about("clients need a user and a password")] = False
-    user: (
-        Annotated[
-            str,
-            about(f"name of the clients' user; the password in {PASSWORD} or password_file", unset="none"),
-        ]
-        | None
-    ) = None
-    password_file: (
-        Annotated[str, about("file with the password of the clients' user", unset="none")] | None
-    ) = None
     failpoints: (
         Annotated[
             str,
@@ -147,10 +136,5 @@ class EtcdSettings(AccessSettings, frozen=True):
 
 def read_security(settings: EtcdSettings) -> Security:
     """Return how clients prove who they are; raises `UsageError` for a file that is not there and for halves."""
-    pems = read_pems(settings)
-    password = read_secret("password_file", settings.password_file, PASSWORD)
-    if settings.user and password is None:
-        raise UsageError(
-            f"--set user={settings.user}: give its password in {PASSWORD} or by password_file=PATH"
-        )
-    return Security(**msgspec.structs.asdict(pems), user=settings.user, password=password or "")
+    pems = msgspec.structs.asdict(read_pems(settings))
+    return Security(**pems, user=settings.user, password=read_password(settings))

@@ -21,7 +21,7 @@ from quorate.harness.systems.zookeeper.server.settings import ZooKeeperSettings
 
 log = logging.getLogger(__name__)
 
-OF_CLIENTS: Final = access.OF_CLIENTS | {"user", "password_file"}
+OF_CLIENTS: Final = access.OF_USERS
 ADOPTING: Final = Adopting(
     settings=ZooKeeperSettings,
     of_clients=OF_CLIENTS | {"reads", "recipes", "session", "value_size"},

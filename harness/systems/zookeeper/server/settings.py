@@ -9,18 +9,17 @@ import msgspec
 from quorate.harness.core.duration import exact_duration
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.settings import Milliseconds, about
-from quorate.harness.systems.access import AccessSettings, read_pems, read_secret
+from quorate.harness.systems.access import UserSettings, read_password, read_pems
 from quorate.harness.systems.values import Sizes
 from quorate.harness.systems.zookeeper.client.access import Access
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions, Reads
 from quorate.harness.systems.zookeeper.client.kazoo_session import Recipes
 
 _SESSION_MOST_MS: Final = 60_000
-PASSWORD: Final = "QUORATE_PASSWORD"  # noqa: S105 - the name of a variable
 _VALUE_MOST: Final = 1_000_000  # bytes: jute.maxbuffer, 1 MiB, ends the connection
 
 
-class ZooKeeperSettings(AccessSettings, frozen=True):
+class ZooKeeperSettings(UserSettings, frozen=True):
     """Settings of ZooKeeper; None leaves the server's own default."""
 
     reads: Annotated[
@@ -71,16 +70,6 @@ class ZooKeeperSettings(AccessSettings, frozen=True):
     auth: Annotated[bool, about("clients log in by SASL, with DIGEST-MD5; nodes are their makers' alone")] = (
         False
     )
-    user: (
-        Annotated[
-            str,
-            about(f"name of the clients' user; the password in {PASSWORD} or password_file", unset="none"),
-        ]
-        | None
-    ) = None
-    password_file: (
-        Annotated[str, about("file with the password of the clients' user", unset="none")] | None
-    ) = None
     jars: (
         Annotated[str, about("folder with the jars of a ZooKeeper of your own on this host", unset="none")]
         | None
@@ -118,9 +107,4 @@ def read_access(settings: ZooKeeperSettings) -> Access:
         raise UsageError(
             f"--set prefix={settings.prefix}: give a node for the run alone, as in /quorate-test"
         )
-    password = read_secret("password_file", settings.password_file, PASSWORD)
-    if settings.user and password is None:
-        raise UsageError(
-            f"--set user={settings.user}: give its password in {PASSWORD} or by password_file=PATH"
-        )
-    return Access(pems=read_pems(settings), user=settings.user, password=password or "", root=root)
+    return Access(pems=read_pems(settings), user=settings.user, password=read_password(settings), root=root)
