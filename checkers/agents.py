@@ -15,6 +15,7 @@ import msgspec
 
 from quorate.checkers.derived import Derived, decided
 from quorate.checkers.replays import shown_by
+from quorate.checkers.replies import confirmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result
 from quorate.harness.history import Event, History, Operation
 
@@ -43,7 +44,8 @@ class AgentsAreAuthoritative:
             "reads": derived.reads,
         }
         found = list(_strangers(operations, looks))
-        return decided(self.name, order, found, missing, operations=len(looks), started=started, stats=stats)
+        word = decided(self.name, order, found, missing, operations=len(looks), started=started, stats=stats)
+        return confirmed(word, history)
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -43,6 +43,7 @@ def decided(
         cpu_s=order.cpu_s,
         memory_mb=order.memory_mb,
         parts=order.parts,
+        confirmed_by=None if found else order.confirmed_by,
     )
 
 
@@ -99,9 +100,12 @@ class Derived:
             return f"p{source.process}" if source.type == "invoke" else f"{what} of p{source.process}"
 
         culprit = None if anomaly.culprit is None else table[anomaly.culprit]
+        # Its certificate names events of the derived registers, which the history does not have.
+        detail = msgspec.structs.replace(anomaly.detail, certificate=None)
         return msgspec.structs.replace(
             anomaly,
             sentence=_NUMBER.sub(named, anomaly.sentence),
             events=sorted({table[index] for index in anomaly.events}),
             culprit=culprit,
+            detail=detail,
         )

@@ -17,6 +17,7 @@ import msgspec
 
 from quorate.checkers.derived import Derived, decided
 from quorate.checkers.replays import shown_by
+from quorate.checkers.replies import confirmed
 from quorate.harness.core.verdict import Anomaly, Limits, Result
 from quorate.harness.history import Event, History
 from quorate.harness.history.event import NEMESIS
@@ -67,7 +68,8 @@ class PollsTellTheState:
             "reads": derived.reads,
         }
         found = _facts(events, seen)
-        return decided(self.name, order, found, missing, operations=answers, started=started, stats=stats)
+        word = decided(self.name, order, found, missing, operations=answers, started=started, stats=stats)
+        return confirmed(word, history)
 
 
 class _Stream(msgspec.Struct):

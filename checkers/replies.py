@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from quorate.checkers import replies_leases, replies_order, replies_shown
+from quorate.checkers import replies_leases, replies_order, replies_shown, replies_told
 from quorate.checkers.replies_record import Case, Certificate, Record
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.harness.history import History
@@ -26,6 +26,7 @@ DEFINITIONS: Final[Mapping[str, Callable[[Record, Case], bool]]] = {
     **replies_order.DEFINITIONS,
     **replies_shown.DEFINITIONS,
     **replies_leases.DEFINITIONS,
+    **replies_told.DEFINITIONS,
 }
 
 
@@ -40,6 +41,9 @@ def confirmed(result: Result, history: History, *, strict: bool = False) -> Resu
     record = Record(history)
     anomalies, missing = [], dict[str, int]()
     for one in result.anomalies:
+        if getattr(one.detail, "confirmed_by", ""):
+            anomalies.append(one)  # an order that was refuted already, by another judge
+            continue
         certificate = certificate_of(one, strict=strict)
         if _wrong(record, certificate) is None:
             detail = msgspec.structs.replace(one.detail, certificate=msgspec.to_builtins(certificate))
