@@ -146,7 +146,7 @@ class Known:
         elif change.value is None:
             return
         elif not self._was_asked(change):
-            self._tell("made by nobody", f"{who}, but nobody had asked for that", change.told)
+            self._tell("made by nobody", f"{who}, but no client had asked for that", change.told)
         elif known is change:
             earlier = self._by_value.setdefault(change.value, change)
             if earlier is not change:

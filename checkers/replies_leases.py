@@ -36,7 +36,7 @@ def _ended(case: Case) -> Iterator[Reply]:
 
 
 def _lost(record: Record, case: Case) -> bool:
-    """It had ended while the last renewal that was acknowledged was still good, and nobody had revoked it."""
+    """It had ended while the last renewal that was acknowledged was still good, and no client had revoked it."""
     grant = _grant(record, str(case.key))
     if grant is None:
         return False
@@ -163,7 +163,7 @@ def _torn(record: Record, case: Case) -> bool:
     for look in _looks(case):
         seen = [*look.end.value["names"], *look.end.value.get("beside", ())]
         own = [key for key in seen if key == name or key.startswith(f"{name}+")]
-        if own and len(own) != keys:
+        if keys and own and len(own) != keys:
             return True
     return False
 

@@ -150,7 +150,7 @@ def _two_changes(record: Record, case: Case) -> bool:
 
 
 def _by_nobody(record: Record, case: Case) -> bool:
-    """A reply tells of a value that nobody had asked to put under that name by then."""
+    """A reply tells of a value that no client had asked to put under that name by then."""
     first: dict[tuple[Any, Any], int] = {}
     for call in record.calls:
         if call.f == "put":

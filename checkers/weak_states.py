@@ -112,7 +112,7 @@ class RegisterStates:
             each.value == read.value and each.called < read.time for each in line.order
         ):
             return None
-        return "which nobody had written", None
+        return "which no client had written", None
 
     def age_ns(self, line: Line, read: Event, called: int) -> int | None:
         """What began after the value's own write had ended is newer."""
@@ -148,7 +148,7 @@ class SetStates(_ByVersion):
         begun = {update.value for update in (*line.order, *line.loose) if update.called < read.time}
         ghosts = held - begun
         if ghosts:
-            return f"with {min(ghosts)}, which nobody had added", None
+            return f"with {min(ghosts)}, which no client had added", None
         return None
 
 

@@ -40,6 +40,12 @@ def exact(hits: int, tries: int, confidence: float = 0.95) -> tuple[float, float
     return (low, high)
 
 
+def is_clear(hits: int, tries: int, *, width: float = 0.25, tries_min: int = 5) -> bool:
+    """Whether more tries would hardly change the answer: enough were made, the interval is narrower than `width`."""
+    low, high = interval(hits, tries)
+    return tries >= tries_min and high - low <= width
+
+
 def _at_least(hits: int, tries: int, rate: float) -> float:
     return math.fsum(_binomial(k, tries, rate) for k in range(hits, tries + 1))
 

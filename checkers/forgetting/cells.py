@@ -134,7 +134,7 @@ class Cells(Window):
         if key.unsure or not self.real_time or (key.dropped and not self.strict):
             return []
         if not key.dropped:
-            text = f"read {value} of key {key.key}, which nobody had written"
+            text = f"read {value} of key {key.key}, which no client had written"
             return told("garbage-read", text, key.key, (), txn)
         text = (
             f"read {value} of key {key.key}, which had been overwritten before it asked, or was never there"

@@ -112,7 +112,7 @@ class Lists(Window):
         for at, element in enumerate(found[known:], known):
             text = name(element)
             if self.real_time and text not in key.writers and text not in key.gone:
-                sentence = f"read {element} of key {key.key}, which nobody had appended"
+                sentence = f"read {element} of key {key.key}, which no client had appended"
                 return told("garbage-read", sentence, key.key, (), txn)
             key.place.setdefault(text, at)
         if len(found) > known:

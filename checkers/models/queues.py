@@ -59,7 +59,7 @@ def _sentence(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:  #
             return "duplicate dequeue", f"{start}, but {other.who} had already dequeued it {other.when}"
         source = [one for one in others if one.f == "enqueue" and one.argument == bad.result]
         if not source:
-            return "phantom value", f"{start}, but nobody had ever enqueued it"
+            return "phantom value", f"{start}, but no client had ever enqueued it"
         if min(one.called for one in source) >= bad.returned:
             return "future value", f"{start}, but it was first asked to be enqueued after that"
         return _queue_order(start, bad, others)
@@ -80,7 +80,7 @@ def _queue_order(start: str, bad: Told, others: Sequence[Told]) -> Named | None:
         if not any(other.result == one.argument for other in taken):
             return (
                 "lost element",
-                f"{start}, but {one.words()} {one.when}, ahead of it, and nobody dequeued that",
+                f"{start}, but {one.words()} {one.when}, ahead of it, and no client dequeued that",
             )
     behind = next((one for one in taken if one.returned <= bad.called), None)
     if behind:

@@ -60,7 +60,7 @@ def _sentence(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:  #
         if refused is not None:
             who, ended = refused
             return "phantom value", f"{start}, but {who}'s write of it had failed {ended}"
-        return "phantom value", f"{start}, but nobody had ever written {say(value)}"
+        return "phantom value", f"{start}, but no client had ever written {say(value)}"
     if bad.f == "cas":
         twice = [one for one in others if one.f == "cas" and one.found == value and one.kind == "ok"]
         if twice and len(writers) <= 1:

@@ -35,9 +35,9 @@ def _sentence(bad: Told, others: Sequence[Told], rest: Rest) -> Named | None:
         added = [one for one in others if one.f == "add" and one.argument == bad.argument]
         removed = [one for one in others if one.f == "remove" and one.argument == bad.argument]
         if bad.result and not added:
-            return "phantom element", f"{start}, but nobody had ever added it"
+            return "phantom element", f"{start}, but no client had ever added it"
         if not bad.result and added and not removed:
-            return "lost element", f"{start}, but {added[0].words()} {added[0].when} and nobody removed it"
+            return "lost element", f"{start}, but {added[0].words()} {added[0].when} and no client removed it"
         last = max([*added, *removed], key=lambda one: one.called, default=None)
         return None if last is None else ("stale read", f"{start}, but {last.words()} {last.when}")
     return _set_read(start, bad, others) if bad.f == "read" else None
@@ -53,13 +53,16 @@ def _set_read(start: str, bad: Told, others: Sequence[Told]) -> Named | None:
     phantom = sorted(scope.intersection(seen) - {say(one.argument) for one in added})
     if phantom:
         it = "it" if len(scope) == 1 else ", ".join(phantom)
-        return "phantom element", f"{start}, but nobody had ever added {it}"
+        return "phantom element", f"{start}, but no client had ever added {it}"
     missing = [one for one in added if say(one.argument) not in seen and one.returned <= bad.called]
     removed = {say(one.argument) for one in others if one.f == "remove"}
     for one in missing:
         if say(one.argument) not in removed:
             it = "it" if len(scope) == 1 else say(one.argument)
-            return "lost element", f"{start}, but {one.who} had added {it} {one.when} and nobody removed it"
+            return (
+                "lost element",
+                f"{start}, but {one.who} had added {it} {one.when} and no client removed it",
+            )
     early = [one for one in others if one.f == "read" and one.kind == "ok" and one.returned <= bad.called]
     if early and not removed and set(map(say, early[-1].result or ())) & scope - set(seen):
         return "stale read", f"{start}, but {early[-1].words()} {early[-1].when}, before {bad.who} asked"

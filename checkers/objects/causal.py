@@ -35,7 +35,7 @@ def _rule(seen: Seen, asked: Asked) -> Found:
         words = f"p{done.process} {said} {say(value)} {seen.when(done)}"
         before = known.get(client)
         if done.f != "write" and value != start and value not in written.get(name, set()):
-            found.append(anomaly("phantom value", f"{words}, but nobody had ever written it", operation))
+            found.append(anomaly("phantom value", f"{words}, but no client had ever written it", operation))
             continue
         if before is not None and value < before[0]:
             verb = "written" if before[2].f == "write" else "read"

@@ -41,7 +41,9 @@ def _rule(seen: Seen, asked: Asked) -> Found:
         start = f"p{done.process} read {say(saw)} {seen.when(done)}"
         if wrong is not None:
             found.append(
-                anomaly("phantom value", f"{start}, but nobody had ever written that to {wrong}", operation)
+                anomaly(
+                    "phantom value", f"{start}, but no client had ever written that to {wrong}", operation
+                )
             )
             continue
         group = tuple(sorted(saw))

@@ -72,7 +72,7 @@ def _invented(seen: Seen, tried: dict[str, list[Operation]], taken: dict[str, li
         operation, done = takers[len(sources)]
         start = f"p{done.process} was given {_element(name)} {seen.when(done)}"
         if not sources:
-            found.append(anomaly("phantom value", f"{start}, but nobody had ever enqueued it", operation))
+            found.append(anomaly("phantom value", f"{start}, but no client had ever enqueued it", operation))
             continue
         before = [each for each, _ in takers[: len(sources)]]
         times = "once" if len(sources) == 1 else f"{len(sources)} times"

@@ -12,7 +12,6 @@ import msgspec
 
 from quorate.harness.campaign import expecting
 from quorate.harness.campaign.cell import Record, Status, record_of
-from quorate.harness.campaign.early import is_clear
 from quorate.harness.campaign.file import Campaign
 from quorate.harness.campaign.jobs import Job, jobs
 from quorate.harness.campaign.ledger import Ledger
@@ -22,6 +21,7 @@ from quorate.harness.core.exits import VERDICT_OF, Exit
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.results import Printed, Results
 from quorate.harness.core.verdict import Verdict
+from quorate.reports.rates import is_clear
 
 
 class Options(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What clusters of every kind have in common once their nodes stand: a name, the nodes, the network between them."""
+"""Base of all clusters that are up: the run's id, the nodes, the network between them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
-from quorate.harness.cluster.networking import network_of
 from quorate.harness.core.node import Network, Node
 
 
@@ -44,7 +43,9 @@ class Standing(Generic[N]):
     def network(self) -> Network:
         """The network between the nodes."""
         if self._network is None:
-            self._network = network_of(self._nodes, self._run_id)
+            from quorate.harness.cluster.network import network_for  # noqa: PLC0415 - loads a C library
+
+            self._network = network_for(self._nodes, self._run_id)
         return self._network
 
     async def wipe(self) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from quorate.harness.core import reading, record, store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test
-from quorate.harness.history import History
+from quorate.harness.history import History, HistoryError
 from quorate.harness.run.replaying import read_test
 from quorate.nemesis.rows import Row, recorded, to_toml
 
@@ -107,6 +107,14 @@ def seen_s(run: Path) -> float | None:
     times = [msgspec.json.decode(line).get("time") for line in path.read_bytes().splitlines() if line]
     known = [time for time in times if isinstance(time, int)]
     return max(known) / 1e9 if known else None
+
+
+def drawn_of(run: Path) -> int:
+    """Return how many operations the clients of a run began, its final reads included; 0 where that is not known."""
+    try:
+        return len(History.read(run).operations())
+    except HistoryError:
+        return 0
 
 
 def write(path: Path, text: str) -> Path:

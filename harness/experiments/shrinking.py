@@ -16,17 +16,26 @@ import msgspec
 
 from quorate.harness.core.signature import Signature
 from quorate.harness.core.test import UsageError
-from quorate.harness.experiments.candidate import Candidate, seen_s
+from quorate.harness.experiments.candidate import Candidate, drawn_of, seen_s
 from quorate.harness.experiments.decide import Budget, Decision, Runs, count, decide
 from quorate.harness.experiments.memo import Memo
 from quorate.harness.experiments.sequential import Question, Tally
-from quorate.harness.experiments.smaller import PASSES, Move, Pass, until
+from quorate.harness.experiments.smaller import (
+    PASSES,
+    Move,
+    Pass,
+    fewer_operations,
+    operations_left,
+    until,
+)
 
 _ROUNDS_MAX: Final = 4
 _SEEDS_MAX: Final = 12
 _OPERATIONS_AT_ONCE: Final = 4000.0  # in virtual time: of all seeds that are tried for one candidate
 _RUNS_MAX: Final = 40
 _FIRST_RUNS: Final = 8
+_SHORT_MAX, _SEEDS_OF_SHORT = 16, 40  # where a run costs next to nothing, and few seeds draw what is needed
+_PROVED_MAX: Final = 8  # operations that are few enough, final reads apart
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -101,7 +110,7 @@ class Shrinker:
         now, self._shown = _seeded(start, at_start), at_start.shown
         for _ in range(_ROUNDS_MAX):
             before = now
-            for each in (*passes[:1], self._until_shown, *passes[1:]):
+            for each in (*passes[:1], self._until_shown, *passes[1:], self._fewer_operations):
                 now = await self._exhaust(each, now)
             if now == before or self._out_of_time:
                 break
@@ -128,6 +137,11 @@ class Shrinker:
         moment = None if self._shown is None else seen_s(Path(self._shown))
         if moment is not None:
             yield from until(now, moment)
+
+    def _fewer_operations(self, now: Candidate) -> Iterator[Move]:
+        """Leave out operations of the last run that showed it."""
+        if self._shown is not None:
+            yield from fewer_operations(now, drawn_of(Path(self._shown)))
 
     async def _ask(self, move: Move, now: Candidate) -> Decision | None:
         """Decide about a candidate, from memory where it was asked before; None where the time is over."""
@@ -177,7 +191,7 @@ class Shrinker:
         known = self._memo.known(key)
         if known is None:
             if start.test.virtual:
-                known = await self._exact(start, 1)
+                known = await self._exact(start, _SEEDS_MAX)
             else:
                 known = await self._some(start, _FIRST_RUNS, "as it was", enough=3)
             self._memo.add(key, "as it was", known)
@@ -216,7 +230,12 @@ def _seeded(candidate: Candidate, decision: Decision) -> Candidate:
 
 def _seeds(candidate: Candidate) -> int:
     """How many seeds to try: more where a run costs little."""
-    operations = candidate.test.time * (candidate.test.rate or 10_000.0)
+    left = operations_left(candidate)
+    if left is not None and left <= _PROVED_MAX:
+        return 1  # its own: the others draw other operations
+    if left is not None and left <= _SHORT_MAX:
+        return _SEEDS_OF_SHORT
+    operations = left or candidate.test.time * (candidate.test.rate or 10_000.0)
     return max(1, min(_SEEDS_MAX, int(_OPERATIONS_AT_ONCE / max(operations, 1.0))))
 
 

@@ -14,14 +14,16 @@ import msgspec
 from quorate.harness.core import registry
 from quorate.harness.core.test import Test
 from quorate.harness.experiments.candidate import Candidate
+from quorate.harness.run.choosing import numbers, ranges
 from quorate.nemesis.rows import Row
 
 # What says which server it is, not how it is asked: without it, it would be another system.
-_KEPT_SETTINGS: Final = frozenset({"bug", "binary", "home", "image"})
+_KEPT_SETTINGS: Final = frozenset({"bug", "binary", "home", "image", "only"})
 _PLAIN: Final = Test()
 _LEAST_LOAD_S: Final = 1.0  # of real servers; in virtual time a twentieth
 _LEAST_FAULT_S: Final = 0.05
 _FEW_OPERATIONS: Final = 10
+_OPERATIONS_MAX: Final = 400  # of which single ones are left out
 _LEAD_S: Final = 0.5  # that a load has before the first fault
 
 
@@ -52,6 +54,30 @@ def fewer_faults(now: Candidate) -> Iterator[Move]:
             words = "drop all faults" if not rows else f"drop {_count(gone, 'fault')} of {count}"
             yield Move(words, _fitting(now.with_rows(rows)))
         size = size // 2 if size > 1 else 0
+
+
+def fewer_operations(now: Candidate, drawn: int) -> Iterator[Move]:
+    """In virtual time, leave out halves of the operations, quarters, single ones; `drawn` is how many there are.
+
+    What is left is done at its moments with its values, so the last step of each size is a proof: none can be spared.
+    """
+    only = now.test.settings.get("only")
+    kept = tuple(range(drawn)) if only is None else numbers(only)
+    if not now.test.virtual or len(kept) > _OPERATIONS_MAX:
+        return
+    size = (len(kept) + 1) // 2
+    while size >= 1 and len(kept) > 1:
+        for start in range(0, len(kept), size):
+            rest = kept[:start] + kept[start + size :]
+            words = f"leave out {_count(len(kept) - len(rest), 'operation')} of {len(kept)}"
+            yield Move(words, now.but(settings={**now.test.settings, "only": ranges(rest)}))
+        size = (size + 1) // 2 if size > 1 else 0
+
+
+def operations_left(candidate: Candidate) -> int | None:
+    """How many operations are left of those drawn, where some were left out."""
+    only = candidate.test.settings.get("only")
+    return None if only is None else len(numbers(only))
 
 
 def until(now: Candidate, seen_s: float) -> Iterator[Move]:
@@ -123,9 +149,9 @@ def plainer(now: Candidate) -> Iterator[Move]:
 
 
 def fewer_clients(now: Candidate) -> Iterator[Move]:
-    """Fewer clients: one, two, four, half of them."""
+    """Fewer clients: one to four, half of them."""
     least = len(now.test.workload)
-    for clients in sorted({1, 2, 4, now.test.clients // 2}):
+    for clients in sorted({1, 2, 3, 4, now.test.clients // 2}):
         if least <= clients < now.test.clients:
             yield Move(f"{_count(clients, 'client')} instead of {now.test.clients}", now.but(clients=clients))
 
@@ -153,7 +179,7 @@ def slower(now: Candidate) -> Iterator[Move]:
 
 def fewer_keys(now: Candidate) -> Iterator[Move]:
     """One key in all, or two, and few operations on each, where the workload has such settings and there are many."""
-    if now.test.rate and now.test.rate * now.test.time <= _FEW_OPERATIONS:
+    if not now.test.virtual and now.test.rate and now.test.rate * now.test.time <= _FEW_OPERATIONS:
         return
     known: dict[str, str] = {}
     for name in now.test.workload:

@@ -18,6 +18,7 @@ from quorate.harness.generators.basic import (
     mapped,
     mix,
     once,
+    only,
     repeat,
 )
 from quorate.harness.generators.core import (
@@ -81,6 +82,7 @@ __all__ = [
     "on_threads",
     "on_update",
     "once",
+    "only",
     "per_process",
     "per_thread",
     "perfect",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import accumulate
 from random import Random
 from typing import Final
@@ -54,6 +54,44 @@ class Limit(Generator, frozen=True, gc=False):
 def limit(operations: int, source: Source) -> Generator:
     """Do at most so many operations of the source."""
     return Limit(operations, generator(source))
+
+
+class Only(Generator, frozen=True, gc=False):
+    """Some operations of a stream, by their numbers; see `only`."""
+
+    number: int
+    kept: frozenset[int]
+    last: int
+    child: Generator
+
+    def next(self, ctx: Context) -> Step | None:
+        """Pass over what is not kept: the child has taken it, and it is never done."""
+        number, child = self.number, self.child
+        for _ in range(_TRIES_MAX):
+            step = child.next(ctx) if number <= self.last else None
+            if step is None:
+                return None
+            decision, child = step
+            if type(decision) is not Offer:
+                return decision, Only(number, self.kept, self.last, child)
+            number += 1
+            if number - 1 in self.kept:
+                return decision, Only(number, self.kept, self.last, child)
+            ctx.cursor = decision.thread + 1  # the threads take turns as if it had been done
+        return PENDING, Only(number, self.kept, self.last, child)
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """Tell the child."""
+        child = self.child.update(ctx, event)
+        return self if child is self.child else Only(self.number, self.kept, self.last, child)
+
+
+def only(numbers: Collection[int], source: Source) -> Generator:
+    """Do the operations of the source with these numbers, from 0, at the moments and with the values that they had.
+
+    The others are drawn and never done. Generators that look at answers, or at which threads are free, may draw others.
+    """
+    return Only(0, frozenset(numbers), max(numbers, default=-1), generator(source))
 
 
 def once(source: Source) -> Generator:

@@ -102,6 +102,18 @@ class Joined:
                 return entry
         return None
 
+    def first_change(self, member: str, key: Any, space: str) -> LogEntry | None:
+        """The first entry of the member's log that changed the key; None also where one removed it."""
+        found = [self._entries[member][index] for index in self._changes[member].get(str(key), [])]
+        values = [
+            change.value
+            for entry in found
+            for change in entry.changes
+            if change.key == str(key) and change.space == space
+        ]
+        first = (entry for entry in found if any(change.space == space for change in entry.changes))
+        return None if None in values else next(first, None)
+
     @cached_property
     def _changes(self) -> dict[str, dict[str, list[int]]]:
         """By member and key, the indexes of the entries that changed it, in order."""

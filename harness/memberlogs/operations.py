@@ -56,6 +56,12 @@ def seen(operation: Operation) -> list[Mark]:
     return [(event.key, one) for one in (value if isinstance(value, list) else [value])]
 
 
+def node(operation: Operation) -> str | None:
+    """The member that answered the operation, or was asked for it."""
+    end = operation.completion
+    return (end.node if end is not None else None) or operation.invoke.node
+
+
 def _micro(value: Any) -> list[Sequence[Any]]:
     """The micro-operations of a transaction; empty for what is none."""
     if not isinstance(value, list):

@@ -13,6 +13,7 @@ from quorate.harness.core.verdict import Anomaly, Result
 from quorate.harness.history import History
 from quorate.harness.history.event import Event, Operation
 from quorate.harness.memberlogs import operations
+from quorate.harness.memberlogs.behind import answers_from_before
 from quorate.harness.memberlogs.joined import Did, Joined, listed
 
 _OPERATIONS_MAX: Final = 6
@@ -42,7 +43,7 @@ def _story(history: History, joined: Joined, guarantee: str, anomaly: Anomaly) -
         for sentence, touched in _operation(joined, operation):
             sentences.append(sentence)
             indexes |= dict.fromkeys(touched)
-    behind = _behind(joined, found)
+    behind = answers_from_before(joined, found)
     sentences += behind
     before = _horizon(joined, found)
     nodes = _nodes(found, anomaly)
@@ -64,13 +65,8 @@ def _story(history: History, joined: Joined, guarantee: str, anomaly: Anomaly) -
 def _nodes(found: Sequence[Operation], anomaly: Anomaly) -> set[str]:
     """The members that the anomaly is about."""
     named = anomaly.detail.nodes if isinstance(anomaly.detail, Divergence) else ()
-    asked = {node for one in found for node in [_node(one)] if node}
+    asked = {node for one in found for node in [operations.node(one)] if node}
     return asked | set(named)
-
-
-def _node(operation: Operation) -> str | None:
-    end = operation.completion
-    return (end.node if end is not None else None) or operation.invoke.node
 
 
 def _operation(joined: Joined, operation: Operation) -> list[tuple[str, list[int]]]:
@@ -90,8 +86,13 @@ def _operation(joined: Joined, operation: Operation) -> list[tuple[str, list[int
             )
         )
     end = operation.completion
-    if end is not None and end.type == "ok" and end.version is not None and _node(operation) in joined.logs:
-        found += _revision(joined, end, who, str(_node(operation)))
+    if (
+        end is not None
+        and end.type == "ok"
+        and end.version is not None
+        and operations.node(operation) in joined.logs
+    ):
+        found += _revision(joined, end, who, str(operations.node(operation)))
     return found
 
 
@@ -107,46 +108,6 @@ def _revision(joined: Joined, end: Event, who: str, node: str) -> list[tuple[str
     )
     made = "; ".join(f"{what} on {listed(members)}" for what, members in groups.items())
     return [(f"revision {joined.says(revision)}, which {who} saw at {node}, was made by {made}", [])]
-
-
-def _behind(joined: Joined, found: Sequence[Operation]) -> list[str]:
-    """Which members answered a read from an older state than another operation had been answered for already.
-
-    The version that a read shows is the entry that made it: the state it comes from ends before the next entry of the
-    member's log that changes the key.
-    """
-    said = []
-    for one in found:
-        end, node = one.completion, _node(one)
-        if end is None or end.type != "ok" or end.version is None or node not in joined.logs:
-            continue
-        if operations.written(one.invoke) or joined.logs[str(node)].explained is False:
-            continue
-        made = joined.making(str(node), end.version)
-        late = None if made is None else joined.next_change(str(node), made, end.key)
-        who = None if late is None else _answered(joined, found, late, one.invoke)
-        if made is None or late is None or who is None:
-            continue
-        said.append(
-            f"{node} answered p{one.invoke.process} from its state behind entry {joined.says(made.index)} and before "
-            f"entry {joined.says(late.index)}, the next to change {end.key}; p{who.process} had been answered "
-            f"for that at {who.time / 1e9:.3f} s"
-        )
-    return said
-
-
-def _answered(joined: Joined, found: Sequence[Operation], entry: LogEntry, before: Event) -> Event | None:
-    """The first answer among these operations, before an event, that tells of the entry."""
-    answers = []
-    for one in found:
-        end, node = one.completion, _node(one)
-        if end is None or end.type != "ok" or end.index > before.index or node not in joined.logs:
-            continue
-        wrote = any(entry.index in joined.asking(*mark) for mark in operations.written(one.invoke))
-        showed = end.version is not None and end.key == before.key and end.version == entry.revision
-        if wrote or showed:
-            answers.append(end)
-    return min(answers, key=lambda end: end.index, default=None)
 
 
 def _entries(joined: Joined, indexes: Sequence[int]) -> str:
@@ -170,7 +131,7 @@ def _horizon(joined: Joined, found: Sequence[Operation]) -> int | None:
     """The last entry that can have to do with these operations; None where nothing bounds it."""
     last = 0
     for operation in found:
-        end, node = operation.completion, _node(operation)
+        end, node = operation.completion, operations.node(operation)
         if end is not None and end.version is not None and node in joined.logs:
             entry = joined.making(str(node), end.version)
             last = max(last, entry.index if entry is not None else 0)

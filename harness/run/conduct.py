@@ -22,7 +22,7 @@ from quorate.harness.core.results import Death, Leader
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import Planted
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.generators import Generator, Invocation, limit, stagger
+from quorate.harness.generators import Generator, Invocation, limit, only, stagger
 from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
@@ -257,6 +257,9 @@ class Conductor:
         elif test.virtual:
             # A second of virtual time holds any number of operations: without a bound it would not end in real time.
             operations = limit(_VIRTUAL_MAX, operations)
+        kept = read(RunSettings, test.settings).kept
+        if kept is not None:
+            operations = only(kept, operations)
         # A fault that has begun must be seen to its end by clients: without them it would prove nothing.
         return at_least(test.time, self._faults_over.is_set, operations)
 

@@ -14,7 +14,7 @@ from quorate.harness.core.fault import registered
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import about, described, read
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.run import filling, objectives
+from quorate.harness.run import choosing, filling, objectives
 from quorate.harness.run.gates import Thresholds
 from quorate.nemesis.exact import read_schedule
 from quorate.nemesis.schedule import NemesisSettings
@@ -42,13 +42,23 @@ class RunSettings(msgspec.Struct, frozen=True):
     store_size: (
         Annotated[str, about("what is written before the load begins, such as 40MB", unset="nothing")] | None
     ) = None
+    only: (
+        Annotated[str, about("which of the operations drawn are done, by number, as 0,7-9", unset="all")]
+        | None
+    ) = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for what is not a size."""
+        """Raise `ValueError` for what is not a size, or not numbers."""
+        _ = self.kept
         try:
             _ = self.filled
         except ValueError as error:
             raise ValueError(f"store_size={self.store_size}: {error}") from error
+
+    @property
+    def kept(self) -> tuple[int, ...] | None:
+        """The numbers of the operations that are done; None for all."""
+        return None if self.only is None else choosing.numbers(self.only)
 
     @property
     def filled(self) -> int:

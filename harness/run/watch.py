@@ -37,7 +37,6 @@ class Watcher:
         self._dead: set[str] = set()
         self.leaders: list[Leader] = []
         self.deaths: list[Death] = []
-        self.versions: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to watch; call within the run's loop."""
@@ -62,8 +61,6 @@ class Watcher:
         statuses = await self._system.status(self._cluster)
         time_s = self._now_ns() / 1e9
         for status in statuses:
-            if status.version:
-                self.versions[status.node] = status.version
             if status.healthy and status.role == "leader":
                 self._note_leader(time_s, status)
         await self._note_deaths(time_s)

@@ -19,11 +19,13 @@ import zstandard
 
 from quorate.harness.core import safely
 from quorate.harness.core.node import Node
+from quorate.harness.core.outcome import Broken
 
 _FILE_BYTES_MAX: Final = 160 << 20
 _KEPT_BYTES_MAX: Final = 64 << 20
 _COMMAND_S: Final = 20.0
 _PAGE: Final = 4096
+_PLAIN_MAX: Final = 6
 _SUFFIX: Final = ".zst"
 # Of each file ($2, …), what is before its first MiB of zeros, compressed below a folder ($1), and all of these in one
 # archive. A record that such a MiB lies within is cut off, which its checksum tells.
@@ -57,7 +59,9 @@ async def fetch(node: Node, sources: Sequence[str], folder: Path) -> None:
             await node.get(f"{packed}.tar", archive)
             await asyncio.to_thread(_unpack, archive, folder)
             return
-        # A node without tar or gzip.
+        # A node without tar or gzip: a few files as they are, zeros and all.
+        if len(sources) > _PLAIN_MAX:
+            raise Broken("no-tar", f"{node.name} cannot pack {len(sources)} files: {done.stderr.strip()}")
         for source in sources:
             copy = Path(scratch) / "file"
             await node.get(source, copy)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -78,10 +79,21 @@ async def outcome(awaitable: Any) -> OutcomeError:
     return caught.value
 
 
-def running(run: Run, system: Any, timeout_s: float = 4.0) -> Iterator[Servers]:
+async def until_ok(call: Callable[[], Awaitable[Any]], deadline_s: float = 10.0) -> Any:
+    """The first reply of a call that is repeated while it is refused or its outcome is unknown."""
+    async with asyncio.timeout(deadline_s):
+        while True:
+            with contextlib.suppress(OutcomeError):
+                return await call()
+            await asyncio.sleep(0.05)
+
+
+def running(
+    run: Run, system: Any, timeout_s: float = 4.0, cluster: Cluster | None = None
+) -> Iterator[Servers]:
     """Three servers while the tests of a session last; `timeout_s` is what clients get unless a test says other."""
     or_skip(system)
-    cluster = make_cluster("local", run_id=new_run_id(), count=3)
+    cluster = cluster or make_cluster("local", run_id=new_run_id(), count=3)
     one = Servers(cluster, system, timeout_s)
     try:
         run(one.start())

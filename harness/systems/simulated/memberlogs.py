@@ -23,6 +23,7 @@ from quorate.harness.systems.simulated.store import Store
 _FILE: Final = "log.jsonl.zst"
 _ENTRIES_MAX: Final = 300_000
 _BYTES_MAX: Final = 256 << 20
+_SPACES: Final = {"write": "register", "add": "set", "enqueue": "queue"}
 _NO_EFFECT: Final = frozenset({NOTHING, "forget"})
 
 
@@ -159,9 +160,9 @@ def _asked(one: _Kept, changes: Sequence[tuple[tuple[str, str], Any]]) -> tuple[
     """The changes that the entry asks for, in the words of its client; a refused one asks all the same."""
     match one.f:
         case "write" | "add" | "enqueue":
-            return (Change(one.f, one.key, one.argument),)
+            return (Change(_SPACES[one.f], one.key, one.argument),)
         case "cas":
-            return (Change(one.f, one.key, one.argument[1]),)
+            return (Change("register", one.key, one.argument[1]),)
         case "change":
             return tuple(Change("revisions", name, value) for name, value in one.argument[0].items())
         case "txn":

@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from quorate.harness.core.capabilities import Counters, Locks, Registers, Sets, Transactions
 from quorate.harness.core.outcome import Refused
 from quorate.harness.systems.consul.client.caller import ClientOptions
 from quorate.harness.systems.consul.client.client import ConsulClient
@@ -17,54 +14,6 @@ from quorate.harness.systems.divergence import compare
 
 def client_of(node, **options) -> ConsulClient:
     return ConsulClient(f"test-{node.name}", {node.name: node.address}, 4.0, ClientOptions(**options))
-
-
-@pytest.mark.parametrize("capability", [Registers, Sets, Transactions, Locks, Counters])
-def test_it_offers_what_workloads_ask_for(run, servers, capability):
-    async def body():
-        client = await servers.client()
-        assert isinstance(client, capability)
-        await client.close()
-
-    run(body())
-
-
-def test_registers_tell_values_and_growing_versions_on_every_server(run, servers, outcome):
-    async def body():
-        clients = [client_of(node, reads="consistent") for node in servers.nodes]
-        assert (await clients[0].read("r")).value is None
-        first = await clients[0].write("r", {"a": [1, None]})
-        for client in clients:
-            seen = await client.read("r")
-            assert (seen.value, seen.version, seen.member) == ({"a": [1, None]}, first.version, client.member)
-        second = await clients[1].cas("r", {"a": [1, None]}, 2)
-        assert second.version > first.version
-        refused = await outcome(clients[2].cas("r", 1, 3))
-        assert (refused.code, refused.seen, refused.version) == ("mismatch", 2, second.version)
-        assert (await clients[0].cas("absent", None, 1)).version > second.version
-        await asyncio.gather(*(client.close() for client in clients))
-
-    run(body())
-
-
-def test_compare_and_set_loses_only_to_others(run, servers):
-    """Alone every one succeeds; in a race exactly one does, and the others are told why not."""
-
-    async def body():
-        client = await servers.client()
-        await client.write("alone", 0)
-        for value in range(20):
-            await client.cas("alone", value, value + 1)
-        racers = [await servers.client(node) for node in servers.nodes]
-        done = await asyncio.gather(
-            *(racer.cas("alone", 20, 100 + i) for i, racer in enumerate(racers)), return_exceptions=True
-        )
-        lost = [each for each in done if isinstance(each, BaseException)]
-        assert len(lost) == len(racers) - 1
-        assert all(isinstance(each, Refused) and each.code in {"mismatch", "conflict"} for each in lost)
-        await asyncio.gather(client.close(), *(racer.close() for racer in racers))
-
-    run(body())
 
 
 def test_the_evidence_of_each_read_mode(run, servers):
@@ -78,67 +27,6 @@ def test_the_evidence_of_each_read_mode(run, servers):
         at_leader = client_of(leader, reads="consistent")
         assert (await at_leader.read("r")).evidence == "known-leader last-contact=0ms"
         await asyncio.gather(stale.close(), default.close(), at_leader.close())
-
-    run(body())
-
-
-def test_sets_and_counters(run, servers):
-    async def body():
-        one, other = (client_of(node, reads="consistent") for node in servers.nodes[:2])
-        assert (await one.members("s")).value == []
-        for element in (3, 11, 3):
-            await one.add("s", element)
-        assert (await other.members("s")).value == [3, 11]
-        assert (await other.value("c")).value == 0
-        await one.increment("c", 5)
-        await other.increment("c", -2)
-        assert (await one.value("c")).value == 3
-        await asyncio.gather(one.close(), other.close())
-
-    run(body())
-
-
-def test_transactions_are_atomic_and_refuse_what_moved(run, servers):
-    async def body():
-        one, other = (client_of(node) for node in servers.nodes[:2])
-        done = await one.transact(
-            [["append", "x", 1], ["r", "x", None], ["append", "y", 2], ["r", "z", None]]
-        )
-        assert done.value == [["append", "x", 1], ["r", "x", [1]], ["append", "y", 2], ["r", "z", None]]
-        assert (await other.transact([["r", "y", None], ["r", "x", None]])).value[0] == ["r", "y", [2]]
-        race = await asyncio.gather(
-            *(client.transact([["append", "x", 10 + i]]) for i, client in enumerate((one, other))),
-            return_exceptions=True,
-        )
-        lost = [each for each in race if isinstance(each, BaseException)]
-        assert all(isinstance(each, Refused) and each.code == "conflict" for each in lost)
-        seen = (await one.transact([["r", "x", None]])).value[0][2]
-        assert len(seen) == 3 - len(lost)
-        await asyncio.gather(one.close(), other.close())
-
-    run(body())
-
-
-def test_locks_exclude_and_their_tokens_grow(run, servers, outcome):
-    async def body():
-        one, other = (client_of(node) for node in servers.nodes[:2])
-        first = await one.acquire("l")
-        assert (await outcome(other.acquire("l"))).code == "held"
-        assert (await outcome(other.release("l"))).code == "not-held"
-        await one.release("l")
-        second = await other.acquire("l")
-        assert second.value > first.value
-        assert second.session != first.session
-        await other.close()  # ends its session, and with it the lock
-        async with asyncio.timeout(5):
-            while True:
-                try:
-                    third = await one.acquire("l")
-                    break
-                except Refused:
-                    await asyncio.sleep(0.05)
-        assert third.value > second.value
-        await one.close()
 
     run(body())
 

@@ -60,41 +60,6 @@ def test_what_is_not_there_is_refused(run, servers, outcome):
     run(body())
 
 
-def test_a_dead_server_refuses_connections_and_nothing_was_sent(run, servers, outcome):
-    async def body():
-        node = await servers.follower()
-        await node.signal("consul", signal.SIGKILL)
-        try:
-            client = await servers.client(node)
-            begun = asyncio.get_running_loop().time()
-            for call in (client.write("k", 1), client.read("k")):
-                refused = await outcome(call)
-                assert (type(refused), refused.code) == (Refused, "not-connected")
-            assert asyncio.get_running_loop().time() - begun > 0.09  # it does not spin
-            await client.close()
-        finally:
-            await servers.restart(node)
-
-    run(body())
-
-
-def test_a_server_killed_with_a_write_in_flight_leaves_it_unknown(run, servers, outcome):
-    async def body():
-        node = await servers.follower()
-        client = await servers.client(node, timeout_s=5)
-        await client.read("k")
-        await node.signal("consul", signal.SIGSTOP)
-        write = asyncio.create_task(outcome(client.write("k", 1)))
-        await asyncio.sleep(0.2)
-        await node.signal("consul", signal.SIGKILL)
-        unknown = await write
-        assert (type(unknown), unknown.code) == (Unknown, "connection-lost")
-        await client.close()
-        await servers.restart(node)
-
-    run(body())
-
-
 def test_a_frozen_server_leaves_writes_unknown_and_reads_unread(run, servers, outcome):
     async def body():
         node = await servers.follower()
@@ -160,23 +125,6 @@ def test_a_server_without_a_leader_refuses_once_it_has_held_a_request_long_enoug
         ]
         for client in (writer, reader, hasty):
             await client.close()
-
-    run(body())
-
-
-def test_a_client_that_knows_all_servers_moves_on(run, servers, outcome):
-    async def body():
-        node = await servers.follower()
-        others = [other for other in servers.nodes if other is not node]
-        client = await servers.client(node, *others, timeout_s=2)
-        assert (await client.write("moving", 1)).member == node.name
-        await node.signal("consul", signal.SIGSTOP)
-        try:
-            assert isinstance(await outcome(client.write("moving", 2)), Unknown)
-            assert (await client.read("moving")).member == others[0].name
-        finally:
-            await servers.heal()
-        await client.close()
 
     run(body())
 
@@ -275,7 +223,7 @@ def test_every_row_of_the_table_has_a_test_here_or_says_where():
         *("invalid", "not-found", "too-large"),
     }
     elsewhere = {
-        "held": "test_consul_capabilities.py",
+        "held": "clients/test_clients.py",
         "lock-delay": "test_consul_capabilities.py",
         "not-leader": "tests/unit/consul: raft knows that it was deposed and Consul does not yet, for microseconds",
         "not-ready": "tests/unit/consul: reads alone, until a new leader has committed its first entry",

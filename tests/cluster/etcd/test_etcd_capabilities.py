@@ -8,7 +8,6 @@ import signal
 
 import pytest
 
-from quorate.harness.core import capabilities
 from quorate.harness.core.outcome import Refused, Unknown
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.systems.etcd import Etcd
@@ -36,55 +35,7 @@ def refused(run, coroutine) -> Refused:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    "capability",
-    ["Client", "Registers", "Sets", "Transactions", "Queues", "Locks", "Counters"],
-)
-def test_the_client_offers(clients, capability):
-    assert isinstance(clients(), getattr(capabilities, capability))
-
-
 class TestRegisters:
-    def test_read_write_and_compare_and_set(self, run, clients):
-        client, other = clients(0), clients(1)
-        assert run(client.read("r1")).value is None
-        written = run(client.write("r1", {"any": [1, "value"]}))
-        seen = run(other.read("r1"))
-        assert seen.value == {"any": [1, "value"]}
-        assert (written.member, seen.member) == ("n1", "n2")
-        assert seen.version >= written.version
-        changed = run(other.cas("r1", {"any": [1, "value"]}, 2))
-        assert changed.version > written.version
-        assert run(client.read("r1")).value == 2
-
-    def test_a_refused_compare_returns_what_it_saw(self, run, clients):
-        client = clients()
-        run(client.write("r2", 5))
-        error = refused(run, client.cas("r2", 4, 6))
-        assert (error.code, error.seen) == ("mismatch", 5)
-        assert error.version is not None
-        assert run(client.read("r2")).value == 5
-
-    def test_absent_is_none(self, run, clients):
-        client = clients()
-        assert refused(run, client.cas("r3", 1, 2)).seen is None
-        run(client.cas("r3", None, 1))
-        assert refused(run, client.cas("r3", None, 2)).seen == 1
-        run(client.cas("r3", 1, None))
-        assert run(client.read("r3")).value is None
-        run(client.write("r3", 3))
-        run(client.write("r3", None))
-        assert run(client.read("r3")).value is None
-
-    def test_each_write_has_a_version_of_its_own(self, run, clients):
-        async def race():
-            replies = await asyncio.gather(*(c.write("r4", n) for n, c in enumerate(made)))
-            return [reply.version for reply in replies]
-
-        made = [clients(node) for node in (0, 1, 2) * 3]
-        versions = run(race())
-        assert len(set(versions)) == len(versions)
-
     def test_serializable_reads_of_a_cut_off_member_are_stale_and_linearizable_ones_are_not(
         self, run, servers
     ):
@@ -109,46 +60,8 @@ class TestRegisters:
 
         run(body())
 
-    def test_a_client_that_knows_all_members_moves_on_and_never_repeats(self, run, servers):
-        async def body():
-            node = await servers.follower()
-            others = [each for each in servers.nodes if each is not node]
-            client = await servers.client(node, *others, timeout_s=0.5)
-            first = await client.write("r6", 1)
-            assert first.member == node.name
-            await node.signal("etcd", signal.SIGSTOP)
-            try:
-                with pytest.raises(Unknown):
-                    await client.write("r6", 2)
-                seen = await client.read("r6")
-                assert seen.member == others[0].name
-                assert seen.value == 1
-            finally:
-                await servers.heal()
-            await client.close()
-
-        run(body())
-
 
 class TestTransactions:
-    def test_reads_see_the_transactions_own_writes(self, run, clients):
-        client = clients()
-        done = run(
-            client.transact(
-                [["r", "t1", None], ["append", "t1", 1], ["r", "t1", None], ["w", "t2", 7], ["r", "t2", None]]
-            )
-        )
-        assert done.value == [
-            ["r", "t1", None],
-            ["append", "t1", 1],
-            ["r", "t1", [1]],
-            ["w", "t2", 7],
-            ["r", "t2", 7],
-        ]
-        again = run(clients(1).transact([["append", "t1", 2], ["r", "t1", None], ["r", "t2", None]]))
-        assert again.value == [["append", "t1", 2], ["r", "t1", [1, 2]], ["r", "t2", 7]]
-        assert again.version > done.version
-
     def test_of_two_that_race_on_a_key_one_is_refused_and_leaves_no_trace(self, run, clients):
         made = [clients(node) for node in (0, 1, 2)]
 
@@ -200,14 +113,6 @@ class TestTransactions:
 
 
 class TestStructures:
-    def test_a_set(self, run, clients):
-        client = clients()
-        assert run(client.members("s1")).value == []
-        for element in (30, 4, 100):
-            run(client.add("s1", element))
-        assert run(clients(2).members("s1")).value == [4, 30, 100]
-        assert run(client.members("s")).value == []
-
     def test_a_queue_gives_each_value_once_in_order(self, run, clients):
         client = clients()
         for value in range(12):
@@ -250,17 +155,6 @@ class TestStructures:
 
 
 class TestLocks:
-    def test_one_holder_and_tokens_that_grow(self, run, clients):
-        one, two = clients(0), clients(1)
-        first = run(one.acquire("l1"))
-        assert first.session
-        assert refused(run, two.acquire("l1")).code == "held"
-        assert refused(run, two.release("l1")).code == "not-held"
-        run(one.release("l1"))
-        second = run(two.acquire("l1"))
-        assert second.value > first.value
-        run(two.release("l1"))
-
     def test_a_lock_is_lost_with_its_lease_and_its_client_learns_it(self, run, clients):
         one, two = clients(0), clients(1)
 

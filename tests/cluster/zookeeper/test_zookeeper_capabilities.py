@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from quorate.harness.core.capabilities import Counters, Locks, Queues, Registers, Sets, Transactions
-from quorate.harness.core.outcome import Refused, Reply, Unknown
+from quorate.harness.core.outcome import Reply, Unknown
 from quorate.harness.systems.divergence import compare
 from quorate.harness.systems.zookeeper.client.access import ROOT
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions
@@ -36,85 +35,6 @@ def pair_fixture(run, servers):
     yield one, other
     run(one.close())
     run(other.close())
-
-
-@pytest.mark.parametrize("capability", [Registers, Sets, Transactions, Queues, Locks, Counters])
-def test_it_offers_what_workloads_ask_for(pair, capability):
-    assert isinstance(pair[0], capability)
-
-
-def test_registers_tell_values_and_growing_versions_on_every_server(run, servers, outcome):
-    async def body():
-        clients = [client_of(node) for node in servers.nodes]
-        assert (await clients[0].read("r")).value is None
-        first = await clients[0].write("r", {"a": [1, None]})
-        for client in clients:
-            seen = await client.read("r")
-            assert (seen.value, seen.version, seen.member) == ({"a": [1, None]}, first.version, client.member)
-        second = await clients[1].cas("r", {"a": [1, None]}, 2)
-        assert second.version > first.version
-        assert (await outcome(clients[2].cas("r", 1, 3))).code == "mismatch"
-        assert len({(await client.read("r")).session for client in clients}) == 3
-        await asyncio.gather(*(client.close() for client in clients))
-
-    run(body())
-
-
-def test_sets_counters_and_queues(run, pair, outcome):
-    async def body():
-        one, other = pair
-        assert (await one.members("s")).value == []
-        for element in (3, 11, 3):
-            await one.add("s", element)
-        assert (await other.members("s")).value == [3, 11]
-        assert (await other.value("c")).value == 0
-        await one.increment("c", 5)
-        await other.increment("c", -2)
-        assert (await one.value("c")).value == 3
-        assert (await one.dequeue("q")).value is None
-        for value in (7, 5):
-            await one.enqueue("q", value)
-        assert [(await client.dequeue("q")).value for client in (other, one, other)] == [7, 5, None]
-
-    run(body())
-
-
-def test_transactions_are_atomic_and_refuse_what_moved(run, pair):
-    async def body():
-        one, other = pair
-        done = await one.transact(
-            [["append", "x", 1], ["r", "x", None], ["append", "y", 2], ["r", "z", None]]
-        )
-        assert done.value == [["append", "x", 1], ["r", "x", [1]], ["append", "y", 2], ["r", "z", None]]
-        assert (await other.transact([["r", "y", None], ["r", "x", None]])).value[0] == ["r", "y", [2]]
-        race = await asyncio.gather(
-            *(client.transact([["append", "x", 10 + i]]) for i, client in enumerate(pair)),
-            return_exceptions=True,
-        )
-        lost = [each for each in race if isinstance(each, BaseException)]
-        assert all(isinstance(each, Refused) and each.code == "conflict" for each in lost)
-        seen = (await one.transact([["r", "x", None]])).value[0][2]
-        assert len(seen) == 3 - len(lost)
-
-    run(body())
-
-
-def test_locks_exclude_and_their_tokens_grow(run, servers, pair, outcome):
-    async def body():
-        one, other = pair
-        first = await one.acquire("l")
-        assert (await outcome(other.acquire("l"))).code == "held"
-        assert (await outcome(other.release("l"))).code == "not-held"
-        await one.release("l")
-        assert (await outcome(one.release("l"))).code == "not-held"
-        second = await other.acquire("l")
-        assert second.value > first.value
-        await other.close()  # ends its session, and with it the lock
-        gone = f"{ROOT}/lock/l/holder"
-        await until(lambda: one.exists(gone), lambda reply: reply.value is None)
-        assert (await one.acquire("l")).value > second.value
-
-    run(body())
 
 
 def test_a_leader_leads_until_its_session_goes(run, pair, outcome):

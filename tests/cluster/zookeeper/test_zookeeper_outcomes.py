@@ -142,43 +142,6 @@ def test_what_is_too_large_ends_the_connection_and_is_unknown(run, servers, outc
     run(body())
 
 
-def test_a_dead_server_refuses_connections_and_nothing_was_sent(run, servers, outcome):
-    async def body():
-        node = await servers.follower()
-        await node.signal("zookeeper", signal.SIGKILL)
-        try:
-            async with client_of(node) as client:
-                begun = asyncio.get_running_loop().time()
-                for call in (client.write("k", 1), client.read("k")):
-                    refused = await outcome(call)
-                    assert (type(refused), refused.code) == (Refused, "not-connected")
-                assert asyncio.get_running_loop().time() - begun > 0.09  # it does not spin
-        finally:
-            await servers.restart(node)
-
-    run(body())
-
-
-def test_a_server_killed_with_requests_in_flight_leaves_writes_unknown_and_reads_unread(
-    run, servers, outcome
-):
-    async def body():
-        node = await servers.follower()
-        writer, reader = client_of(node), client_of(node)
-        await asyncio.gather(writer.connect(), reader.connect())
-        await node.signal("zookeeper", signal.SIGSTOP)
-        ends = [asyncio.create_task(outcome(call)) for call in (writer.write("k", 1), reader.read("k"))]
-        await asyncio.sleep(0.2)
-        await node.signal("zookeeper", signal.SIGKILL)
-        unknown, unread = [await end for end in ends]
-        assert (type(unknown), unknown.code) == (Unknown, "connection-lost")
-        assert (type(unread), unread.code) == (Refused, "unread")
-        await asyncio.gather(writer.close(), reader.close())
-        await servers.restart(node)
-
-    run(body())
-
-
 def test_a_request_that_timed_out_leaves_the_connection_usable_and_may_take_effect_late(
     run, servers, outcome
 ):
@@ -333,7 +296,7 @@ def test_every_row_of_the_table_has_a_test_here_or_says_where():
     }
     elsewhere = {
         "not-authenticated": "test_zookeeper_secured.py",
-        "rolled-back": "test_zookeeper_capabilities.py: it stands within the answer to a multi, never on its own",
+        "rolled-back": "clients/test_clients.py: it stands within the answer to a multi, never by itself",
         "marshalling": "tests/unit/zookeeper: on 3.9.4 a request that cannot be read is never answered",
         "read-only": "tests/unit/zookeeper: needs readonlymode, which quorate never turns on",
         "ephemeral-on-local": "tests/unit/zookeeper: needs local sessions, the same",

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from quorate.harness.campaign.cell import Cell
-from quorate.harness.campaign.early import is_clear
 from quorate.harness.campaign.execute import Execution, Options, never_run
 from quorate.harness.campaign.file import Campaign
 from quorate.harness.campaign.jobs import jobs
@@ -17,7 +16,7 @@ from quorate.harness.campaign.run import baseline, exit_code
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.results import Death, Printed
 from quorate.harness.core.test import Test
-from quorate.reports.rates import interval
+from quorate.reports.rates import interval, is_clear
 
 
 class Scripted:

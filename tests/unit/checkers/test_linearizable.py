@@ -129,7 +129,7 @@ def test_a_counterexample_of_a_large_set_speaks_of_one_element_alone() -> None:
     assert anomaly.detail.elements == [117]
     assert anomaly.detail.minimal
     assert anomaly.sentence == (
-        "p8 did not see 117 in the set at 401.000 s, but p2 had added it at 235.000 s and nobody removed it"
+        "p8 did not see 117 in the set at 401.000 s, but p2 had added it at 235.000 s and no client removed it"
     )
     part = list(counterexample.events(history, anomaly))
     assert [(event.f, event.value) for event in part if event.type == "ok"] == [("add", 117), ("read", [])]

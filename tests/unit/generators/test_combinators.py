@@ -33,6 +33,7 @@ from quorate.harness.generators import (
     on_threads,
     on_update,
     once,
+    only,
     per_process,
     per_thread,
     phases,
@@ -412,3 +413,13 @@ def test_a_generator_that_decides_nothing_cannot_be_made():
 
     with pytest.raises(TypeError, match="next"):
         Idle()
+
+
+def test_only_does_some_of_a_stream_at_the_moments_that_they_had():
+    def stream():
+        return stagger(100, mix((1, repeat(A)), (1, repeat(B)), rng=Random(1)), Random(2))
+
+    every = invoked(simulate(limit(20, stream()), clients=3))
+    kept = invoked(simulate(only([3, 4, 17], stream()), clients=3))
+    assert [(event.f, event.time) for event in kept] == [(every[at].f, every[at].time) for at in (3, 4, 17)]
+    assert names(only([], repeat(A))) == ""

@@ -233,7 +233,7 @@ def test_an_anomaly_is_shown_though_its_results_cannot_be_written(tmp_path):
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "INVALID" in done.stdout
-    assert "nobody had ever written" in " ".join(done.stdout.split())
+    assert "no client had ever written" in " ".join(done.stdout.split())
     assert "cannot write results.json: no space" in " ".join(done.stdout.split())
     assert quorate("check", str(tmp_path / "simulated-register-none")).returncode == 4
     assert "did you mean" in quorate("check", str(tmp_path / "simulated-register-none")).stderr

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from quorate.harness.core.outcome import Broken
 from quorate.harness.systems import keeping
 from quorate.harness.systems.keeping import PACK
 
@@ -49,6 +50,8 @@ def test_files_make_the_journey_of_a_run(tmp_path):
     node.tools = False
     asyncio.run(keeping.fetch(node, [str(tmp_path / "0.wal")], tmp_path / "kept"))
     assert keeping.kept(tmp_path / "kept", ("*.wal",)) == found
+    with pytest.raises(Broken, match="cannot pack 7 files"):
+        asyncio.run(keeping.fetch(node, [str(tmp_path / "0.wal")] * 7, tmp_path / "kept"))
 
 
 class Here:
@@ -57,10 +60,11 @@ class Here:
     def __init__(self, directory):
         self.directory = str(directory)
         self.tools = True
+        self.name = "n1"
 
     async def run(self, argv, **_more):
         ran = await asyncio.create_subprocess_exec(*argv) if self.tools else None
-        return SimpleNamespace(code=127 if ran is None else await ran.wait(), stdout="")
+        return SimpleNamespace(code=127 if ran is None else await ran.wait(), stdout="", stderr="no tar")
 
     async def get(self, source, target):
         shutil.copy(source, target)

@@ -1,6 +1,7 @@
 """Anomalies told from the members' logs: of the simulated system's bugs, and of a recorded run of etcd 3.5.16."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,24 @@ def test_a_refused_change_that_others_made_is_told(tmp_path):
     assert "applied it;" in text
 
 
-def test_a_read_that_no_log_explains_is_left_to_the_reader(tmp_path):
+def test_a_stale_read_is_placed_between_two_entries_of_the_log(tmp_path):
     done = simulated(tmp_path, "stale-read")
     assert done.exit_code == 1
-    assert "what the clients saw does not come from the logs" in " ".join(told(done).stories[0].sentences)
+    placed = re.compile(
+        r"n\d answered p\d+ from its state behind entry (\d+) and before entry (\d+), the next to change k\d; p\d+ had "
+        r"an answer from entry (\d+) at"
+    )
+    found = placed.findall(" ".join(sentence for each in told(done).stories for sentence in each.sentences))
+    assert found
+    assert all(int(behind) < int(before) <= int(other) for behind, before, other in found)
+
+
+def test_a_read_that_no_log_explains_is_left_to_the_reader(tmp_path):
+    done = simulated(tmp_path, "phantom")
+    assert done.exit_code == 1
+    text = " ".join(sentence for each in told(done).stories for sentence in each.sentences)
+    assert "what the clients saw does not come from the logs" in text
+    assert "from its state behind" not in text
 
 
 def test_the_story_stands_in_the_folder_and_in_the_reports(tmp_path):

@@ -10,7 +10,6 @@ from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
 
-from quorate.harness.core.capabilities import Client, Counters, Locks, Queues, Registers, Sets, Transactions
 from quorate.harness.core.clock import clock_of, run_real, run_virtual
 from quorate.harness.core.node import Daemon, ProcessState
 from quorate.harness.core.outcome import Broken, Refused, Unknown
@@ -59,54 +58,6 @@ def world(body: Callable[[World], Awaitable[object]], *, nodes: int = 3, seed: i
         return result
 
     return run_virtual(main())
-
-
-def test_a_client_offers_every_capability():
-    async def body(w: World):
-        return await w.client("n1")
-
-    client = world(body)
-    for capability in (Client, Registers, Sets, Transactions, Queues, Locks, Counters):
-        assert isinstance(client, capability)
-
-
-def test_capabilities_do_what_they_promise():
-    async def body(w: World):
-        one, other = await w.client("n1"), await w.client("n2")
-        assert (await one.read("k")).value is None
-        written = await one.write("k", 5)
-        read = await other.read("k")
-        assert (read.value, read.version) == (5, written.version)
-        swapped = await other.cas("k", 5, 6)
-        assert swapped.version > written.version
-        with pytest.raises(Refused) as refused:
-            await one.cas("k", 5, 7)
-        assert (refused.value.code, refused.value.seen, refused.value.version) == (
-            "mismatch",
-            6,
-            swapped.version,
-        )
-        for element in (3, 1, 2):
-            await one.add("s", element)
-        assert (await other.members("s")).value == [1, 2, 3]
-        await one.enqueue("q", "a")
-        await other.enqueue("q", "b")
-        assert [(await one.dequeue("q")).value for _ in range(3)] == ["a", "b", None]
-        token = (await one.acquire("l")).value
-        with pytest.raises(Refused, match="held"):
-            await other.acquire("l")
-        with pytest.raises(Refused, match="not-held"):
-            await other.release("l")
-        await one.release("l")
-        assert (await other.acquire("l")).value > token
-        await one.increment("c", 5)
-        await other.increment("c", -2)
-        assert (await one.value("c")).value == 3
-        await one.transact([["append", "x", 1], ["r", "x", None], ["append", "x", 2]])
-        done = await other.transact([["r", "x", None], ["w", "y", 9], ["r", "y", None], ["r", "z", None]])
-        assert done.value == [["r", "x", [1, 2]], ["w", "y", 9], ["r", "y", 9], ["r", "z", None]]
-
-    world(body)
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 5, 7])

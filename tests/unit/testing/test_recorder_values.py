@@ -55,7 +55,7 @@ def test_events_given_as_a_list_are_judged_as_in_a_file(tmp_path):
 def test_an_object_starts_with_what_is_stated(initial):
     recorder = recorded((0, "read", None, initial))
     assert_linearizable(recorder, "register", initial=initial)
-    with pytest.raises(AssertionError, match="nobody had ever written"):
+    with pytest.raises(AssertionError, match="no client had ever written"):
         assert_linearizable(recorder, "register")
 
 

@@ -153,6 +153,18 @@ def test_what_came_in_a_snapshot_is_replayed_from_it(tmp_path):
     assert [entry.sure for entry in unknown.entries] == [True] * len(before) + [False] * len(after)
 
 
+def test_logs_that_were_not_kept_are_a_gap(tmp_path):
+    leader = made.Leader()
+    leader.log(*PARENTS, *puts(4))
+    leader.zxid = 2 << 32
+    after = leader.log(*puts(3, 5))
+    for name in ("n1", "n2"):
+        keep(tmp_path, name, {name_of(after): made.file(after)}, state(name, leader.tree, leader.zxid))
+        (tmp_path / "nodes" / name / "wal" / "left-out.txt").write_text("3\n")
+    logs = read_logs(tmp_path, None)
+    assert [(log.complete, log.explained) for log in logs] == [(False, None)] * 2
+
+
 def test_what_is_missing_at_the_end_of_an_epoch_is_seen_in_the_others_logs(tmp_path):
     first = made.Leader()
     old = first.log(*PARENTS, *puts(4))

@@ -41,19 +41,22 @@ class RegisterCalls(Caller):
         return self.reply(link, None, answer.value.mzxid)
 
     async def cas(self, key: str, old: object, new: object) -> Reply:
-        """Compare the value read, then set under its version.
+        """Compare the value read (None: no node), then set under its version, or create the node.
 
         A refusal does not tell what was seen: ZooKeeper reads, even after a sync, are not linearizable.
         """
         async with self.operation("cas") as link:
             node = self.path("register", key)
             value, stat = await self.get(link, node)
-            if stat is None or value != old:
+            if value != old:
                 raise Refused("mismatch", f"the replica holds {value!r}", answer=ANSWERED)
             try:
+                if stat is None:
+                    created = await self.create(link, node, new)
+                    return self.reply(link, None, created.zxid)
                 answer = await link.request(SetData(node, self.stored(new), stat.version))
             except Refused as error:
-                raise error.renamed({"bad-version": "conflict"}) from error
+                raise error.renamed({"bad-version": "conflict", "exists": "conflict"}) from error
             return self.reply(link, None, answer.value.mzxid)
 
 

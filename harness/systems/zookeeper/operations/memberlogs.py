@@ -35,6 +35,7 @@ from quorate.harness.systems.zookeeper.operations.txnlog import TxnLog
 _LOGS_MAX: Final = 60
 _SNAPSHOTS_MAX: Final = 20
 _LOG_BYTES_MAX: Final = 64 << 20
+_LEFT_OUT: Final = "left-out.txt"  # beside the logs: how many older ones were not kept
 _EPOCH: Final = 32
 _BEGINS: Final = re.compile(rb"^(\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d,\d{3}) .*?Starting quorum peer", re.MULTILINE)
 
@@ -48,6 +49,8 @@ async def keep(node: Node, folder: str, target: Path) -> None:
     pictures = [name for name in found if name.startswith("snapshot.")]
     chosen = [*logs[-_LOGS_MAX:], *pictures[-_SNAPSHOTS_MAX:]]
     await keeping.fetch(node, [f"{folder}/{name}" for name in chosen], target)
+    if len(logs) > _LOGS_MAX:
+        (target / _LEFT_OUT).write_text(f"{len(logs) - _LOGS_MAX}\n")
 
 
 def read_logs(folder: Path, began: datetime | None) -> list[MemberLog]:
@@ -93,13 +96,16 @@ def _member(
     transactions = [decoded(raw) for raw in log.entries]
     gaps = _gaps(transactions, agreed)
     notes = [f"its log {damage}" for damage in log.damage]
+    if transactions and (node / FOLDER / _LEFT_OUT).is_file():
+        gaps[transactions[0].zxid] = 0  # how many is not known
+        notes.append(f"its log begins at 0x{transactions[0].zxid:x}: older files were not kept")
     bases, unread = _bases(pictures, bool(gaps))
     notes += unread
     position = dump.position if dump is not None else None
     contents = _compared(dump) if dump is not None and position is not None else None
     replayed, skipped, explained = explain(transactions, bases, gaps, position, contents)
-    if gaps:
-        first = min(gaps)
+    first = min((zxid for zxid, count in gaps.items() if count), default=None)
+    if first is not None:
         notes.append(
             f"its log lacks {gaps[first]} transactions before 0x{first:x}: it got them in a snapshot"
         )
