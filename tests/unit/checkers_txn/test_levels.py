@@ -28,7 +28,7 @@ def test_every_model_is_judged_by_its_definition(model):
     seen: Counter[str] = Counter()
     for seed in range(SEEDS):
         rng = random.Random(seed)
-        events = make(rng, model, count=rng.choice([3, 4, 4, 5]), keys=rng.choice([1, 2, 2]))
+        events = make(rng, model, count=rng.choice([3, 4, 4, 5]), keys=rng.choice([1, 2, 2, 3]))
         history = read(events)
         holds = adya.holding(events, model)
         strongest = set(Transactions(model).check(history, Limits()).stats["strongest"])

@@ -54,7 +54,7 @@ def txn(index, process, kind, value, **more):
 def random_history(seed):
     rng = random.Random(seed)
     model = rng.choice(["append", "append", "rw"])
-    events = making.history(rng, model, count=rng.choice([3, 4, 4, 5]), keys=rng.choice([1, 2, 2]))
+    events = making.history(rng, model, count=rng.choice([3, 4, 4, 5]), keys=rng.choice([1, 2, 2, 3]))
     return model, events
 
 

@@ -57,7 +57,7 @@ MALFORMED = [
     ("EDN: a map with an odd end", "\n{:process 0, :type :ok, :f}", 2, "without a value"),
     ("EDN: the wrong bracket", "{:process 0, :value [1 2)}", 1, '")" where "]"'),
     ("EDN: a name that is none", "{:process 0, 4 5}", 1, "must be a keyword"),
-    ("EDN: octal", "{:process 007}", 1, "not a number"),
+    ("EDN: no octal digit", "{:process 009}", 1, "not a number"),
     ("EDN: two vectors", "[{:process 0, :type :invoke, :f :a}]\n[]", 2, "cannot stand here"),
     ("EDN: a long row", "[0 :invoke :read nil :err 6]", 1, "more than process"),
     ("text: a broken value", "0\t:invoke\t:cas\t[1 2\n", 1, "too early"),

@@ -4,6 +4,7 @@
 mod builder;
 mod draft;
 mod edn;
+mod edn_number;
 pub mod export;
 mod forms;
 mod import;
