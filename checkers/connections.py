@@ -185,7 +185,8 @@ class Standing(Replay):
             return
         for (name, does), count in extra.items():
             if count > self.facts.open[name, does]:
-                text = f"was told {'of a deletion' if does == 'deleted' else 'of a change'} of {name} that is none"
+                change = "a deletion" if does == "deleted" else "a change"
+                text = f"was notified of {change} of {name} that never happened"
                 self.tell("notice of nothing", f"{text} (up to state {at:#x})", event)
                 return
 

@@ -85,7 +85,7 @@ class VersionsNeverRegress:
         key = "" if high.key is None or high.key != low.key else f" of key {low.key}"
         sentence = (
             f"p{low.process} saw version {low.version}{key} at {low.time / _NS:.3f} s, but p{high.process} "
-            f"had been told {high.version} at {high.time / _NS:.3f} s, before p{low.process} asked"
+            f"had seen {high.version} at {high.time / _NS:.3f} s, before p{low.process} asked"
         )
         events = sorted((int(columns.pair[before]), before, int(columns.pair[after]), after))
         return Anomaly(

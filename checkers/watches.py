@@ -66,7 +66,7 @@ class WatchesAreReliable:
         asked = _asked(events)
         missing = "no watch was shown a change" if not shown else ""
         if asked >= _ASKED_MIN and not told:
-            missing = f"{asked} watches asked for progress and were told none: use progress_share=0 where there is none"
+            missing = f"{asked} watches asked for progress and received none: use progress_share=0 where there is none"
         stats = {"watches": len(streams), "changes": shown, "progress": told}
         result = replayed(self.name, found, missing, operations=shown, started=started, stats=stats)
         result = with_stories(result, [(_who(stream), stream.messages) for stream in streams], truth)

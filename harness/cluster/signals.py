@@ -12,8 +12,21 @@ from quorate.harness.core.node import ProcessState
 from quorate.harness.core.outcome import Broken
 
 _DEATH_S = 10.0
+_SIGNALLED = 128
 _STOP_S = 2.0  # longer only for a process that hangs in the kernel: then the fault's own proof says so
 _POLL_S = 0.0005
+
+
+def told_end(code: int) -> str:
+    """Say how a process ended: `code` as Python has it, negative for a signal, or as shells and Docker do, 128 more."""
+    number = -code if code < 0 else code - _SIGNALLED
+    if number <= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"exit code {code}" if code > 0 else f"killed by signal {number}"
+    return f"killed by signal {number} ({name})"
 
 
 async def deliver(process: Handle, signum: int, mark: str, reapers: Collection[int] = (1,)) -> None:

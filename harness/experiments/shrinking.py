@@ -34,7 +34,11 @@ _SEEDS_MAX: Final = 12
 _OPERATIONS_AT_ONCE: Final = 4000.0  # in virtual time: of all seeds that are tried for one candidate
 _RUNS_MAX: Final = 40
 _FIRST_RUNS: Final = 8
-_SHORT_MAX, _SEEDS_OF_SHORT = 16, 40  # where a run costs next to nothing, and few seeds draw what is needed
+_SHORT_MAX, _BRIEF_S, _SEEDS_OF_BRIEF = (
+    16,
+    0.5,
+    40,
+)  # where a run costs next to nothing, and few seeds show it
 _PROVED_MAX: Final = 8  # operations that are few enough, final reads apart
 
 
@@ -233,8 +237,8 @@ def _seeds(candidate: Candidate) -> int:
     left = operations_left(candidate)
     if left is not None and left <= _PROVED_MAX:
         return 1  # its own: the others draw other operations
-    if left is not None and left <= _SHORT_MAX:
-        return _SEEDS_OF_SHORT
+    if left is not None and left <= _SHORT_MAX and candidate.test.time <= _BRIEF_S:
+        return _SEEDS_OF_BRIEF
     operations = left or candidate.test.time * (candidate.test.rate or 10_000.0)
     return max(1, min(_SEEDS_MAX, int(_OPERATIONS_AT_ONCE / max(operations, 1.0))))
 

@@ -149,9 +149,9 @@ def plainer(now: Candidate) -> Iterator[Move]:
 
 
 def fewer_clients(now: Candidate) -> Iterator[Move]:
-    """Fewer clients: one to four, half of them."""
+    """Fewer clients: one, two, four, half of them."""
     least = len(now.test.workload)
-    for clients in sorted({1, 2, 3, 4, now.test.clients // 2}):
+    for clients in sorted({1, 2, 4, now.test.clients // 2}):
         if least <= clients < now.test.clients:
             yield Move(f"{_count(clients, 'client')} instead of {now.test.clients}", now.but(clients=clients))
 

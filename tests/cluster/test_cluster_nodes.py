@@ -88,6 +88,27 @@ def test_life_of_a_server(kind: str) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.parametrize(
+    ("last", "told"), [("exit 3", "exit code 3"), ("kill -ABRT $$", "killed by signal 6 (SIGABRT)")]
+)
+def test_how_a_server_ended_is_known(kind: str, last: str, told: str) -> None:
+    async def go() -> None:
+        async with cluster_of(kind, 1) as cluster:
+            (node,) = cluster.nodes
+            assert await node.ended("brief") is None
+            await node.start(
+                Daemon("brief", ("/bin/sh", "-c", f"sleep 0.3; {last}"), f"{node.directory}/log")
+            )
+
+            async def dead() -> bool:
+                return await node.state("brief") is ProcessState.DEAD
+
+            await eventually(dead, "the server has ended")
+            assert await node.ended("brief") == told
+
+    asyncio.run(go())
+
+
 def test_signals_reach_children_and_orphans(kind: str) -> None:
     async def go() -> None:
         async with cluster_of(kind, 1) as cluster:

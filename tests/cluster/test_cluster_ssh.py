@@ -59,6 +59,8 @@ def test_life_of_a_server(inventory: Path) -> None:
             ):
                 await first.signal("hello", signum)
                 assert await first.state("hello") is state
+            assert await first.ended("hello") == "killed by signal 9 (SIGKILL)"
+            assert await last.ended("hello") is None
             assert await answer(first.address) == b""
             await first.start(hello(first))
             await serves(first)

@@ -20,12 +20,15 @@ from quorate.harness.cluster.docker.entered import Entered
 from quorate.harness.cluster.docker.executed import Executed
 from quorate.harness.cluster.network import script
 from quorate.harness.cluster.processes import DAEMON_MARK
+from quorate.harness.cluster.signals import told_end
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
 DIRECTORY = "/var/lib/quorate"
 STORE = "/opt/quorate/store"  # executables by checksum: they survive a wipe
 
+_NOTED_S = 1.0
 _START_WAIT_S = 10.0
 _MOUNT_S = 10.0
 _POLL_S = 0.002
@@ -78,6 +81,7 @@ class DockerNode(Node):
         self._engine = engine
         self._reach = reach
         self._stored: set[str] = set()
+        self._execs: dict[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -162,6 +166,7 @@ class DockerNode(Node):
 
         doing = f"starting {daemon.name} on {self._name}"
         exec_id, pid = await self._engine.call(work, doing=doing)
+        self._execs[daemon.name] = exec_id
         end = time.monotonic() + _START_WAIT_S
         while not await self._reach.started(daemon.name, pid, self._mark(daemon.name)):
             code = await self._engine.call(lambda api: api.exec_inspect(exec_id)["ExitCode"], doing=doing)
@@ -180,6 +185,19 @@ class DockerNode(Node):
     async def state(self, daemon: str) -> ProcessState:
         """Read the daemon's state from the process table."""
         return await self._reach.state(daemon)
+
+    async def ended(self, daemon: str) -> str | None:
+        """Say how the daemon ended, as the engine was told, which may be a moment after it has left the table."""
+        if (exec_id := self._execs.get(daemon)) is None:
+            return None
+
+        async def told() -> int | None:
+            doing = f"asking how {daemon} on {self._name} ended"
+            code = await self._engine.call(lambda api: api.exec_inspect(exec_id)["ExitCode"], doing=doing)
+            return None if code is None else int(code)
+
+        code = await until(told, lambda found: found is not None, deadline_s=_NOTED_S, poll_s=_POLL_S)
+        return None if code is None else told_end(code)
 
     async def pid(self, daemon: str) -> int | None:
         """Return the daemon's pid on this host, None where it is dead or out of sight."""

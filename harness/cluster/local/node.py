@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from quorate.harness.cluster.ledger import Ledger
 from quorate.harness.cluster.local import rootless
 from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
 from quorate.harness.cluster.removal import mounts_below
+from quorate.harness.cluster.signals import told_end
 from quorate.harness.cluster.volumes import OPTIONS
 from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
@@ -115,9 +115,7 @@ class LocalNode(Node):
         """Say how the daemon ended, as its parent was told."""
         known = self._daemons.get(daemon)
         code = None if known is None else known[1].poll()
-        if code is None:
-            return None
-        return f"exit code {code}" if code >= 0 else f"killed by signal {-code} ({_named(-code)})"
+        return None if code is None else told_end(code)
 
     async def pid(self, daemon: str) -> int | None:
         """Return the daemon's pid while it lives."""
@@ -220,13 +218,6 @@ class LocalNode(Node):
                 "outside-node", f"{target} is not below {self._directory}: a local node has no other files"
             )
         return path
-
-
-def _named(signum: int) -> str:
-    try:
-        return signal.Signals(signum).name
-    except ValueError:
-        return "unnamed"
 
 
 def _executed(process: subprocess.Popen[bytes]) -> bool:

@@ -15,8 +15,10 @@ from typing import TypeVar
 
 from quorate.harness.cluster import commands, shell, uploads
 from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK
+from quorate.harness.cluster.signals import told_end
 from quorate.harness.cluster.ssh.connection import Connection
 from quorate.harness.cluster.volumes import mount_command
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
@@ -26,6 +28,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SCRIPT_S = 15.0
 _COPY_S = 30.0
 _START_S = 10.0
+_NOTED_S = 1.0
 _POLL_S = 0.005
 _EXECUTABLE = 0o111
 _NO_MOUNT = (
@@ -131,7 +134,7 @@ class SshNode(Node):
         }
         assignments = [f"{name}={value}" for name, value in environment.items()]
         become = shell.start_command(self._file(daemon.name), daemon.log, daemon.cwd, daemon.argv)
-        code_file = f"{self._file(daemon.name)}.code"
+        code_file = self._code_file(daemon.name)
         doing = f"{daemon.name} on {self._name}"
         launch = shell.command(_LAUNCH, code_file, daemon.argv[0], "env", *assignments, *become)
         launched = await self._raw(launch)
@@ -149,6 +152,9 @@ class SshNode(Node):
                 raise Broken("timeout", f"{doing} was not executed within {_START_S:g} s")
             await asyncio.sleep(_POLL_S)
 
+    def _code_file(self, daemon: str) -> str:
+        return f"{self._file(daemon)}.code"
+
     async def signal(self, daemon: str, signum: int) -> None:
         """Signal the daemon and everything it started."""
         name = signal.Signals(signum).name.removeprefix("SIG")
@@ -160,6 +166,15 @@ class SshNode(Node):
         """Read the daemon's state from the host's process table."""
         word = await self._state_word(daemon)
         return ProcessState.RUNNING if word == "starting" else ProcessState(word)
+
+    async def ended(self, daemon: str) -> str | None:
+        """Say how the daemon ended, as the shell that waits for it notes just after."""
+
+        async def noted() -> str:
+            return (await self._raw(["cat", self._code_file(daemon)])).stdout.strip()
+
+        code = await until(noted, bool, deadline_s=_NOTED_S, poll_s=_POLL_S)
+        return told_end(int(code)) if code else None
 
     async def pid(self, daemon: str) -> int | None:  # noqa: ARG002
         """Return None: its pid means nothing on this host."""
