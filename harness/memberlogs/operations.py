@@ -10,6 +10,8 @@ from quorate.harness.history.columns import NONE
 from quorate.harness.history.event import Event, Operation
 
 _WRITES: Final = frozenset({"write", "add", "enqueue", "append"})
+# What shows values that others wrote; the answer of a grant or a watch is not one of them.
+_READS: Final = frozenset({"read", "dequeue"})
 _TRANSACTION: Final = "txn"
 _COMPARED: Final = 2
 
@@ -51,7 +53,7 @@ def seen(operation: Operation) -> list[Mark]:
             if event.type == "ok" and isinstance(value, list)
             else [(event.key, value)]
         )
-    if f in _WRITES or value is None:
+    if f not in _READS or value is None:
         return []
     return [(event.key, one) for one in (value if isinstance(value, list) else [value])]
 

@@ -147,13 +147,13 @@ def test_the_campaign_of_the_page_is_valid(tmp_path):
 
 def test_the_table_of_campaign_keys_is_current():
     assert reference.keys() in (ROOT / "docs/campaigns.md").read_text(), (
-        "put the output of `python -m harness.cli.reference keys` into docs/campaigns.md"
+        "put the output of `python -m quorate.harness.cli.reference keys` into docs/campaigns.md"
     )
 
 
 def test_the_command_reference_is_current():
     assert reference.reference() == (ROOT / "docs/reference/cli.md").read_text(), (
-        "run `python -m harness.cli.reference > docs/reference/cli.md`"
+        "run `python -m quorate.harness.cli.reference > docs/reference/cli.md`"
     )
 
 

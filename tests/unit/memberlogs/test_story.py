@@ -45,6 +45,16 @@ def test_a_lost_write_is_in_every_log_and_changed_nothing(tmp_path):
     assert "the states of n1, n2 and n3 at the end are exactly what the log gives" in sentences
 
 
+def test_what_a_grant_answers_is_not_looked_for_among_the_values(tmp_path):
+    for seed in range(3, 9):
+        done = simulated(tmp_path, "lease-leaked", workload="lease", faults=("pause",), seed=seed)
+        stories = told(done).stories
+        if stories:
+            assert "was written by" not in " ".join(one for each in stories for one in each.sentences)
+            return
+    pytest.fail("no run of 6 showed the bug")
+
+
 def test_an_answer_of_a_leader_without_majority_is_in_no_log(tmp_path):
     for seed in range(3, 9):
         done = simulated(tmp_path, "split-brain", faults=("partition",), seed=seed)
