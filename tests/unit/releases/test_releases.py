@@ -183,7 +183,7 @@ def test_a_lock_held_for_too_long_is_an_error(toy):
 def test_a_maker_killed_in_the_middle_leaves_no_half_server(toy, tmp_path):
     toy(Local())
     script = (
-        "import time\nfrom pathlib import Path\nfrom harness.systems.releases import cache\n"
+        "import time\nfrom pathlib import Path\nfrom quorate.harness.systems.releases import cache\n"
         "def make(folder: Path) -> str:\n"
         "    (folder / 'toy').write_text('half')\n    print('go', flush=True)\n    time.sleep(60)\n    return ''\n"
         "with cache.lock('toy', '1.0.0', 5):\n    cache.add('toy', '1.0.0', make)\n"
