@@ -17,7 +17,8 @@ import pytest
 from quorate.harness.core.exits import Exit
 from tests.rotating import part_of
 
-pytestmark = pytest.mark.cluster
+# A build of minutes may come first.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 PARTS = 10
 TRIES = 3
