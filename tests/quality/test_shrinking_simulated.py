@@ -26,6 +26,7 @@ BUGS = {
     "half-refused": ("revisions", ("partition",)),
     "index-ahead": ("polls", ()),
     "lease-leaked": ("lease", ()),
+    "lease-torn": ("lease", ()),
     "lock-held-twice": ("lock", ()),
     "lost-element": ("set", ()),
     "lost-update": ("rw", ()),
@@ -53,13 +54,14 @@ BUGS = {
 PARTS = 6
 # A list of several pages takes as many puts; final reads, of which these have several for each client, stay.
 MOST = {"torn-list": 12, "wake-up-lost": 12, "renewed-after-end": 12}
+MORE = {"session-forgotten": {"reads": "session"}, "lease-torn": {"keys_per_lease": "4"}}
 SECONDS = {"lease": 8.0, "revisions": 6.0, "election": 6.0}
 RATES = {"lease": 100.0}
 
 
 def found(tmp_path, bug):
     workload, faults = BUGS[bug]
-    reads = {"reads": "session"} if bug == "session-forgotten" else {}
+    more = MORE.get(bug, {})
     for seed in range(1, 13):
         test = Test(
             system="simulated",
@@ -69,7 +71,7 @@ def found(tmp_path, bug):
             time=SECONDS.get(workload, 12.0 if faults else 3.0),
             rate=RATES.get(workload, 200.0 if faults else 400.0),
             seed=seed,
-            settings={"bug": bug, **reads},
+            settings={"bug": bug, **more},
             store=str(tmp_path / "store"),
         )
         done = run(test, report=False)

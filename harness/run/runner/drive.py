@@ -269,7 +269,8 @@ class Engine:
             idle
             and free == self._live
             and not any(track.waiting for track in self._tracks)
-            and not self._over.is_set()
+            # Where all tracks have ended, everybody is on the way home.
+            and not all(track.done for track in self._tracks)
         ):
             states = "; ".join(repr(track.generator)[:300] for track in self._tracks if not track.done)
             self.broke(

@@ -24,8 +24,11 @@ def test_what_the_log_gives_is_what_the_servers_hold(quorate_test, release, work
     logs = reading.read(folder)
     assert [log.member for log in logs] == ["n1", "n2", "n3"]
     notes = [(log.explained, log.complete, log.notes) for log in logs]
-    assert all(log.explained for log in logs), notes
+    # A server that was given a snapshot may have a log with a gap, of which nothing is said.
+    assert any(log.explained for log in logs), notes
+    assert not any(log.explained is False for log in logs), notes
     if not more:
+        assert all(log.explained for log in logs), notes
         _, settled = settle(History.read(folder), logs, 3)
         assert all(log.complete for log in logs), notes
         assert settled.reason == ""

@@ -104,5 +104,5 @@ def test_a_release_without_its_tools_is_refused_with_the_other_ways(tmp_path, ca
 
 def test_every_fault_that_goes_beyond_processes_and_signals_says_what_it_needs():
     needing = {name for name in registry.names("faults") if make(name, {}).probes()}
-    assert needing == {"client-partition", "partition", "packet", "clock", "disk", "powerloss"}
+    assert needing == {"client-partition", "channel", "partition", "packet", "clock", "disk", "powerloss"}
     assert make("staged", {"staged.how": "kill,powerloss"}).probes()

@@ -32,6 +32,7 @@ from quorate.harness.generators import (
 )
 from quorate.harness.history.event import Event
 from quorate.harness.run.runner import Connection, DriveStats, Nemesis, NemesisOutcome, Recorder, drive
+from quorate.harness.run.runner.drive import Engine
 
 OPS = each(lambda n, _draws: Invocation("w", "k", n))
 
@@ -342,6 +343,18 @@ def test_a_generator_that_waits_for_ever_is_an_error_and_no_hang():
     bench = Bench(ok_after_10_ms)
     with pytest.raises(Broken, match=r"waits for ever: .*Reactive"):
         bench.run(stuck)
+
+
+def test_a_look_in_the_moment_in_which_everybody_goes_home_is_no_error(monkeypatch):
+    ended = Engine._exhausted
+
+    def look_at_once(self, track):
+        ended(self, track)
+        self._scan(self.recorder.now_ns())
+
+    monkeypatch.setattr(Engine, "_exhausted", look_at_once)
+    # All are free when it ends, by time: the beat may be due in the same turn of the loop.
+    assert Bench(ok_after_10_ms).run(sequence(limit(6, OPS), sleep(0.5))).operations == 6
 
 
 def test_a_faulty_generator_stops_the_run_and_is_named():
