@@ -156,7 +156,7 @@ def test_behind_a_partition_nothing_is_certain_until_the_server_says_no_leader(r
         async with (
             client_of(servers, node, timeout_s=15) as writer,
             client_of(servers, node, timeout_s=15) as reader,
-            client_of(servers, node, timeout_s=15) as asker,
+            client_of(servers, node, timeout_s=30) as asker,
             client_of(servers, node, timeout_s=0.5) as hasty,
         ):
             await servers.cut_off(node)

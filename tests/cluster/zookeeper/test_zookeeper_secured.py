@@ -29,7 +29,7 @@ SECURED = {"tls": "yes", "auth": "yes"}
 @pytest.mark.parametrize(
     ("workload", "faults", "settings"),
     [
-        (("register", "append"), ("kill", "partition"), SECURED),
+        (("register",), ("kill", "partition"), SECURED),
         (("lease", "notices"), (), SECURED),
         (("register",), ("member",), SECURED),
         (("queue",), (), {"auth": "yes", "recipes": "kazoo"}),
@@ -38,7 +38,7 @@ SECURED = {"tls": "yes", "auth": "yes"}
 def test_workloads_and_faults_are_as_without(tmp_path, workload, faults, settings):
     done = run(
         Test(
-            system="zookeeper", workload=workload, faults=faults, time=10.0, cluster="local",
+            system="zookeeper", workload=workload, faults=faults, fault_interval=2.5, time=12.0, cluster="local",
             store=str(tmp_path), settings=settings,
         )
     )  # fmt: skip
