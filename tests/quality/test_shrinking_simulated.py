@@ -53,7 +53,7 @@ BUGS = {
 }
 PARTS = 6
 # A list of several pages takes as many puts; final reads, of which these have several for each client, stay.
-MOST = {"torn-list": 12, "wake-up-lost": 12, "renewed-after-end": 12}
+MOST = {"torn-list": 16, "wake-up-lost": 12, "renewed-after-end": 12, "lease-torn": 12}
 MORE = {"session-forgotten": {"reads": "session"}, "lease-torn": {"keys_per_lease": "4"}}
 SECONDS = {"lease": 8.0, "revisions": 6.0, "election": 6.0}
 RATES = {"lease": 100.0}
