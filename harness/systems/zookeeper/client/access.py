@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 from kazoo.protocol.serialization import SASL
 from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE
-from puresasl import SASLError
+from puresasl import SASLError, SASLProtocolException
 from puresasl.client import SASLClient
 
 from quorate.harness.core.node import Node
-from quorate.harness.core.outcome import OutcomeError, Refused
+from quorate.harness.core.outcome import Refused, Unknown
 from quorate.harness.systems.access import Pems
 from quorate.harness.systems.zookeeper.client import outcomes
 from quorate.harness.systems.zookeeper.client.connection import Link, Session
@@ -23,6 +23,8 @@ ROOT: Final = "/quorate"
 MECHANISM: Final = "DIGEST-MD5"
 _HOST: Final = "zk-sasl-md5"  # what ZooKeeper's own client calls every server to this mechanism
 _STEPS_MAX: Final = 5
+# What the library raises for a challenge that does not prove the server, or that lacks a part (AttributeError).
+_NO_PROOF: Final = (SASLError, SASLProtocolException, AttributeError, KeyError, ValueError)
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -105,6 +107,9 @@ async def _log_in(link: Link, user: str, password: str) -> None:
             challenge = (await link.request(SASL(answer or b""))).value[0]
             if client.complete:
                 return
-    except (OutcomeError, SASLError) as error:
-        raise Refused("not-authenticated", f"{user}: {error}") from error
-    raise Refused("not-authenticated", f"{user}: the server asked for more than {_STEPS_MAX} answers")
+    except _NO_PROOF as error:
+        raise Refused(outcomes.DENIED, f"{user}: {error}") from error
+    except Unknown as error:
+        # The connection ended under the login: nothing was asked, and another server may do better.
+        raise outcomes.not_connected(f"{user} was not logged in: {error}") from error
+    raise Refused(outcomes.DENIED, f"{user}: the server asked for more than {_STEPS_MAX} answers")

@@ -83,9 +83,9 @@ class Operation:
                 raise outcomes.unread(self._what, str(error)) from error
         elif isinstance(error, Refused) and error.code in _ELSEWHERE:
             self._caller.move_on()
-            if error.code == "not-connected":
-                # A client whose server is dead must not spin.
-                await asyncio.sleep(min(_PAUSE_S, self._caller.timeout_s))
+        if isinstance(error, Refused) and error.code in _PAUSES:
+            # A client whose server is dead, or does not let it in, must not spin.
+            await asyncio.sleep(min(_PAUSE_S, self._caller.timeout_s))
 
     def _wrote(self) -> bool:
         return self._link is not None and self._link.writes > self._writes
@@ -99,6 +99,7 @@ class Operation:
 
 
 _ELSEWHERE: Final = frozenset({"not-connected", "session-expired", "session-moved"})
+_PAUSES: Final = frozenset({"not-connected", outcomes.DENIED})
 
 
 class Caller:

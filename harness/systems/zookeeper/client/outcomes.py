@@ -17,6 +17,7 @@ Meaning = Literal["fail", "info"]
 NOT_FOUND: Final = -101
 EXPIRED: Final = -112
 MOVED: Final = -118
+DENIED: Final = "not-authenticated"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -39,8 +40,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(-111, "fail", "not-empty", "the node had children", answered=True),
     Row(-108, "fail", "no-children", "ephemeral nodes have no children", answered=True),
     Row(-102, "fail", "denied", "refused by the access list"),
-    Row(-115, "fail", "not-authenticated", "the login failed"),
-    Row(-124, "fail", "not-authenticated", "the server wants a login before anything else"),
+    Row(-115, "fail", DENIED, "the login failed"),
+    Row(-124, "fail", DENIED, "the server wants a login before anything else"),
     Row(
         EXPIRED,
         "fail",

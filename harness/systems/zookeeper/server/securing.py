@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from quorate.harness.core.node import Node
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import UsageError
 from quorate.harness.systems.access import FOLDER
 from quorate.harness.systems.releases.way import numbers
 from quorate.harness.systems.zookeeper.client.access import PORT
@@ -22,10 +22,12 @@ def drawn_password() -> str:
     return secrets.token_urlsafe(12)
 
 
-def missing(releases: Sequence[str]) -> str | None:
-    """Return why TLS cannot be had; a release that tells no number is believed to be new."""
-    old = [release for release in releases if () < numbers(release) < _PEM_SINCE]
-    return f"ZooKeeper {old[0]} knows no TLS with PEM files: that came with 3.5.5" if old else None
+def check_tls(releases: Sequence[str]) -> None:
+    """Raise `UsageError` for a release without TLS by PEM files; one that tells no number is believed to be new."""
+    if old := [release for release in releases if () < numbers(release) < _PEM_SINCE]:
+        raise UsageError(
+            f"--set tls=yes: ZooKeeper {old[0]} has no TLS with PEM files, which came with 3.5.5"
+        )
 
 
 def tls_lines(node: Node) -> list[str]:
@@ -65,9 +67,3 @@ def flags(directory: str) -> list[str]:
         "-Dzookeeper.authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
         "-Dzookeeper.sessionRequireClientSASLAuth=true",
     ]
-
-
-def must_have(releases: Sequence[str], *, tls: bool) -> None:
-    """Raise `Broken` where a release lacks what is asked for."""
-    if tls and (why := missing(releases)) is not None:
-        raise Broken("no-tls", why)

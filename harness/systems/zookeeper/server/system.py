@@ -65,6 +65,8 @@ class ZooKeeper(Daemons[Installed]):
         self._java = "java"
         self._clients = 0
         asked = self._servers.asked
+        if self._settings.tls:
+            securing.check_tls(asked)
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
         self.damage = DamageOfZooKeeper(self.data)
         self._access = read_access(self._settings)
@@ -98,7 +100,6 @@ class ZooKeeper(Daemons[Installed]):
             found = await adopted.ADOPTING.look(lambda: self.status(cluster), lambda: self.unserved(nodes))
             self._installed = adopted.installed(found)
             return
-        securing.must_have(self._releases(), tls=self._settings.tls)
         self._access = await self._secured(nodes)
         await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
         self._java, self._installed = await asyncio.gather(java_of(nodes[0]), self._servers.install(nodes))
