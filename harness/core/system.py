@@ -114,6 +114,9 @@ class System(abc.ABC):
     failpoints: Failpoints | None = None
     operating: Operating | None = None
 
+    # Whether the servers are somebody else's (`adopt`): none is started, none dumped, no log of theirs is fetched.
+    theirs: bool = False
+
     # Before the run: no host may be touched.
     @abc.abstractmethod
     def __init__(self, options: SystemOptions) -> None:

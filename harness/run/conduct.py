@@ -191,7 +191,8 @@ class Conductor:
                 await self._parts.nemesis.prepare(self._scene)
         self.done.release = system.release
         self._tell("start", f"{system.name} {system.release}")
-        await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
+        if not system.theirs:
+            await asyncio.gather(*(system.start(cluster, node) for node in cluster.nodes))
         statuses = await system.wait_ready(cluster, _READY_S)
         self._mark("ready", begun)
         if size := read(RunSettings, self._test.settings).filled:
@@ -286,7 +287,7 @@ class Conductor:
     async def _dump(self) -> None:
         """Keep each node's own state, where the system can tell it, for the comparison of replicas."""
         system = self._parts.system
-        if system.dumps:
+        if system.dumps and not system.theirs:
             self._tell("dump", "each node's own state")
             for (
                 deadline_s
@@ -371,6 +372,8 @@ class Conductor:
             except (Broken, TimeoutError, OSError) as error:
                 log.info("no %s from %s: %s", path, node.name, error)
 
+        if self._parts.system.theirs:
+            return
         with contextlib.suppress(Broken):
             nodes = self._parts.cluster.nodes
             wanted = [(node, path) for node in nodes for path in self._parts.system.log_files(node)]

@@ -13,6 +13,7 @@ from quorate.harness.core import tuning
 from quorate.harness.core.node import Cluster, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeStatus, System, SystemOptions
+from quorate.harness.systems.adopting import Adopting
 from quorate.harness.systems.placing import Server, Servers
 
 _STOP_S: Final = 10.0
@@ -24,6 +25,7 @@ class Daemons(System, Generic[Server]):
     dumps = True
     upgrades = True
     on_disk = True
+    adopting: ClassVar[Adopting]  # what clients may do on servers that are not quorate's
     poll_s: ClassVar[float] = 0.1
     same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
 
@@ -59,6 +61,15 @@ class Daemons(System, Generic[Server]):
             raise Broken("not-installed", f"no {self.name} was installed on {node.name}")
         return self._installed[node.name]
 
+    def adopt(self, workloads: Sequence[str]) -> None:
+        """Let clients loose on somebody else's servers; see `System.adopt`."""
+        self.adopting.check(workloads, self._options.settings)
+        self.theirs = True
+
+    async def _versions(self, cluster: Cluster) -> dict[str, str]:
+        """Return what somebody else's servers say they are; raises `Broken` where they do not serve."""
+        return await self.adopting.look(lambda: self.status(cluster), lambda: self.unserved(cluster.nodes))
+
     async def stop(self, node: Node) -> None:
         """End the server as an operator does (SIGTERM), by force after ten seconds."""
         await node.signal(self.daemon, signal.SIGTERM)
@@ -77,10 +88,13 @@ class Daemons(System, Generic[Server]):
         await self.start(cluster, node)
 
     async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all servers are healthy, agree on one leader, and serve.
+        """Return once all servers are healthy, agree on one leader, and serve; somebody else's once they serve.
 
         Raises `Broken` at the deadline, or at once when a server has died, with the last lines of its log.
         """
+        if self.theirs:
+            await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
+            return await self.status(cluster)
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
         while True:

@@ -19,7 +19,6 @@ from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems import access
 from quorate.harness.systems.access import Pems
-from quorate.harness.systems.adopting import Adopting
 from quorate.harness.systems.consul.client.access import Access, place
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.operations import memberlogs
@@ -47,6 +46,7 @@ class Consul(Daemons[Installed]):
     client_type = ConsulClient
     settings_type = ConsulSettings
     of_clients = adopted.OF_CLIENTS
+    adopting = adopted.ADOPTING
     knobs = KNOBS
     keeps_logs = True
     channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"rpc": (8300,), "gossip": (8301, 8302)}
@@ -60,13 +60,7 @@ class Consul(Daemons[Installed]):
         self.membership = MembershipOfConsul(self.daemon, self.start, lambda: self._access)
         self._access = read_access(self._settings)  # the harness's own
         self._let_in = self._access  # the clients'
-        self._theirs = False
         self._nodes: Sequence[Node] = ()
-
-    def adopt(self, workloads: Sequence[str]) -> None:
-        """Let clients loose on somebody else's servers; see `System.adopt`."""
-        adopted.ADOPTING.check(workloads, self._options.settings)
-        self._theirs = True
 
     @property
     def weak_reads(self) -> WeakReads | None:
@@ -75,13 +69,10 @@ class Consul(Daemons[Installed]):
 
     async def install(self, cluster: Cluster) -> None:
         """Put the binary and a configuration on every node."""
-        if self._theirs:
+        if self.theirs:
             self._nodes = cluster.nodes
             self._access = self._let_in = adopted.below(self._access, cluster.run_id)
-            found = await adopted.ADOPTING.look(
-                lambda: self.status(cluster), lambda: self.unserved(cluster.nodes)
-            )
-            self._installed = adopted.installed(found)
+            self._installed = adopted.installed(await self._versions(cluster))
             return
         self._installed = await self._servers.install(cluster.nodes)
         pems = await access.give_certificates(cluster.nodes) if self._settings.tls else Pems()
@@ -138,8 +129,6 @@ class Consul(Daemons[Installed]):
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
-        if self._theirs:
-            return
         self.membership.check(node)
         root = node.directory
         argv = (self.installed(node).binary, "agent", f"-config-file={root}/consul.json")
@@ -152,10 +141,7 @@ class Consul(Daemons[Installed]):
         return f"{node.directory}/data"
 
     async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all servers are healthy, agree on one leader, and serve; of somebody else's: once they serve."""
-        if self._theirs:
-            await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
-            return await self.status(cluster)
+        """Return once all servers are healthy, agree on one leader, and serve, and know the clients' token."""
         statuses = await super().wait_ready(cluster, deadline_s)
         if self._settings.auth and self._let_in is self._access:
             token = await securing.clients_token(cluster.nodes, self._access)
@@ -182,18 +168,15 @@ class Consul(Daemons[Installed]):
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every server's keys as it alone holds them, at equal applied indexes if they come in time."""
-        if self._theirs:
-            return []  # a whole store that is not ours
         return await health.dump(cluster.nodes, self._access, deadline_s)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The agent's log and its configuration."""
-        return () if self._theirs else (f"{node.directory}/consul.log", f"{node.directory}/consul.json")
+        return (f"{node.directory}/consul.log", f"{node.directory}/consul.json")
 
     async def keep_log(self, node: Node, folder: Path) -> None:
         """The server's raft log, and its newest snapshots."""
-        if not self._theirs:
-            await memberlogs.keep(node, f"{self.data(node)}/raft", folder)
+        await memberlogs.keep(node, f"{self.data(node)}/raft", folder)
 
     @classmethod
     def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
@@ -202,5 +185,5 @@ class Consul(Daemons[Installed]):
 
     async def close(self) -> None:
         """Remove what the run left on somebody else's servers."""
-        if self._theirs and self._nodes:
+        if self._nodes:
             await adopted.remove(self._nodes, self._access)

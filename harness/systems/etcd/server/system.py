@@ -15,7 +15,6 @@ from quorate.harness.core.settings import read
 from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems import access
-from quorate.harness.systems.adopting import Adopting
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.etcd.client.client import EtcdClient
 from quorate.harness.systems.etcd.client.connection import CLIENT_PORT, Connection
@@ -48,6 +47,7 @@ class Etcd(Daemons[Installed]):
     client_type = EtcdClient
     settings_type = EtcdSettings
     of_clients = adopted.OF_CLIENTS
+    adopting = adopted.ADOPTING
     knobs = KNOBS
     keeps_logs = True
     membership: MembershipOfEtcd
@@ -65,16 +65,10 @@ class Etcd(Daemons[Installed]):
             self.maintenance, self._place, self.start, self._oldest, self.daemon
         )
         self._clients = 0
-        self._theirs = False
         self._space: Namespace | None = None
         self._security = read_security(self._settings)
         self._identity = Identity(self._security)
         self._nodes: Sequence[Node] = ()
-
-    def adopt(self, workloads: Sequence[str]) -> None:
-        """Let clients loose on somebody else's servers; see `System.adopt`."""
-        adopted.ADOPTING.check(workloads, self._options.settings)
-        self._theirs = True
 
     @property
     def weak_reads(self) -> WeakReads | None:
@@ -83,12 +77,9 @@ class Etcd(Daemons[Installed]):
 
     async def install(self, cluster: Cluster) -> None:
         """Put the server on every node, from the cache, a binary of one's own, or the image."""
-        if self._theirs:
+        if self.theirs:
             self._nodes, self._space = cluster.nodes, adopted.namespace(self._settings.prefix, cluster.run_id)
-            found = await adopted.ADOPTING.look(
-                lambda: self.status(cluster), lambda: self.unserved(cluster.nodes)
-            )
-            self._installed = adopted.installed(found)
+            self._installed = adopted.installed(await self._versions(cluster))
             return
         self._installed = await self._servers.install(cluster.nodes)
         if self._settings.tls:
@@ -97,8 +88,6 @@ class Etcd(Daemons[Installed]):
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
-        if self._theirs:
-            return
         server = self.installed(node)
         if node.name in self.membership.away:
             raise Broken(
@@ -137,13 +126,10 @@ class Etcd(Daemons[Installed]):
         return await self._health.status(cluster.nodes)
 
     async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all members are healthy, agree on one leader, and serve; of somebody else's: once they serve."""
-        if not self._theirs:
-            statuses = await super().wait_ready(cluster, deadline_s)
-            await self._require_users(cluster)
-            return statuses
-        await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
-        return await self.status(cluster)
+        """Return once all members are healthy, agree on one leader, and serve, and with auth=yes ask for passwords."""
+        statuses = await super().wait_ready(cluster, deadline_s)
+        await self._require_users(cluster)
+        return statuses
 
     async def unserved(self, nodes: Sequence[Node]) -> str:
         """Which of these members answer no linearizable read, and why."""
@@ -181,18 +167,15 @@ class Etcd(Daemons[Installed]):
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every member's whole store as it alone holds it, at equal applied indexes if they come in time."""
-        if self._theirs:
-            return []  # a whole store that is not ours
         return await dump(self._health, cluster.nodes, deadline_s)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's output."""
-        return [] if self._theirs else [log_path(node)]
+        return [log_path(node)]
 
     async def keep_log(self, node: Node, folder: Path) -> None:
         """The member's write-ahead log, as far as it still has it."""
-        if not self._theirs:
-            await keeping.keep(node, self.data(node), folder)
+        await keeping.keep(node, self.data(node), folder)
 
     @classmethod
     def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:

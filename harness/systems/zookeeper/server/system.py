@@ -17,7 +17,6 @@ from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems import access
 from quorate.harness.systems.access import Pems
-from quorate.harness.systems.adopting import Adopting
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.logs import tail
 from quorate.harness.systems.releases.way import numbers
@@ -55,6 +54,7 @@ class ZooKeeper(Daemons[Installed]):
     own_server = "jars"
     keeps_logs = True
     of_clients = adopted.OF_CLIENTS
+    adopting = adopted.ADOPTING
     knobs = KNOBS
     channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"data": (PEERS,), "election": (ELECTIONS,)}
     membership: MembershipOfZooKeeper
@@ -70,16 +70,10 @@ class ZooKeeper(Daemons[Installed]):
         self._persistent = all(numbers(release) >= _PERSISTENT_SINCE for release in asked)
         self.damage = DamageOfZooKeeper(self.data)
         self._access = read_access(self._settings)
-        self._theirs = False
         self._nodes: Sequence[Node] = ()
         self.membership = MembershipOfZooKeeper(
             self.daemon, self.start, self._settings, self._releases, lambda: self._access
         )
-
-    def adopt(self, workloads: Sequence[str]) -> None:
-        """Let clients loose on somebody else's servers; see `System.adopt`."""
-        adopted.ADOPTING.check(workloads, self._options.settings)
-        self._theirs = True
 
     @property
     def client_type(self) -> type[ZooKeeperClient | KazooRecipes]:
@@ -95,10 +89,9 @@ class ZooKeeper(Daemons[Installed]):
     async def install(self, cluster: Cluster) -> None:
         """Put the jars and a configuration on every node, and find its Java."""
         nodes = cluster.nodes
-        if self._theirs:
+        if self.theirs:
             self._nodes, self._access = nodes, adopted.below(self._access, cluster.run_id)
-            found = await adopted.ADOPTING.look(lambda: self.status(cluster), lambda: self.unserved(nodes))
-            self._installed = adopted.installed(found)
+            self._installed = adopted.installed(await self._versions(cluster))
             return
         self._access = await self._secured(nodes)
         await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
@@ -106,8 +99,6 @@ class ZooKeeper(Daemons[Installed]):
 
     async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
-        if self._theirs:
-            return
         self.membership.check(node)
         server = self.installed(node)
         root = node.directory
@@ -139,13 +130,6 @@ class ZooKeeper(Daemons[Installed]):
         password = securing.drawn_password()
         await asyncio.gather(*(unpack(node, securing.jaas(password)) for node in nodes))
         return Access(pems=pems, user=securing.USER, password=password)
-
-    async def wait_ready(self, cluster: Cluster, deadline_s: float) -> list[NodeStatus]:
-        """Return once all servers are healthy, agree on one leader, and serve; of somebody else's: once they serve."""
-        if not self._theirs:
-            return await super().wait_ready(cluster, deadline_s)
-        await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
-        return await self.status(cluster)
 
     def _snapshots(self) -> list[str]:
         found = {"snapCount": self._settings.snap_count, "commitLogCount": self._settings.commit_log}
@@ -189,23 +173,20 @@ class ZooKeeper(Daemons[Installed]):
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every server's tree as it alone holds it, at one zxid if that comes in time."""
-        if self._theirs:
-            return []  # a whole tree that is not ours
         return await health.dump(cluster.nodes, self._access, deadline_s)
 
     def log_files(self, node: Node) -> Sequence[str]:
         """The server's log and its configuration."""
-        return () if self._theirs else (f"{node.directory}/zookeeper.log", f"{node.directory}/conf/zoo.cfg")
+        return (f"{node.directory}/zookeeper.log", f"{node.directory}/conf/zoo.cfg")
 
     async def close(self) -> None:
         """Remove what the run left on somebody else's servers."""
-        if self._theirs and self._nodes:
+        if self._nodes:
             await adopted.remove(self._nodes, self._access)
 
     async def keep_log(self, node: Node, folder: Path) -> None:
         """The server's transaction log, and its newest snapshots."""
-        if not self._theirs:
-            await memberlogs.keep(node, f"{self.data(node)}/version-2", folder)
+        await memberlogs.keep(node, f"{self.data(node)}/version-2", folder)
 
     @classmethod
     def member_logs(cls, folder: Path, began: datetime | None) -> list[MemberLog]:
