@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import re
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import zstandard
 
 from quorate.harness.core import safely
+from quorate.harness.core.memberlog import Start
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
@@ -96,3 +99,26 @@ def kept(folder: Path, patterns: Sequence[str]) -> dict[str, bytes]:
             except zstandard.ZstdError as error:
                 raise OSError(f"{path} is damaged: {error}") from error
     return found
+
+
+def starts(log: Path, begins: re.Pattern[bytes], began: datetime | None) -> tuple[Start, ...]:
+    """Return the starts that a server's own log tells: `begins` finds the date of each, in UTC where it names no zone.
+
+    Their times are in seconds since the run began; one whose date cannot be read has none.
+    """
+    try:
+        content = safely.contents(log, _KEPT_BYTES_MAX)
+    except OSError:
+        return ()
+    return tuple(Start(_since(date, began), "") for date in begins.findall(content))
+
+
+def _since(date: bytes, began: datetime | None) -> float | None:
+    try:
+        moment = datetime.fromisoformat(date.decode().replace(",", "."))
+    except ValueError:
+        return None
+    if began is None:
+        return None
+    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return round((zoned - began).total_seconds(), 3)

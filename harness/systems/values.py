@@ -54,10 +54,25 @@ def encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
+def text(stored: bytes | None) -> str:
+    """Stored bytes as text, whatever they are; nothing is empty."""
+    return (stored or b"").decode(errors="backslashreplace")
+
+
+def value_of(stored: bytes | None) -> Any:
+    """The value that a client stored as JSON, the text of anything else, None of nothing."""
+    if stored is None:
+        return None
+    try:
+        return msgspec.json.decode(stored)
+    except (msgspec.DecodeError, RecursionError):
+        return text(stored)
+
+
 def told(stored: bytes) -> str:
     """A stored value as the state of a node keeps it: its text, or of a long one the beginning, length and digest."""
-    text = stored.decode(errors="backslashreplace")
-    if len(text) <= _SHOWN_WHOLE:
-        return text
+    whole = text(stored)
+    if len(whole) <= _SHOWN_WHOLE:
+        return whole
     digest = hashlib.blake2b(stored, digest_size=8).hexdigest()
-    return f"{text[:_SHOWN_HEAD].rstrip()}… ({len(stored):,} bytes, digest {digest})"
+    return f"{whole[:_SHOWN_HEAD].rstrip()}… ({len(stored):,} bytes, digest {digest})"

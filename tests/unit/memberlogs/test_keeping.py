@@ -3,13 +3,16 @@
 import asyncio
 import gzip
 import random
+import re
 import shutil
 import subprocess
 import tarfile
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
+from quorate.harness.core.memberlog import Start
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems import keeping
 from quorate.harness.systems.keeping import PACK
@@ -68,3 +71,23 @@ class Here:
 
     async def get(self, source, target):
         shutil.copy(source, target)
+
+
+@pytest.mark.parametrize(
+    ("line", "since"),
+    [
+        ("2026-11-29T14:00:01.500Z up", 1.5),
+        ("2026-11-29T15:00:02.250+01:00 up", 2.25),
+        ("2026-11-29 14:00:03,125 up", 3.125),  # of ZooKeeper, which runs in UTC
+        ("2026-99-99T14:00:01.500Z up", None),
+        ("\xff\xfe up", None),
+    ],
+)
+def test_a_start_is_told_whatever_its_date_looks_like(tmp_path, line, since):
+    log = tmp_path / "server.log"
+    log.write_bytes(b"before\n" + line.encode("latin-1") + b"\nafter\n")
+    began = datetime(2026, 11, 29, 14, tzinfo=UTC)
+    begins = re.compile(rb"^(.+) up$", re.MULTILINE)
+    assert keeping.starts(log, begins, began) == (Start(since, ""),)
+    assert keeping.starts(log, begins, None) == (Start(None, ""),)
+    assert keeping.starts(tmp_path / "none", begins, began) == ()

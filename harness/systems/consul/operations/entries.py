@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from quorate.harness.core.memberlog import Change
 from quorate.harness.systems.consul.operations.raftlog import Raw
@@ -15,8 +13,8 @@ from quorate.harness.systems.consul.operations.records import (
     RegisterRequest,
     SessionRequest,
     TxnRequest,
-    text,
 )
+from quorate.harness.systems.values import text, value_of
 
 _ROOT: Final = "quorate/"
 _VALUE_MAX: Final = 60
@@ -55,24 +53,15 @@ def _operations(raw: Raw) -> list[tuple[str, DirEntry]]:
 def change_of(key: str, value: bytes | None) -> Change:
     """A changed key in the words of the client that changed it (`harness/systems/consul/client`)."""
     if not key.startswith(_ROOT):
-        return Change("", key, _value(value))
+        return Change("", key, value_of(value or None))
     space, _, rest = key.removeprefix(_ROOT).partition("/")
     if space in _NESTED:
         rest = rest.rpartition("/")[0]
-    return Change(space, rest, _value(value))
+    return Change(space, rest, value_of(value or None))
 
 
 # Of these every element has a key below that of the whole.
 _NESTED: Final = frozenset({"set"})
-
-
-def _value(stored: bytes | None) -> Any:
-    if not stored:
-        return None
-    try:
-        return msgspec.json.decode(stored)
-    except (msgspec.DecodeError, RecursionError):
-        return text(stored)
 
 
 def said(raw: Raw) -> str:

@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from quorate.harness.core import safely
-from quorate.harness.core.memberlog import FOLDER, LogEntry, MemberLog, Start
+from quorate.harness.core.memberlog import FOLDER, LogEntry, MemberLog
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems import keeping
@@ -21,7 +20,6 @@ from quorate.harness.systems.memberstates import dump_of
 
 _DATABASE: Final = "raft.db"
 _SNAPSHOTS_MAX: Final = 3
-_LOG_BYTES_MAX: Final = 64 << 20
 _COMMAND_S: Final = 20.0
 _BEGINS: Final = re.compile(rb"^\s*(\d{4}-\S+) .*raft: initial configuration: ", re.MULTILINE)
 # Copy a database ($1) to another file ($2) while its server runs: whole, if no transaction was committed meanwhile. The
@@ -104,7 +102,7 @@ def _member(node: Path, database: bytes, pictures: Mapping[str, bytes], began: d
         applied=position,
         snapshot=newest,
         complete=first == 1 and not log.damage,
-        starts=_starts(node, began),
+        starts=keeping.starts(node / "consul.log", _BEGINS, began),
         explained=explained,
         notes=tuple(notes),
     )
@@ -163,20 +161,3 @@ def _entries(log: Sequence[Raw], effects: Sequence[Effect | None], *, known: boo
             )
         )
     return tuple(found)
-
-
-def _starts(node: Path, began: datetime | None) -> tuple[Start, ...]:
-    """The starts that the agent's own log tells."""
-    try:
-        content = safely.contents(node / "consul.log", _LOG_BYTES_MAX)
-    except OSError:
-        return ()
-    return tuple(Start(_time(date, began), "") for date in _BEGINS.findall(content))
-
-
-def _time(date: bytes, began: datetime | None) -> float | None:
-    try:
-        moment = datetime.fromisoformat(date.decode())
-        return None if began is None else round((moment - began).total_seconds(), 3)
-    except (ValueError, TypeError):
-        return None

@@ -130,8 +130,3 @@ def held_of(kind: int, value: Any) -> Held | None:
     """Return what a record of a snapshot holds; None for what is neither a key nor a session. Raises `ValueError`."""
     form = _HELD.get(kind)  # type: ignore[call-overload]
     return None if form is None else msgspec.convert(value, form)
-
-
-def text(stored: bytes | None) -> str:
-    """Bytes as text, whatever they are; nothing is empty."""
-    return (stored or b"").decode(errors="backslashreplace")

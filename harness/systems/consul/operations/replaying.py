@@ -21,9 +21,8 @@ from quorate.harness.systems.consul.operations.records import (
     SessionRecord,
     SessionRequest,
     TxnRequest,
-    text,
 )
-from quorate.harness.systems.values import told
+from quorate.harness.systems.values import text, told
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

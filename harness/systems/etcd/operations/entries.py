@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from quorate.harness.core.memberlog import Change
 from quorate.harness.systems.etcd.operations.wal import Raw
 from quorate.harness.systems.etcd.protocol import pb
+from quorate.harness.systems.values import text, value_of
 
 _VALUE_MAX: Final = 60
 _MEMBER_BITS: Final = 48
@@ -111,11 +112,6 @@ def _range(body: Any) -> str:
     return f"[{text(start)}, {text(end)})"
 
 
-def text(stored: bytes) -> str:
-    """Bytes as text, whatever they are."""
-    return stored.decode(errors="backslashreplace")
-
-
 def _short(shown: str) -> str:
     return shown if len(shown) <= _VALUE_MAX else shown[: _VALUE_MAX - 1] + "…"
 
@@ -124,23 +120,14 @@ def change_of(key: bytes, value: bytes | None) -> Change:
     """A changed key in the words of the client that changed it (`harness/systems/etcd/client`)."""
     space, nested, rest = text(key).removeprefix("/").partition("/")
     if not nested:
-        return Change("", space, _value(value))
+        return Change("", space, value_of(value))
     if space == "revisions":
         group, _, rest = rest.partition("/")
         space = f"{space}/{group}"
     elif space in _NESTED:
         rest = rest.rpartition("/")[0]
-    return Change(space, rest, _value(value))
+    return Change(space, rest, value_of(value))
 
 
 # Of these every element has a key below that of the whole.
 _NESTED: Final = frozenset({"set", "queue"})
-
-
-def _value(stored: bytes | None) -> Any:
-    if stored is None:
-        return None
-    try:
-        return msgspec.json.decode(stored)
-    except (msgspec.DecodeError, RecursionError):
-        return text(stored)

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.harness.systems.etcd.operations.entries import Request, text
+from quorate.harness.systems.etcd.operations.entries import Request
 from quorate.harness.systems.etcd.operations.replay import Effect, Store
-from quorate.harness.systems.values import told
+from quorate.harness.systems.values import text, told
 
 # How many entries the search applies in all: about half a minute. A long log gets few tries, a short one enough.
 _APPLIED_MAX: Final = 1_000_000

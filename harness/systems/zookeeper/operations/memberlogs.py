@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from quorate.harness.core import safely
-from quorate.harness.core.memberlog import FOLDER, Change, LogEntry, MemberLog, Skipped, Start
+from quorate.harness.core.memberlog import FOLDER, Change, LogEntry, MemberLog, Skipped
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeDump
 from quorate.harness.systems import keeping
 from quorate.harness.systems.memberstates import dump_of
+from quorate.harness.systems.values import value_of
 from quorate.harness.systems.zookeeper.client.access import ROOT
 from quorate.harness.systems.zookeeper.operations import snapshots, txnlog
 from quorate.harness.systems.zookeeper.operations.jute import JuteError
@@ -27,14 +25,12 @@ from quorate.harness.systems.zookeeper.operations.transactions import (
     SetData,
     Transaction,
     decoded,
-    text,
 )
 from quorate.harness.systems.zookeeper.operations.tree import LOCAL, Znode
 from quorate.harness.systems.zookeeper.operations.txnlog import TxnLog
 
 _LOGS_MAX: Final = 60
 _SNAPSHOTS_MAX: Final = 20
-_LOG_BYTES_MAX: Final = 64 << 20
 _LEFT_OUT: Final = "left-out.txt"  # beside the logs: how many older ones were not kept
 _EPOCH: Final = 32
 _BEGINS: Final = re.compile(rb"^(\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d,\d{3}) .*?Starting quorum peer", re.MULTILINE)
@@ -123,7 +119,7 @@ def _member(
         and not log.damage
         and all(one.known for one in transactions),
         replaced=log.replaced,
-        starts=_starts(node, began),
+        starts=keeping.starts(node / "zookeeper.log", _BEGINS, began),
         skipped=tuple(Skipped(transactions[at].zxid) for at in sorted(skipped)),
         explained=explained,
         notes=tuple(notes),
@@ -220,37 +216,12 @@ def _asked(transaction: Transaction) -> tuple[Change, ...]:
 def change_of(path: str, data: bytes | None) -> Change:
     """A changed node in the words of the client that changed it."""
     if not path.startswith(f"{ROOT}/"):
-        return Change("", path, _value(data))
+        return Change("", path, value_of(data or None))
     space, _, rest = path.removeprefix(f"{ROOT}/").partition("/")
     if space in _NESTED:
         rest = rest.partition("/")[0]
-    return Change(space, rest, _value(data))
+    return Change(space, rest, value_of(data or None))
 
 
 # Of these every element has a node below that of the whole.
 _NESTED: Final = frozenset({"set", "queue"})
-
-
-def _value(stored: bytes | None) -> Any:
-    if not stored:
-        return None
-    try:
-        return msgspec.json.decode(stored)
-    except (msgspec.DecodeError, RecursionError):
-        return text(stored)
-
-
-def _starts(node: Path, began: datetime | None) -> tuple[Start, ...]:
-    """The starts of the server by its own log, whose dates are in UTC (`ZooKeeper.start`)."""
-    try:
-        content = safely.contents(node / "zookeeper.log", _LOG_BYTES_MAX)
-    except OSError:
-        return ()
-    return tuple(Start(_time(date, began), "") for date in _BEGINS.findall(content))
-
-
-def _time(date: bytes, began: datetime | None) -> float | None:
-    if began is None:
-        return None
-    moment = datetime.fromisoformat(date.decode().replace(",", ".")).replace(tzinfo=UTC)
-    return round((moment - began).total_seconds(), 3)

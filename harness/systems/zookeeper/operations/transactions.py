@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from quorate.harness.systems.values import text
 from quorate.harness.systems.zookeeper.operations.jute import Cursor, JuteError
 from quorate.harness.systems.zookeeper.operations.txnlog import Raw
 
@@ -199,11 +200,6 @@ def _owned(owner: int) -> str:
     if owner == _CONTAINER:
         return "container "
     return "with a time to live " if owner < 0 else f"ephemeral of session 0x{owner:x} "
-
-
-def text(stored: bytes | None) -> str:
-    """Bytes as text, whatever they are."""
-    return (stored or b"").decode(errors="backslashreplace")
 
 
 def _short(data: bytes | None) -> str:
