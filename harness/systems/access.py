@@ -37,7 +37,8 @@ class AccessSettings(TuningSettings, frozen=True):
         Annotated[
             str,
             about(
-                "of a cluster that is already there: all keys of the run lie below it", unset="/quorate/RUN/"
+                "of a cluster that is already there: all keys of the run lie below it",
+                unset="one of the run's own",
             ),
         ]
         | None

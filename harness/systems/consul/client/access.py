@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -11,14 +12,19 @@ from quorate.harness.core.node import Node
 from quorate.harness.systems.access import Pems
 
 PORT: Final = 8500
+_KV, _TXN, _SESSION, _SELF = "/v1/kv/", "/v1/txn", "/v1/session/", "/v1/agent/self"
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Nothing given: plain HTTP, and whatever Consul lets anybody do. All keys lie below `prefix`."""
+    """Nothing given: plain HTTP, and whatever Consul lets anybody do. All keys lie below `prefix`.
+
+    On somebody else's servers clients are `fenced`: what `outside` names is not sent.
+    """
 
     pems: Pems = Pems()
     token: str | None = None
     prefix: str = "quorate/"
+    fenced: bool = False
 
     def url(self, address: str) -> str:
         """Return where the server at this address (or HOST:PORT) serves HTTP."""
@@ -28,6 +34,19 @@ class Access(msgspec.Struct, frozen=True):
     def of(self, node: Node) -> str:
         """Return the same of a node, whose port is its own where the cluster was there before."""
         return self.url(place(node))
+
+    def outside(self, method: str, path: str, body: Any) -> str | None:
+        """Return what a request would touch that is not the run's: other keys, and anything but keys and sessions."""
+        if not self.fenced:
+            return None
+        where = path.partition("?")[0]
+        if where == _TXN:
+            keys = [str(each.get("KV", {}).get("Key")) for each in body or ()]
+            return next((key for key in keys if not key.startswith(self.prefix)), None)
+        inside = where.startswith((f"{_KV}{quote(self.prefix)}", _SESSION)) or (
+            method == "GET" and where == _SELF
+        )
+        return None if inside else f"{method} {where}"
 
     def session(self, **more: Any) -> aiohttp.ClientSession:
         """Open a session of HTTP with connections of its own; `limit` and what `aiohttp.ClientSession` takes."""

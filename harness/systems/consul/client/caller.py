@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from quorate.harness.core.outcome import OutcomeError, Refused, Reply, Unknown
+from quorate.harness.core.outcome import Broken, OutcomeError, Refused, Reply, Unknown
 from quorate.harness.systems import values
 from quorate.harness.systems.consul.client.access import Access
 from quorate.harness.systems.consul.client.outcomes import MOVES_ON, outcome_of_error, outcome_of_reply
@@ -112,6 +112,8 @@ class Caller:
 
         An operation of several calls hands its deadline to each.
         """
+        if (what := self.options.access.outside(method, path, body)) is not None:
+            raise Broken("outside", f"{what} is not below {self.options.access.prefix}: it was not sent")
         loop = asyncio.get_running_loop()
         end = self.deadline() if deadline is None else deadline
         left = end - loop.time()

@@ -34,8 +34,8 @@ _SILENT: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 def below(found: Access, run_id: str) -> Access:
-    """Return the same with a prefix: the one given, or one of the run's own."""
-    return found if found.prefix else msgspec.structs.replace(found, prefix=f"quorate/{run_id}/")
+    """Return the same, fenced in by a prefix: the one given, or one of the run's own."""
+    return msgspec.structs.replace(found, prefix=found.prefix or f"quorate/{run_id}/", fenced=True)
 
 
 def installed(versions: Mapping[str, str]) -> dict[str, Installed]:

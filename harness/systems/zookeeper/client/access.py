@@ -28,12 +28,16 @@ _NO_PROOF: Final = (SASLError, SASLProtocolException, AttributeError, KeyError, 
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Nothing given: plain text, nobody, and nodes that are everybody's. All nodes lie below `root`."""
+    """Nothing given: plain text, nobody, and nodes that are everybody's. All nodes lie below `root`.
+
+    On somebody else's servers clients are `fenced`: a request for another node is not sent.
+    """
 
     pems: Pems = Pems()
     user: str | None = None
     password: str = ""
     root: str = ROOT
+    fenced: bool = False
 
     @property
     def acl(self) -> list[Any]:
@@ -85,6 +89,7 @@ async def open_link(
         )  # fmt: skip
     except (OSError, ssl.SSLError) as error:
         raise outcomes.not_connected(f"{host}:{port}: {error.strerror or error}") from error
+    link.fence = access.root if access.fenced else None
     try:
         await link.ready()
         if access.user is not None:

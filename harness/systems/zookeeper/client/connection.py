@@ -20,9 +20,9 @@ from typing import Any, Final
 import msgspec
 from kazoo.protocol.serialization import Auth, CloseInstance, Connect, PingInstance, Watch
 
-from quorate.harness.core.outcome import Refused
+from quorate.harness.core.outcome import Broken, Refused
 from quorate.harness.systems.zookeeper.client import outcomes
-from quorate.harness.systems.zookeeper.client.records import WRITES
+from quorate.harness.systems.zookeeper.client.records import WRITES, outside
 
 _LENGTH: Final = struct.Struct("!i")
 _HEADER: Final = struct.Struct("!ii")
@@ -93,6 +93,8 @@ class Link(asyncio.Protocol):
     `tap`, where set, is given every answer and every notice in the order of the connection; notices then go nowhere
     else.
 
+    `fence`, where set, is the node below which all requests keep.
+
     `writes` counts requests sent that change the tree. `deadline` is when requests that wait end with `TimeoutError`,
     on the loop's clock: one for all, since a logical client does one operation at a time. That costs a timer in a
     deadline's time, not one for each request.
@@ -106,6 +108,7 @@ class Link(asyncio.Protocol):
         self.why = "not connected yet"
         self.writes = 0
         self.deadline = _NEVER
+        self.fence: str | None = None
         self.tap: Callable[[Heard], None] | None = None
         self.notices: asyncio.Queue[Notice | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
@@ -163,6 +166,8 @@ class Link(asyncio.Protocol):
         """Send a request; the future ends with its reply, or with `Refused` or `Unknown`."""
         if self.state is not State.LIVE:
             raise outcomes.not_connected(f"{self.state}: {self.why}")
+        if self.fence is not None and (node := outside(record, self.fence)) is not None:
+            raise Broken("outside", f"{node} is not below {self.fence}: it was not asked for")
         kind = record.type
         self.writes += kind in WRITES
         self._xid = xid = self._xid + 1

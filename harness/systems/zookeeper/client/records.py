@@ -122,3 +122,18 @@ WRITES: Final = frozenset(
         CreateTTL,
     )
 )
+
+
+def outside(record: Any, root: str) -> str | None:
+    """Return a node that a request asks for outside of `root`; the creation of a missing parent of it is allowed."""
+    if isinstance(record, Transaction):
+        return next((node for each in record.operations if (node := outside(each, root)) is not None), None)
+    node = getattr(record, "path", None)
+    if node is None:  # about the session alone
+        return None if record.type in _OF_SESSIONS else type(record).__name__
+    above = isinstance(record, Create) and root.startswith(f"{node}/")
+    return None if above or f"{node}/".startswith(f"{root}/") else str(node)
+
+
+# A login, and the end of a session with and without an answer.
+_OF_SESSIONS: Final = frozenset({102, -11})

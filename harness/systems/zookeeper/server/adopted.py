@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 OF_CLIENTS: Final = access.OF_USERS
 ADOPTING: Final = Adopting(
     settings=ZooKeeperSettings,
-    of_clients=OF_CLIENTS | {"reads", "recipes", "session", "value_size"},
+    of_clients=OF_CLIENTS | {"reads", "session", "value_size"},
     beyond={},
     denied=("not-authenticated", "denied", "certificate"),
 )
@@ -33,8 +33,8 @@ _NODES_MAX: Final = 1_000_000
 
 
 def below(found: Access, run_id: str) -> Access:
-    """Return the same with a root: the one given, or one of the run's own."""
-    return found if found.root else msgspec.structs.replace(found, root=f"/quorate/{run_id}")
+    """Return the same, fenced in by a root: the one given, or one of the run's own, whose parent is everybody's."""
+    return msgspec.structs.replace(found, root=found.root or f"/quorate-{run_id}", fenced=True)
 
 
 def installed(versions: Mapping[str, str]) -> dict[str, Installed]:
