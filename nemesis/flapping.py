@@ -6,7 +6,6 @@ It starts dead, as it was proved, is alive for as long, and so on until the heal
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 from quorate.harness.core.node import Network
@@ -47,8 +46,11 @@ class Flapping:
         turning, self._turning = self._turning, None
         if turning is not None:
             turning.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await turning
+            await asyncio.wait(
+                {turning}
+            )  # whatever it raised is told, and does not keep the cut from being healed
+            if not turning.cancelled() and (error := turning.exception()) is not None:
+                self._failed = f"{type(error).__name__}: {error}"
 
     async def _turn(self, network: Network, pairs: Pairs, length_s: float) -> None:
         try:
