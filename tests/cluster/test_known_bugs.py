@@ -1,4 +1,4 @@
-"""Two known bugs of etcd are found again on the real server, without any fault (docs/track-record.md has more)."""
+"""Two known bugs of etcd are found again on the real server, without any fault (docs/known-bugs.md has more)."""
 
 from __future__ import annotations
 
