@@ -117,7 +117,7 @@ def _line(finding: Finding) -> str:
     runs = "1 run" if finding.runs == 1 else f"{finding.runs} runs"
     waived = " ".join(filter(None, (finding.ignored, finding.link)))
     ignored = f", ignored: {waived}" if finding.ignored else ""
-    documented = f" {finding.documented}." if finding.documented else ""
+    documented = f". {finding.documented}." if finding.documented else ""
     return f"- `{finding.signature}` ({runs}{ignored}): {finding.sentence[:_LINE_MOST]}{documented}"
 
 
