@@ -7,11 +7,11 @@ operations that were served.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from markupsafe import Markup
 
 from quorate.harness.core.results import FaultRow
@@ -27,6 +27,9 @@ _WIDTH: Final = 1060.0
 _LEFT: Final = 92.0
 _RIGHT: Final = 10.0
 
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
 
 def buckets(o: Operations, end_s: float) -> dict[str, Any]:
     """Count per bucket: `rate` by outcome (a second), `quantiles` of latency in ms, `nodes` served share or None."""
@@ -41,13 +44,7 @@ def buckets(o: Operations, end_s: float) -> dict[str, Any]:
         for code, name in OUTCOMES.items()
     }
     good = o.outcome == OK
-    frame = pd.DataFrame({"bucket": ended[good], "ms": o.took_us[good] / 1e3})
-    quantiles: dict[str, list[float | None]] = {}
-    for mark, name in ((0.5, "p50"), (0.99, "p99")):
-        row: list[float | None] = [None] * BUCKETS
-        for bucket, value in frame.groupby("bucket")["ms"].quantile(mark).items():
-            row[int(str(bucket))] = round(float(value), 3)
-        quantiles[name] = row
+    quantiles = _quantiles(ended[good], o.took_us[good] / 1e3, {"p50": 0.5, "p99": 0.99})
     answered = o.served()
     nodes = {}
     for code, name in enumerate(o.nodes):
@@ -58,6 +55,26 @@ def buckets(o: Operations, end_s: float) -> dict[str, Any]:
         got = np.bincount(began[mine & answered], minlength=BUCKETS)
         nodes[name] = [round(float(g / a), 3) if a else None for g, a in zip(got, asked, strict=True)]
     return {"width": width, "rate": rate, "quantiles": quantiles, "nodes": nodes}
+
+
+def _quantiles(bucket: Ints, ms: Floats, marks: Mapping[str, float]) -> dict[str, list[float | None]]:
+    """Return the quantiles of each bucket's values, between the two nearest ones; None where it has none."""
+    ms = ms[np.lexsort((ms, bucket))]
+    counts = np.bincount(bucket, minlength=BUCKETS)
+    starts = np.cumsum(counts) - counts
+    some = np.flatnonzero(counts)
+    found: dict[str, list[float | None]] = {}
+    for name, mark in marks.items():
+        place = mark * (counts[some] - 1)
+        below = place.astype(np.int64)
+        low = ms[starts[some] + below]
+        high = ms[starts[some] + np.minimum(below + 1, counts[some] - 1)]
+        values = low + (high - low) * (place - below)
+        row: list[float | None] = [None] * BUCKETS
+        for number, value in zip(some.tolist(), values.tolist(), strict=True):
+            row[number] = round(value, 3)
+        found[name] = row
+    return found
 
 
 def drawing(run: StoredRun, counted: dict[str, Any], end_s: float) -> Markup:

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from quorate.harness.history.columns import FAIL, INFO, OK
 from quorate.harness.history.operations import NEVER
@@ -170,13 +169,28 @@ def _values(blob: Blob, o: Operations, chosen: Ints, wanted: Ints, options: Mapp
     if not options.get("values", True):
         kept = np.isin(chosen, wanted)
         value, more = np.where(kept, value, -2), np.where(kept, more, -2)
-    codes, order = pd.factorize(np.concatenate((value, more)))
+    codes, order = _numbered(np.concatenate((value, more)), least=-2)
     length = options.get("length", 0)
     texts = ["" if code == -2 else _cut(o.texts[code], length) for code in order.tolist()]  # noqa: PLR2004
-    codes = codes.astype(np.int64)
     blob.add("value", codes[: len(chosen)], "novel")
     blob.add("more", codes[len(chosen) :])
     _texts(blob, texts)
+
+
+def _numbered(values: Ints, *, least: int) -> tuple[Ints, Ints]:
+    """Return each value's number in the order of first appearance, and the values in that order.
+
+    Values are at least `least` and small, so that a table over all of them is cheap.
+    """
+    if not len(values):
+        return values, values
+    places = values - least
+    first = np.full(int(places.max()) + 1, len(values), dtype=np.int64)
+    first[places[::-1]] = np.arange(len(values))[::-1]  # the last one written is the first to appear
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(values))]
+    number = np.empty(len(first), dtype=np.int64)
+    number[order] = np.arange(len(order))
+    return number[places], order + least
 
 
 def _texts(blob: Blob, texts: list[str]) -> None:

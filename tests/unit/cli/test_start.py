@@ -19,6 +19,7 @@ HISTORY = "".join(
         (["--version"], {"numpy", "pandas", "grpc", "docker"}),
         (["test", "--help"], {"numpy", "pandas", "grpc", "docker"}),
         (["check", "h.jsonl", "--as", "register"], {"pandas", "grpc", "docker", "jinja2"}),
+        (["test", "simulated", "-f", "none", "--time", "5s", "--seed", "1"], {"pandas", "grpc", "docker"}),
     ],
 )
 def test_a_command_loads_only_what_it_needs(tmp_path, words, spared):
