@@ -14,7 +14,7 @@ JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n + 1 : 8)))
 
 # Servers first: a test's own deadline is not meant for a build. What cannot be had here is skipped by its tests.
 test: install
-	-$(BIN)/quorate fetch etcd consul zookeeper
+	-$(BIN)/quorate fetch etcd consul zookeeper etcd@3.5.16 etcd@3.7.3+failpoints
 	cd checkers/native && cargo test --workspace --quiet
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 

@@ -59,9 +59,9 @@ AT_WORK = {
 
 @pytest.fixture(scope="module")
 def made() -> Path:
-    """The program, built in the profile that `cargo test` has built already."""
-    subprocess.run(["cargo", "build", "--quiet", "-p", "made"], cwd=NATIVE, check=True, timeout=600)
-    return NATIVE.absolute() / "target" / "debug" / "made"
+    """The program, in the profile in which `make install` has built what it is made of."""
+    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "made"], cwd=NATIVE, check=True, timeout=600)
+    return NATIVE.absolute() / "target" / "release" / "made"
 
 
 @pytest.mark.parametrize("model", MODELS)
