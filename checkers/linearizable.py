@@ -102,7 +102,7 @@ class Linearizable:
         answer = ask(history, request, stop)
         if "error" in answer:
             raise ValueError(answer["error"])
-        answer = self._asked_again(history, answer, limits)
+        answer = self._replayed(history, self._asked_again(history, answer, limits))
         result = self._result(history, answer, time.process_time() - cpu)
         witnesses = [Witness(one["key"], one["order"]) for one in answer["witness"]]
         prefixes = [Witness(one["key"], one["prefix"]) for one in answer["keys"] if one.get("prefix")]
@@ -123,6 +123,32 @@ class Linearizable:
                 tally["invalid"] += 1
                 return answer | {"verdict": Verdict.INVALID.value, "tally": tally}
         return answer
+
+    def _replayed(self, history: History, answer: dict[str, Any]) -> dict[str, Any]:
+        """What the native core knows by one step alone must be wrong by the model's record as well."""
+        if MODELS[self.model].apart or answer["verdict"] != Verdict.INVALID.value:
+            return answer
+        from quorate.checkers.refute import refute  # noqa: PLC0415 - only what is invalid needs it
+        from quorate.checkers.second_objects import TooLargeError  # noqa: PLC0415
+
+        events, tally = list(history.events()), dict(answer["tally"])
+        for part in answer["keys"]:
+            if part["verdict"] != Verdict.INVALID.value:
+                continue
+            try:
+                certificate = _certificate(history, part)
+                why = refute(events, self.model, certificate, initial=self.initial, per_key=self.per_key)
+            except TooLargeError:
+                why = "replaying it takes too long"
+            if why is not None:
+                part |= {
+                    "verdict": Verdict.UNKNOWN.value,
+                    "reason": f"{part['engine']} found no order, but the model's record does not confirm it: {why}",
+                }
+                tally["invalid"] -= 1
+                tally["unknown"] += 1
+        worst = Verdict.INVALID if tally["invalid"] else Verdict.UNKNOWN
+        return answer | {"verdict": worst.value, "tally": tally}
 
     def _result(self, history: History, answer: Mapping[str, Any], cpu_s: float) -> Result:
         broken = [part for part in answer["keys"] if part["verdict"] == Verdict.INVALID.value]

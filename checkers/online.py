@@ -129,9 +129,9 @@ class Online:
 
     def _forget(self, key: Key, pairs: list[Pair], moment: int) -> list[Pair]:
         rule = RULES.get(self.model)
-        pairs = drop_looks(pairs, moment) if rule is None else rule(key, pairs, moment)
+        pairs = drop_looks(self.model, pairs, moment) if rule is None else rule(key, pairs, moment)
         if len(pairs) * 2 > self.most:
-            pairs = drop_looks(pairs, moment)
+            pairs = drop_looks(self.model, pairs, moment)
         if len(pairs) * 2 > self.most and "queue" in self.model:
             pairs = ignore_oldest(key, pairs)
         if len(pairs) * 2 > 2 * self.most:

@@ -31,8 +31,10 @@ def by_porcupine(
 
     Sums, sets seen in part and pasts that were cut off are not put to it: it knows whole objects from their beginning.
     """
-    from quorate.checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415 - optional, and slow to load
+    from quorate.checkers.porcupine import MODELS, PorcupineMissingError, check_history  # noqa: PLC0415 - optional, and slow to load
 
+    if model not in MODELS:
+        return None
     whole = certificate["kind"] == "no-order" and certificate["since"] is None
     if not whole or ("elements" in certificate and model == "set"):
         return None

@@ -17,7 +17,6 @@ False
 
 from __future__ import annotations
 
-from quorate.checkers.models import MODELS
 from quorate.checkers.porcupine.api import (
     LinearizationInfo,
     check_events,
@@ -29,7 +28,7 @@ from quorate.checkers.porcupine.api import (
     visualize,
 )
 from quorate.checkers.porcupine.build import PorcupineMissingError, version
-from quorate.checkers.porcupine.engine import check_history
+from quorate.checkers.porcupine.engine import MODELS, check_history
 from quorate.checkers.porcupine.records import (
     Annotation,
     CheckResult,

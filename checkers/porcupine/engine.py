@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.checkers.models import MODELS
+from quorate.checkers.models import MODELS as RECORDS
 from quorate.checkers.porcupine.build import library, version
 from quorate.checkers.porcupine.library import PorcupineError, call
 from quorate.harness.core.evidence import Unexplained
@@ -26,6 +26,8 @@ from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, prove
 from quorate.harness.history import History
 
 GUARANTEE: Final = "linearizable"
+# The models that are written in Go (go/models.go).
+MODELS: Final = {name: model for name, model in RECORDS.items() if model.apart}
 _VERDICTS: Final = {"Ok": Verdict.VALID, "Illegal": Verdict.INVALID, "Unknown": Verdict.UNKNOWN}
 _POLL_S: Final = 0.005
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")

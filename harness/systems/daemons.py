@@ -27,7 +27,7 @@ class Daemons(System, Generic[Server]):
     on_disk = True
     adopting: ClassVar[Adopting]  # what clients may do on servers that are not quorate's
     poll_s: ClassVar[float] = 0.1
-    same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
+    same_term: ClassVar[bool] = False  # whether all must report the leader's term to be ready
 
     def __init__(self, options: SystemOptions, servers: Servers[Any, Server]) -> None:
         self._options = options

@@ -75,5 +75,5 @@ class Following:
         return found
 
     def _wrong(self) -> bool:
-        """Whether a server with this bug tells the value after the change as the one before it."""
+        """Whether a server with this bug reports the value after the change as the one before it."""
         return self._node.cluster.strikes("wrong-previous", _WRONG_SHARE)

@@ -4,6 +4,7 @@ use crate::hash::Map;
 use crate::limits::Limits;
 use crate::models::{Appended, Counted, Elements, Held, Queued};
 use crate::ops::{Model, Op, Values, F};
+use crate::plain::Stepped;
 use crate::portfolio::{self, Answer, Blame, Decision, Maker};
 use crate::search::general::{General, Machine};
 use crate::search::register::Register;
@@ -99,6 +100,7 @@ pub fn search(object: &Object<'_>, ops: &[Op], limits: &Limits<'_>) -> Decision 
         Model::Lock | Model::FencedLock => {
             by_machine(ops, object.way, limits, || Held::of(ops, object.values))
         }
+        Model::Plain(model) => by_machine(ops, object.way, limits, || Stepped::of(model, object.values)),
         Model::Custom => unknown("a model from outside needs its state machine".into()),
     }
 }
@@ -147,7 +149,7 @@ fn quick(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>)
                 set::Answer::Unfit => return None,
             },
         },
-        Model::Custom => return None,
+        Model::Plain(_) | Model::Custom => return None,
     };
     Some(Decision { answer, engine, bytes: ops.len() * 64 })
 }

@@ -15,6 +15,7 @@ pub mod minimal;
 pub mod models;
 pub mod ops;
 pub mod pairs;
+pub mod plain;
 pub mod portfolio;
 mod prune;
 pub mod queue;

@@ -13,11 +13,19 @@ pub struct States<T> {
 }
 
 impl<T: Clone + Eq + Hash> States<T> {
-    fn new(first: T) -> Self {
+    pub(crate) fn new(first: T) -> Self {
         States { list: vec![first.clone()], numbers: [(first, 0)].into_iter().collect(), heap: 0 }
     }
 
-    fn of(&mut self, state: T, size: usize) -> u32 {
+    pub(crate) fn get(&self, state: u32) -> &T {
+        &self.list[state as usize]
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.heap
+    }
+
+    pub(crate) fn of(&mut self, state: T, size: usize) -> u32 {
         if let Some(&number) = self.numbers.get(&state) {
             return number;
         }

@@ -5,6 +5,7 @@
 //! operations (they did not happen), open operations that only look (they constrain nothing).
 
 use crate::hash::Map;
+use crate::plain::{self, Plain};
 pub use crate::values::Values;
 use columns::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
 
@@ -45,13 +46,19 @@ pub enum F {
     Release,
     /// A model from outside: class `a`.
     Custom,
+    /// A model in a file of its own (`plain`), by the function's number: it never changes the object.
+    Looks(u8),
+    /// The same: it may change the object, and `b` is the answer.
+    Changes(u8),
+    /// The same, of unknown outcome.
+    Unsure(u8),
 }
 
 impl F {
     /// Whether the operation never changes the object.
     #[must_use]
     pub fn looks_only(self) -> bool {
-        matches!(self, F::Read | F::Contains | F::Members | F::Total)
+        matches!(self, F::Read | F::Contains | F::Members | F::Total | F::Looks(_))
     }
 }
 
@@ -112,6 +119,8 @@ pub enum Model {
     Lock,
     /// Lock whose tokens grow.
     FencedLock,
+    /// A model in a file of its own.
+    Plain(&'static Plain),
     /// A model from outside.
     Custom,
 }
@@ -130,7 +139,7 @@ impl Model {
             "lock" => Model::Lock,
             "fenced-lock" => Model::FencedLock,
             "custom" => Model::Custom,
-            _ => return None,
+            _ => return plain::named(name).map(Model::Plain),
         })
     }
 }
@@ -338,6 +347,9 @@ fn decode(
         let saw = name == Name::Cas && matches!(model, Model::Register | Model::Kv);
         let seen = saw && !told.is_null() && told != asked;
         return Ok(seen.then_some((F::Read, told.0, 0)));
+    }
+    if let Model::Plain(model) = model {
+        return plain::decode(model, columns, values, at, end, kind);
     }
     let ok = kind == Kind::Ok;
     let looked = |f: F, a: u32, b: u32| Ok(ok.then_some((f, a, b)));

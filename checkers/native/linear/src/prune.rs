@@ -11,6 +11,7 @@ pub(crate) fn weaker(op: Op) -> Op {
     match op.f {
         F::Dequeue => Op { ret: NEVER, a: 0, b: 1, ..op },
         F::Acquire => Op { ret: NEVER, b: 0, ..op },
+        F::Changes(function) => Op { ret: NEVER, f: F::Unsure(function), b: 0, ..op },
         _ => Op { ret: NEVER, ..op },
     }
 }

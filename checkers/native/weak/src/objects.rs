@@ -103,6 +103,7 @@ impl Objects {
                     Model::UnorderedQueue => Box::new(Queued::new(false)),
                     Model::Counter => Box::new(Counted::of(ops, self.start)),
                     Model::Lock | Model::FencedLock => Box::new(Held::of(ops, values)),
+                    Model::Plain(_) | Model::Custom => return Err("not decided for this model".into()),
                     _ => Box::new(Appended::of(ops, values, self.initial)?),
                 })
             })

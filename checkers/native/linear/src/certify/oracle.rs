@@ -9,6 +9,7 @@
 
 use crate::limits::Limits;
 use crate::ops::{Model, Op, Values, F, NEVER};
+use crate::plain;
 use std::collections::HashSet;
 
 /// What the oracle says.
@@ -35,6 +36,8 @@ pub enum State {
     Total(i64),
     /// A lock's holder and the highest token so far.
     Held(Option<u32>, Option<i64>),
+    /// Of a model in a file of its own.
+    Plain(Vec<i64>),
 }
 
 /// The object that operations are tried on.
@@ -168,6 +171,7 @@ fn size(state: &State) -> usize {
     match state {
         State::Text(text) => text.as_ref().map_or(0, Vec::len),
         State::Items(items) => items.len() * 4,
+        State::Plain(words) => words.len() * 8,
         State::Value(_) | State::Total(_) | State::Held(..) => 0,
     }
 }
@@ -182,6 +186,7 @@ pub fn start(subject: &Subject<'_>, initial: u32, appends: bool) -> State {
         Model::Set | Model::Queue | Model::UnorderedQueue => State::Items(Vec::new()),
         Model::Counter => State::Total(values.number(initial).unwrap_or(0)),
         Model::Lock | Model::FencedLock => State::Held(None, None),
+        Model::Plain(model) => State::Plain(model.start.to_vec()),
     }
 }
 
@@ -228,6 +233,12 @@ fn after(subject: &Subject<'_>, state: &State, op: &Op) -> Vec<State> {
                 }
             }
             (F::Release, Some(owner)) if *owner == op.a => vec![State::Held(None, *highest)],
+            _ => Vec::new(),
+        },
+        State::Plain(words) => match subject.model {
+            Model::Plain(model) => {
+                plain::after(model, subject.values, words, op).into_iter().map(State::Plain).collect()
+            }
             _ => Vec::new(),
         },
     }
