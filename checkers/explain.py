@@ -32,7 +32,7 @@ class Rest(Protocol):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One operation of the counterexample. `returned` is infinite and `kind` is `info` where nobody knows."""
+    """One operation of the counterexample. `returned` is infinite and `kind` is `info` where the outcome is unknown."""
 
     position: int
     process: int | str

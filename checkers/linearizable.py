@@ -1,4 +1,4 @@
-"""Is the history linearizable? The native engines decide, key by key; this module asks them and tells the evidence.
+"""Is the history linearizable? The native engines decide, key by key; this module asks them and reports the evidence.
 
 See docs/decisions/engines.md.
 """
@@ -26,9 +26,9 @@ from quorate.harness.history.native import check as ask
 
 # The engines' word for a key that was given up because another one settles the verdict.
 _SETTLED: Final = "not decided, because another key is already invalid"
-# Anomalies told in full; the rest are counted.
+# Anomalies reported in full; the rest are counted.
 _TOLD_MAX: Final = 20
-# A contradiction of more operations than this was not made small; it is told by those next to its culprit.
+# A contradiction of more operations than this was not made small; those next to its culprit stand for it.
 _EVIDENCE_MAX: Final = 5_000
 _NEAR: Final = 100
 _BYTES_PER_MB: Final = 1e6

@@ -55,7 +55,7 @@ def _part(history: History, certificate: Mapping[str, Any]) -> Iterator[Event]:
 def confirmed(result: Result, second: Result) -> Result:
     """Return what holds of a history that one engine called invalid, once another one was asked.
 
-    An agreement is told with the second one's evidence, which is smaller. A disagreement is nobody's proof: one of the
+    An agreement is reported with the second one's evidence, which is smaller. A disagreement proves nothing: one of the
     two is wrong, and the answer is unknown.
     """
     if result.verdict is not Verdict.INVALID:

@@ -1,4 +1,4 @@
-"""For tests of one's own: record a history from any thread and judge it, simulate a workload, run against clusters."""
+"""For a user's own tests: record a history from any thread and judge it, simulate a workload, run against clusters."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Pending:
         self._end("fail", None, [code, text])
 
     def info(self, code: str = "unknown", text: str = "") -> None:
-        """Nobody knows: it may have happened, or may yet."""
+        """Unknown: it may have happened, or may yet."""
         self._end("info", None, [code, text])
 
     def _end(self, kind: str, value: Any, error: list[str] | None = None) -> None:
@@ -63,7 +63,7 @@ class Pending:
 class HistoryRecorder:
     """Records operations in real-time order; safe to use from any thread and from coroutines.
 
-    Each concurrent client needs a number or a name of its own; after an `info` it goes on under a new one by itself.
+    Each concurrent client needs its own number or name; after an `info` it continues under a new one by itself.
     Values are what JSON can hold; sets (in any order), tuples, bytes and numpy's numbers are taken as such.
 
         with recorder.operation(client, "write", key="x", value=1) as operation:

@@ -1,4 +1,4 @@
-"""Failpoints: a server crashes, sleeps or fails at one named line of its own code, not somewhere near it.
+"""Failpoints: a server crashes, sleeps or fails at one named line of its code, not somewhere near it.
 
 For servers that are built with them. Points that ordinary load does not pass are triggered: a compaction, a
 defragmentation, a snapshot that a server must be sent. Proved by the server itself: its last words name the point, or
@@ -91,7 +91,7 @@ class Failpoint(ServerFault):
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Arm it at every target; those that must come back to pass it are killed first."""
         self._words += 1
-        # gofail ends a panic with these words; they tell this injection from earlier ones in the same log.
+        # gofail ends a panic with these words; they distinguish this injection from earlier ones in the same log.
         self._word = f"{plan.detail['point']} {self._words}"
         nodes = processes.nodes_of(scene, plan.nodes)
         if plan.detail.get("trigger") in (_START, _SNAPSHOT):

@@ -1,7 +1,7 @@
 """Rolling upgrades: one server after the other is stopped in good order and started as another release, data kept.
 
 What an operator does on a Tuesday, under load: every client must be served before, between and after. An upgrade is
-not undone by its healing: the healing only starts what is down. Proved by the version that each server tells of
+not undone by its healing: the healing only starts what is down. Proved by the version that each server reports of
 itself, and by one leader over all of them.
 
     [[fault]]
@@ -65,7 +65,7 @@ class Upgrade(NodeFault):
         self._steps: list[Turn] = []  # of the last injection, in seconds since it began
 
     def expect(self, plans: Sequence[Plan | None]) -> None:
-        """Look at what will be asked for; raise `UsageError` for an upgrade to nobody knows what."""
+        """Look at what will be asked for; raise `UsageError` for an upgrade to an unknown release."""
         for plan in plans:
             release = (plan.detail.get("release") if plan is not None else None) or self._release
             if not isinstance(release, str) or not release:
@@ -108,7 +108,7 @@ class Upgrade(NodeFault):
             self._steps.append(Turn(node.name, stopped, up, loop.time()).since(begin))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Ask every server for its version; all targets must tell the release, and all nodes one leader."""
+        """Ask every server for its version; all targets must report the release, and all nodes one leader."""
         statuses = await scene.system.status(scene.cluster)
         release = str(plan.detail.get("release"))
         told = {one.node: one.version for one in statuses}
@@ -142,7 +142,7 @@ class Upgrade(NodeFault):
         return Proof(holds=not silent, text=text)
 
     async def _serves(self, scene: Scene, node: Node, release: str) -> None:
-        """Wait until the node tells the release and that it is well, and somebody leads."""
+        """Wait until the node reports the release and that it is well, and some node leads."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _READY_S
         while True:

@@ -139,7 +139,7 @@ def before(found: Matrix) -> list[Matrix]:
 
 
 def table(found: Matrix, earlier: Sequence[Matrix] = ()) -> tuple[list[str], dict[str, dict[str, Group]]]:
-    """Return the columns (faults) and the rows: system, workload and what else tells a cell apart, to its groups."""
+    """Return the columns (faults) and the rows: system, workload and what else distinguishes a cell, to its groups."""
     groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in found.cells:
         row, column = place(cell)

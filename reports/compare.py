@@ -21,7 +21,7 @@ from quorate.reports.stored import StoredRun
 from quorate.reports.terminal import clean
 
 Tone = Literal["better", "worse", ""]
-# Latencies differ a little from run to run; what changes less than this is no news.
+# Latencies differ a little from run to run; what changes less than this is not news.
 _NEWS: Final = 0.2
 _RANK: Final = {"valid": 0, "unknown": 1, "invalid": 2}
 _MARKS: Final = (10, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99)

@@ -10,7 +10,7 @@ from quorate.reports import matrix, output, stored, terminal, words
 from quorate.reports.matrix import Matrix
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~&$])")
-# Somebody's name in a value must not call them; a release such as etcd@3.5.30 calls nobody.
+# A user's name in a value must not notify them; a release such as etcd@3.5.30 names no user.
 _MENTION: Final = re.compile(r"(?<!\w)@")
 _MARKS: Final = {"passed": "✅", "failed": "❌", "error": "💥", "inconclusive": "❔"}
 _WIDTH: Final = 100

@@ -33,7 +33,7 @@ def write(run_folder: Path, *, width: int = 80, colour: bool = False, results: R
     """Return the verdict of a stored run and the explanation of its anomalies, as lines of at most `width` letters.
 
     `results` stand in for results.json where a run has just ended and may not have been able to write it.
-    Raises `Broken` where there is no such folder. Damaged parts are said, and the rest is there.
+    Raises `Broken` where the folder is missing. Damaged parts are said, and the rest is there.
     """
     if not run_folder.is_dir():
         raise Broken("report", f"no run at {run_folder}")

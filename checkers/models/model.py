@@ -1,6 +1,6 @@
 """What a sequential object is, for the Python side of checking: its functions, its steps, its anomalies in words.
 
-The engines have semantics of their own in Rust. For the models with `apart` so have `checkers.verify`, which replays
+The engines have other semantics in Rust. For the models with `apart` so have `checkers.verify`, which replays
 witnesses, `checkers.refute`, which replays contradictions, and Porcupine; for the others both replay by the step given
 here, and nothing is called invalid without it. Tests compare them all.
 """
@@ -33,8 +33,8 @@ class Model(msgspec.Struct, frozen=True):
     `step` gives every state that can follow, none where the operation cannot happen; it raises `LookupError`,
     `TypeError` or `ValueError` for a function or a value that the object does not know. `sentence` names the anomaly
     that the first of these operations shows among the others, if it is one that has a name. `words` say a state.
-    `looks` are the functions that never change the object. `apart`: verifiers and Porcupine have semantics of their own
-    for this model.
+    `looks` are the functions that never change the object. `apart`: verifiers and Porcupine write the semantics out
+    again for this model.
     """
 
     name: str

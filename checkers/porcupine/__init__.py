@@ -1,6 +1,6 @@
 """Bindings to Porcupine, the Go linearizability checker: its API in Python, and an engine for quorate's own models.
 
-`check_history` judges a history with quorate's models, written in Go, in a process of its own with a limit of memory.
+`check_history` judges a history with quorate's models, written in Go, in a separate process with a limit of memory.
 The rest mirrors Porcupine's API for models written in Python; names and meanings are Porcupine's. A shared library is
 built from Porcupine's module (pinned, with its checksum) at the first use; `PorcupineMissingError` says why it cannot.
 

@@ -1,6 +1,6 @@
 """Porcupine as an engine: quorate's models in Go, one process per check, limits kept from outside.
 
-Porcupine's search can take tens of gigabytes. Go is told the limit, stops by itself when its heap reaches it, and the
+Porcupine's search can take tens of gigabytes. Go gets the limit, stops by itself when its heap reaches it, and the
 process is watched and killed if that was not enough.
 """
 

@@ -271,7 +271,7 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
             return _doubted(original, error)
         raise UsageError("; ".join([f"{path}: {error}", *notes(original)])) from error
     except (HistoryError, OSError) as error:
-        # Unreadable input is the caller's to mend (exit 4), not a failed harness.
+        # Unreadable input is the caller's to fix (exit 4), not a failed harness.
         raise UsageError(str(error)) from error
     if options["engine"] == "both":
         chosen = judge_by_both(plain.history, question)

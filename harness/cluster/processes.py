@@ -172,7 +172,7 @@ def send(pid: int, signum: int) -> None:
 
 
 def has_mark(pid: int, mark: str) -> bool:
-    """Tell whether the process was started with this `NAME=value` in its environment."""
+    """Return whether the process was started with this `NAME=value` in its environment."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:

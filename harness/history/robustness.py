@@ -24,12 +24,12 @@ _PARTLY: Final = (
     "a report of etcd's robustness tests: each key is judged as a register; revisions, conditions and the atomicity of "
     "several keys are not judged"
 )
-# How far the two fields that tell a report stand from its start at most: requests of transactions are long.
+# How far the two fields that mark a report stand from its start at most: requests of transactions are long.
 _LOOKED_AT: Final = 64 << 10
 
 
 class Step(NamedTuple):
-    """One operation on one key; `returned` is None where nobody knows whether it took effect."""
+    """One operation on one key; `returned` is None where it is unknown whether it took effect."""
 
     client: Any
     f: str
@@ -124,7 +124,7 @@ def _steps(row: dict[str, Any], leased: dict[int, set[str]], keys: set[str]) -> 
             for key, value in _seen(request["Range"], output["Range"], keys):
                 yield Step(client, "read", key, None, value, called, returned)
         case "leaseRevoke":
-            # The deletions that it makes have no answer of their own.
+            # The deletions that it makes have no answers.
             for key in sorted(leased.get(request["LeaseRevoke"]["LeaseID"], ())):
                 yield Step(client, "write", key, None, None, called, None)
         case "txn":
@@ -138,7 +138,7 @@ def _transaction(
     if output.get("Txn") is not None:
         branches = [_changes(txn, failed=bool(output["Txn"].get("Failure")))]
     else:
-        # Nobody knows whether its condition held: either may have been done, or neither.
+        # It is unknown whether its condition held: either may have been done, or neither.
         branches = [_changes(txn, failed=False), _changes(txn, failed=True)]
         returned = None
     for branch in branches:

@@ -157,7 +157,7 @@ class Conductor:
             self._under_way = None
 
     def _watch_for_anomalies(self) -> None:
-        """With --stop-on-anomaly, judge while the run goes on; the finished history is judged in any case."""
+        """With --stop-on-anomaly, judge during the run; the finished history is judged in any case."""
         if not self._test.stop_on_anomaly:
             return
         workload = self._parts.workload
@@ -285,7 +285,7 @@ class Conductor:
             await self._dump()
 
     async def _dump(self) -> None:
-        """Keep each node's own state, where the system can tell it, for the comparison of replicas."""
+        """Keep each node's own state, where the system can dump it, for the comparison of replicas."""
         system = self._parts.system
         if system.dumps and not system.theirs:
             self._tell("dump", "each node's own state")
@@ -403,7 +403,7 @@ class Conductor:
 
     @contextlib.asynccontextmanager
     async def _ticking(self) -> Any:
-        """Flush the journal and show progress while a drive goes on."""
+        """Flush the journal and show progress during a drive."""
         task = asyncio.create_task(self._tick(), name="tick")
         try:
             yield

@@ -110,7 +110,7 @@ def judge(
 
 
 def _could_not_run(conducted: Conducted, reason: str) -> Results:
-    """What broke before the load asked nothing of the service: there are no guarantees to speak of, only the reason."""
+    """What broke before the load asked nothing of the service: only the reason is reported, no guarantees."""
     return Results(
         Verdict.UNKNOWN, Exit.BROKEN, reason, release=conducted.release, timings_s=conducted.timings_s
     )

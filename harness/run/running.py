@@ -65,7 +65,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def draw_seed() -> int:
-    """Return a seed that nobody chose; it is printed and stored."""
+    """Return a drawn seed; it is printed and stored."""
     return secrets.randbelow(1 << 31)
 
 

@@ -14,7 +14,7 @@ from quorate.harness.run.conduct import Conducted
 
 # Clients renew leases and sessions three times within their length, which is ten seconds or more by default.
 _KEPT_ALIVE_MS: Final = 2_000.0
-# So long nobody asked anything, and faults came late.
+# So long no client asked anything, and faults came late.
 _AWAKE_MS: Final = 5_000.0
 
 

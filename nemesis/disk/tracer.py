@@ -57,7 +57,7 @@ class Tracer:
         ]
         for path in paths:
             argv += ["-P", path]
-        # Into a file: nobody reads what it says of every new thread, and a full pipe would stop it.
+        # Into a file: what it says of every new thread is not read, and a full pipe would stop it.
         with self._words.open("wb") as words:
             self._process = await asyncio.create_subprocess_exec(
                 *argv, "-p", str(pid),

@@ -42,7 +42,7 @@ class Entered:
         )
 
     async def started(self, daemon: str, pid: int, mark: str) -> bool:
-        """Tell whether the shell that starts a daemon has become it, and remember the daemon by its pid from then on.
+        """Return whether the shell that starts a daemon has become it; from then on the daemon is known by its pid.
 
         Before it is that shell it is the container runtime, which has not got the mark.
         """
@@ -83,7 +83,7 @@ class Entered:
 def enter(init: int, run_id: str) -> Entered | None:
     """Return the way into a container, or None where this process cannot take it.
 
-    The pid that an engine tells may mean nothing here (an engine in a virtual machine, this process in a container):
+    The pid that an engine reports may mean nothing here (an engine in a virtual machine, this process in a container):
     so it is believed only if that process has the run's mark, and the namespaces open.
     """
     if os.geteuid() != 0 or not processes.has_mark(init, f"{RUN_MARK}={run_id}"):

@@ -57,7 +57,7 @@ class Executed:
         return completed
 
     async def started(self, daemon: str, pid: int, mark: str) -> bool:  # noqa: ARG002 - a pid of another kernel
-        """Tell whether the shell that starts a daemon has become it."""
+        """Return whether the shell that starts a daemon has become it."""
         return await self._state_word(daemon) in {"running", "stopped"}
 
     async def signal(self, daemon: str, signum: int, mark: str) -> None:
@@ -119,7 +119,7 @@ def _talk(api: docker.APIClient, exec_id: str, stdin: bytes, timeout_s: float) -
 
 
 def _exit_code(api: docker.APIClient, exec_id: str) -> int:
-    """Return the exit code; the engine may tell it a moment after the output has ended."""
+    """Return the exit code; the engine may report it a moment after the output has ended."""
     end = time.monotonic() + _GRACE_S
     while time.monotonic() < end:
         code: int | None = api.exec_inspect(exec_id)["ExitCode"]

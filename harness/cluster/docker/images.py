@@ -122,7 +122,7 @@ def ensure_image(
     """Return the tag of a node image, building it first where the engine does not have it.
 
     Builds of several processes wait for each other. `progress` hears what is built (by default the run that waits,
-    else standard error). Raises `UsageError` for an unknown kind, else `Broken` with the mend, also when the deadline
+    else standard error). Raises `UsageError` for an unknown kind, else `Broken` with the fix, also when the deadline
     passes.
     """
     known = recipes()

@@ -42,7 +42,7 @@ def remove_run(run_id: str, names: Iterable[str] = (), recorded_at: float = 0.0)
                 left = _remove(api, containers, networks)
                 if not missing or time.monotonic() >= end:
                     return left
-                time.sleep(0.1)  # for the engine to do what it was asked; nothing tells when
+                time.sleep(0.1)  # for the engine to do what it was asked; nothing reports when
     except Broken as error:
         return [str(error)]
 

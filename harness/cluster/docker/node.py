@@ -51,7 +51,7 @@ class Reach(Protocol):
         ...
 
     async def started(self, daemon: str, pid: int, mark: str) -> bool:
-        """Tell whether the shell that starts a daemon has become it."""
+        """Return whether the shell that starts a daemon has become it."""
         ...
 
     async def signal(self, daemon: str, signum: int, mark: str) -> None:
@@ -172,7 +172,7 @@ class DockerNode(Node):
             code = await self._engine.call(lambda api: api.exec_inspect(exec_id)["ExitCode"], doing=doing)
             if code in _NOT_EXECUTED:
                 await self._explain(daemon)
-            if code is not None:  # ran and ended, however fast: its death is for `state` to tell
+            if code is not None:  # ran and ended, however fast: `state` reports its death
                 return
             if time.monotonic() > end:
                 raise Broken("timeout", f"{doing}: it was not executed within {_START_WAIT_S:g} s")
@@ -187,7 +187,7 @@ class DockerNode(Node):
         return await self._reach.state(daemon)
 
     async def ended(self, daemon: str) -> str | None:
-        """Say how the daemon ended, as the engine was told, which may be a moment after it has left the table."""
+        """Say how the daemon ended, as the engine reports it, maybe a moment after it has left the table."""
         if (exec_id := self._execs.get(daemon)) is None:
             return None
 

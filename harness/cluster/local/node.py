@@ -91,7 +91,7 @@ class LocalNode(Node):
             raise Broken("cannot-copy", f"{self._name}:{source} to {target}: {error.strerror}") from error
 
     async def start(self, daemon: Daemon) -> None:
-        """Start a server in the node's network, leading a session of its own; returns once it has been executed."""
+        """Start a server in the node's network, leading its own session; returns once it has been executed."""
         if await self.state(daemon.name) is not ProcessState.DEAD:
             raise Broken("already-running", f"{daemon.name} runs on {self._name} already")
         await asyncio.to_thread(self._start, daemon)
@@ -112,7 +112,7 @@ class LocalNode(Node):
         return processes.state(known[0])
 
     async def ended(self, daemon: str) -> str | None:
-        """Say how the daemon ended, as its parent was told."""
+        """Say how the daemon ended, as its parent learned."""
         known = self._daemons.get(daemon)
         code = None if known is None else known[1].poll()
         return None if code is None else told_end(code)
@@ -223,7 +223,7 @@ class LocalNode(Node):
 def _executed(process: subprocess.Popen[bytes]) -> bool:
     """Wait until nsenter has become the server; False if it could not.
 
-    A server that ran and ended, however fast, was executed: its death is for `state` to tell.
+    A server that ran and ended, however fast, was executed: `state` reports its death.
     """
     entering = os.path.realpath(shutil.which("nsenter", path=_PATH) or "nsenter")
     end = time.monotonic() + _EXEC_WAIT_S
@@ -233,7 +233,7 @@ def _executed(process: subprocess.Popen[bytes]) -> bool:
         try:
             now = str(Path(f"/proc/{process.pid}/exe").readlink())
         except OSError:
-            continue  # just dead: poll tells
+            continue  # just dead: poll says how
         if now != entering:  # Popen has returned: it was nsenter before
             return True
         time.sleep(0.0005)

@@ -146,7 +146,7 @@ class SshNode(Node):
             if ended and int(ended) in _NOT_EXECUTED:
                 tail = (await self._raw(["tail", "-c", "2000", daemon.log])).stdout.strip()
                 raise Broken("cannot-start", f"{doing} could not be executed: {tail or 'no word in its log'}")
-            if ended:  # ran and ended, however fast: its death is for `state` to tell
+            if ended:  # ran and ended, however fast: `state` reports its death
                 return
             if time.monotonic() > end:
                 raise Broken("timeout", f"{doing} was not executed within {_START_S:g} s")

@@ -99,7 +99,7 @@ pub struct Reader {
 #[derive(Default)]
 struct Odd {
     count: u64,
-    /// The first, and why it is no event.
+    /// The first, and why it is not an event.
     first: Option<FormatError>,
 }
 
@@ -128,7 +128,7 @@ impl Reader {
         Reader { format, line: 1, ..Reader::default() }
     }
 
-    /// A reader that is told more of the file.
+    /// A reader that gets more of the file.
     #[must_use]
     pub fn with(format: Option<Format>, settings: Settings) -> Self {
         Reader { settings, ..Reader::new(format) }
@@ -238,7 +238,7 @@ impl Reader {
                 Err(Trouble::Bad { at, text }) => self.odd_line(rest, at, text)?,
             };
             if done == 0 {
-                // More is needed to tell.
+                // More is needed to know.
                 break;
             }
             used += done;
@@ -298,7 +298,7 @@ impl Reader {
             let byte = if is_event { b'{' } else { taken.last().copied().unwrap_or_default() };
             match step(self.format, self.array, byte) {
                 Some(next) => self.array = next,
-                // A record beside a history is no harm, and neither is a bracket in a line of another kind.
+                // A record beside a history does no harm, nor does a bracket in a line of another kind.
                 None if is_event && self.builder.is_odd(&self.draft) => {}
                 None => {
                     let text = format!("{} cannot stand here", shown(&taken[before..]));
@@ -364,7 +364,7 @@ impl Reader {
                 self.builder.strict();
             }
             used += match self.events(&all[used..]) {
-                // A text line that was cut cannot be told from a bad one by its syntax.
+                // A text line that was cut cannot be distinguished from a bad one by its syntax.
                 Err(_) if text && !self.is_empty() => 0,
                 result => result?,
             };

@@ -3,7 +3,7 @@
 use crate::import;
 use crate::reader::Format;
 
-/// After so many bytes without any line that tells, it is text.
+/// After so many bytes without any line that decides, it is text.
 const SNIFFED_MAX: usize = 1 << 20;
 
 /// The format of a text that begins so; None if more of it is needed. Lines that belong to no format (a banner, a log's
@@ -25,7 +25,7 @@ pub(crate) fn format(bytes: &[u8]) -> Option<Format> {
     if bytes.len() > SNIFFED_MAX {
         return Some(Format::Text);
     }
-    // What has no line's end yet: only brackets tell.
+    // What has no line's end yet: only brackets decide.
     of_start(rest).flatten()
 }
 

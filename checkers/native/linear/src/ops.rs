@@ -34,19 +34,19 @@ pub enum F {
     Members,
     /// Queue: put `a`.
     Enqueue,
-    /// Queue: take `a`; null means that it was empty; `b` = 1 that nobody knows what was taken.
+    /// Queue: take `a`; null means that it was empty; `b` = 1 that what was taken is unknown.
     Dequeue,
     /// Counter: add the number in `a` and `b`.
     Increment,
     /// Counter: the total is the number in `a` and `b`.
     Total,
-    /// Lock: process number `a` takes it, with token `b` (null: none told).
+    /// Lock: process number `a` takes it, with token `b` (null: none given).
     Acquire,
     /// Lock: process number `a` gives it back.
     Release,
     /// A model from outside: class `a`.
     Custom,
-    /// A model in a file of its own (`plain`), by the function's number: it never changes the object.
+    /// A plain model (`plain`), by the function's number: it never changes the object.
     Looks(u8),
     /// The same: it may change the object, and `b` is the answer.
     Changes(u8),
@@ -81,7 +81,7 @@ pub struct Op {
 }
 
 impl Op {
-    /// Whether nobody knows the outcome.
+    /// Whether the outcome is unknown.
     #[must_use]
     pub fn open(&self) -> bool {
         self.ret == NEVER
@@ -119,7 +119,7 @@ pub enum Model {
     Lock,
     /// Lock whose tokens grow.
     FencedLock,
-    /// A model in a file of its own.
+    /// A plain model.
     Plain(&'static Plain),
     /// A model from outside.
     Custom,

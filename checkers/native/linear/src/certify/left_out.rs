@@ -22,8 +22,8 @@
 //!   removal if nothing kept misses it.
 //! - *Locks*: all that one process did can be taken out. So can an acquire with all releases of its process up to the
 //!   process's next acquire, if the acquire surely happened or the process surely held nothing before (else a release
-//!   may have ended an earlier hold), or if there is no such release (what was taken was never given back).
-//! - *Counters, strings that are appended to, models in a file of their own*: nothing that changes them may be left out.
+//!   may have ended an earlier hold), or if no such release exists (what was taken was never given back).
+//! - *Counters, strings that are appended to, plain models*: nothing that changes them may be left out.
 
 use crate::hash::{Map, Set};
 use crate::ops::{Model, Op, Values, F, NEVER};

@@ -2,9 +2,9 @@
 //!
 //! A plain memoised search (Wing and Gong 1993, with the memory of Lowe 2017). At each step every operation that could
 //! be the next is tried: those called before the earliest return of what is not done yet. What was seen before (the
-//! same operations done, the same state) is not tried again. There is no other rule, but that all strings which begin
-//! none that is seen are one state, for appending makes none of them one that does, and that nothing is looked for behind
-//! it while something is still to be seen and nothing overwrites. Nothing is shared with the engines but the decoded
+//! same operations done, the same state) is not tried again. One rule more: all strings which begin none that is seen
+//! are one state, for appending makes none of them one that does, and nothing is looked for behind that state while
+//! something is still to be seen and nothing overwrites. Nothing is shared with the engines but the decoded
 //! operations, so that a mistake in an engine is not made here a second time.
 
 use crate::limits::Limits;
@@ -36,7 +36,7 @@ pub enum State {
     Total(i64),
     /// A lock's holder and the highest token so far.
     Held(Option<u32>, Option<i64>),
-    /// Of a model in a file of its own.
+    /// Of a plain model.
     Plain(Vec<i64>),
 }
 
@@ -294,7 +294,7 @@ fn of_queue(items: &[u32], op: &Op, ordered: bool) -> Vec<State> {
     }
 }
 
-/// A string's bytes, still escaped; no value is the empty string, and values that are no strings are equal to none.
+/// A string's bytes, still escaped; no value is the empty string, and values that are not strings are equal to none.
 fn text(values: &Values<'_>, value: u32) -> Vec<u8> {
     let json = values.json(value);
     match json.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {

@@ -1,4 +1,4 @@
-//! Models in a file of their own: their functions, and what one operation does to a state. The search, minimising, the
+//! Plain models, a file each: their functions, and what one operation does to a state. The search, minimising, the
 //! certificate and the limits take them as they are, without rules for special cases; near-linear procedures and pruning
 //! (`decide`, `prune`, `certify::left_out`) are what the other models have beside.
 //!

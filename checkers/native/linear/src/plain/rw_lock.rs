@@ -1,4 +1,4 @@
-//! A lock that many may hold to read, or one to write. The state: who writes (-1: nobody does), then who reads, sorted.
+//! A lock that many may hold to read, or one to write. The state: who writes (-1: no process), then who reads, sorted.
 
 use super::{Asked, Function, Plain, State, Word};
 
