@@ -107,7 +107,7 @@ def test_engines_and_brute_force_agree(name):
 
 @pytest.mark.parametrize("name", SHORT)
 def test_a_model_is_three_files(name):
-    """The Rust module, its line in the table, the Python record: whoever adds a model writes nothing else."""
+    """The Rust module, its line in the table, the Python record: whoever adds a model writes these only."""
     product = ("checkers", "workloads", "nemesis", "harness", "reports", "bench", "campaigns")
     naming = [
         str(path.relative_to(ROOT))

@@ -1,4 +1,4 @@
-"""What a first test of a service of one's own records: any client's name, any value, any start."""
+"""What a first test of a user's service records: any client's name, any value, any start."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ impl<'a> Subject<'a> {
 
 /// More operations than this are not tried: each step looks at all.
 const OPERATIONS: usize = 4_000;
-/// Operations looked at before the oracle gives up: at first, and where nobody else could say either.
+/// Operations looked at before the oracle gives up: at first, and where no other judge could say either.
 pub const A_LITTLE: usize = 4_000_000;
 /// See `A_LITTLE`.
 pub const LONG: usize = 200_000_000;
