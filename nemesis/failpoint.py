@@ -107,6 +107,7 @@ class Failpoint(ServerFault):
         nodes = processes.nodes_of(scene, plan.nodes)
         bitten: dict[str, str] = {}
         round_ = 0
+        # Not `until`: between looks it pulls the trigger.
         while True:
             waiting = [node for node in nodes if node.name not in bitten]
             found = await asyncio.gather(*(self._bitten(scene, plan, node) for node in waiting))
@@ -198,21 +199,21 @@ class Failpoint(ServerFault):
     async def _until_far_behind(self, scene: Scene, plan: Plan) -> None:
         """Wait until the others have applied so much that they must send a snapshot."""
         lag = _failpoints(scene.system).lag
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _LAG_S
-        first: int | None = None
-        now = 0
-        while loop.time() < end:
+        first = now = 0
+
+        async def applied_since() -> int:
+            nonlocal first, now
             now = await _applied(scene, plan.nodes) or now
-            first = first or now or None
-            if first is not None and now > first + lag:
-                return
-            await asyncio.sleep(_POLL_S)
-        raise Broken(
-            "no-snapshot",
-            f"the others applied {now - (first or now)} entries in {_LAG_S:g} s, a snapshot is sent after {lag}: "
-            "raise --rate, or lower snapshot_count and catchup_entries",
-        )
+            first = first or now
+            return now - first
+
+        done = await until(applied_since, lambda count: count > lag, deadline_s=_LAG_S, poll_s=_POLL_S)
+        if done <= lag:
+            raise Broken(
+                "no-snapshot",
+                f"the others applied {done} entries in {_LAG_S:g} s, a snapshot is sent after {lag}: "
+                "raise --rate, or lower snapshot_count and catchup_entries",
+            )
 
     async def _pull(self, scene: Scene, plan: Plan, nodes: Sequence[Node], round_: int) -> None:
         trigger = str(plan.detail.get("trigger", ""))

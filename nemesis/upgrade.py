@@ -143,26 +143,23 @@ class Upgrade(NodeFault):
 
     async def _serves(self, scene: Scene, node: Node, release: str) -> None:
         """Wait until the node reports the release and that it is well, and some node leads."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _READY_S
-        while True:
+
+        async def look() -> tuple[bool, NodeStatus]:
             statuses = await scene.system.status(scene.cluster)
-            here = next(
-                (one for one in statuses if one.node == node.name), NodeStatus(node.name, healthy=False)
-            )
+            silent = NodeStatus(node.name, healthy=False)
+            here = next((one for one in statuses if one.node == node.name), silent)
             led = any(one.healthy and one.role == "leader" for one in statuses)
-            if here.healthy and led and _is(here.version, release):
-                return
-            if await node.state(scene.system.daemon) is ProcessState.DEAD:
+            well = here.healthy and led and _is(here.version, release)
+            if not well and await node.state(scene.system.daemon) is ProcessState.DEAD:
                 tail = await processes.log_tail(scene, node, processes.STACK_CHARACTERS)
                 why = processes.reason(tail)
                 raise Broken("not-upgraded", f"{node.name} refused to run as {release}: {why}")
-            if loop.time() > end:
-                said = here.error or f"version {here.version}"
-                raise Broken(
-                    "not-upgraded", f"{node.name} was not well as {release} in {_READY_S:g} s: {said}"
-                )
-            await asyncio.sleep(_POLL_S)
+            return well, here
+
+        well, here = await until(look, lambda found: found[0], deadline_s=_READY_S, poll_s=_POLL_S)
+        if not well:
+            said = here.error or f"version {here.version}"
+            raise Broken("not-upgraded", f"{node.name} was not well as {release} in {_READY_S:g} s: {said}")
 
 
 def _is(version: str | None, release: str) -> bool:

@@ -129,6 +129,7 @@ class _Process:
     def _watch(self, worker: subprocess.Popen[bytes]) -> None:
         """Kill at the limits. Time is Porcupine's own to keep; here it gets a tenth more, and what starting takes."""
         end = time.monotonic() + self._limits.time_s * 1.1 + 1.0
+        # Not `until`: it measures, and kills at either limit.
         while worker.poll() is None and not self._killed:
             try:
                 resident = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1]) * _PAGE

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,6 +18,7 @@ import msgspec
 from quorate.harness.cluster import identity, ledger
 from quorate.harness.cluster.ledger import Ledger, Record
 from quorate.harness.cluster.sweep import remove, sweep
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.outcome import Broken
 
 SLOT_VARIABLE: Final = "QUORATE_CLUSTER_SLOT"
@@ -122,14 +122,12 @@ def park(book: Ledger, cast: Cast, *, known: bool) -> bool:
 
 def _taken(run_id: str) -> Ledger | None:
     path = ledger.runs_directory() / f"{run_id}.jsonl"
-    end = time.monotonic() + _WAIT_S
-    while True:
+
+    def take() -> tuple[Ledger | None, bool]:
         book = Ledger.take(path)
-        if book is not None or ledger.parked_for(ledger.peek(path)) is None:
-            return book
-        if time.monotonic() > end:
-            return None
-        time.sleep(_POLL_S)
+        return book, book is not None or ledger.parked_for(ledger.peek(path)) is None
+
+    return until_blocking(take, lambda found: found[1], deadline_s=_WAIT_S, poll_s=_POLL_S)[0]
 
 
 def _cast_in(records: list[Record]) -> Cast | None:

@@ -144,6 +144,23 @@ def test_no_wall_clock_in_the_harness():
     assert wrong == []
 
 
+def test_waiting_for_an_answer_is_until():
+    """`until` asks at once, again at the deadline, and never longer; a loop of another kind gives its reason."""
+    wrong = []
+    for path in sources():
+        text = path.read_text()
+        if "sleep(" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.While | ast.For):
+                calls = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
+                called = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+                before = text.splitlines()[node.lineno - 2]
+                if "sleep" in called and called & {"time", "monotonic"} and "# Not `until`: " not in before:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert [one for one in wrong if not one.startswith("harness/core/clock.py")] == []
+
+
 @pytest.mark.parametrize("group", ["systems", "workloads", "faults", "checkers", "reports"])
 def test_every_registered_part_loads(group):
     for point in importlib.metadata.entry_points(group=f"quorate.{group}"):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from quorate.harness.cluster import commands, processes, shell, signals
 from quorate.harness.cluster.processes import RUN_MARK, Handle
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.node import Completed, ProcessState
 from quorate.harness.core.outcome import Broken
 
@@ -101,10 +101,14 @@ def _idle(init: int) -> int:
 
     The engine calls a container running before its init has started anything; on a busy machine that shows.
     """
-    end = time.monotonic() + _IDLE_WAIT_S
-    while time.monotonic() < end:
+
+    def look() -> int | None:
         for one in processes.table().values():
             if one.parent == init and processes.has_mark(one.pid, shell.IDLE_MARK):
                 return one.pid
-        time.sleep(_POLL_S)
-    raise Broken("no-node", f"the container of process {init} did not come up within {_IDLE_WAIT_S:g} s")
+        return None
+
+    pid = until_blocking(look, bool, deadline_s=_IDLE_WAIT_S, poll_s=_POLL_S)
+    if pid is None:
+        raise Broken("no-node", f"the container of process {init} did not come up within {_IDLE_WAIT_S:g} s")
+    return pid

@@ -7,7 +7,6 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
@@ -167,16 +166,17 @@ class DockerNode(Node):
         doing = f"starting {daemon.name} on {self._name}"
         exec_id, pid = await self._engine.call(work, doing=doing)
         self._execs[daemon.name] = exec_id
-        end = time.monotonic() + _START_WAIT_S
-        while not await self._reach.started(daemon.name, pid, self._mark(daemon.name)):
+
+        async def executed() -> bool:
+            if await self._reach.started(daemon.name, pid, self._mark(daemon.name)):
+                return True
             code = await self._engine.call(lambda api: api.exec_inspect(exec_id)["ExitCode"], doing=doing)
             if code in _NOT_EXECUTED:
                 await self._explain(daemon)
-            if code is not None:  # ran and ended, however fast: `state` reports its death
-                return
-            if time.monotonic() > end:
-                raise Broken("timeout", f"{doing}: it was not executed within {_START_WAIT_S:g} s")
-            await asyncio.sleep(_POLL_S)
+            return code is not None  # ran and ended, however fast: `state` reports its death
+
+        if not await until(executed, bool, deadline_s=_START_WAIT_S, poll_s=_POLL_S):
+            raise Broken("timeout", f"{doing}: it was not executed within {_START_WAIT_S:g} s")
 
     async def signal(self, daemon: str, signum: int) -> None:
         """Signal the daemon and everything it started."""

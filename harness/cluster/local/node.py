@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
 from quorate.harness.cluster.removal import mounts_below
 from quorate.harness.cluster.signals import told_end
 from quorate.harness.cluster.volumes import OPTIONS
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
@@ -226,18 +226,18 @@ def _executed(process: subprocess.Popen[bytes]) -> bool:
     A server that ran and ended, however fast, was executed: `state` reports its death.
     """
     entering = os.path.realpath(shutil.which("nsenter", path=_PATH) or "nsenter")
-    end = time.monotonic() + _EXEC_WAIT_S
-    while time.monotonic() < end:
+
+    def look() -> bool | None:
         if (code := process.poll()) is not None:
             return code not in _NOT_EXECUTED
         try:
             now = str(Path(f"/proc/{process.pid}/exe").readlink())
         except OSError:
-            continue  # just dead: poll says how
-        if now != entering:  # Popen has returned: it was nsenter before
-            return True
-        time.sleep(0.0005)
-    return False
+            return None  # just dead: poll says how
+        return True if now != entering else None  # Popen has returned: it was nsenter before
+
+    found = until_blocking(look, lambda one: one is not None, deadline_s=_EXEC_WAIT_S, poll_s=0.0005)
+    return found is True
 
 
 def _tail(log: Path) -> str:

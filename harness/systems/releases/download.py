@@ -87,6 +87,7 @@ def fetch(url: str, folder: Path, progress: Progress, *, deadline_s: float = _DE
         return done
     end = time.monotonic() + deadline_s
     fruitless = 0
+    # Not `until`: attempts that get further are not counted.
     while True:
         before = _size(part)
         try:

@@ -31,6 +31,7 @@ class Following:
         end = loop.time() + seconds
         found: list[list[Any]] = []
         early = progress and self._bug == "early-progress"
+        # Not `until`: a stream, which is read to the end of its time.
         while loop.time() < end:
             replica = self._replica
             if replica is None or self._node.replica is not replica:

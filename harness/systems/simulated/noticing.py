@@ -44,6 +44,7 @@ class Noticing:
         """Watch and read for so long, and read one name at the end; raises `Refused` where the server is gone."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        # Not `until`: a stream, which is read to the end of its time.
         while loop.time() < end:
             await asyncio.sleep(_POLL_S)
             if self._living().paused:

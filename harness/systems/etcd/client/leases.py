@@ -87,6 +87,7 @@ class LeasesOfEtcd(Caller):
         loop = asyncio.get_running_loop()
         patience_s = lease.ttl_s / 3
         pause_s = patience_s
+        # Not `until`: keep-alives, with pauses that depend on the last one.
         while lease.lost_at is None:
             await asyncio.sleep(pause_s)
             sent = loop.time()

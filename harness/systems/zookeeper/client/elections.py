@@ -34,6 +34,7 @@ class ElectionCalls(Caller):
             where = self.path("election", key)
             answer = await self.create(link, f"{where}/c-", value, EPHEMERAL | SEQUENCE)
             mine = str(answer.value).rpartition("/")[2]
+            # Not `until`: the deadline is the connection's.
             while True:
                 names, stat = await self.children(link, where, fresh=False)
                 if mine not in names:
