@@ -4,11 +4,11 @@ use crate::hash::Map;
 use crate::limits::Limits;
 use crate::models::{Appended, Counted, Elements, Held, Queued};
 use crate::ops::{Model, Op, Values, F};
-use crate::plain::Stepped;
 use crate::portfolio::{self, Answer, Blame, Decision, Maker};
 use crate::search::general::{General, Machine};
 use crate::search::register::Register;
 use crate::search::Mode;
+use crate::stepped::Stepped;
 use crate::{counter, guess, lock, pairs, queue, set, zones};
 
 /// What the parts of one history have in common.

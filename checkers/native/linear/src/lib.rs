@@ -23,6 +23,7 @@ pub mod scope;
 mod search;
 pub mod set;
 mod sources;
+pub mod stepped;
 pub mod values;
 pub mod zones;
 pub use check::check;

@@ -5,7 +5,7 @@
 //! operations (they did not happen), open operations that only look (they constrain nothing).
 
 use crate::hash::Map;
-use crate::plain::{self, Plain};
+use crate::plain::{self, Plain, Word};
 pub use crate::values::Values;
 use columns::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
 
@@ -349,7 +349,7 @@ fn decode(
         return Ok(seen.then_some((F::Read, told.0, 0)));
     }
     if let Model::Plain(model) = model {
-        return plain::decode(model, columns, values, at, end, kind);
+        return decode_plain(model, columns, values, at, end, kind);
     }
     let ok = kind == Kind::Ok;
     let looked = |f: F, a: u32, b: u32| Ok(ok.then_some((f, a, b)));
@@ -414,5 +414,39 @@ fn decode(
             "event {at}: the model knows no function {}",
             String::from_utf8_lossy(&columns.texts.json(columns.f[at]))
         )),
+    }
+}
+
+/// The same of a plain model.
+fn decode_plain(
+    model: &Plain,
+    columns: &Columns,
+    values: &Values<'_>,
+    at: usize,
+    end: Option<usize>,
+    kind: Kind,
+) -> Decoded {
+    let asked = columns.texts.json(columns.f[at]);
+    let name = asked.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(&asked);
+    let Some(number) = model.functions.iter().position(|function| function.name.as_bytes() == name) else {
+        return Err(format!("event {at}: the model knows no function {}", String::from_utf8_lossy(&asked)));
+    };
+    let function = &model.functions[number];
+    let word = |word: Word, at: usize, value: Text| match word {
+        Word::Nothing => Ok(0),
+        Word::Process => Ok(columns.process[at] as u32),
+        Word::Value => Ok(value.0),
+        Word::Integer if values.number(value.0).is_some() => Ok(value.0),
+        Word::Integer => Err(format!("event {at}: {} goes with an integer", function.name)),
+    };
+    let argument = word(function.argument, at, columns.value[at])?;
+    let number = number as u8;
+    match (kind, end) {
+        (Kind::Ok, Some(end)) => {
+            let answer = word(function.answer, end, columns.value[end])?;
+            Ok(Some((if function.looks { F::Looks(number) } else { F::Changes(number) }, argument, answer)))
+        }
+        _ if function.looks => Ok(None),
+        _ => Ok(Some((F::Unsure(number), argument, 0))),
     }
 }

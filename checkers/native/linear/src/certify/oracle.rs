@@ -10,7 +10,7 @@
 
 use crate::limits::Limits;
 use crate::ops::{Model, Op, Values, F, NEVER};
-use crate::plain;
+use crate::stepped;
 use std::collections::{HashMap, HashSet};
 
 /// What the oracle says.
@@ -260,7 +260,7 @@ fn after(subject: &Subject<'_>, state: &State, op: &Op) -> Vec<State> {
         },
         State::Plain(words) => match subject.model {
             Model::Plain(model) => {
-                plain::after(model, subject.values, words, op).into_iter().map(State::Plain).collect()
+                stepped::after(model, subject.values, words, op).into_iter().map(State::Plain).collect()
             }
             _ => Vec::new(),
         },
