@@ -15,7 +15,7 @@ mod pairing;
 pub mod reader;
 mod scan;
 mod settle;
-mod sniff;
+pub mod sniff;
 pub mod text;
 
 pub use reader::{FormatError, Reader};

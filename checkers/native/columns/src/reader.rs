@@ -5,7 +5,7 @@ use crate::draft::Draft;
 use crate::import::{self, Found, Import};
 use crate::scan::{shown, Trouble};
 use crate::settle::settle;
-use crate::sniff;
+use crate::sniff::{self, Format};
 use crate::Columns;
 use std::fmt;
 
@@ -34,40 +34,6 @@ impl fmt::Display for FormatError {
 }
 
 impl std::error::Error for FormatError {}
-
-/// A syntax that histories are written in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// Objects, one per line or in an array.
-    Json,
-    /// Maps or vectors, one per line or in a vector.
-    Edn,
-    /// `process :type :f value`, alone on a line or after a log's prefix.
-    Text,
-}
-
-impl Format {
-    /// The format's name, as given to `--format` and in messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Json => "jsonl",
-            Format::Edn => "edn",
-            Format::Text => "text",
-        }
-    }
-
-    /// The format of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Format> {
-        match name {
-            "json" | "jsonl" => Some(Format::Json),
-            "edn" => Some(Format::Edn),
-            "txt" | "text" | "log" => Some(Format::Text),
-            _ => None,
-        }
-    }
-}
 
 /// Takes a history in chunks and builds columns.
 #[derive(Default)]
