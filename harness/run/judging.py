@@ -28,7 +28,7 @@ from quorate.harness.run import (
     weakness,
 )
 from quorate.harness.run.checking import check_within
-from quorate.harness.run.conduct import Conducted
+from quorate.harness.run.conducted import Conducted
 from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults as injections
 from quorate.harness.run.settings import judges_strictly
