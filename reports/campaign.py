@@ -14,7 +14,7 @@ from quorate.harness.core.store import REPORT
 from quorate.reports import matrix, output, rates, words
 from quorate.reports.html import page
 from quorate.reports.matrix import CAMPAIGN, Cell, Matrix, State
-from quorate.reports.terminal import clean
+from quorate.reports.terminal_text import clean
 
 SIGNS: Final[dict[State, str]] = {"passed": "✓", "failed": "✗", "error": "!", "inconclusive": "?"}
 TONES: Final[dict[State, str]] = {

@@ -18,7 +18,7 @@ from quorate.reports.html import page, svg
 from quorate.reports.matrix import CAMPAIGN, Cell
 from quorate.reports.operations import Operations
 from quorate.reports.stored import StoredRun
-from quorate.reports.terminal import clean
+from quorate.reports.terminal_text import clean
 
 Tone = Literal["better", "worse", ""]
 # Latencies differ a little from run to run; what changes less than this is not news.

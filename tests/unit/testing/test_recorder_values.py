@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quorate.checkers import check
-from quorate.harness.testing import HistoryRecorder, assert_linearizable, recordable
+from quorate.harness.recording import HistoryRecorder, assert_linearizable, recordable
 
 
 def done(recorder, client, f, asked=None, answer=None):
