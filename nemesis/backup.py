@@ -46,10 +46,13 @@ class Backup(Operator):
         self._asked_s: dict[str, float] = {}
         self._received_s: dict[str, float] = {}
         self._reached: dict[str, Reached] = {}
+        self._ended: dict[str, asyncio.Event] = {}
         self._folder = Path()
 
     def suits(self, system: System) -> None:
         """Raise `UsageError` for a system, or a release of it, that saves or restores no backups."""
+        if system.theirs:
+            raise UsageError("backup: on somebody else's servers no backup is restored")
         if (why := _backups(system).missing()) is not None:
             raise UsageError(f"backup: {why}")
 
@@ -100,14 +103,20 @@ class Backup(Operator):
         del plan
         backups = _backups(scene.system)
         self._asked_s[node.name] = _now()
-        self._reached[node.name] = await backups.reached(node)
-        await backups.save(node, self._folder / node.name)
-        self._received_s[node.name] = _now()
+        ended = self._ended[node.name] = asyncio.Event()
+        try:
+            self._reached[node.name] = await backups.reached(node)
+            await backups.save(node, self._folder / node.name)
+            self._received_s[node.name] = _now()
+        finally:
+            ended.set()
         return f"{node.name} has given a snapshot"
 
     async def _restore(self, scene: Scene, node: Node) -> tuple[Node, int, bool, Restored | str]:
         """Restore what came of one target's snapshot; a text says why it was refused."""
         backups, path = _backups(scene.system), self._folder / node.name
+        if (ended := self._ended.get(node.name)) is not None:
+            await ended.wait()  # one that was cut short lets go of the file
         size = path.stat().st_size if path.is_file() else 0
         whole = node.name in self._received_s or (size > 0 and await backups.is_whole(path))
         if not size:
