@@ -105,8 +105,7 @@ class Backup(Operator):
         self._asked_s[node.name] = _now()
         ended = self._ended[node.name] = asyncio.Event()
         try:
-            self._reached[node.name] = await backups.reached(node)
-            await backups.save(node, self._folder / node.name)
+            self._reached[node.name] = await backups.save(node, self._folder / node.name)
             self._received_s[node.name] = _now()
         finally:
             ended.set()

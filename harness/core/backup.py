@@ -34,7 +34,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """How far a member had come before it was asked for a snapshot, which must then hold all up to there.
+    """How far a member had come when it was asked for a snapshot, which must then hold all up to there.
 
     `position` is what it had itself applied (None: not known). `confirmed`: a quorum has confirmed that this is all
     that had been acknowledged by then.
@@ -86,12 +86,11 @@ class Backups(Protocol):
         """Put on installed nodes, before their servers start, what restoring needs; raise `Broken`."""
         ...
 
-    async def reached(self, node: Node) -> Reached:
-        """Ask how far the member has come, to be called right before `save`; raises nothing where it is silent."""
-        ...
+    async def save(self, node: Node, target: Path) -> Reached:
+        """Save a snapshot of the member into the file, as it comes: where it is cut short, a part of it is there.
 
-    async def save(self, node: Node, target: Path) -> None:
-        """Save a snapshot of the member into the file, as it comes: where it is cut short, a part of it is there."""
+        Asks before how far the member has come, and returns that.
+        """
         ...
 
     async def is_whole(self, source: Path) -> bool:

@@ -51,6 +51,26 @@ def test_backups_of_etcd_are_prefixes(quorate_test: Any, system: str, workload: 
     assert all("SHA-256 verified, restored at position" in row["proof"]["text"] for row in rows)
 
 
+def test_backups_of_consul_are_prefixes(quorate_test: Any) -> None:
+    words = [
+        "-w",
+        "set",
+        "--cluster",
+        "local",
+        "-f",
+        "backup,kill",
+        "--fault-interval",
+        "2s",
+        "--time",
+        "20s",
+    ]
+    code, found = quorate_test("consul@1.8.7", *words, "--seed", "2")
+    assert (code, found["verdict"]) == (0, "valid"), found["reason"]
+    assert guarantee(found)["stats"]["compared"] >= 1
+    assert any(one["reached"].get("confirmed") for one in kept(found))
+    assert any(one["restored"]["held"] for one in kept(found))
+
+
 def test_a_transfer_that_a_kill_cut_short_is_refused_and_no_anomaly(quorate_test: Any) -> None:
     words = ["--cluster", "local", "-f", "backup", "--fault-interval", "2s", "--time", "16s", "--seed", "2"]
     more = ["--set", "backup.then=kill", "--set", "backup.after=30ms", "--set", "store_size=40MB"]

@@ -68,9 +68,9 @@ class BackupsOfSimulated:
             return Reached(found)
         return Reached(committed, confirmed=not own.cluster.session_reads)
 
-    async def save(self, node: Node, target: Path) -> None:
+    async def save(self, node: Node, target: Path) -> Reached:
         """Copy the cells, then send them in parts; raise `Unknown` where the server dies or stands still meanwhile."""
-        own = _own(node)
+        own, reached = _own(node), await self.reached(node)
         replica = own.replica
         if replica is None:
             raise Unknown("connection-refused", f"{node.name} accepts no connection")
@@ -95,6 +95,7 @@ class BackupsOfSimulated:
                 if own.replica is not replica or replica.paused:
                     raise Unknown("connection-reset", f"{node.name} sends no more")
                 file.write(content[at : at + step])
+        return reached
 
     async def is_whole(self, source: Path) -> bool:
         """Whether the digest at the end is that of all before it."""

@@ -26,8 +26,7 @@ async def saved(servers, backups, path):
         last = await client.write("backed-up", f"before-{value}")
     await client.add("elements", 7)
     await client.close()
-    reached = await backups.reached(node)
-    await backups.save(node, path)
+    reached = await backups.save(node, path)
     return node, reached, last.version
 
 

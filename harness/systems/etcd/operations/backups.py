@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from quorate.harness.core.backup import Difference, Held, NotRestorableError, Reached, Restored
-from quorate.harness.core.clock import until
-from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
+from quorate.harness.core.node import Cluster, Daemon, Node
 from quorate.harness.core.outcome import Broken, OutcomeError
+from quorate.harness.systems import restoring
 from quorate.harness.systems.etcd.client.connection import Connection
 from quorate.harness.systems.etcd.operations.dumping import everything
 from quorate.harness.systems.etcd.operations.entries import change_of
@@ -36,14 +35,9 @@ DAEMON: Final = "etcd-restored"
 _ASK_S: Final = 2.0
 _TOOL_S: Final = 30.0
 _READ_S: Final = 20.0
-_READY_S: Final = 30.0
-_DEATH_S: Final = 5.0
-_POLL_S: Final = 0.1
 _HASH_BYTES: Final = 32
 _PAGE_BYTES: Final = 512
 _SHOWN: Final = 20
-_SPACES: Final = frozenset({"register", "set", "queue", "txn"})  # what histories are compared with
-_FILLED: Final = "filled-"  # what `store_size` wrote
 # What the tool says of a snapshot that is not whole; anything else may be the machine's doing.
 _DAMAGED: Final = (
     "sha256",
@@ -112,9 +106,11 @@ class BackupsOfEtcd:
                 return Reached(int(answer.header.revision), confirmed=not serializable)
         return Reached()
 
-    async def save(self, node: Node, target: Path) -> None:
+    async def save(self, node: Node, target: Path) -> Reached:
         """Stream the member's store into the file."""
+        reached = await self.reached(node)
         await self._maintenance.snapshot(node, target)
+        return reached
 
     async def is_whole(self, source: Path) -> bool:
         """Whether its SHA-256 is right."""
@@ -122,7 +118,7 @@ class BackupsOfEtcd:
 
     async def restore(self, cluster: Cluster, node: Node, source: Path) -> Restored:
         """Restore it into an empty directory beside the member's, start a server there, and read all of it."""
-        folder = f"{node.directory}/restored"
+        folder = f"{node.directory}/{restoring.FOLDER}"
         try:
             await node.put(source, f"{folder}/snapshot.db")
             revision = await self._restored(node, folder)
@@ -133,7 +129,7 @@ class BackupsOfEtcd:
             finally:
                 await connection.close()
         finally:
-            await _remove(node, folder)
+            await restoring.removed(node, DAEMON, folder)
 
     async def _restored(self, node: Node, folder: str) -> int:
         """Have the tool write the data directory; return the snapshot's revision."""
@@ -187,7 +183,7 @@ class BackupsOfEtcd:
     async def _read(
         self, cluster: Cluster, node: Node, connection: Connection, revision: int, folder: str
     ) -> Restored:
-        await _ready(node, connection, folder)
+        await restoring.ready(node, DAEMON, f"{folder}/etcd.log", lambda: _serves(connection))
         deadline = asyncio.get_running_loop().time() + _READ_S
         # A compaction may have removed the last deletion: etcd then starts from where it was compacted.
         hashed = await connection.call("HashKV", pb.HashKVRequest(), deadline)
@@ -236,37 +232,13 @@ def _is_whole(source: Path) -> bool:
         return file.read() == digest.digest()
 
 
-async def _ready(node: Node, connection: Connection, folder: str) -> None:
-    """Return once the restored server answers; raise `NotRestorableError` where it ends by itself."""
-
-    async def state() -> tuple[bool, str]:
-        if await node.state(DAEMON) is ProcessState.DEAD:
-            return True, "dead"
-        try:
-            await connection.call("Range", _READY, asyncio.get_running_loop().time() + _ASK_S)
-        except OutcomeError as error:
-            return False, str(error)
-        return True, ""
-
-    done, why = await until(state, lambda said: said[0], deadline_s=_READY_S, poll_s=_POLL_S)
-    if done and not why:
-        return
-    log = (await node.run(["tail", "-n", "5", f"{folder}/etcd.log"], check=False)).stdout.strip()[-600:]
-    if done and "address already in use" not in log:
-        raise NotRestorableError(f"the restored server ended by itself: {log}")
-    raise Broken("not-restored", f"the restored server does not serve: {why}: {log}")
-
-
-async def _remove(node: Node, folder: str) -> None:
-    with contextlib.suppress(Broken):
-        await node.signal(DAEMON, signal.SIGKILL)
-        await until(
-            lambda: node.state(DAEMON),
-            lambda state: state is ProcessState.DEAD,
-            deadline_s=_DEATH_S,
-            poll_s=_POLL_S,
-        )
-        await node.run(["rm", "-rf", folder], check=False)
+async def _serves(connection: Connection) -> str:
+    """Why the restored server answers no linearizable read; empty where it does."""
+    try:
+        await connection.call("Range", _READY, asyncio.get_running_loop().time() + _ASK_S)
+    except OutcomeError as error:
+        return str(error)
+    return ""
 
 
 def _held(kvs: Sequence[Any]) -> list[Held]:
@@ -275,7 +247,7 @@ def _held(kvs: Sequence[Any]) -> list[Held]:
     return [
         Held(one.space, one.key, one.value, revision)
         for one, revision in changes
-        if one.space in _SPACES and not one.key.startswith(_FILLED)
+        if one.space in restoring.COMPARED and not one.key.startswith(restoring.FILLED)
     ]
 
 
