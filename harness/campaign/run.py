@@ -6,10 +6,8 @@ See docs/decisions/campaigns.md.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from quorate.harness.campaign.execute import (
 from quorate.harness.campaign.file import Campaign
 from quorate.harness.campaign.ledger import Ledger, read
 from quorate.harness.cluster import slots
-from quorate.harness.core import store
+from quorate.harness.core import interrupts, store
 from quorate.harness.core.exits import Exit, worst
 from quorate.harness.core.test import UsageError
 
@@ -79,27 +77,13 @@ def run_campaign(
     execution = Execution(campaign, options, where, ledger, recorded)
     interrupted = False
     try:
-        with slots.campaign(), signals_as_one():
+        with slots.campaign(), interrupts.as_one():
             asyncio.run(execution.run())
     except KeyboardInterrupt:
         interrupted = True
     records = (*ledger.records, *never_run(campaign, ledger.records))
     write_summary(folder, campaign, records)
     return Ended(folder, records, interrupted)
-
-
-@contextlib.contextmanager
-def signals_as_one() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end a campaign as Ctrl-C does: with the summary of what it has."""
-    before = {}
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        with contextlib.suppress(ValueError):  # not in the main thread: Ctrl-C does not come here either
-            before[signum] = signal.signal(signum, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def baseline(folder: Path) -> Mapping[str, frozenset[str]]:

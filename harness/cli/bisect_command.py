@@ -14,6 +14,7 @@ import msgspec
 
 from quorate.harness.cli.options import DurationType, jobs_option, only_option
 from quorate.harness.cli.places import run_folder
+from quorate.harness.core import interrupts
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.test import UsageError
 
@@ -100,7 +101,6 @@ def _bisect(
     own: dict[str, Any],
 ) -> Summary:
     """Open the experiment's folder, find the versions, and go through them."""
-    from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.experiments import bisection, commits, shrink, versions  # noqa: PLC0415
     from quorate.harness.experiments.trial import Trials  # noqa: PLC0415
 
@@ -131,7 +131,7 @@ def _bisect(
                 asking=steps.asking,
             )
 
-    with signals_as_one(), made or contextlib.nullcontext():
+    with interrupts.as_one(), made or contextlib.nullcontext():
         return asyncio.run(main())
 
 

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from quorate.harness.cli.options import DurationType, given, test_options
+from quorate.harness.core import interrupts
 from quorate.harness.core.test import Test, UsageError
 
 
@@ -61,7 +62,6 @@ def command(campaigns: tuple[Path, ...], *, base: str, head: str, **options: Any
     cells of campaign files, or over one test given by options as for `test`. Exits with 1 for worse, 0 for not worse, 2
     where time ran out.
     """
-    from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.experiments import gating  # noqa: PLC0415
 
     own = {key: options.pop(key) for key in _OWN}
@@ -70,7 +70,7 @@ def command(campaigns: tuple[Path, ...], *, base: str, head: str, **options: Any
         gating.Side(_name(head, own["head_set"]), head, _settings(own["head_set"])),
     )
     tests = _tests(campaigns, sides, given(options))
-    with signals_as_one():
+    with interrupts.as_one():
         found = asyncio.run(_run(tests, sides, own, options["store"]))
     page = gating.markdown(found, *sides)
     if own["markdown"] is not None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import click
 
+from quorate.harness.core import interrupts
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.registry import UnknownNameError, did_you_mean
@@ -94,8 +95,7 @@ def quorate() -> None:
 
 def main() -> None:
     """Run the command line and exit with the documented codes; one line for people on every error."""
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _interrupted)
+    interrupts.end_like_ctrl_c()
     try:
         outcome = _command()
     except click.ClickException as error:
@@ -128,11 +128,6 @@ def _deaf() -> None:
     """Ignore signals once the interpreter ends: all is written, and they would get their default handlers back."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-
-
-def _interrupted(*_: object) -> None:
-    """End as Ctrl-C does; runs and campaigns handle the signals themselves while they are under way."""
-    raise KeyboardInterrupt
 
 
 def _command() -> Any:

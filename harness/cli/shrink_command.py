@@ -11,6 +11,7 @@ import msgspec
 
 from quorate.harness.cli.options import DurationType, jobs_option, only_option
 from quorate.harness.cli.places import run_folder
+from quorate.harness.core import interrupts
 from quorate.harness.core.exits import Exit
 
 
@@ -53,7 +54,6 @@ def command(
     Every step is decided by as many runs as it takes. Exits with 1, for an anomaly is shown; with 3 where it did not
     come again.
     """
-    from quorate.harness.campaign.run import signals_as_one  # noqa: PLC0415 - keeps --help quick
     from quorate.harness.cli.steps import Steps  # noqa: PLC0415
     from quorate.harness.experiments.handing_out import text  # noqa: PLC0415
     from quorate.harness.experiments.shrink import FOLDER, ShrinkOptions, shrink_run  # noqa: PLC0415
@@ -62,7 +62,7 @@ def command(
     options = ShrinkOptions(jobs=jobs, budget_s=budget, confirm=confirm, only=only, resume=resume)
     steps = Steps(silent=as_json or quiet)
     try:
-        with signals_as_one():
+        with interrupts.as_one():
             out = asyncio.run(
                 shrink_run(
                     source,

@@ -9,8 +9,7 @@ from random import Random
 
 import msgspec
 
-from quorate.harness.campaign.run import signals_as_one
-from quorate.harness.core import store
+from quorate.harness.core import interrupts, store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.hunt import summary
 from quorate.harness.hunt.findings import Finding, Findings, Shown
@@ -76,7 +75,7 @@ def hunt(
     hunted = Hunt(base, learner, findings, limits, folder / "runs", ran)
     interrupted = False
     try:
-        with signals_as_one():
+        with interrupts.as_one():
             asyncio.run(hunted.run())
     except KeyboardInterrupt:
         interrupted = True

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
+from quorate.harness.core import interrupts
 from quorate.harness.core.exits import Exit
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _END_EARLY: Final = 1
 _GIVE_UP: Final = 2
 
@@ -43,7 +43,7 @@ class Interruption:
     def handling(self) -> Iterator[None]:
         """Handle the signals until the block ends. Outside the main thread (a test runner's worker) there are none."""
         before = {}
-        for signum in _SIGNALS:
+        for signum in interrupts.ending():
             with contextlib.suppress(ValueError):
                 before[signum] = signal.signal(signum, self._signalled)
         try:

@@ -198,3 +198,10 @@ def test_links_between_pages_lead_somewhere():
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert wrong == []
+
+
+def test_the_track_record_has_every_known_bug_of_the_campaign():
+    """It is written by a campaign, and that takes a while: a bug that was added since is to be seen."""
+    linked = {cell.link for cell in load(ROOT / "campaigns" / "knownbugs.toml").cells if cell.link}
+    page = (ROOT / "docs" / "track-record.md").read_text()
+    assert not {link for link in linked if f"({link})" not in page}

@@ -29,14 +29,12 @@ PATIENCE_S = 60.0
 SOME_BYTES = 1000
 
 
-def begin(store: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a run that would take hours of virtual time, and return once clients are asking."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "quorate", "test", *LONG, "-f", "partition", "--store", str(store), *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def begin(store: Path, *words: str, ignored: tuple[signal.Signals, ...] = ()) -> subprocess.Popen[str]:
+    """Start a run that would take hours of virtual time, and return once clients are asking.
+
+    It starts with some signals ignored: `&` in a script does so to SIGINT, `nohup` to SIGHUP.
+    """
+    process = started(["test", *LONG, "-f", "partition", "--store", str(store), *words], ignored=ignored)
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         # Once a part of the history is on disk, some of them were answered.
@@ -46,6 +44,20 @@ def begin(store: Path, *words: str) -> subprocess.Popen[str]:
         time.sleep(0.05)
     process.kill()
     raise AssertionError("the load did not begin")
+
+
+def started(words: list[str], *, ignored: tuple[signal.Signals, ...]) -> subprocess.Popen[str]:
+    before = {signum: signal.signal(signum, signal.SIG_IGN) for signum in ignored}
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "quorate", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def end(process: subprocess.Popen[str], *signals: signal.Signals, pause_s: float = 0.2) -> int:
@@ -101,3 +113,30 @@ def test_a_run_killed_in_the_load_is_never_valid(tmp_path):
     )
     assert checked.returncode == 2, checked.stdout + checked.stderr
     assert "phase load" in checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
+def test_a_script_ends_a_campaign_that_it_started_in_the_background(tmp_path, signum):
+    """A shell starts `quorate campaign … &` with SIGINT ignored; its runs inherit that from it."""
+    file = tmp_path / "long.toml"
+    file.write_text(
+        'name = "long"\n[matrix]\nsystem = ["simulated"]\n[defaults]\ntime = "36000s"\nrate = 0.0\nfaults = "none"\n'
+    )
+    process = started(["campaign", str(file), "--store", str(tmp_path / "store")], ignored=(signal.SIGINT,))
+    limit = time.monotonic() + PATIENCE_S
+    while not list(tmp_path.glob("store/campaigns/long/*/runs/*/*/history.jsonl.zst")):
+        assert time.monotonic() < limit, "no run began"
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    assert end(process, signum) == INTERRUPTED
+    [summary] = tmp_path.glob("store/campaigns/long/*/campaign.json")
+    assert json.loads(summary.read_text())["cells"]
+
+
+def test_a_run_started_with_nohup_outlives_its_terminal(tmp_path):
+    process = begin(tmp_path, ignored=(signal.SIGHUP,))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1.0)
+    assert process.poll() is None
+    assert end(process, signal.SIGTERM) == INTERRUPTED
+    assert results(tmp_path)["interrupted"]

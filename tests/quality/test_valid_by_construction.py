@@ -60,7 +60,9 @@ AT_WORK = {
 @pytest.fixture(scope="module")
 def made() -> Path:
     """The program, in the profile in which `make install` has built what it is made of."""
-    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "made"], cwd=NATIVE, check=True, timeout=600)
+    subprocess.run(
+        ["cargo", "build", "--release", "--quiet", "-p", "made"], cwd=NATIVE, check=True, timeout=600
+    )
     return NATIVE.absolute() / "target" / "release" / "made"
 
 
