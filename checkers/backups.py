@@ -136,7 +136,7 @@ class _Judged:
             else:
                 why = f"{what}, which {_who(one.refused)} was refused to write"
                 yield self._told("refused write in backup", why, one.refused, key=one.held.key)
-        late = [one for one in back.held if one.version > back.position]
+        late = [one for one in back.held if one.version > back.position and back.exact]
         if late:
             yield self._told("backup beyond its position", _beyond(late[0]), key=late[0].key)
 
@@ -198,7 +198,7 @@ class _Judged:
             at = _version(one)
             if late_ms > 0:
                 why = f"invoked {late_ms:.3f} ms after it had been received"
-            elif at is not None and at > back.position:
+            elif back.exact and at is not None and at > back.position:
                 why = f"of position {at}"
             else:
                 continue
