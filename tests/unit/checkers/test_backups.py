@@ -240,6 +240,11 @@ def test_one_that_may_hold_what_came_while_it_was_written_is_held_to_the_rest():
     assert names(judged([A, B], fuzzy(held("k2", 2, 6)))) == ["torn backup"]
 
 
+def test_when_the_time_ends_what_was_not_judged_is_unknown():
+    result = judge([A], [backup(held("k1", 1))], time_s=-1.0)
+    assert (result.verdict, result.reason) == ("unknown", "0 of 1 backups were judged before the time ended")
+
+
 def test_what_the_cluster_held_at_the_same_position():
     same = Restored(7, compared=3)
     other = Restored(7, compared=3, differences=(Difference("/lock/a", "missing", '"x"'),))
