@@ -90,7 +90,7 @@ def test_a_server_without_a_quorum_confirms_nothing(run, prepared, tmp_path):
         try:
             reached = await prepared.system.backups.save(node, tmp_path / "snapshot")
             assert not reached.confirmed
-        except Exception as error:  # noqa: BLE001 - one that serves nobody gives no snapshot either
+        except Exception as error:  # noqa: BLE001 - one that serves no client gives no snapshot either
             assert "not-saved" in str(error) or "cut-short" in str(error)  # noqa: PT017
         finally:
             await prepared.cluster.network.heal()

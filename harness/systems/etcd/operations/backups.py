@@ -153,7 +153,7 @@ class BackupsOfEtcd:
         try:
             return msgspec.json.decode(said, type=_Status).revision
         except msgspec.DecodeError as error:
-            raise Broken("no-status", f"etcd's tool tells no status: {error}: {said[:200]!r}") from error
+            raise Broken("no-status", f"etcd's tool gives no status: {error}: {said[:200]!r}") from error
 
     async def _tool(self, node: Node, *words: str) -> str:
         """Run the tool; raise `NotRestorableError` where it finds the snapshot damaged."""

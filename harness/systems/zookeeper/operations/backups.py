@@ -1,6 +1,6 @@
 """Backups of ZooKeeper (3.9 and later): the admin server's `snapshot`, restored by the `restore` of a fresh server.
 
-A snapshot is written while the tree may go on changing, and names the zxid that it begins with: everything up to there
+A snapshot is written while the tree may keep changing, and names the zxid that it begins with: everything up to there
 is in it, and what was changed meanwhile may be. It ends in a checksum (Adler-32). The admin server needs jars of Jetty
 and Jackson, which Maven's way to a server leaves out; they are added for runs with backups alone.
 """
@@ -90,7 +90,7 @@ class BackupsOfZooKeeper:
         old = [release for release in self._releases() if numbers(release) and numbers(release) < SINCE]
         if old:
             return f"zookeeper@{old[0]} has no snapshots by its admin server; 3.9 and later have"
-        return "--set auth=yes: a restored server would open its nodes to nobody" if self._secured else None
+        return "--set auth=yes: a restored server would let no client at its nodes" if self._secured else None
 
     async def prepare(self, cluster: Cluster) -> None:
         """Put on every node the jars that its admin server needs, where its own lack them."""
@@ -212,7 +212,7 @@ def _is_whole(source: Path) -> bool:
 
 
 async def _serves(http: aiohttp.ClientSession, node: Node) -> str:
-    """Why the restored server serves nobody yet; empty where it does."""
+    """Why the restored server does not serve yet; empty where it does."""
     try:
         timeout = aiohttp.ClientTimeout(total=_ASK_S)
         async with http.get(_url(node, RESTORED_ADMIN, "ruok"), timeout=timeout) as answer:
