@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from quorate.checkers.custom.minimal import Sub, reduce
 from quorate.checkers.custom.model import Model
@@ -15,7 +16,7 @@ from quorate.checkers.explain import when
 from quorate.harness.core.evidence import Contradiction
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import Event, History
-from quorate.harness.history.columns import FAIL, INFO, NONE
+from quorate.harness.history.columns import FAIL, INFO, INVOKE, NONE
 
 # Operations of a contradiction told in its sentence.
 _TOLD_MAX: Final = 5
@@ -29,7 +30,8 @@ def check_custom(source: History | Iterable[Event], model: Model, limits: Limits
     parts: dict[str, str] = {}
     anomalies: list[Anomaly] = []
     reason, operations = "", 0
-    for key, part in _parts(history).items():
+    order = _order(history)
+    for key, part in _parts(history, order).items():
         search = Search(model, part, budget)
         verdict, stuck = search.run()
         operations += len(part)
@@ -37,7 +39,7 @@ def check_custom(source: History | Iterable[Event], model: Model, limits: Limits
         if verdict is Verdict.UNKNOWN:
             reason = f"{search.reason} ({search.explained} of {len(part)} operations explained)"
         if stuck is not None:
-            anomalies.append(_anomaly(history, model, reduce(model, part, stuck, budget)))
+            anomalies.append(_anomaly(history, model, reduce(model, part, stuck, budget), order))
     worst = Verdict.INVALID if anomalies else Verdict.UNKNOWN if reason else Verdict.VALID
     return proven(
         Result(
@@ -55,9 +57,19 @@ def check_custom(source: History | Iterable[Event], model: Model, limits: Limits
     )
 
 
-def _parts(history: History) -> dict[str, list[Operation]]:
-    """Operations by key, in the order of their invocations. Positions are moments: ties are in the order recorded."""
+def _order(history: History) -> list[int]:
+    """Positions of events in time: where times tie, invocations come before completions, so that ties only widen."""
     columns = history.columns
+    groups = np.concatenate([[0], np.cumsum(np.diff(columns.time) != 0)])[: len(columns.time)]
+    return [int(at) for at in np.lexsort((columns.kind != INVOKE, groups))]
+
+
+def _parts(history: History, order: list[int]) -> dict[str, list[Operation]]:
+    """Operations by key, in the order of their invocations. Moments are places in `order`."""
+    columns = history.columns
+    moment = [0] * len(order)
+    for place, at in enumerate(order):
+        moment[at] = place
     parts: dict[str, list[Operation]] = {}
     for operation in history.operations():
         at = history.position(operation.invoke.index)
@@ -68,13 +80,15 @@ def _parts(history: History) -> dict[str, list[Operation]]:
         event = operation.invoke
         result = None if end is None or operation.completion is None else operation.completion.value
         key = msgspec.json.encode(event.key).decode()
-        parts.setdefault(key, []).append(Operation.of(at, end, event, result))
-    return parts
+        parts.setdefault(key, []).append(
+            Operation.of(moment[at], None if end is None else moment[end], event, result)
+        )
+    return {key: sorted(part, key=lambda one: one.call) for key, part in parts.items()}
 
 
-def _anomaly(history: History, model: Model, sub: Sub) -> Anomaly:
+def _anomaly(history: History, model: Model, sub: Sub, order: list[int]) -> Anomaly:
     bad, columns = sub.culprit, history.columns
-    end = bad.end if bad.end is not None else bad.call
+    end = order[bad.end if bad.end is not None else bad.call]
     others = [_words(model, one) for one in sub.operations if one is not bad]
     beside = (
         ", which is never possible"
@@ -82,7 +96,7 @@ def _anomaly(history: History, model: Model, sub: Sub) -> Anomaly:
         else f", which fits no order with: {'; '.join(others[:_TOLD_MAX])}"
     )
     more = f" and {len(others) - _TOLD_MAX} more" if len(others) > _TOLD_MAX else ""
-    positions = sorted(at for one in sub.operations for at in (one.call, one.end) if at is not None)
+    positions = sorted(order[at] for one in sub.operations for at in (one.call, one.end) if at is not None)
     return Anomaly(
         name="no order",
         sentence=f"{_words(model, bad)} {when(history, end)}{beside}{more}",

@@ -266,6 +266,7 @@ def _check_file(path: Path, options: dict[str, Any]) -> tuple[Result, dict[str, 
             original, settled = resolve(run_folder(path), original)
         question = _question(path, original, options)
         plain = normal(original, question.model)
+        original.notes = (*original.notes, *plain.notes)
     except ModelError as error:
         if error.doubtful:
             return _doubted(original, error)
