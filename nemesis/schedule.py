@@ -17,6 +17,7 @@ from quorate.harness.core.injection import HEAL, INJECT, NemesisRecord, decoded
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import about, read
 from quorate.harness.core.system import System
+from quorate.harness.core.workload import Workload
 from quorate.harness.generators import Generator, Invocation
 from quorate.harness.history import History
 from quorate.nemesis.exact import check_apart, check_within, read_schedule
@@ -132,6 +133,11 @@ class Nemesis:
         """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
         for fault in self._faults.values():
             fault.suits(system)
+
+    def fit(self, system: System, workload: Workload) -> None:
+        """Raise `UsageError` for a fault that could prove nothing with this workload; touches no host."""
+        for fault in self._faults.values():
+            fault.fits(system, workload)
 
     @property
     def faults(self) -> Sequence[Fault]:

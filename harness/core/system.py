@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 import msgspec
 
 from quorate.harness.core import registry
+from quorate.harness.core.backup import Backups
 from quorate.harness.core.capabilities import Client
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.damage import Damage
@@ -113,6 +114,7 @@ class System(abc.ABC):
     damage: Damage | None = None
     failpoints: Failpoints | None = None
     operating: Operating | None = None
+    backups: Backups | None = None
 
     # Whether the servers are somebody else's (`adopt`): none is started, none dumped, no log of theirs is fetched.
     theirs: bool = False

@@ -8,7 +8,7 @@ suits it and that this machine can have. A setting of a workload is varied by th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -48,7 +48,7 @@ _FAULTS_MOST: Final = 3
 _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
 # Wrong clocks break leases by what is documented; an upgrade must be told to which release.
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
-_AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
+_AFTERMATHS: Final = frozenset({"backup", "compact", "defragment", "moveleader", "restart"})
 _TRIGGERED: Final = frozenset({"kill", "partition", "pause"})
 _WITHIN: Final = "4s"
 FLAPS: Final = ("100ms", "500ms", "2s")
@@ -282,7 +282,7 @@ def space_of(
     for name in faults or registry.names("faults"):
         if name in left_out or name == "none":
             continue
-        test = msgspec.structs.replace(plain, faults=(name,))
+        test = _with_any(plain, name, fitting)
         why = why_not(test) or lacks(test)
         if why is None:
             suiting[name] = registered(name).targets
@@ -292,6 +292,12 @@ def space_of(
             left_out[name] = why
     knobs = bool(system.registered(base.system_name).knobs)
     return Space(base, fitting, suiting, knobs, left_out, seconds)
+
+
+def _with_any(plain: Test, fault: str, workloads: Iterable[str]) -> Test:
+    """Return the test with the fault, and with the first workload with which it can prove something."""
+    tests = [msgspec.structs.replace(plain, faults=(fault,), workload=(name,)) for name in workloads]
+    return next((test for test in tests if why_not(test) is None), tests[0])
 
 
 def lacking(test: Test) -> str | None:

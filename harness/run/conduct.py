@@ -97,7 +97,7 @@ class Conductor:
         self._clock = clock
         self._listener = listener
         self._counter = Counter()
-        self._scene = Scene(parts.cluster, parts.system)
+        self._scene = Scene(parts.cluster, parts.system, folder)
         self._recorder: Recorder | None = None
         self._watcher: Watcher | None = None
         self._latencies = Latencies(test.rate)

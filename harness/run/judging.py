@@ -19,6 +19,7 @@ from quorate.harness.core.workload import Workload
 from quorate.harness.history import History, operations
 from quorate.harness.history.operations import Operations
 from quorate.harness.run import (
+    backups,
     divergence,
     dues,
     objectives,
@@ -73,6 +74,8 @@ def judge(
     figures = _figures(history, conducted)
     end_s = figures.end_s
     results += _beside_the_checkers(test, folder, figures, conducted)
+    found = backups.judge(folder, history, faults_asked)
+    results += [] if found is None else [found]
     passed = gates(
         figures.numbers,
         figures.faults,

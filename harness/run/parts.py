@@ -61,6 +61,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     nemesis = _nemesis(test, settings)
     if nemesis is not None:
         nemesis.suit(system)
+        nemesis.fit(system, workload)
     return Parts(
         system=system,
         cluster=_cluster(test, system, run_id, clock),

@@ -228,8 +228,9 @@ def test_every_bug_is_looked_for():
     marks = next(
         mark for mark in test_each_bug_is_found_within_a_few_seeds.pytestmark if mark.name == "parametrize"
     )
-    # The order of sessions has a test of its own: it is promised where reads are weak.
-    assert {bug for bug, _, _ in marks.args[1]} == set(BUGS) - {"session-forgotten"}
+    # The order of sessions has a test of its own: it is promised where reads are weak. Backups are taken by a fault
+    # (tests/unit/nemesis/test_backup.py).
+    assert {bug for bug, _, _ in marks.args[1]} == set(BUGS) - {"session-forgotten", "torn-backup"}
 
 
 def test_the_same_seed_gives_the_same_history():

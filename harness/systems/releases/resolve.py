@@ -18,7 +18,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.progress import report
 from quorate.harness.core.registry import did_you_mean
 from quorate.harness.systems.releases import cache, naming, tools
-from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
+from quorate.harness.systems.releases.catalogue import SYSTEMS, TOOLS, Catalogue
 from quorate.harness.systems.releases.listing import ReleaseRow, rows, way_names
 from quorate.harness.systems.releases.server import Server
 from quorate.harness.systems.releases.way import Progress, Publishes, Way, numbers
@@ -209,6 +209,8 @@ def _unknown(system: str, release: str, catalogue: Catalogue) -> str:
 
 
 def _catalogue(system: str) -> Catalogue:
+    if system in TOOLS:
+        return TOOLS[system]
     if system not in SYSTEMS:
         raise Broken("no-system", f"no releases are known of {system} (there are {', '.join(SYSTEMS)})")
     return SYSTEMS[system]

@@ -22,6 +22,7 @@ from quorate.harness.systems.access import Pems
 from quorate.harness.systems.consul.client.access import Access, place
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.operations import memberlogs
+from quorate.harness.systems.consul.operations.backups import BackupsOfConsul
 from quorate.harness.systems.consul.operations.damage import DamageOfConsul
 from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
 from quorate.harness.systems.consul.server import adopted, health, securing
@@ -58,6 +59,7 @@ class Consul(Daemons[Installed]):
         self._clients = 0
         self.damage = DamageOfConsul(self.data)
         self.membership = MembershipOfConsul(self.daemon, self.start, lambda: self._access)
+        self.backups = BackupsOfConsul(self.installed, lambda: self._access)
         self._access = read_access(self._settings)  # the harness's own
         self._let_in = self._access  # the clients'
         self._nodes: Sequence[Node] = ()

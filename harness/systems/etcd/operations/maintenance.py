@@ -90,7 +90,7 @@ class Maintenance:
         connection = self._health.connection(node)
         await connection.ready(deadline)
         size = 0
-        with target.open("wb") as file:
+        with target.open("wb", buffering=0) as file:  # what came before a cut is there
             try:
                 metadata = await connection.metadata(asyncio.get_running_loop().time() + _LONG_S)
                 stream = connection.stubs.Snapshot(pb.SnapshotRequest(), timeout=_LONG_S, metadata=metadata)

@@ -21,6 +21,7 @@ from quorate.harness.systems.etcd.client.connection import CLIENT_PORT, Connecti
 from quorate.harness.systems.etcd.client.namespace import Namespace
 from quorate.harness.systems.etcd.client.security import Identity, Security
 from quorate.harness.systems.etcd.operations import keeping
+from quorate.harness.systems.etcd.operations.backups import BackupsOfEtcd
 from quorate.harness.systems.etcd.operations.damage import DamageOfEtcd
 from quorate.harness.systems.etcd.operations.dumping import dump
 from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
@@ -59,6 +60,9 @@ class Etcd(Daemons[Installed]):
         self._health = Health(self._connect)
         self.maintenance = Maintenance(self._health)
         self.operating = OperatingEtcd(self.maintenance)
+        self.backups = BackupsOfEtcd(
+            self.maintenance, lambda: self._servers.asked, self.installed, self._restored
+        )
         self.failpoints = FailpointsOfEtcd(self.asked, self._settings, self.maintenance)
         self.damage = DamageOfEtcd(self.data)
         self.membership = MembershipOfEtcd(
@@ -164,6 +168,11 @@ class Etcd(Daemons[Installed]):
         return Connection(
             node.name, node.address, port, security=security, identity=self._identity, namespace=space
         )
+
+    def _restored(self, node: Node, port: int) -> Connection:
+        """Connect to a server that was restored from a backup: its users are those of the cluster."""
+        user = Security(user=self._security.user, password=self._security.password)
+        return Connection(f"{node.name}, restored", node.address, port, security=user)
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every member's whole store as it alone holds it, at equal applied indexes if they come in time."""
