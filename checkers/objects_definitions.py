@@ -17,8 +17,11 @@ from quorate.checkers.replies_record import Case, Record, Reply
 from quorate.harness.history import Event
 
 # More steps than this are not tried to find an order; then nothing is confirmed.
-_STEPS_MAX: Final = 200_000
+_STEPS_MAX: Final = 20_000
 _DIGITS: Final = 700
+
+
+Balances = Mapping[str, float | None]
 
 
 def _same(value: Any) -> str:
@@ -29,13 +32,13 @@ def _reads(case: Case) -> list[Reply]:
     return [reply for reply in case.replies if reply.ok and reply.call.f == "read"]
 
 
-def _total(balances: Mapping[str, Any]) -> Decimal:
+def _total(balances: Balances) -> Decimal:
     with localcontext() as context:
         context.prec = _DIGITS
         return sum((Decimal(str(one)) for one in balances.values() if one is not None), Decimal(0))
 
 
-def _bank_reads(case: Case) -> list[Mapping[str, Any]]:
+def _bank_reads(case: Case) -> list[Balances]:
     """The balances that the reads saw, of one bank, with what it is stated to have started with in front."""
     reads = _reads(case)
     if len({_same(reply.call.key) for reply in reads}) != 1:

@@ -18,6 +18,8 @@ from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, prove
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import FAIL, INFO, INVOKE, NONE
 
+# How many configurations are kept (all where there is no number), and for which share of the time that is left.
+_SLICES: Final = ((None, 0.05), (4, 0.1), (32, 0.2), (256, 0.3), (None, 1.0))
 # Operations of a contradiction told in its sentence.
 _TOLD_MAX: Final = 5
 
@@ -31,9 +33,8 @@ def check_custom(source: History | Iterable[Event], model: Model, limits: Limits
     anomalies: list[Anomaly] = []
     reason, operations = "", 0
     order = _order(history)
-    for key, part in _parts(history, order).items():
-        search = Search(model, part, budget)
-        verdict, stuck = search.run()
+    for key, part in _parts(history, model, order).items():
+        search, verdict, stuck = _searched(model, part, budget)
         operations += len(part)
         parts[key] = verdict.value
         if verdict is Verdict.UNKNOWN:
@@ -57,6 +58,18 @@ def check_custom(source: History | Iterable[Event], model: Model, limits: Limits
     )
 
 
+def _searched(model: Model, part: list[Operation], budget: Budget) -> tuple[Search, Verdict, int | None]:
+    """Search exactly for a little, then among few configurations, which finds most orders, then to the end."""
+    for width, share in _SLICES:
+        now = time.perf_counter()
+        until = now + share * (budget.deadline - now)
+        search = Search(model, part, budget, until, width)
+        verdict, stuck = search.run()
+        if verdict is not Verdict.UNKNOWN:
+            break
+    return search, verdict, stuck
+
+
 def _order(history: History) -> list[int]:
     """Positions of events in time: where times tie, invocations come before completions, so that ties only widen."""
     columns = history.columns
@@ -64,7 +77,7 @@ def _order(history: History) -> list[int]:
     return [int(at) for at in np.lexsort((columns.kind != INVOKE, groups))]
 
 
-def _parts(history: History, order: list[int]) -> dict[str, list[Operation]]:
+def _parts(history: History, model: Model, order: list[int]) -> dict[str, list[Operation]]:
     """Operations by key, in the order of their invocations. Moments are places in `order`."""
     columns = history.columns
     moment = [0] * len(order)
@@ -81,7 +94,7 @@ def _parts(history: History, order: list[int]) -> dict[str, list[Operation]]:
         result = None if end is None or operation.completion is None else operation.completion.value
         key = msgspec.json.encode(event.key).decode()
         parts.setdefault(key, []).append(
-            Operation.of(moment[at], None if end is None else moment[end], event, result)
+            Operation.of(moment[at], None if end is None else moment[end], event, result, model.looks)
         )
     return {key: sorted(part, key=lambda one: one.call) for key, part in parts.items()}
 

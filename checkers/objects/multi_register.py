@@ -32,6 +32,11 @@ def _step(state: _State, f: str, argument: Any, result: Any, known: bool) -> Ite
     return [tuple(sorted(registers.items()))]
 
 
+def _looks(f: str, argument: Any) -> bool:
+    del f
+    return all(not kind.startswith("w") for kind, *_ in argument)
+
+
 def _judge(history: History, limits: Limits, asked: Asked) -> Result:
     from quorate.checkers.custom import Model, check_custom  # noqa: PLC0415 - the search is for this model alone
 
@@ -41,7 +46,7 @@ def _judge(history: History, limits: Limits, asked: Asked) -> Result:
     if wrong is not None:
         reason = f'event {wrong.index}: {wrong.f} is not of micro-operations like [["read", "x", null]]'
         return Result("linearizable", Verdict.UNKNOWN, model=MODEL.name, reason=reason)
-    model = Model(name=MODEL.name, initial=first, step=_step)
+    model = Model(name=MODEL.name, initial=first, step=_step, looks=_looks)
     plain = History.of(events)
     plain.timed = history.timed
     return check_custom(plain, model, limits)
