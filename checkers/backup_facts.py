@@ -118,7 +118,7 @@ def _items(held: Iterable[Held]) -> Iterator[Held]:
 def _elements(
     key: str, written: Sequence[Write], held: Sequence[Held], gone: frozenset[str] | None
 ) -> Iterator[Fact | Stranger]:
-    """Facts of elements that stay; `gone` are those of a queue that left it (None: nobody knows which)."""
+    """Facts of elements that stay; `gone` are those of a queue that left it (None: unknown which)."""
     by_value = _by_value(written)
     there = {_text(one.value): one for one in held}
     for text, one in there.items():
@@ -140,7 +140,7 @@ def _holder(key: str, held: Held, some: Sequence[Write]) -> Iterator[Fact | Stra
 
 def _register(key: str, written: Sequence[Write], held: Sequence[Held]) -> Iterator[Fact | Stranger]:
     by_value = _by_value(written)
-    if _text(None) in by_value:  # deletions leave nothing that tells one from another
+    if _text(None) in by_value:  # deletions leave nothing that distinguishes one from another
         return
     acknowledged = [one for one in written if one.operation.outcome == Type.OK]
     if not held:

@@ -1,4 +1,4 @@
-"""Backups: what comes back is what the service had committed up to one moment, and nothing else.
+"""Backups: what comes back is what the service had committed up to one moment, and no more.
 
 Of each backup that was restored: every value in it was written by a client, and not refused; no write in it was invoked
 after the backup had been received; transactions are in it as a whole or not at all; and it is one cut through the order
@@ -100,7 +100,7 @@ class _Judged:
         )
         for check in checks:
             yield from check(backup.restored)
-        # One wrong cut shows in several ways: the plainest is told.
+        # One wrong cut shows in several ways: the plainest is reported.
         cuts = (one for check in (self._gap, self._lost, self._ahead) for one in check(backup.restored))
         yield from itertools.islice(cuts, 1)
 

@@ -173,11 +173,11 @@ def _long_names(history: History) -> bool:
 
 
 def _drained(history: History, renamed: Mapping[str, str]) -> Normal:
-    """Replace a drain by dequeues within its interval, by clients of their own.
+    """Replace a drain by dequeues within its interval, by separate clients.
 
     There is one of each element that it answered, and one that found nothing, for a drain ends where nothing is left.
-    Of a drain whose outcome is not known, or that does not list its elements, nobody knows what it took: as many
-    dequeues of unknown outcome as there are elements that nobody else is known to have taken.
+    Of a drain whose outcome is not known, or that does not list its elements, it is unknown what it took: as many
+    dequeues of unknown outcome as there are elements that no other operation is known to have taken.
     """
     events = history.events()
     ends = {one.invoke.index: one.completion for one in history.operations() if one.invoke.f == "drain"}

@@ -1,7 +1,7 @@
 """A backup under load: an operator saves a snapshot of a server, and somebody restores it elsewhere.
 
 The snapshot is saved by the service's own API and restored aside, into a fresh single server of the same release, while
-the run goes on. What came back is judged with the history (the guarantee `backups-are-prefixes`). With
+the run continues. What came back is judged with the history (the guarantee `backups-are-prefixes`). With
 `backup.then=kill` the server dies while it sends; what had come by then must be refused, unless it is whole by its own
 checksum. Proved by the checksum that was verified and by the restored server's answers.
 """
@@ -27,7 +27,7 @@ from quorate.nemesis.aftermath import AftermathSettings
 from quorate.nemesis.operators import Operator
 from quorate.nemesis.targets import FOLLOWER
 
-# Whose writes leave what tells by itself whether a backup holds them.
+# Whose writes leave what shows by itself whether a backup holds them.
 _COMPARED: Final = frozenset({Registers, Sets, Queues, Transactions})
 _RESTORE_S: Final = 50.0  # on a busy machine; a server starts in seconds
 
@@ -95,7 +95,7 @@ class Backup(Operator):
             )
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Tell what was verified and read, and what the process table says where something came after."""
+        """Report what was verified and read, and what the process table says where something came after."""
         proof = await super().prove(scene, plan)
         return Proof(proof.holds, proof.text, {**proof.data, "backups": list(self._kept)})
 

@@ -199,7 +199,7 @@ class Nemesis:
     async def act(self, invocation: Invocation) -> NemesisOutcome:
         """Inject or heal as the generator said: `ok` proved, `info` done but not proved, `fail` not done.
 
-        A fault that fails is counted and told, and its remains are healed; only a healing that fails ends the run,
+        A fault that fails is counted and reported, and its remains are healed; only a healing that fails ends the run,
         as `Broken`.
         """
         if self._scene is None or self._lock is None:
@@ -241,7 +241,7 @@ class Nemesis:
             return _not_done(record, "in-force", f"{name} is still active: healing it failed")
         try:
             plan = await self._plan(scene, fault, asked)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is reported; no plug-in ends a run
             return _failed(record, name, error)
         healed = await self._make_room(scene, fault, plan) if self._spare else {}
         record = NemesisRecord(INJECT, asked.target, plan, healed)
@@ -297,7 +297,7 @@ class Nemesis:
     async def _plan(self, scene: Scene, fault: Fault, asked: NemesisRecord) -> Plan:
         """Make a plan, or take the one that is to be repeated; details given without nodes go over the fault's own.
 
-        Every injection has a random stream of its own, so that one that draws more, or fails, shifts no other.
+        Every injection has its own random stream, so that one that draws more, or fails, shifts no other.
         """
         rng = Random(f"{self._seed}/{self._injections}")
         self._injections += 1

@@ -20,7 +20,7 @@ from quorate.harness.history.columns import FAIL, INFO, INVOKE, NONE
 
 # How many configurations are kept (all where there is no number), and for which share of the time that is left.
 _SLICES: Final = ((None, 0.05), (4, 0.1), (32, 0.2), (256, 0.3), (None, 1.0))
-# Operations of a contradiction told in its sentence.
+# Operations of a contradiction named in its sentence.
 _TOLD_MAX: Final = 5
 
 

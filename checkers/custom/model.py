@@ -14,9 +14,9 @@ class Model(msgspec.Struct, frozen=True):
     """A sequential object.
 
     `step(state, f, argument, result, known)` returns every state that can follow, none where the operation cannot
-    happen; `known` is False where nobody knows the outcome (then `result` is None). `hash` makes a state hashable
+    happen; `known` is False where the outcome is unknown (then `result` is None). `hash` makes a state hashable
     where it is not; equal hashes must mean equal states. `describe` puts an operation into words. `looks(f, argument)`
-    says of what never changes a state, whatever it is: without it nobody knows, and the search takes longer.
+    says of what never changes a state, whatever it is: without it the search takes longer.
     """
 
     name: str

@@ -62,7 +62,7 @@ class Fault(abc.ABC):
     An instance serves one run and may remember what it has injected; several are made before a run, to see whether
     the options fit together, and only one is used. Hooks are never called at the same time as another of the same
     instance. What a hook raises: `UsageError` where it says so; `Broken` with what to do for everything expected;
-    anything else is told as a crash of the fault, and never ends the run but where healing fails.
+    anything else is reported as a crash of the fault, and never ends the run but where healing fails.
     """
 
     # Declarations.

@@ -46,7 +46,7 @@ _TRIGGER_SHARE: Final = 0.3
 _TRIES: Final = 20
 _FAULTS_MOST: Final = 3
 _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
-# Wrong clocks break leases by what is documented; an upgrade must be told to which release.
+# Wrong clocks break leases by what is documented; an upgrade needs the release to go to.
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
 _AFTERMATHS: Final = frozenset({"backup", "compact", "defragment", "moveleader", "restart"})
 _TRIGGERED: Final = frozenset({"kill", "partition", "pause"})
@@ -276,7 +276,7 @@ def space_of(
         raise UsageError(f"no workload fits {base.system}")
     plain = msgspec.structs.replace(plain, workload=(next(iter(fitting)),))
     if prepare(plain).workload.weak is not None:
-        # What a mode of reading documents is found too, and told as such: who wants it left out says so.
+        # What a mode of reading documents is found too, and reported as such: who wants it left out says so.
         base = msgspec.structs.replace(base, settings={_WEAK_READS: "linearizable", **base.settings})
     suiting, left_out = {}, dict.fromkeys(sorted(LEFT_OUT - set(faults)), "not drawn unless -f names it")
     for name in faults or registry.names("faults"):

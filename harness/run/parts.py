@@ -40,7 +40,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def stream(seed: int, purpose: str) -> Random:
-    """Return a random stream of its own for each purpose, so that one's draws never shift another's."""
+    """Return a separate random stream for each purpose, so that one's draws never shift another's."""
     return Random(f"{seed}/{purpose}")
 
 
@@ -87,7 +87,7 @@ def _tuning(test: Test, system: System) -> dict[str, str]:
 
 
 def _adopt(test: Test, system: System) -> None:
-    """Tell the system that its cluster was there before; raise `UsageError` where it cannot work so."""
+    """Hand the system a cluster that was there before; raise `UsageError` where it cannot work so."""
     if test.cluster != "running":
         if wrong := sorted(system.of_clients.intersection(test.settings)):
             raise UsageError(f"--set {wrong[0]} is for --cluster running")

@@ -219,7 +219,7 @@ class Bugs:
         return command
 
     def answer(self, reply: Reply) -> Reply:
-        """Return what a reader is told."""
+        """Return what a reader sees."""
         if self.name != "phantom" or self._rng.random() >= _PHANTOM_SHARE:
             return reply
         self._acted()
@@ -229,7 +229,7 @@ class Bugs:
 
 
 def _differ(one: Effect, other: Effect) -> bool:
-    """Whether clients or the state could tell the two apart; versions do not count."""
+    """Whether clients or the state could distinguish the two; versions do not count."""
 
     def seen(effect: Effect) -> tuple[object, ...]:
         outcome = effect.outcome

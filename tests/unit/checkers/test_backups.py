@@ -126,7 +126,7 @@ FRESH = Reached(None, confirmed=True)
             backup(held("x", 2, 7, space="txn")),
             None,
         ),
-        # Nobody wrote it, or it was refused.
+        # No client wrote it, or it was refused.
         ([A], backup(held("k1", 9)), "phantom in backup"),
         ([A, write(2, "k1", 2, 20, 30, "fail")], backup(held("k1", 2)), "refused write in backup"),
         ([A, write(2, "k1", 2, 20, 30, "info")], backup(held("k1", 2)), None),

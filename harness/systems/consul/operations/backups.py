@@ -111,7 +111,7 @@ class BackupsOfConsul:
         return (leaders[0].node, leaders[0].term or 0) if known.partition(":")[0] == address else None
 
     async def is_whole(self, source: Path) -> bool:
-        """Whether all files of the archive are there, with the SHA-256 that it tells of them."""
+        """Whether all files of the archive are there, with the SHA-256 that it lists for them."""
         return await asyncio.to_thread(_meta, source) is not None
 
     async def restore(self, cluster: Cluster, node: Node, source: Path) -> Restored:

@@ -52,7 +52,7 @@ async def unserved(nodes: Sequence[Node], access: Access) -> str:
 
 
 async def leader(node: Node, access: Access) -> str:
-    """Return who leads by this server's own word, HOST:PORT; empty where it knows nobody, or does not answer."""
+    """Return who leads by this server's own word, HOST:PORT; empty where it knows no leader, or does not answer."""
     async with access.session(timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as http:
         try:
             async with _get(http, access, node, "/v1/status/leader") as answer:

@@ -106,7 +106,7 @@ class Consul(Daemons[Installed]):
             # A server that is stopped in good order must not take itself out of its cluster.
             "skip_leave_on_interrupt": True,
             "log_level": "INFO",
-            # No limit: all clients come from one address, each with connections of its own.
+            # No limit: all clients come from one address, each with its own connections.
             "limits": {"http_max_conns_per_client": 0},
             "ports": {"dns": -1, "grpc": -1},
             **(securing.tls_configuration(node.directory) if self._settings.tls else {}),

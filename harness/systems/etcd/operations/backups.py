@@ -1,7 +1,7 @@
 """Backups of etcd: a snapshot of one member, restored by etcd's own tool into a fresh cluster of one.
 
 `etcdutl snapshot restore` of the same release (`etcdctl` below 3.5) checks the SHA-256 that the member put at the end,
-and writes a data directory, from which a server of the same release starts on ports of its own.
+and writes a data directory, from which a server of the same release starts on separate ports.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Status(msgspec.Struct, frozen=True):
 class BackupsOfEtcd:
     """Snapshots by the maintenance service, restored on the machine of the member.
 
-    `installed` tells what runs on a node, `connect` opens a connection to a port of it, without certificates.
+    `installed` says what runs on a node, `connect` opens a connection to a port of it, without certificates.
     """
 
     keeps_past = True
@@ -80,7 +80,7 @@ class BackupsOfEtcd:
         self._tools: dict[str, str] = {}  # by node
 
     def missing(self) -> str | None:
-        """The tool of a release that nobody publishes."""
+        """The tool of a release that was never published."""
         reasons = (unknown_release(tool_of(release), _plain(release)) for release in self._asked())
         return next((f"it is restored by etcd's own tool: {why}" for why in reasons if why is not None), None)
 
@@ -199,7 +199,7 @@ class BackupsOfEtcd:
         )
 
     async def _past(self, cluster: Cluster, node: Node, revision: int) -> dict[str, list[Any]] | None:
-        """What the cluster held at the revision, by another member if one tells; None where that is gone."""
+        """What the cluster held at the revision, by another member if one knows; None where that is gone."""
         for other in sorted(cluster.nodes, key=lambda one: one.name == node.name):
             with contextlib.suppress(OutcomeError):
                 deadline = asyncio.get_running_loop().time() + _READ_S / len(cluster.nodes)

@@ -21,7 +21,7 @@ _PAUSE_S: Final = 0.05
 _STATUS: Final = pb.StatusRequest()
 # Keys of the first page: of the longest values that are written a page stays below what a reply may have (64 MiB).
 _PAGE: Final = 50
-_SMALL_BYTES: Final = 4 << 20  # a page that is no larger is followed by one of twice as many keys
+_SMALL_BYTES: Final = 4 << 20  # a page that is not larger is followed by one of twice as many keys
 _PAGES_MAX: Final = 100_000
 
 

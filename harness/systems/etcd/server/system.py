@@ -80,7 +80,7 @@ class Etcd(Daemons[Installed]):
         return SERIALIZABLE if self._settings.client.serializable else None
 
     async def install(self, cluster: Cluster) -> None:
-        """Put the server on every node, from the cache, a binary of one's own, or the image."""
+        """Put the server on every node, from the cache, the user's own binary, or the image."""
         if self.theirs:
             self._nodes, self._space = cluster.nodes, adopted.namespace(self._settings.prefix, cluster.run_id)
             self._installed = adopted.installed(await self._versions(cluster))
@@ -154,7 +154,7 @@ class Etcd(Daemons[Installed]):
         self._security, self._identity = security, Identity(security)
 
     async def _require_users(self, cluster: Cluster) -> None:
-        """With auth=yes, once: from then on nobody may do anything without a password."""
+        """With auth=yes, once: from then on every request needs a password."""
         if not self._settings.auth or self._security.user is not None:
             return
         security = securing.with_user(self._security)
