@@ -66,9 +66,14 @@ def _silent(history: History) -> Doubt | None:
 
 
 def _codes(history: History) -> Doubt | None:
-    """Refused compare-and-sets that carry a number which no client wrote; a run of ours carries what was seen."""
+    """Refused compare-and-sets that carry a number which no client wrote, and no error beside it.
+
+    What a run of ours carries was seen, and so is what stands beside an error.
+    """
     columns = history.columns
-    refused = np.flatnonzero((columns.kind == FAIL) & (columns.pair != NONE) & (columns.value != 0))
+    refused = np.flatnonzero(
+        (columns.kind == FAIL) & (columns.pair != NONE) & (columns.value != 0) & (columns.error == 0)
+    )
     if history.own or not len(refused):
         return None
     refused = refused[columns.value[refused] != columns.value[columns.pair[refused]]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quorate.checkers import check
+from quorate.harness.core.counterexample import encoded
 from quorate.harness.history import Event, History
 
 
@@ -32,6 +33,21 @@ def test_a_refusal_with_a_number_that_no_client_wrote_decides_nothing(engine):
     assert check(made(WROTE, REFUSED, STALE), "cas-register", engine, initial=None).verdict == "invalid"
     seen = (1, "cas", [5, 6], "fail", 2)
     assert check(made((0, "write", 2, "ok", 2), WROTE, seen), "cas-register", engine).verdict == "invalid"
+
+
+def test_a_counterexample_is_as_invalid_as_the_history_that_it_is_of(tmp_path):
+    """The value that was seen was written later, which the counterexample does not show."""
+    history = made(WROTE, (1, "cas", [5, 6], "fail", 2), (0, "write", 2, "ok", 2))
+    result = check(history, "cas-register")
+    path = tmp_path / "counterexample.jsonl"
+    path.write_bytes(encoded(History.of(history), result.anomalies[0]))
+    assert (result.verdict, check(path, "cas-register").verdict) == ("invalid", "invalid")
+
+
+def test_what_stands_beside_an_error_was_seen():
+    history = made(WROTE, REFUSED)
+    history[-1] = Event(3, 3, 1, "fail", "cas", None, 409, error=["conflict", "it was not 5"])
+    assert check(history, "cas-register").verdict == "invalid"
 
 
 def test_what_a_run_of_ours_recorded_means_what_the_format_says():
