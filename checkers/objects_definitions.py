@@ -274,10 +274,11 @@ def _no_order(record: Record, case: Case) -> bool:
 
 
 def _after(state: dict[str, str], call: Event, end: Event | None) -> tuple[tuple[str, str], ...] | None:
-    for kind, name, value in call.value if end is None or end.value is None else end.value:
+    told = end is not None and end.value is not None
+    for kind, name, value in end.value if end is not None and told else call.value:
         if kind.startswith("w"):
             state[_same(name)] = _same(value)
-        elif end is not None and state.get(_same(name), "null") != _same(value):
+        elif told and state.get(_same(name), "null") != _same(value):
             return None
     return tuple(sorted(state.items()))
 

@@ -23,11 +23,12 @@ _State = tuple[tuple[str, str], ...]
 def _step(state: _State, f: str, argument: Any, result: Any, known: bool) -> Iterable[_State]:  # noqa: FBT001 - the search's signature
     del f
     registers = dict(state)
-    for kind, key, value in result if known and result is not None else argument:
+    told = known and result is not None
+    for kind, key, value in result if told else argument:
         name, text = json.dumps(key), json.dumps(value, sort_keys=True)
         if kind.startswith("w"):
             registers[name] = text
-        elif known and registers.get(name, "null") != text:
+        elif told and registers.get(name, "null") != text:
             return []
     return [tuple(sorted(registers.items()))]
 

@@ -353,3 +353,12 @@ def test_registers_that_are_read_in_one_step_are_not_ordered_by_ties():
     assert check(tied, "multi-register").verdict == "valid"
     tied[2] = Event(2, 6, 1, "invoke", "txn", None, read)
     assert check(tied, "multi-register").verdict == "invalid"
+
+
+def test_registers_of_which_nothing_was_answered_show_nothing():
+    write, read = [["write", "x", 1]], [["read", "x", None]]
+    silent = [(0, "txn", write, "ok", write), (1, "txn", read, "ok", None)]
+    assert check(made(*silent), "multi-register").verdict == "valid"
+    told = (1, "txn", read, "ok", read)
+    result = check(made(*silent, told), "multi-register")
+    assert (result.verdict, result.confirmed_by) == ("invalid", "definitions")
