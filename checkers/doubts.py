@@ -128,7 +128,7 @@ def _names(history: History) -> Doubt | None:
     names = " and ".join(map(repr, sorted(users, key=repr)[:_TWO]))
     reason = (
         f"acquire and release carry values ({names}) that may name several locks: taken as one lock they contradict; "
-        "give each lock a key of its own"
+        "give each lock its own key"
     )
     touched = frozenset(event.index for event in history.events() if event.f in _LOCKS)
     return Doubt(touched, lambda: _by_name(history), reason)

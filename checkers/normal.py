@@ -215,7 +215,7 @@ def _drained(history: History, renamed: Mapping[str, str]) -> Normal:
 
 
 def _left(history: History, renamed: Mapping[str, str]) -> Counter[str]:
-    """By key: how many elements may have gone in that nobody is known to have taken out."""
+    """By key: how many elements may have gone in that no operation is known to have taken out."""
     left: Counter[str] = Counter()
     for one in history.operations():
         key, f = say(one.invoke.key, 1 << 30), renamed.get(one.invoke.f, one.invoke.f)

@@ -1,4 +1,4 @@
-"""Definitions of what breaks the models with rules of their own, from the operations that show it.
+"""Definitions of what breaks the models with their own rules, from the operations that show it.
 
 The second judge of `checkers.objects` (`checkers.replies` asks it): it shares no code with the rules. A kind is the
 model's name and the anomaly's, as in `bank: wrong total`, for models mean different things by one name.

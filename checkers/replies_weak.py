@@ -19,7 +19,7 @@ _SUMS_MAX: Final = 4096
 
 
 class Change(NamedTuple):
-    """An update that was not refused: when it was asked for, its version if a reply told it, what it left or added."""
+    """An update that was not refused: when it was asked for, its version if a reply has it, what it left or added."""
 
     called: int
     version: int | None
@@ -47,7 +47,7 @@ def _session(reply: Reply) -> tuple[Any, Any]:
 
 
 def _version(record: Record, model: str, reply: Reply) -> int | None:
-    """The version that a reply tells, else that of the newest update which it certainly shows."""
+    """The version that a reply has, else that of the newest update which it certainly shows."""
     if reply.end.version is not None or reply.call.f != "read":
         return reply.end.version
     changes = _changes(record, reply.call.key)

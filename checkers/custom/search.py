@@ -204,7 +204,7 @@ class Search:
 
 
 class _Work:
-    """Configurations to go on from: in turn, or the cheapest first where a cost is given."""
+    """Configurations to extend: in turn, or the cheapest first where a cost is given."""
 
     def __init__(self, cost: Callable[[_Config], tuple[int, int, int]] | None) -> None:
         self._cost = cost

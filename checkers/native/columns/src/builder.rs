@@ -170,7 +170,7 @@ impl Builder {
     }
 
     /// Whether an `info` says nothing: of a client that had nothing under way, and of nothing that could have changed
-    /// anything. Else its invocation may be missing, which is told.
+    /// anything. Else its invocation may be missing, which is an error.
     fn ends_nothing(&self, process: i64, f: Text, draft: &Draft) -> bool {
         const CHANGES: [&[u8]; 26] = [
             b"\"write\"",
