@@ -212,7 +212,7 @@ OPTIONS: Final = (
     Option(
         "cluster",
         Kind.TEXT,
-        "Where servers run: auto, docker, local, ssh or running.",
+        "Where servers run: auto, docker, local, ssh, running or compose.",
         metavar="KIND",
     ),
     Option("inventory", Kind.FILE, "Hosts for --cluster ssh (TOML)."),
@@ -220,6 +220,13 @@ OPTIONS: Final = (
         "endpoints",
         Kind.NAMES,
         "HOST:PORT,… of a cluster that is already there, for --cluster running.",
+        metavar="LIST",
+    ),
+    Option("file", Kind.FILE, "Docker Compose file of a cluster, for --cluster compose."),
+    Option(
+        "service",
+        Kind.NAMES,
+        "Services of that file that are members, n1=SERVICE[:PORT],…, for --cluster compose.",
         metavar="LIST",
     ),
     Option("nodes", Kind.WHOLE, "Number of servers.", wrong=_up_to("--nodes", _NODES_MOST, "nodes")),

@@ -17,9 +17,10 @@ from quorate.harness.core.store import unfit
 if TYPE_CHECKING:
     from quorate.harness.core.system import System
 
-__all__ = ["CLUSTERS", "Test", "UsageError"]
+__all__ = ["CLUSTERS", "THEIRS", "Test", "UsageError"]
 
-CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
+CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "compose", "simulated")
+THEIRS: Final = frozenset({"running", "compose"})  # whose servers are not quorate's
 
 
 def _registered(system: str) -> type[System]:
@@ -47,6 +48,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cluster: str = "auto"
     inventory: str | None = None
     endpoints: tuple[str, ...] = ()
+    file: str | None = None
+    service: tuple[str, ...] = ()
     nodes: int = 3
     image: str | None = None
     build: str | None = None
@@ -77,8 +80,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                     msgspec.structs.force_setattr(self, option.field, option.from_file(value))
                 except ValueError as error:
                     raise UsageError(f"{option.field}: {error}") from error
-        if self.endpoints:
-            msgspec.structs.force_setattr(self, "nodes", len(self.endpoints))
+        if named := self.endpoints or self.service:
+            msgspec.structs.force_setattr(self, "nodes", len(named))
 
     @property
     def system_name(self) -> str:
@@ -174,6 +177,14 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                     "--cluster running takes no faults, no release and no --build: its servers are not quorate's",
                 ),
                 (
+                    (self.cluster == "compose") == bool(self.file) == bool(self.service),
+                    "--cluster compose, --file docker-compose.yml and --service n1=SERVICE,… belong together",
+                ),
+                (
+                    self.cluster != "compose" or not (self.release or self.build),
+                    "--cluster compose takes no release and no --build: the file says what runs",
+                ),
+                (
                     self.cluster != "ssh" or self.inventory is not None,
                     "--cluster ssh needs --inventory FILE.toml",
                 ),
@@ -194,7 +205,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         words = ["quorate", "test", self.system]
         for option in OPTIONS:
             value = getattr(self, option.field)
-            counted = option.field == "nodes" and self.endpoints  # by the endpoints
+            counted = option.field == "nodes" and (self.endpoints or self.service)  # by them
             if not counted and (option.always or value != getattr(usual, option.field)):
                 words += option.words(value)
         return shlex.join(words)

@@ -372,14 +372,14 @@ class Conductor:
             except (Broken, TimeoutError, OSError) as error:
                 log.info("no %s from %s: %s", path, node.name, error)
 
-        if self._parts.system.theirs:
-            return
+        system = self._parts.system
         with contextlib.suppress(Broken):
             nodes = self._parts.cluster.nodes
-            wanted = [(node, path) for node in nodes for path in self._parts.system.log_files(node)]
+            wanted = [(node, path) for node in nodes for path in system.logs(node)]
+            ours = () if system.theirs else nodes
             await asyncio.gather(
                 *(fetch(node, path) for node, path in wanted),
-                *(member_logs.keep(self._parts.system, node, self._folder) for node in nodes),
+                *(member_logs.keep(system, node, self._folder) for node in ours),
             )
 
     async def _open_client(self, thread: int, process: int) -> Connection:  # noqa: ARG002 - the runner's signature
