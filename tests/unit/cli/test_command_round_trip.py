@@ -41,6 +41,8 @@ TESTS = st.builds(
     image=st.none() | WORD,
     build=st.none() | WORD,
     endpoints=st.sampled_from([(), ("db1:2379", "db2:2379")]),
+    file=st.none() | WORD,
+    service=st.sampled_from([(), ("n1=etcd-a", "n2=etcd-b:12379")]),
     time=SECONDS,
     clients=st.integers(1, 100_000),
     rate=st.floats(min_value=0, max_value=1e9),
