@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from quorate.checkers.words import moment, say
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
@@ -54,6 +56,7 @@ class Seen:
     def __init__(self, history: History, deadline: float) -> None:
         self.history = history
         self._deadline = deadline
+        self._ranks: dict[int, int] = {}
         times = history.columns.time
         self.timed = len(times) > 0 and int(times[0]) != int(times[-1])
 
@@ -70,6 +73,22 @@ class Seen:
         for operation in self.operations(*functions):
             if operation.completion is not None and operation.outcome == "ok":
                 yield operation, operation.completion
+
+    def before(self, ended: Event, called: Event) -> bool:
+        """Whether a completion certainly came before an invocation: not where their times tie, which orders nothing."""
+        return self._moment(ended) < self._moment(called)
+
+    def moments(self) -> Iterator[list[Event]]:
+        """Yield the events of each moment: those in a row whose times are equal."""
+        for _, events in itertools.groupby(self.history.events(), lambda event: event.time):
+            yield list(events)
+
+    def _moment(self, event: Event) -> int:
+        if not self._ranks:
+            times = self.history.columns.time
+            ranks = np.concatenate([[0], np.cumsum(np.diff(times) != 0)])
+            self._ranks = dict(zip(self.history.columns.index.tolist(), ranks.tolist(), strict=True))
+        return self._ranks[event.index]
 
     def look(self) -> None:
         """Raise `OutOfTimeError` where the time is over."""

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from quorate.checkers.objects.model import Asked, Foreign, Found, ObjectModel, Seen, anomaly
 from quorate.checkers.words import say
+from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event, Operation
+from quorate.harness.history.event import Type
 
 _FUNCTIONS: Final = frozenset({"read", "inc", "increment", "add"})
 
@@ -20,7 +22,6 @@ _Highest = dict[str, tuple[float, Operation, Event]]
 
 def _rule(seen: Seen, asked: Asked) -> Found:
     del asked
-    history = seen.history
     by_event: dict[int, tuple[Operation, Event]] = {}
     for operation, done in seen.succeeded():
         by_event[operation.invoke.index] = by_event[done.index] = (operation, done)
@@ -29,35 +30,39 @@ def _rule(seen: Seen, asked: Asked) -> Found:
     before: dict[int, _Highest] = {}
     found = []
     observations = 0
-    for event in _moments(history.events()):
-        if event.index not in by_event:
-            continue
-        operation, done = by_event[event.index]
-        if event is not done and event.index == operation.invoke.index:
-            before[event.index] = dict(highest)
-            continue
-        known = before.pop(operation.invoke.index)
-        for name, value in _numbers(done).items():
-            observations += 1
-            if name in known and value < known[name][0]:
-                _, other, answered = known[name]
-                of = f" of {name}" if name else ""
-                sentence = (
-                    f"p{done.process} saw {say(value)}{of} {seen.when(done)}, but p{answered.process} had seen "
-                    f"{say(known[name][0])} {seen.when(answered)}, before p{done.process} asked"
-                )
-                found.append(anomaly("value went back", sentence, operation, other))
-                break
-            if name not in highest or value > highest[name][0]:
-                highest[name] = (value, operation, done)
+    for moment in seen.moments():
+        mine = [event for event in moment if event.index in by_event]
+        before |= {event.index: dict(highest) for event in mine if event.type == Type.INVOKE}
+        for event in mine:
+            operation, done = by_event[event.index]
+            if event.index != done.index:
+                continue
+            known = before.pop(operation.invoke.index)
+            for name, value in _numbers(done).items():
+                observations += 1
+                if name in known and value < known[name][0]:
+                    found.append(_back(seen, operation, done, value, known[name], name))
+                    break
+                if name not in highest or value > highest[name][0]:
+                    highest[name] = (value, operation, done)
     return Found(found, "", {"observations": observations})
 
 
-def _moments(events: list[Event]) -> list[Event]:
-    """Events in time; where times tie, invocations come first, so that ties only widen intervals."""
-    if not events or events[0].time == events[-1].time:
-        return events
-    return sorted(events, key=lambda event: (event.time, event.type != "invoke"))
+def _back(
+    seen: Seen,
+    operation: Operation,
+    done: Event,
+    value: float,
+    known: tuple[float, Operation, Event],
+    name: str,
+) -> Anomaly:
+    highest, other, answered = known
+    of = f" of {name}" if name else ""
+    sentence = (
+        f"p{done.process} saw {say(value)}{of} {seen.when(done)}, but p{answered.process} had seen "
+        f"{say(highest)} {seen.when(answered)}, before p{done.process} asked"
+    )
+    return anomaly("value went back", sentence, operation, other)
 
 
 def _numbers(done: Event) -> Mapping[str, float]:

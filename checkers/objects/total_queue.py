@@ -3,7 +3,7 @@
 `enqueue`, `dequeue` (null or a failure: nothing there) and `drain`, which answers all that was left. An element that
 comes out without having been asked in is unexpected, one that comes out more often than it was asked in is duplicated;
 both are certain. An acknowledged element that never came out is lost only if the queue was emptied after everything
-else: by a drain, or by a dequeue that found nothing, that was called when all enqueues had ended.
+else: by a drain, or by a dequeue that found nothing, that was called when all enqueues had ended. Each key is a queue.
 """
 
 from __future__ import annotations
@@ -19,32 +19,55 @@ from quorate.harness.history import Event, Operation
 _Taken = tuple[Operation, Event]
 
 
+class _Queue:
+    """What is known of the queue of one key."""
+
+    def __init__(self) -> None:
+        self.tried: defaultdict[str, list[Operation]] = defaultdict(list)
+        self.taken: defaultdict[str, list[_Taken]] = defaultdict(list)
+        self.enqueues: list[Operation] = []
+        self.emptied: Operation | None = None
+        self.loose = 0.0
+
+
 def _rule(seen: Seen, asked: Asked) -> Found:
     del asked
-    tried: defaultdict[str, list[Operation]] = defaultdict(list)
-    taken: defaultdict[str, list[_Taken]] = defaultdict(list)
-    ended, emptied, loose = -1, None, 0.0
+    queues: dict[str, _Queue] = defaultdict(_Queue)
     for operation in seen.operations():
-        done, kind = operation.completion, operation.invoke.f
-        if kind == "enqueue":
-            if operation.outcome != "fail":
-                value = operation.invoke.value
-                value = done.value if value is None and done is not None else value
-                tried[_name(operation.invoke.key, value)].append(operation)
-                ended = max(ended, done.index if done is not None else operation.invoke.index)
-            continue
-        if done is None or operation.outcome == "info":
-            loose += 1 if kind == "dequeue" else float("inf")
-            continue
-        if operation.outcome == "fail" and kind == "drain":
-            continue
-        values = _elements(done) if done.type == "ok" else []
-        if kind == "drain" or (done.type == "ok" and not values):
-            emptied = operation
-        for value in values:
-            taken[_name(operation.invoke.key, value)].append((operation, done))
+        _note(queues[say(operation.invoke.key, 1 << 30)], operation)
+    each = [_judged(seen, queue) for queue in queues.values()]
+    missing = next((one.missing for one in each if one.missing), "")
+    left = sum(one.stats["left"] for one in each)
+    return Found([anomaly for one in each for anomaly in one.anomalies], missing, {"left": left})
+
+
+def _note(queue: _Queue, operation: Operation) -> None:
+    done, kind = operation.completion, operation.invoke.f
+    if kind == "enqueue":
+        if operation.outcome != "fail":
+            value = operation.invoke.value
+            value = done.value if value is None and done is not None else value
+            queue.tried[_name(value)].append(operation)
+            queue.enqueues.append(operation)
+        return
+    if done is None or operation.outcome == "info":
+        queue.loose += 1 if kind == "dequeue" else float("inf")
+        return
+    if operation.outcome == "fail" and kind == "drain":
+        return
+    values = _elements(done) if done.type == "ok" else []
+    if kind == "drain" or (done.type == "ok" and not values):
+        queue.emptied = operation
+    for value in values:
+        queue.taken[_name(value)].append((operation, done))
+
+
+def _judged(seen: Seen, queue: _Queue) -> Found:
+    tried, taken, emptied, loose = queue.tried, queue.taken, queue.emptied, queue.loose
     found = [*_invented(seen, tried, taken)]
-    sure = emptied is not None and emptied.invoke.index > ended
+    sure = emptied is not None and all(
+        seen.before(one.completion or one.invoke, emptied.invoke) for one in queue.enqueues
+    )
     if sure and emptied is not None:
         lost = _lost(seen, tried, taken, emptied)
         # A dequeue of unknown outcome may have taken one; how many are missing beyond that is certain.
@@ -112,13 +135,12 @@ def _elements(done: Event) -> list[Any]:
     return done.value
 
 
-def _name(key: Any, value: Any) -> str:
-    return f"{say(key, 1 << 30)}\n{say(value, 1 << 30)}"
+def _name(value: Any) -> str:
+    return say(value, 1 << 30)
 
 
 def _element(name: str) -> str:
-    text = name.partition("\n")[2]
-    return text if len(text) <= 200 else f"{text[:200]}…"  # noqa: PLR2004 - as much as a sentence shows
+    return name if len(name) <= 200 else f"{name[:200]}…"  # noqa: PLR2004 - as much as a sentence shows
 
 
 MODEL = ObjectModel(

@@ -1,6 +1,6 @@
 """Values of campaign files, converted to the fields of a `Test` or a `Cell` with clear errors.
 
-Those of a test are declared in `harness/core/options.py`.
+Those of a test are declared by the fields of `Test`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from quorate.harness.campaign import expecting
-from quorate.harness.core.options import OPTIONS, SYSTEM, number, text, whole
+from quorate.harness.core.options import number, text, whole
+from quorate.harness.core.test import OPTIONS
 
 
 def _repeat(value: Any) -> int:
@@ -24,7 +25,7 @@ _OF_CELLS: Final[dict[str, Callable[[Any], Any]]] = {
     "repeat": _repeat,
     "weight": number,
 }
-_OF_TESTS: Final = {option.field: option.from_file for option in (SYSTEM, *OPTIONS) if option.in_files}
+_OF_TESTS: Final = {option.field: option.from_file for option in OPTIONS if option.in_files}
 CELL_KEYS: Final = tuple(_OF_CELLS)
 TEST_KEYS: Final = tuple(_OF_TESTS)
 

@@ -9,8 +9,8 @@ import click
 
 from quorate.harness.cli import completing
 from quorate.harness.core.duration import parse_duration, parse_size
-from quorate.harness.core.options import OPTIONS, Kind, Option
-from quorate.harness.core.test import Test
+from quorate.harness.core.options import Kind, Option
+from quorate.harness.core.test import OPTIONS, Test
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DEFAULT = Test()
@@ -142,7 +142,8 @@ def _usual(option: Option) -> str:
 def test_options(command: Command) -> Command:
     """Add all options of a test to a click command; each defaults to None: not given."""
     for option in reversed(OPTIONS):
-        command = _option(option)(command)
+        if not option.positional:
+            command = _option(option)(command)
     return command
 
 

@@ -1,7 +1,10 @@
-"""The options of a test, each declared once.
+"""What an option of a test is: how its values are written, limited and explained.
 
-From this table come the flags of `quorate test`, `replay` and `campaign`, the keys of campaign files, the limits that
-`Test.validate` holds them to, and the command that asks for the same test again. The defaults stand in `Test`.
+    fault_interval: Annotated[float, Option(Kind.DURATION, "Time between faults.", wrong=positive)] = 5.0
+
+A field of `Test` (`harness/core/test.py`) declares its option so, once. From it come the flags of `quorate test`,
+`replay` and `campaign`, the key in campaign files, the limit that `Test.validate` checks, the command that repeats the
+run, `test.json` and the reference.
 """
 
 from __future__ import annotations
@@ -9,14 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
 from quorate.harness.core.duration import exact_duration, exact_number, parse_duration, parse_size
-
-_NODES_MOST, _CLIENTS_MOST = 63, 100_000
-_MEMORY_LEAST: Final = 16 << 20
 
 
 class Kind(Enum):
@@ -42,19 +42,20 @@ MEANT_BY_TEXT: Final = frozenset({Kind.NAMES, Kind.REPEATED, Kind.DURATION, Kind
 class Option(msgspec.Struct, frozen=True):
     """One field of `Test` as people write it. `note` stands for the default in help where the value would not say it.
 
-    `wrong` returns why a value cannot work on any machine, or None. `always` writes it into commands even where it is
-    the default.
+    `wrong` takes the flag and a value, and returns why the value cannot work on any machine, or None. `always` writes
+    the option into commands even where it is the default. `declared` fills in `field`.
     """
 
-    field: str
     kind: Kind
     help: str
     metavar: str | None = None
     short: str = ""
     note: str = ""
-    wrong: Callable[[Any], str | None] = lambda _: None
+    wrong: Callable[[str, Any], str | None] = lambda _flag, _value: None
     in_files: bool = True
     always: bool = False
+    positional: bool = False
+    field: str = ""
 
     @property
     def flag(self) -> str:
@@ -153,107 +154,24 @@ _FROM_FILE: Final[Mapping[Kind, Callable[[Any], Any]]] = {
 }
 
 
-def _positive(flag: str) -> Callable[[float], str | None]:
-    def wrong(seconds: float) -> str | None:
-        if not math.isfinite(seconds):
-            return "a duration must be a finite number of seconds"
-        return None if seconds > 0 else f"{flag} must be positive"
-
-    return wrong
+def positive(flag: str, seconds: float) -> str | None:
+    """Refuse durations that are not finite and positive."""
+    if not math.isfinite(seconds):
+        return "a duration must be a finite number of seconds"
+    return None if seconds > 0 else f"{flag} must be positive"
 
 
-def _up_to(flag: str, most: int, noun: str) -> Callable[[int], str | None]:
-    return lambda count: None if 1 <= count <= most else f"{flag} {count}: give 1 to {most} {noun}"
+def up_to(most: int, noun: str) -> Callable[[str, int], str | None]:
+    """Refuse counts outside 1 to `most`."""
+    return lambda flag, count: None if 1 <= count <= most else f"{flag} {count}: give 1 to {most} {noun}"
 
 
-def _rate(rate: float) -> str | None:
-    if math.isfinite(rate) and rate >= 0:
-        return None
-    return f"--rate {rate:g}: give a number of operations per second, 0 for as fast as possible"
-
-
-def _memory(size: int) -> str | None:
-    return None if size >= _MEMORY_LEAST else f"--check-memory {size}: give 16MiB or more"
-
-
-def _workload(names: tuple[str, ...]) -> str | None:
-    if not names:
-        return "name at least one workload with -w"
-    return None if len(set(names)) == len(names) else "name each workload once"
-
-
-def _faults(faults: tuple[str, ...]) -> str | None:
-    if "none" not in faults or len(faults) == 1:
-        return None
-    return f"-f {','.join(faults)}: none cannot be combined with other faults"
-
-
-SYSTEM: Final = Option("system", Kind.TEXT, "The system under test.")
-OPTIONS: Final = (
-    Option(
-        "workload",
-        Kind.REPEATED,
-        "Workload that clients run; repeat to run several side by side.",
-        metavar="NAME",
-        short="-w",
-        wrong=_workload,
-        always=True,
-    ),
-    Option(
-        "faults",
-        Kind.NAMES,
-        "Faults to inject, NAME[:TARGET],… or none; e.g. partition:leader,kill:one.",
-        metavar="LIST",
-        short="-f",
-        wrong=_faults,
-    ),
-    Option("fault_interval", Kind.DURATION, "Time between faults.", wrong=_positive("--fault-interval")),
-    Option("schedule", Kind.FILE, "Inject exactly these faults at these times (TOML)."),
-    Option(
-        "cluster",
-        Kind.TEXT,
-        "Where servers run: auto, docker, local, ssh, running or compose.",
-        metavar="KIND",
-    ),
-    Option("inventory", Kind.FILE, "Hosts for --cluster ssh (TOML)."),
-    Option(
-        "endpoints",
-        Kind.NAMES,
-        "HOST:PORT,… of a cluster that is already there, for --cluster running.",
-        metavar="LIST",
-    ),
-    Option("file", Kind.FILE, "Docker Compose file of a cluster, for --cluster compose."),
-    Option(
-        "service",
-        Kind.NAMES,
-        "Services of that file that are members, n1=SERVICE[:PORT],…, for --cluster compose.",
-        metavar="LIST",
-    ),
-    Option("nodes", Kind.WHOLE, "Number of servers.", wrong=_up_to("--nodes", _NODES_MOST, "nodes")),
-    Option("image", Kind.TEXT, "Docker image to take the server from.", metavar="NAME"),
-    Option("build", Kind.TEXT, "Checkout to build the server (etcd, Consul) from.", metavar="DIR[@REV]"),
-    Option("time", Kind.DURATION, "Duration of the load.", wrong=_positive("--time")),
-    Option(
-        "clients",
-        Kind.WHOLE,
-        "Number of concurrent clients.",
-        wrong=_up_to("--clients", _CLIENTS_MOST, "clients"),
-    ),
-    Option("rate", Kind.NUMBER, "Total operations per second; 0 for no limit.", wrong=_rate),
-    Option("timeout", Kind.DURATION, "Deadline of each client operation.", wrong=_positive("--timeout")),
-    Option("seed", Kind.WHOLE, "Seed of every random choice.", note="drawn and printed"),
-    Option(
-        "settings",
-        Kind.SETTINGS,
-        "Set an option of the system, workload or fault (see `quorate list workloads NAME`).",
-        metavar="KEY=VALUE",
-    ),
-    Option("store", Kind.FOLDER, "Directory for runs.", note="./store"),
-    Option("name", Kind.TEXT, "Name of the run's folder in the store.", metavar="NAME"),
-    Option("check_time", Kind.DURATION, "Time limit of the checkers.", wrong=_positive("--check-time")),
-    Option("check_memory", Kind.SIZE, "Memory limit of the checkers.", note="1GiB", wrong=_memory),
-    Option("stop_on_anomaly", Kind.FLAG, "End the run at the first anomaly."),
-    Option("strict", Kind.FLAG, "Count documented weaknesses as anomalies."),
-    Option("keep_cluster", Kind.FLAG, "Leave the nodes up for inspection.", in_files=False),
-)
-BY_FIELD: Final[Mapping[str, Option]] = {option.field: option for option in (SYSTEM, *OPTIONS)}
+def declared(record: type[msgspec.Struct]) -> tuple[Option, ...]:
+    """Return the options that the fields of a record declare, in their order."""
+    hints = get_type_hints(record, include_extras=True)
+    return tuple(
+        msgspec.structs.replace(option, field=name)
+        for name in record.__struct_fields__
+        for option in getattr(hints[name], "__metadata__", ())
+        if isinstance(option, Option)
+    )

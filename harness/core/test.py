@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from quorate.harness.core import registry
-from quorate.harness.core.duration import format_duration
-from quorate.harness.core.options import MEANT_BY_TEXT, OPTIONS
+from quorate.harness.core import combining, registry
+from quorate.harness.core.options import MEANT_BY_TEXT, Kind, Option, declared, positive, up_to
 from quorate.harness.core.outcome import UsageError
 from quorate.harness.core.store import unfit
 
@@ -30,43 +29,153 @@ def _registered(system: str) -> type[System]:
     return registered(system)
 
 
+_MEMORY_LEAST: Final = 16 << 20
+
+
+def _workload(flag: str, names: tuple[str, ...]) -> str | None:
+    if not names:
+        return f"name at least one workload with {flag}"
+    return None if len(set(names)) == len(names) else "name each workload once"
+
+
+def _faults(flag: str, faults: tuple[str, ...]) -> str | None:
+    if "none" not in faults or len(faults) == 1:
+        return None
+    return f"{flag} {','.join(faults)}: none cannot be combined with other faults"
+
+
+def _cluster(_flag: str, kind: str) -> str | None:
+    if kind in CLUSTERS:
+        return None
+    hint = registry.did_you_mean(kind, list(CLUSTERS))
+    return f'unknown cluster "{kind}"{hint} (known: {", ".join(CLUSTERS)})'
+
+
+def _rate(flag: str, rate: float) -> str | None:
+    if math.isfinite(rate) and rate >= 0:
+        return None
+    return f"{flag} {rate:g}: give a number of operations per second, 0 for as fast as possible"
+
+
+def _name(flag: str, name: str | None) -> str | None:
+    why = None if name is None else unfit(name)
+    return why and f"{flag}: {why}"
+
+
+def _memory(flag: str, size: int) -> str | None:
+    return None if size >= _MEMORY_LEAST else f"{flag} {size}: give 16MiB or more"
+
+
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one run is. Durations in seconds, sizes in bytes, `rate` in operations per second (0: unlimited).
 
-    The same names are the options of `quorate test` and the keys of campaign files. `system` may carry its release
-    (`etcd@3.5.16`). A `seed` of None is drawn at the start and stored.
+    A field declares its option: the flag of `quorate test`, the key of campaign files and the rest follow
+    (`quorate/harness/core/options.py`). `system` may carry its release (`etcd@3.5.16`). A `seed` of None is drawn at
+    the start and stored.
     """
 
     # pytest would otherwise take a class named Test for a test case.
     __test__ = False
 
-    system: str = "etcd"
-    workload: tuple[str, ...] = ("register",)
-    faults: tuple[str, ...] = ()
-    fault_interval: float = 5.0
-    schedule: str | None = None
-    cluster: str = "auto"
-    inventory: str | None = None
-    endpoints: tuple[str, ...] = ()
-    file: str | None = None
-    service: tuple[str, ...] = ()
-    nodes: int = 3
-    image: str | None = None
-    build: str | None = None
-    time: float = 60.0
-    clients: int = 10
-    rate: float = 200.0
-    timeout: float = 1.0
-    seed: int | None = None
-    settings: dict[str, str] = {}
-    store: str = "store"
-    name: str | None = None
-    check_time: float = 60.0
-    check_memory: int = 1 << 30
-    stop_on_anomaly: bool = False
-    strict: bool = False
-    keep_cluster: bool = False
-    replay: str | None = None
+    system: Annotated[str, Option(Kind.TEXT, "The system under test.", positional=True)] = "etcd"
+    workload: Annotated[
+        tuple[str, ...],
+        Option(
+            Kind.REPEATED,
+            "Workload that clients run; repeat to run several side by side.",
+            metavar="NAME",
+            short="-w",
+            wrong=_workload,
+            always=True,
+        ),
+    ] = ("register",)
+    faults: Annotated[
+        tuple[str, ...],
+        Option(
+            Kind.NAMES,
+            "Faults to inject, NAME[:TARGET],… or none; e.g. partition:leader,kill:one.",
+            metavar="LIST",
+            short="-f",
+            wrong=_faults,
+        ),
+    ] = ()
+    fault_interval: Annotated[float, Option(Kind.DURATION, "Time between faults.", wrong=positive)] = 5.0
+    schedule: Annotated[
+        str | None, Option(Kind.FILE, "Inject exactly these faults at these times (TOML).")
+    ] = None
+    cluster: Annotated[
+        str,
+        Option(
+            Kind.TEXT,
+            "Where servers run: auto, docker, local, ssh, running or compose.",
+            metavar="KIND",
+            wrong=_cluster,
+        ),
+    ] = "auto"
+    inventory: Annotated[str | None, Option(Kind.FILE, "Hosts for --cluster ssh (TOML).")] = None
+    endpoints: Annotated[
+        tuple[str, ...],
+        Option(
+            Kind.NAMES,
+            "HOST:PORT,… of a cluster that is already there, for --cluster running.",
+            metavar="LIST",
+        ),
+    ] = ()
+    file: Annotated[
+        str | None, Option(Kind.FILE, "Docker Compose file of a cluster, for --cluster compose.")
+    ] = None
+    service: Annotated[
+        tuple[str, ...],
+        Option(
+            Kind.NAMES,
+            "Services of that file that are members, n1=SERVICE[:PORT],…, for --cluster compose.",
+            metavar="LIST",
+        ),
+    ] = ()
+    nodes: Annotated[int, Option(Kind.WHOLE, "Number of servers.", wrong=up_to(63, "nodes"))] = 3
+    image: Annotated[
+        str | None, Option(Kind.TEXT, "Docker image to take the server from.", metavar="NAME")
+    ] = None
+    build: Annotated[
+        str | None,
+        Option(Kind.TEXT, "Checkout to build the server (etcd, Consul) from.", metavar="DIR[@REV]"),
+    ] = None
+    time: Annotated[float, Option(Kind.DURATION, "Duration of the load.", wrong=positive)] = 60.0
+    clients: Annotated[
+        int, Option(Kind.WHOLE, "Number of concurrent clients.", wrong=up_to(100_000, "clients"))
+    ] = 10
+    rate: Annotated[
+        float, Option(Kind.NUMBER, "Total operations per second; 0 for no limit.", wrong=_rate)
+    ] = 200.0
+    timeout: Annotated[float, Option(Kind.DURATION, "Deadline of each client operation.", wrong=positive)] = (
+        1.0
+    )
+    seed: Annotated[
+        int | None, Option(Kind.WHOLE, "Seed of every random choice.", note="drawn and printed")
+    ] = None
+    settings: Annotated[
+        dict[str, str],
+        Option(
+            Kind.SETTINGS,
+            "Set an option of the system, workload or fault (see `quorate list workloads NAME`).",
+            metavar="KEY=VALUE",
+        ),
+    ] = {}
+    store: Annotated[str, Option(Kind.FOLDER, "Directory for runs.", note="./store")] = "store"
+    name: Annotated[
+        str | None,
+        Option(Kind.TEXT, "Name of the run's folder in the store.", metavar="NAME", wrong=_name),
+    ] = None
+    check_time: Annotated[float, Option(Kind.DURATION, "Time limit of the checkers.", wrong=positive)] = 60.0
+    check_memory: Annotated[
+        int, Option(Kind.SIZE, "Memory limit of the checkers.", note="1GiB", wrong=_memory)
+    ] = 1 << 30
+    stop_on_anomaly: Annotated[bool, Option(Kind.FLAG, "End the run at the first anomaly.")] = False
+    strict: Annotated[bool, Option(Kind.FLAG, "Count documented weaknesses as anomalies.")] = False
+    keep_cluster: Annotated[bool, Option(Kind.FLAG, "Leave the nodes up for inspection.", in_files=False)] = (
+        False
+    )
+    replay: str | None = None  # the run whose operations are done again; `quorate replay` sets it
 
     def __post_init__(self) -> None:
         """Take texts as the command line does, and count the members of a cluster that is already there.
@@ -104,7 +213,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.titled(self.faults)
 
     def titled(self, named: tuple[str, ...]) -> str:
-        """Return the run's name where it has these faults; a schedule file tells them."""
+        """Return the run's name where it has these faults; a schedule file names them."""
         if self.name:
             return self.name
         faults = "-".join(fault.replace(":", "_") for fault in named) or "none"
@@ -118,92 +227,19 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         for fault in self.faults:
             if fault != "none":
                 registry.check("faults", fault.partition(":")[0])
-        if self.cluster not in CLUSTERS:
-            hint = registry.did_you_mean(self.cluster, list(CLUSTERS))
-            msg = f'unknown cluster "{self.cluster}"{hint} (known: {", ".join(CLUSTERS)})'
-            raise UsageError(msg)
-        why = unfit(self.name) if self.name is not None else None
-        if why is not None:
-            raise UsageError(f"--name: {why}")
-        _hold((not why, why or "") for one in OPTIONS for why in [one.wrong(getattr(self, one.field))])
-        self._validate_together()
-        self._validate_places()
-
-    def _validate_together(self) -> None:
-        """Check what single values are good for beside each other."""
-        _hold(
-            (
-                (
-                    not self.system.endswith("@"),
-                    f"{self.system} names no release: write SYSTEM or SYSTEM@RELEASE",
-                ),
-                (self.clients >= len(self.workload), "give at least one client to each workload"),
-                (self.schedule is None or not self.faults, "give either --faults or --schedule, not both"),
-                (
-                    not self.faults or self.fault_interval < self.time,
-                    (
-                        f"--fault-interval {format_duration(self.fault_interval)} leaves no room for a fault in "
-                        f"--time {format_duration(self.time)}"
-                    ),
-                ),
-            )
-        )
-
-    def _validate_places(self) -> None:
-        """Check where nodes live and what runs on them."""
-        _hold(
-            (
-                (
-                    self.image is None or (self.cluster in ("auto", "docker") and not self.virtual),
-                    f"--image {self.image} needs --cluster docker and a real service",
-                ),
-                (
-                    self.build is None
-                    or (
-                        self.image is None
-                        and self.release is None
-                        and not self.virtual
-                        and _registered(self.system_name).own_server not in self.settings
-                    ),
-                    f"--build {self.build} is the server: give no release, no --image and no --set binary beside it",
-                ),
-                (
-                    (self.cluster == "running") == bool(self.endpoints),
-                    "--cluster running and --endpoints HOST:PORT,… belong together",
-                ),
-                (
-                    self.cluster != "running"
-                    or not (self.faults or self.schedule or self.replay or self.release or self.build),
-                    "--cluster running takes no faults, no release and no --build: its servers are not quorate's",
-                ),
-                (
-                    (self.cluster == "compose") == bool(self.file) == bool(self.service),
-                    "--cluster compose, --file docker-compose.yml and --service n1=SERVICE,… belong together",
-                ),
-                (
-                    self.cluster != "compose" or not (self.release or self.build),
-                    "--cluster compose takes no release and no --build: the file says what runs",
-                ),
-                (
-                    self.cluster != "ssh" or self.inventory is not None,
-                    "--cluster ssh needs --inventory FILE.toml",
-                ),
-                (
-                    self.cluster in ("auto", "simulated") or not self.virtual,
-                    f"--cluster {self.cluster} needs a real service: {self.system_name} runs inside this process",
-                ),
-                (
-                    self.cluster != "simulated" or self.virtual,
-                    f"--cluster simulated is for simulated systems; {self.system_name} runs on docker, local or ssh",
-                ),
-            )
-        )
+        for option in OPTIONS:
+            why = option.wrong(option.short or option.flag, getattr(self, option.field))
+            if why is not None:
+                raise UsageError(why)
+        combining.validate(self, _registered(self.system_name).own_server)
 
     def command(self) -> str:
         """The exact command that asks for the same run again."""
         usual = Test()
         words = ["quorate", "test", self.system]
         for option in OPTIONS:
+            if option.positional:
+                continue
             value = getattr(self, option.field)
             counted = option.field == "nodes" and (self.endpoints or self.service)  # by them
             if not counted and (option.always or value != getattr(usual, option.field)):
@@ -211,8 +247,4 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return shlex.join(words)
 
 
-def _hold(rules: Iterable[tuple[bool, str]]) -> None:
-    """Raise `UsageError` with the sentence of the first rule that does not hold."""
-    for holds, sentence in rules:
-        if not holds:
-            raise UsageError(sentence)
+OPTIONS: Final = declared(Test)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import msgspec
 import pytest
 
 from quorate.checkers import check
@@ -256,3 +257,65 @@ def _runs(order):
         elif held.get(key) != value:
             return False
     return True
+
+
+def keyed(*operations):
+    """The same of several keys: (key, process, function, asked, answered), all of which succeed."""
+    rows = made(
+        *((process, f, asked, "ok", answered) for _, process, f, asked, answered in operations)
+    ).events()
+    keys = [key for key, *_ in operations for _ in range(2)]
+    return History.of([msgspec.structs.replace(row, key=key) for row, key in zip(rows, keys, strict=True)])
+
+
+def test_each_key_is_a_bank():
+    moves = [(key, 0, "read", None, {"a": total, "b": 1}) for key, total in (("x", 1), ("y", 2), ("x", 1))]
+    assert check(keyed(*moves), "bank").verdict == "valid"
+    assert check(keyed(*moves[:2]), "bank").verdict == "unknown"
+    broken = check(keyed(*moves, ("y", 1, "read", None, {"a": 1, "b": 1})), "bank")
+    assert [one.key for one in broken.anomalies] == ["y"]
+
+
+def test_money_is_added_as_it_is_written():
+    assert check(made(*reads({"a": 0.1, "b": 0.2}, {"a": 0.3, "b": 0})), "bank").verdict == "valid"
+    assert check(made(*reads({"a": 0.1, "b": 0.2}, {"a": 0.31, "b": 0})), "bank").verdict == "invalid"
+    assert check(made(*reads({"a": 0.1, "b": 0.2})), "bank", initial=0.3).verdict == "valid"
+    with pytest.raises(ValueError, match="a bank starts with a total"):
+        check(made(*reads({"a": 1})), "bank", initial="much")
+
+
+def test_each_key_is_a_queue_that_is_emptied_by_itself():
+    enqueued = [("x", 0, "enqueue", 1, 1), ("y", 1, "enqueue", 2, 2)]
+    result = check(keyed(*enqueued, ("y", 1, "drain", None, [2])), "total-queue")
+    assert (result.verdict, result.anomalies) == ("unknown", [])
+    assert check(keyed(*enqueued, ("x", 1, "drain", None, [])), "total-queue").anomalies[0].key == "x"
+
+
+def test_where_times_tie_nothing_came_before():
+    back = [Event(0, 5, 0, "invoke", "inc"), Event(1, 5, 0, "ok", "inc", None, 5)]
+    back += [Event(2, 5, 1, "invoke", "read"), Event(3, 5, 1, "ok", "read", None, 3)]
+    assert check(back, "monotonic").verdict == "valid"
+    later = [*back, Event(4, 6, 1, "invoke", "read"), Event(5, 6, 1, "ok", "read", None, 4)]
+    assert check(later, "monotonic").anomalies[0].culprit == 4
+    tied = [Event(0, 5, 0, "invoke", "enqueue", None, 1), Event(1, 6, 0, "ok", "enqueue", None, 1)]
+    tied += [Event(2, 6, 1, "invoke", "drain"), Event(3, 7, 1, "ok", "drain", None, [])]
+    assert check(tied, "total-queue").verdict == "unknown"
+    tied[2] = Event(2, 7, 1, "invoke", "drain")
+    assert check(tied, "total-queue").verdict == "invalid"
+
+
+def test_of_numbers_written_without_knowing_of_each_other_neither_comes_first():
+    apart = [(0, "write", 1, "ok", 1), (1, "write", 2, "ok", 2), (1, "read", None, "ok", 1)]
+    assert check(made(*apart), "causal").verdict == "valid"
+    told = [
+        apart[0],
+        (1, "read", None, "ok", 1),
+        *apart[1:],
+        (2, "read", None, "ok", 2),
+        (2, "read", None, "ok", 1),
+    ]
+    assert [one.name for one in check(made(*told), "causal").anomalies] == ["causal reverse"] * 2
+    chain = [*told[:3], (2, "read", None, "ok", 2), (2, "write", 3, "ok", 3), (3, "read", None, "ok", 3)]
+    assert check(made(*chain, (3, "read", None, "ok", 1)), "causal").verdict == "invalid"
+    less = check(made((0, "write", 2, "ok", 2), (0, "write", 1, "ok", 1)), "causal")
+    assert (less.verdict, "which its client knew of" in less.reason) == ("unknown", True)

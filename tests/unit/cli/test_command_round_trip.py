@@ -20,43 +20,47 @@ from quorate.harness.campaign.values import TEST_KEYS, convert
 from quorate.harness.cli.options import given
 from quorate.harness.cli.test_command import _decoded, command
 from quorate.harness.core.duration import exact_duration, parse_duration
-from quorate.harness.core.options import BY_FIELD, Kind
-from quorate.harness.core.test import Test
+from quorate.harness.core.options import Kind, Option
+from quorate.harness.core.test import OPTIONS, Test
 
 SECONDS = st.floats(min_value=1e-6, max_value=1e7)
 WORD = st.text("abcdefgh.-_/ '\"", min_size=1, max_size=12).map(
     lambda word: f"no{word}x"
 )  # no file is called so
 
-TESTS = st.builds(
-    Test,
-    system=st.sampled_from(["etcd", "etcd@3.5.16", "simulated"]),
-    workload=st.sampled_from([("register",), ("watch", "set")]),
-    faults=st.sampled_from([(), ("kill",), ("partition:leader", "clock")]),
-    fault_interval=SECONDS,
-    schedule=st.none() | WORD,
-    cluster=st.sampled_from(["auto", "local"]),
-    inventory=st.none() | WORD,
-    nodes=st.integers(1, 63),
-    image=st.none() | WORD,
-    build=st.none() | WORD,
-    endpoints=st.sampled_from([(), ("db1:2379", "db2:2379")]),
-    file=st.none() | WORD,
-    service=st.sampled_from([(), ("n1=etcd-a", "n2=etcd-b:12379")]),
-    time=SECONDS,
-    clients=st.integers(1, 100_000),
-    rate=st.floats(min_value=0, max_value=1e9),
-    timeout=SECONDS,
-    seed=st.none() | st.integers(0, 2**63),
-    settings=st.dictionaries(st.sampled_from(["reads", "gate.ok", "binary"]), WORD),
-    store=WORD,
-    name=st.none() | WORD,
-    check_time=SECONDS,
-    check_memory=st.integers(1 << 24, 1 << 40),
-    stop_on_anomaly=st.booleans(),
-    strict=st.booleans(),
-    keep_cluster=st.booleans(),
-)
+BY_FIELD = {option.field: option for option in OPTIONS}
+
+# What fits an option of each kind; and the fields whose values must fit something else as well.
+OF_KINDS = {
+    Kind.TEXT: WORD,
+    Kind.FILE: WORD,
+    Kind.FOLDER: WORD,
+    Kind.WHOLE: st.integers(1, 63),
+    Kind.NUMBER: st.floats(min_value=0, max_value=1e9),
+    Kind.DURATION: SECONDS,
+    Kind.SIZE: st.integers(1 << 24, 1 << 40),
+    Kind.FLAG: st.booleans(),
+}
+NARROWER = {
+    "system": st.sampled_from(["etcd", "etcd@3.5.16", "simulated"]),
+    "workload": st.sampled_from([("register",), ("watch", "set")]),
+    "faults": st.sampled_from([(), ("kill",), ("partition:leader", "clock")]),
+    "cluster": st.sampled_from(["auto", "local"]),
+    "endpoints": st.sampled_from([(), ("db1:2379", "db2:2379")]),
+    "service": st.sampled_from([(), ("n1=etcd-a", "n2=etcd-b:12379")]),
+    "clients": st.integers(1, 100_000),
+    "seed": st.none() | st.integers(0, 2**63),
+    "settings": st.dictionaries(st.sampled_from(["reads", "gate.ok", "binary"]), WORD),
+}
+
+
+def values(option: Option) -> st.SearchStrategy[object]:
+    """Draw what an option may be; nothing where nothing is the default."""
+    drawn_from = NARROWER[option.field] if option.field in NARROWER else OF_KINDS[option.kind]
+    return st.none() | drawn_from if getattr(Test(), option.field) is None else drawn_from
+
+
+TESTS = st.builds(Test, **{option.field: values(option) for option in OPTIONS})
 
 
 def parsed(text: str) -> Test:
@@ -119,15 +123,12 @@ def test_a_campaign_file_gives_back_the_test(test: Test) -> None:
 
 def test_every_field_has_one_declaration() -> None:
     fields = [field.name for field in msgspec.structs.fields(Test)]
-    assert sorted(BY_FIELD) == sorted(field for field in fields if field != "replay")
+    assert [option.field for option in OPTIONS] == [field for field in fields if field != "replay"]
 
 
-def test_every_field_is_drawn_or_has_no_option() -> None:
-    drawn_at_random = set(TESTS.wrapped_strategy.kwargs) if hasattr(TESTS, "wrapped_strategy") else None
-    fields = {field.name for field in msgspec.structs.fields(Test)}
-    options = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
-    assert fields - {"system", "replay"} <= options
-    assert drawn_at_random is None or fields - {"replay"} == drawn_at_random
+def test_every_option_is_a_flag() -> None:
+    flags = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
+    assert {option.field for option in OPTIONS} - {"system"} <= flags
 
 
 @pytest.mark.parametrize("seconds", [90.123456, 100000.5, 1234567.0, 3.3333333333333335, 1e-7, 0.0])

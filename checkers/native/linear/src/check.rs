@@ -186,16 +186,9 @@ fn certified(
     // Confirming may take a little longer than searching was allowed to, else what was found last is lost.
     let grace = limits.deadline + request.time / 16;
     let limits = Limits { deadline: grace.min(until()), ..*limits };
-    let mut sub = minimal::reduce(object, ops, blame, &limits.within(EXPLAIN_ONE));
+    let sub = minimal::reduce(object, ops, blame, &limits.within(EXPLAIN_ONE));
     let limits = Limits { deadline: grace, ..limits };
-    let mut second = certify::confirm(object, ops, decision.engine, &sub, &limits.within(CONFIRM_ONE));
-    if !matches!(second, certify::Second::Agrees(_)) {
-        let whole = minimal::unreduced(ops, &sub);
-        let again = certify::confirm(object, ops, decision.engine, &whole, &limits.within(CONFIRM_ONE));
-        if matches!(again, certify::Second::Agrees(_)) {
-            (sub, second) = (whole, again);
-        }
-    }
+    let (sub, second) = certify::either(object, ops, decision.engine, sub, &limits.within(CONFIRM_ONE));
     let (engine, size) = (decision.engine, sub.kept.len());
     let (confirmed_by, second, reason) = match second {
         Second::Agrees(by) => (Some(by), "agrees", None),

@@ -8,6 +8,7 @@
 //! whole are cut down to some of their elements (see `scope`).
 
 use crate::certify::bounds::{self, Bounds};
+use crate::certify::left_out::{self, Claim};
 use crate::certify::values_at;
 use crate::decide::{decide, Object};
 use crate::element::{as_of, as_register, of_element, OUT};
@@ -48,6 +49,8 @@ const ADDITIONS: usize = 2_000;
 
 struct Reducer<'a, 'b> {
     object: &'a Object<'a>,
+    /// All operations of the part of the history that is judged.
+    whole: &'a [Op],
     limits: &'a Limits<'b>,
     complete: bool,
     /// The values that were possible at the moment before which nothing is looked at.
@@ -66,7 +69,7 @@ pub fn reduce(object: &Object<'_>, ops: &[Op], blame: &Blame, limits: &Limits<'_
             return of_sums(ops, bounds);
         }
     }
-    let mut reducer = Reducer { object, limits, complete: true, starts: None, counts: true };
+    let mut reducer = Reducer { object, whole: ops, limits, complete: true, starts: None, counts: true };
     let everything = || -> Kept { (0..).zip(ops.iter().copied()).collect() };
     let of_register =
         matches!(object.model, Model::Register | Model::Kv) && !ops.iter().any(|op| op.f == F::Append);
@@ -166,14 +169,14 @@ fn of_sums(ops: &[Op], bounds: Bounds) -> Sub {
     Sub { ops: shown, kept, since: None, bounds: Some(bounds), culprit: read, minimal: true, elements: None }
 }
 
-/// All operations up to the last that the reduced part keeps whole, as they are: what a second judge may find easier,
-/// since a smaller part may hold operations that were weakened to open ones, any order of which has to be tried.
+/// All operations up to the last that the reduced part keeps whole, as they are; of those that returned later what only
+/// looks says nothing.
 #[must_use]
 pub fn unreduced(ops: &[Op], sub: &Sub) -> Sub {
     let end = ops[sub.culprit as usize].ret;
     let kept: Kept = (0..)
         .zip(ops.iter().copied())
-        .filter(|(_, op)| op.call < end)
+        .filter(|(_, op)| op.call < end && (op.ret <= end || !looks(op)))
         .map(|(id, op)| (id, if op.ret <= end { op } else { weaker(op) }))
         .collect();
     let shown = kept.iter().map(|&(id, op)| (id, !op.open())).collect();
@@ -188,8 +191,14 @@ impl Reducer<'_, '_> {
         *kept = all;
         loop {
             let object = Object { values: &values, ..*self.object };
-            let mut reducer =
-                Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: true };
+            let mut reducer = Reducer {
+                object: &object,
+                whole: self.whole,
+                limits: self.limits,
+                complete: true,
+                starts: None,
+                counts: true,
+            };
             let before = (kept.len(), elements.len());
             reducer.drop_elements(kept, &mut elements);
             let (fewer, next) = scope::project(kept, &values, &elements);
@@ -217,6 +226,7 @@ impl Reducer<'_, '_> {
                 let object = Object { values: &values, ..*self.object };
                 let mut reducer = Reducer {
                     object: &object,
+                    whole: self.whole,
                     limits: self.limits,
                     complete: true,
                     starts: None,
@@ -238,9 +248,20 @@ impl Reducer<'_, '_> {
     }
 
     fn invalid(&mut self, kept: &Kept) -> bool {
+        if !self.sound(kept) {
+            return false;
+        }
         let ops: Vec<Op> = kept.iter().map(|&(_, op)| op).collect();
         let starts = self.starts.clone().unwrap_or_else(|| vec![self.object.initial]);
         starts.into_iter().all(|initial| self.invalid_from(initial, &ops))
+    }
+
+    /// Whether the part proves the whole wrong if it is wrong. Of queues and bags one step after the other can be sound
+    /// and all of them together prove nothing: who took an element is forgotten, after another was left out because of it.
+    fn sound(&self, kept: &Kept) -> bool {
+        let claim = Claim { ops: self.whole, kept, since: None, elements: None };
+        !matches!(self.object.model, Model::Queue | Model::UnorderedQueue)
+            || left_out::unsound(self.object.model, self.object.values, &claim).is_none()
     }
 
     fn invalid_from(&mut self, initial: u32, ops: &[Op]) -> bool {
@@ -316,8 +337,14 @@ impl Reducer<'_, '_> {
         let as_bits: Vec<Op> = ops.iter().map(|op| bit(op).unwrap_or(*op)).collect();
         let bits: Kept = kept.iter().filter_map(|(id, op)| Some((*id, bit(op)?))).collect();
         let object = Object { model: Model::Register, initial: OUT, ..*self.object };
-        let mut reducer =
-            Reducer { object: &object, limits: self.limits, complete: true, starts: None, counts: false };
+        let mut reducer = Reducer {
+            object: &object,
+            whole: self.whole,
+            limits: self.limits,
+            complete: true,
+            starts: None,
+            counts: false,
+        };
         let own: Vec<Op> = as_bits
             .into_iter()
             .zip(ops)
@@ -347,8 +374,7 @@ impl Reducer<'_, '_> {
             if op.open() || !out(id, &op) {
                 return Some((id, op));
             }
-            let looks = op.f.looks_only() || (op.f == F::Dequeue && op.a == 0 && op.b == 0);
-            (!looks).then_some((id, weaker(op)))
+            (!looks(&op)).then_some((id, weaker(op)))
         });
         self.prune(rest.collect())
     }
@@ -482,6 +508,10 @@ impl Reducer<'_, '_> {
             }
         }
     }
+}
+
+fn looks(op: &Op) -> bool {
+    op.f.looks_only() || (op.f == F::Dequeue && op.a == 0 && op.b == 0)
 }
 
 /// What had not returned before the moment; what was called before it may have happened by then.

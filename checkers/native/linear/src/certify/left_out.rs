@@ -148,6 +148,7 @@ fn queue(left: &[(u32, &Op)], claim: &Claim<'_>, last: u32) -> Option<u32> {
             takers.push(op.call);
         }
     }
+    takers.sort_unstable();
     let enqueues = claim.kept.iter().filter(|(_, op)| op.f == F::Enqueue && !served.contains(&op.a)).count();
     let free = if unique {
         enqueues
@@ -158,7 +159,7 @@ fn queue(left: &[(u32, &Op)], claim: &Claim<'_>, last: u32) -> Option<u32> {
         F::Enqueue => op.a != 0 && !taken.contains(&op.a),
         _ => {
             let gone = known(op) && times.get(&op.a).is_none_or(|&(times, kept)| times == 1 && !kept);
-            gone || takers.iter().filter(|&&call| call <= op.call).count() >= free
+            gone || takers.partition_point(|&call| call <= op.call) >= free
         }
     };
     left.iter().find(|(_, op)| !fits(op)).map(|&(id, _)| id)

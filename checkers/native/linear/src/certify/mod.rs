@@ -12,7 +12,7 @@ pub mod oracle;
 use crate::decide::{self, Object, Way};
 use crate::hash::Set;
 use crate::limits::Limits;
-use crate::minimal::Sub;
+use crate::minimal::{self, Sub};
 use crate::ops::{Model, Op, F};
 use crate::portfolio::Answer;
 use crate::scope;
@@ -41,9 +41,44 @@ const FEW: usize = 40;
 /// The name of sums as a judge.
 pub const SUMS: &str = "sums";
 
-/// Judge the part once more. `engine` is who found it.
+/// The part that an engine found, or all operations up to its last, whichever a second judge confirms: in the part
+/// operations may have been weakened to open ones, any order of which has to be tried, and the whole has more of them.
+/// Both are looked at a little before either is searched for long.
 #[must_use]
-pub fn confirm(object: &Object<'_>, ops: &[Op], engine: &str, sub: &Sub, limits: &Limits<'_>) -> Second {
+pub fn either(
+    object: &Object<'_>,
+    ops: &[Op],
+    engine: &str,
+    part: Sub,
+    limits: &Limits<'_>,
+) -> (Sub, Second) {
+    let whole = minimal::unreduced(ops, &part);
+    let ask = |sub: &Sub, looks: usize| confirm(object, ops, engine, sub, looks, limits);
+    let mut word = ask(&part, oracle::A_LITTLE);
+    let mut other =
+        if let Second::Agrees(_) = word { return (part, word) } else { ask(&whole, oracle::A_LITTLE) };
+    if word == Second::Silent && other == Second::Silent {
+        word = ask(&part, oracle::LONG);
+    }
+    if word == Second::Silent && other == Second::Silent {
+        other = ask(&whole, oracle::LONG);
+    }
+    if let Second::Agrees(_) = other {
+        return (whole, other);
+    }
+    (part, word)
+}
+
+/// Judge the part once more. `engine` is who found it, `looks` how much the exhaustive oracle may look at.
+#[must_use]
+pub fn confirm(
+    object: &Object<'_>,
+    ops: &[Op],
+    engine: &str,
+    sub: &Sub,
+    looks: usize,
+    limits: &Limits<'_>,
+) -> Second {
     if let Some(bounds) = &sub.bounds {
         let initial = object.values.number(object.initial).unwrap_or(0);
         return if bounds::holds(ops, initial, bounds) {
@@ -73,10 +108,10 @@ pub fn confirm(object: &Object<'_>, ops: &[Op], engine: &str, sub: &Sub, limits:
     };
     let mut by = EXHAUSTIVE;
     for start in starts {
-        match oracle::search(&subject, &kept, start.clone(), limits) {
+        match oracle::search(&subject, &kept, start.clone(), looks, limits) {
             Word::NoOrder => {}
             Word::Order(_) => return Second::Refuses("the exhaustive search found an order".into()),
-            Word::Unknown if engine == "search" => return Second::Silent,
+            Word::Unknown if engine == "search" || looks < oracle::LONG => return Second::Silent,
             Word::Unknown => match exact(object, sub, &kept, &start, limits) {
                 Answer::Invalid(_) => by = EXACT,
                 Answer::Valid(_) => return Second::Refuses("the exact search found an order".into()),

@@ -2,14 +2,15 @@
 //!
 //! A plain memoised search (Wing and Gong 1993, with the memory of Lowe 2017). At each step every operation that could
 //! be the next is tried: those called before the earliest return of what is not done yet. What was seen before (the
-//! same operations done, the same state) is not tried again. There is no other rule, but that all strings which begin
-//! none that is seen are one state, for appending makes none of them one that does, and that nothing is looked for behind
-//! it while something is still to be seen and nothing overwrites. Nothing is shared with the engines but the decoded
+//! same operations done, the same state) is not tried again. There is no other rule, but that of operations which are equal
+//! and of unknown outcome the one called first goes first (in any order the others can take its place, for none of them
+//! returns), that all strings which begin none that is seen are one state, for appending makes none of them one that
+//! does, and that nothing is looked for behind it while something is still to be seen and nothing overwrites. Nothing is shared with the engines but the decoded
 //! operations, so that a mistake in an engine is not made here a second time.
 
 use crate::limits::Limits;
 use crate::ops::{Model, Op, Values, F, NEVER};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What the oracle says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,20 +72,30 @@ impl<'a> Subject<'a> {
 
 /// More operations than this are not tried: each step looks at all.
 const OPERATIONS: usize = 4_000;
-/// Operations looked at, and bytes remembered, before the oracle gives up.
-const LOOKS: usize = 200_000_000;
+/// Operations looked at before the oracle gives up: at first, and where nobody else could say either.
+pub const A_LITTLE: usize = 4_000_000;
+/// See `A_LITTLE`.
+pub const LONG: usize = 200_000_000;
+/// Bytes remembered before it gives up.
 const BYTES: usize = 256 << 20;
 
 /// Whether some order of these operations is correct from this state, true to real time, and has every operation
 /// whose outcome is known. Those of unknown outcome may stand anywhere after their call, or nowhere.
 #[must_use]
-pub fn search(subject: &Subject<'_>, ops: &[Op], initial: State, limits: &Limits<'_>) -> Word {
+pub fn search(
+    subject: &Subject<'_>,
+    ops: &[Op],
+    initial: State,
+    most_looks: usize,
+    limits: &Limits<'_>,
+) -> Word {
     if ops.len() > OPERATIONS {
         return Word::Unknown;
     }
     let known = ops.iter().filter(|op| op.ret != NEVER).count();
     let first = Step { op: u32::MAX, known, state: initial, next: 0 };
     let mut done = vec![0u64; ops.len().div_ceil(64)];
+    let twins = twins(ops);
     let mut seen: HashSet<(Box<[u64]>, State)> = HashSet::new();
     let mut path = vec![first];
     let (mut looks, mut bytes, mut visits) = (0usize, 0usize, 0usize);
@@ -98,7 +109,7 @@ pub fn search(subject: &Subject<'_>, ops: &[Op], initial: State, limits: &Limits
             let (at, branch) = (step.next as usize / BRANCHES, step.next as usize % BRANCHES);
             let op = &ops[at];
             looks += 1;
-            if has(&done, at) || op.call > bound {
+            if has(&done, at) || op.call > bound || twins[at].is_some_and(|twin| !has(&done, twin)) {
                 step.next = ((at + 1) * BRANCHES) as u32;
                 continue;
             }
@@ -112,7 +123,7 @@ pub fn search(subject: &Subject<'_>, ops: &[Op], initial: State, limits: &Limits
         }
         looks += ops.len() / 8;
         visits += 1;
-        if looks > LOOKS || bytes > BYTES.min(limits.memory) || (visits % 256 == 0 && limits.over()) {
+        if looks > most_looks || bytes > BYTES.min(limits.memory) || (visits % 256 == 0 && limits.over()) {
             return Word::Unknown;
         }
         let Some((at, state)) = found else {
@@ -135,6 +146,18 @@ pub fn search(subject: &Subject<'_>, ops: &[Op], initial: State, limits: &Limits
         }
     }
     Word::NoOrder
+}
+
+/// Of each operation of unknown outcome: the one before it that is equal, by their calls.
+fn twins(ops: &[Op]) -> Vec<Option<usize>> {
+    let mut by_call: Vec<usize> = (0..ops.len()).filter(|&at| ops[at].open()).collect();
+    by_call.sort_by_key(|&at| ops[at].call);
+    let mut last: HashMap<(F, u32, u32), usize> = HashMap::new();
+    let mut twins = vec![None; ops.len()];
+    for at in by_call {
+        twins[at] = last.insert((ops[at].f, ops[at].a, ops[at].b), at);
+    }
+    twins
 }
 
 /// Whether a string that begins nothing seen is still to be seen as something, and nothing ever overwrites it.
