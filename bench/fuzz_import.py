@@ -1,9 +1,9 @@
 """Mutated inputs against the importers: none may crash, hang, fail in an unforeseen way, or be accepted wrongly.
 
-`python bench/fuzz_import.py [COUNT] [SEED]` mutates the sample histories of every format (a million times unless told
-otherwise) in two processes. An input may be read or be refused with a line; what is read must be a history that
+`python bench/fuzz_import.py [COUNT] [SEED]` mutates the sample histories of every format (a million times by default)
+in two processes. An input may be read or be refused with a line; what is read must be a history that
 holds together: pairs that point at each other, one open operation per process, texts that are JSON, and a reading
-of its own export that gives the same again. A process that dies is a crash; an input that takes over a second (of CPU:
+of its export that gives the same again. A process that dies is a crash; an input that takes over a second (of CPU:
 the machine may have other work) is a hang.
 """
 

@@ -2,7 +2,7 @@
 
 Queue, bag, set with removal, strings with append, counter with unequal steps: 5 values, 5 to 20 clients, 0, 1 and 5 %
 unknown outcomes, 1,000 operations. Every cell has three histories whose verdict is known (checkers/native/made), each
-judged in a process of its own within 10 s and 256 MB. A row tells how many of them were decided, and the slowest. Exits
+judged in a separate process within 10 s and 256 MB. A row says how many of them were decided, and the slowest. Exits
 1 if a verdict is wrong.
 """
 

@@ -2,7 +2,7 @@
 
     python bench/hunt.py [--seeds 30] [--bugs a,b,…] [--most 150]
 
-Nobody tells the hunt which workload the bug can come out with: a draw that the bug does nothing to costs its time all
+The hunt does not know which workload the bug can come out with: a draw that the bug does nothing to costs its time all
 the same. The median is over all seeds; a hunt that has not found it after `--most` virtual seconds counts as that long.
 """
 

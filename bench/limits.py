@@ -1,4 +1,4 @@
-"""Limits asked and used: hard histories under caps of time and memory, each in a process of its own.
+"""Limits asked and used: hard histories under caps of time and memory, each in a separate process.
 
 `python bench/limits.py` prints the table. Time is that of the whole call, memory what the process that searches grew by
 (for Porcupine: what the worker weighs beyond an idle one).

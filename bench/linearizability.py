@@ -24,7 +24,7 @@ import made  # noqa: E402 - a neighbour
 
 
 def phantom(event: dict[str, Any], before: list[dict[str, Any]]) -> Any:
-    """A value that nobody wrote."""
+    """A value that was never written."""
     del before
     return 2_000_000_000 if event["f"] == "read" and event["value"] is not None else None
 

@@ -17,7 +17,7 @@ Apply = Callable[[str, Any], Any]
 Draw = Callable[[Random], tuple[str, Any]]
 
 
-def simulate(  # noqa: C901, PLR0912, PLR0915 - one loop over one heap, told in one place
+def simulate(  # noqa: C901, PLR0912, PLR0915 - one loop over one heap, in one place
     seed: int, operations: int, clients: int, unknown: float, draw: Draw, apply: Apply
 ) -> list[dict[str, Any]]:
     """Run clients against an object in virtual time; return the events in order.
@@ -134,7 +134,7 @@ def register(
 def spoil(
     events: list[dict[str, Any]], wrong: Callable[[dict[str, Any], list[dict[str, Any]]], Any], seed: int = 1
 ) -> None:
-    """Change one completed operation in the last tenth; `wrong` gives the new value, or None to go on."""
+    """Change one completed operation in the last tenth; `wrong` gives the new value, or None to try the next."""
     random = Random(seed)
     places = list(range(len(events) * 9 // 10, len(events)))
     random.shuffle(places)

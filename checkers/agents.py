@@ -1,8 +1,8 @@
 """Agents: what one acknowledged is in its own list from then on, and reaches the catalogue by and by.
 
-The agent is the authority for what was registered with it, keeps it over restarts, and tells the catalogue: at once if
-it can, else later (Consul: anti-entropy). There is no bound for later, so a catalogue that has not come up to its
-agents by the end proves nothing; it is no anomaly.
+The agent is the authority for what was registered with it, keeps it over restarts, and updates the catalogue: now if
+it can, else later (Consul: anti-entropy). No bound is given for later, so a catalogue that has not come up to its
+agents by the end proves nothing; it is not an anomaly.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from quorate.harness.history import Event, History, Operation
 
 
 class AgentsAreAuthoritative:
-    """Each service of each agent is a register; the catalogue has nothing else, and the same in the end.
+    """Each service of each agent is a register; the catalogue has only these, and the same in the end.
 
     Functions: `announce` (key: the service, value or None), `compare` and `settle` (completion: {"agent", "catalog"},
     of `settle` also where it was refused because they differ). An announcement without an answer counts for every agent
-    where nobody knows which one it was for.
+    where it is unknown which one it was for.
     """
 
     name = "agents-are-authoritative"
@@ -87,7 +87,7 @@ def _as_registers(operations: Sequence[Operation], looks: Sequence[Look]) -> Der
 
 
 def _strangers(operations: Sequence[Operation], looks: Sequence[Look]) -> Iterator[Anomaly]:
-    """Services of the catalogue that nobody announced."""
+    """Services of the catalogue that no agent registered."""
     asked = {(one.invoke.key, one.invoke.value) for one in operations if one.invoke.f == "announce"}
     for look in looks:
         for service, value in look.catalog.items():

@@ -1,4 +1,4 @@
-"""What happened at which revision, as far as replies tell: the truth that watches and lists are held against.
+"""What happened at which revision, as far as replies show: the truth that watches and lists are held against.
 
 No member's word stands alone: a change is known by its own acknowledgement, by any watch that showed it, any list that
 held it, and any refusal that returned it. Two of them that disagree are an anomaly.
@@ -73,7 +73,7 @@ def is_conflict(event: Event) -> bool:
 
 
 class Reached:
-    """When clients were first told that the service had come to a revision."""
+    """When clients first learned that the service had come to a revision."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self._revisions: list[int] = []  # each higher than all before it
@@ -90,13 +90,13 @@ class Reached:
             self._times.append(time)
 
     def by(self, revision: int, time: int) -> int:
-        """The time of the first reply that told of the revision or a later one, if it is before the time given."""
+        """The time of the first reply that carried the revision or a later one, if it is before the time given."""
         place = bisect_left(self._revisions, revision)
         return min([time, *self._times[place : place + 1]])
 
 
 class Known:
-    """All changes that replies tell of, by revision and by name; the contradictions between replies are `anomalies`.
+    """All changes that replies show, by revision and by name; the contradictions between replies are `anomalies`.
 
     Values are unique, and a revision is one change.
     """
@@ -137,7 +137,7 @@ class Known:
                     self._refused[event.value] = failed[event.index]
 
     def _add(self, change: Change) -> None:
-        """Learn of a change; of each, the first contradiction is told."""
+        """Learn of a change; of each, the first contradiction is reported."""
         who = f"p{change.told.process} saw that {what(change)} at revision {change.revision}"
         known = self._at.setdefault(change.revision, change)
         if (known.name, known.value) != (change.name, change.value):

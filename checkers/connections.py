@@ -43,8 +43,8 @@ class Replay(abc.ABC):
         self.facts = facts
         self.at = 0  # the state of the latest answer
         self.found: list[Anomaly] = []
-        self.told_last = 0  # the highest version that a notice told
-        self._of: dict[int, Event] = {}  # who told of a version
+        self.told_last = 0  # the highest version that a notice carried
+        self._of: dict[int, Event] = {}  # who reported a version
 
     def run(self) -> list[Anomaly]:
         """Go through the items; the first violation ends it, for what such a watch shows then says nothing more."""
@@ -77,7 +77,7 @@ class Replay(abc.ABC):
         self.found.append(shown_by(anomaly, f"{self.stream.who} {text}", event, *others))
 
     def lost(self, version: int, at: int, event: Event) -> None:
-        """Note that a change was never told of, though an answer shows a state that holds it."""
+        """Note that a change was never reported, though an answer shows a state that holds it."""
         fact = self.facts.at[version]
         text = f"was shown state {at:#x} and not shown {say(fact)} at {version:#x}"
         self.tell("notice lost", text, event, fact.event)
@@ -136,7 +136,7 @@ class Standing(Replay):
         self._pending.append((kind, name, version))
 
     def read(self, name: str, version: int, at: int, watched: bool, event: Event) -> None:  # noqa: FBT001, ARG002
-        """Everything up to this state must have been told, and nothing else."""
+        """Everything up to this state must have been reported, and no more."""
         known, pending = self.facts.between(self.at, at), self._pending
         self._pending = []
         if all(each[2] is not None for each in pending):

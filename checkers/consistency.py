@@ -39,7 +39,7 @@ IMPLIES: Final[Mapping[str, Sequence[str]]] = {
     "pram": ("monotonic-reads", "monotonic-writes", "read-your-writes"),
 }
 LEVELS: Final = OBJECT_CONSISTENCY[1:]  # those below linearizable, stronger ones first
-# Reads of what nobody wrote that are told.
+# Reads of what was never written that are reported.
 _TOLD_MAX: Final = 20
 
 

@@ -1,4 +1,4 @@
-"""Tell why a history is not consistent at some level weaker than linearizability, and hand out the certificate."""
+"""Say why a history is not consistent at some level weaker than linearizability, and hand out the certificate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _evidence(history: History, calls: Sequence[int]) -> list[int]:
 
 
 def impossible(history: History, one: Impossible) -> Anomaly:
-    """A read of what nobody wrote."""
+    """A read of what was never written."""
     scope = None if one.element in (None, msgspec.UNSET) else [one.element]
     read = _told(history, one.call, scope)
     why = (_NOT_WRITTEN if scope is None else _NOT_ADDED).get(one.name, "but nobody wrote it")

@@ -1,7 +1,7 @@
-"""Deletions that nobody saw end, and whether they explain that objects are missing.
+"""Deletions that were never seen to end, and whether they explain that objects are missing.
 
 A `delete` without an answer may have happened at any revision after it was asked for, or never, and it undoes one put.
-So each put that is missing somewhere needs a deletion of its own, which must fit between what is known: after the last
+So each put that is missing somewhere needs its own deletion, which must fit between what is known: after the last
 revision at which the object was seen, by the first one at which it is missing.
 """
 
@@ -65,7 +65,7 @@ class Deletions:
     def must_explain(self, put: Change, at: int, seen: Event, text: str) -> Anomaly | None:
         """Ask for a deletion of what was put, by revision `at`; an anomaly where it was seen to be there after that.
 
-        A deletion by that revision was asked for before any reply told that the service had reached it.
+        A deletion by that revision was asked for before any reply showed that the service had reached it.
         """
         if at <= self._alive.get(put.revision, put.revision):
             return shown_by("list is no snapshot", f"{text}, and no deletion fits between", seen, put.told)

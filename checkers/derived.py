@@ -1,6 +1,6 @@
-"""Registers that a history tells of without having them as operations: reads and writes between two moments.
+"""Registers that a history implies without having them as operations: reads and writes between two moments.
 
-Each has a process of its own, since what one client saw may overlap; anomalies are told of the events and
+Each has its own process, since what one client saw may overlap; anomalies are reported with the events and
 processes that they were made from.
 """
 
@@ -54,7 +54,7 @@ class Derived:
         self.reads = 0
         self._line: list[
             tuple[int, int, Event, Event]
-        ] = []  # time, rank within it, new event, what tells of it
+        ] = []  # time, rank within it, new event, what implies it
         self._who: dict[int, Event] = {}
 
     def read(self, key: str, value: Any, begun: int, ended: int, source: Event) -> None:

@@ -46,7 +46,7 @@ class Word(msgspec.Struct, frozen=True, gc=False):
 
 
 class OneLeaderAtATime:
-    """Terms do not overlap, tokens grow, what observers are told was said by that leader, and a resigned one is gone.
+    """Terms do not overlap, tokens grow, what observers saw was said by that leader, and a resigned one is gone.
 
     Functions, by key: `campaign` (a value) → token, `proclaim` (a value) → token, `leader` → [value, token], `resign`;
     `crown` is a campaign after the last heal, and undecided is an election in which all of those failed. O(n log n).
@@ -55,7 +55,7 @@ class OneLeaderAtATime:
     name = "one-leader-at-a-time"
 
     def check(self, history: History, limits: Limits) -> Result:
-        """Judge; unknown where fewer than two terms were seen, or nobody could be elected at the end."""
+        """Judge; unknown where fewer than two terms were seen, or no client could be elected at the end."""
         del limits
         started = time.perf_counter()
         elections: dict[str, list[Operation]] = defaultdict(list)
@@ -159,7 +159,7 @@ def _resigned(key: str, operations: list[Operation], words: list[Word]) -> list[
 
 
 def _sayings(key: str, operations: list[Operation], words: list[Word]) -> list[Anomaly]:
-    """What observers were told must have been said by whoever was elected with that token."""
+    """What observers saw must have been said by whoever was elected with that token."""
     said: dict[int | str, set[bytes]] = defaultdict(set)
     for operation in operations:
         if operation.invoke.f in {"campaign", "crown", "proclaim"}:

@@ -44,7 +44,7 @@ def by_guarantee(history: History, name: str, limits: Limits) -> Result:
 
 
 def _listed(name: str) -> Any:
-    """The listed checker of this name; not those that are models with an expectation of their own."""
+    """The listed checker of this name; not those that are models with their own expectation."""
     if name in {LINEARIZABLE, "append", "rw"} or name not in registry.names("checkers"):
         return None
     return registry.find("checkers", name)

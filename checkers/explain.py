@@ -32,7 +32,7 @@ class Rest(Protocol):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One operation of the counterexample. `returned` is infinite and `kind` is `info` where nobody knows."""
+    """One operation of the counterexample. `returned` is infinite and `kind` is `info` where the outcome is unknown."""
 
     position: int
     process: int | str
@@ -99,7 +99,7 @@ class Told(msgspec.Struct, frozen=True):
             "acquire": "took the lock" + ("" if self.result is None else f" (token {say(self.result)})"),
             "release": "gave the lock back",
             "append": f"appended {say(self.argument)}",
-        }.get(self.f, f"{self.f} {say(self.argument)}")
+        }.get(self.f, self.f if self.argument is None else f"{self.f} {say(self.argument)}")
         if self.f == "cas":
             what = f"changed {say(self.argument[0])} to {say(self.argument[1])}"
         if self.f == "read" and self.scope is not None:

@@ -1,7 +1,7 @@
-"""What is certain about the changes of names, from what clients were told: the truth that notices are held against.
+"""What is certain about the changes of names, from what clients saw: the truth that watch events are held against.
 
-A change is known by its own acknowledgement, by a read that showed it, and by a notice that told its version. What is
-not known is what became of changes without an answer: those are `open`, and may explain what nothing else does.
+A change is known by its acknowledgement, by a read that showed it, and by an event that carried its version. What is
+not known is what became of changes without an answer: those are `open`, and may explain what is left unexplained.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from quorate.checkers.replays import shown_by
 from quorate.harness.core.verdict import Anomaly
 from quorate.harness.history import Event
 
-UNREAD: Final = object()  # a value that nobody was told
+UNREAD: Final = object()  # a value that no client saw
 _GONE, _SET = "deleted", "set"  # what a change did; `set` is created or changed
 
 
 class Fact(msgspec.Struct):
-    """One change of a name, as the completion `event` tells; of kind None it is a creation or a change."""
+    """One change of a name, as the completion `event` shows; of kind None it is a creation or a change."""
 
     name: str
     kind: str | None
@@ -37,7 +37,7 @@ class Fact(msgspec.Struct):
 
 
 class Facts:
-    """All changes that are known, by version; contradictions between those who told them are `anomalies`."""
+    """All changes that are known, by version; contradictions between those who reported them are `anomalies`."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.anomalies: list[Anomaly] = []

@@ -51,7 +51,7 @@ class NumbersGrow:
 
 
 def _judge(history: History, done: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> list[Anomaly]:
-    """One key; `done` are the positions of completions, in the order of time, with what they told."""
+    """One key; `done` are the positions of completions, in the order of time, with what they returned."""
     columns = history.columns
     order = np.argsort(values, kind="stable")
     twice = np.flatnonzero(np.diff(values[order]) == 0)

@@ -1,8 +1,8 @@
 """What an object holds before the first operation: stated by the caller, else nothing (0 for a counter).
 
-One case is settled where nobody stated it: a register that starts at 0, as many services do. Where 0 was read and never
+One case is settled if not stated: a register that starts at 0, as many services do. Where 0 was read and never
 written, and starting there is all it takes to explain the whole history, the verdict is `valid`, and its reason says
-what was taken for granted. Any other value that nobody wrote is a phantom.
+what was taken for granted. Any other value that was never written is a phantom.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from quorate.harness.history.columns import INVOKE, OK
 
 
 class Unstated:
-    """Nobody said what the object starts with."""
+    """It was not said what the object starts with."""
 
     def __repr__(self) -> str:
         """The words of signatures."""
@@ -79,7 +79,7 @@ def judged(
 
 
 def _only_read_zero(history: History) -> bool:
-    """Whether 0 was seen and nobody ever asked to write it."""
+    """Whether 0 was seen and no client ever asked to write it."""
     columns = history.columns
     zero = np.uint32(1 << 31)  # small integers are their own handles
     if (columns.value == zero).any():

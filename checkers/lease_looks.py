@@ -97,7 +97,7 @@ class Looks:
         return found
 
     def walk(self, since: Mapping[str, int], visit: Callable[[int, int, list[str]], bool]) -> None:
-        """Go through the looks: number, sight, and the names that are `since` before its asking, each told once.
+        """Go through the looks: number, sight, and the names that are `since` before its asking, each reported once.
 
         A look that sees the same as the one before, when nothing new has come, is visited only if `visit` returned
         True for that one.

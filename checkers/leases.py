@@ -1,9 +1,9 @@
-"""Leases against the clock: alive as long as was promised, gone when nobody keeps them, never both.
+"""Leases against the clock: alive as long as was promised, gone when not kept alive, never both.
 
 All times are the clients' own, on one monotonic clock; what lies between asking and answer only ever widens what is
 allowed. A lease is *certainly alive* from its grant's answer until its time to live has passed since the last renewal
 that was acknowledged was asked for. It is *certainly dead* once, under one leader without faults, its time to live has
-passed since the last renewal that may have happened, with what the service documents on top. Grants tell both
+passed since the last renewal that may have happened, with what the service documents on top. Grants give both
 precisions (see `quorate.harness.core.capabilities.Leases`).
 
 See docs/decisions/leases.md.
@@ -39,7 +39,7 @@ class Lease(msgspec.Struct):
 
     name: str
     grant: Call | None = None
-    told: Mapping[str, int] = {}  # what the grant told: its time to live and the precision, in ms
+    told: Mapping[str, int] = {}  # what the grant said: its time to live and the precision, in ms
     maybe: bool = False  # a grant without an answer
     renewals: list[Call] = []
     refusals: list[Call] = []
@@ -269,7 +269,7 @@ class _Record:
         return first
 
     def _span(self, lease: Lease) -> int:
-        """How long nobody may keep it alive before it is certainly dead; 0 where its grant was not answered."""
+        """How long it may go without a keep-alive before it is certainly dead; 0 where its grant was not answered."""
         if lease.grant is None:
             return 0
         later = 0 if self.strict else lease.told["later_ms"]

@@ -1,4 +1,4 @@
-"""A list that is wrong, told for a drawing: the row beside its neighbours, and what happened to that object.
+"""A list that is wrong, as a drawing needs it: the row beside its neighbours, and what happened to that object.
 
 Of the object's changes `shown` is the one that the list shows, `due` the last one up to its revision, which it should
 show.
@@ -17,7 +17,7 @@ _CHANGES: Final = 3
 
 
 def story(who: str, at: int, objects: Sequence[Sequence[Any]], name: str, known: Known) -> ListStory:
-    """Tell of the object `name` in a list at revision `at`; O(rows)."""
+    """Say what became of the object `name` in a list at revision `at`; O(rows)."""
     ordered = sorted(objects, key=lambda row: str(row[0]))
     before = [row for row in ordered if str(row[0]) < name][-_NEIGHBOURS:]
     after = [row for row in ordered if str(row[0]) > name][:_NEIGHBOURS]

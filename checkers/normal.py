@@ -149,7 +149,7 @@ def _long_names(history: History) -> bool:
 
 
 def _drained(history: History, renamed: Mapping[str, str]) -> Normal:
-    """Replace a drain by a dequeue of each element it answered, all within its interval, by clients of their own."""
+    """Replace a drain by a dequeue of each element it answered, all within its interval, by separate clients."""
     ends = {one.invoke.index: one.completion for one in history.operations() if one.invoke.f == "drain"}
     free = max((event.process for event in history.events() if isinstance(event.process, int)), default=0) + 1
     made: list[Event] = []

@@ -1,9 +1,9 @@
-"""Notices: watchers are told of each change, once, in order, and before they are shown it.
+"""Watch events: watchers see each change, once, in order, and before they are shown it.
 
 ZooKeeper's programmer's guide promises of watches: they are ordered with respect to other events, other watches and
 replies; a client sees the event before it sees the new data; events come in the order of the updates. Every answer on
-a connection tells the state (zxid) that it was given in, so a connection can be replayed: what came between two
-answers must be the changes between their states. One-shot watches tell of the first change only (documented).
+a connection carries the state (zxid) that it was given in, so a connection can be replayed: what came between two
+answers must be the changes between their states. One-shot watches report the first change only (documented).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from quorate.harness.history import Event, History
 
 
 class NoticesAreReliable:
-    """Every watcher is told of each change once, in order, and before an answer shows a state that holds it.
+    """Every watcher sees each change once, in order, and before an answer shows a state that holds it.
 
     Functions: `set` (key: the name, value or None; completion: what happened) and `heed`, as
     `capabilities.Notices` has it. Consecutive `heed` operations with one number continue one watch. What had

@@ -1,4 +1,4 @@
-"""Histories judged while the run goes on: fed event by event, memory flat, an early `invalid` that is final.
+"""Histories judged during the run: fed event by event, memory flat, an early `invalid` that is final.
 
 `invalid` on the beginning of a history is final, `valid` is not: what comes later can only add contradictions. Every
 `batch` events the keys that changed are judged by the same engines as a finished history, and what is settled is
@@ -129,9 +129,9 @@ class Online:
 
     def _forget(self, key: Key, pairs: list[Pair], moment: int) -> list[Pair]:
         rule = RULES.get(self.model)
-        pairs = drop_looks(pairs, moment) if rule is None else rule(key, pairs, moment)
+        pairs = drop_looks(self.model, pairs, moment) if rule is None else rule(key, pairs, moment)
         if len(pairs) * 2 > self.most:
-            pairs = drop_looks(pairs, moment)
+            pairs = drop_looks(self.model, pairs, moment)
         if len(pairs) * 2 > self.most and "queue" in self.model:
             pairs = ignore_oldest(key, pairs)
         if len(pairs) * 2 > 2 * self.most:
@@ -139,7 +139,7 @@ class Online:
         return pairs
 
     def _contradiction(self, key: Key, pairs: Sequence[Pair]) -> Anomaly | None:
-        """What operations held tell against the summary of those that are not."""
+        """What operations held show against the summary of those that are not."""
         reads = [
             (call, end) for call, end in pairs if end is not None and end.type == "ok" and call.f == "read"
         ]
@@ -158,7 +158,7 @@ class Online:
 
 
 def judge_of(model: str | None, must_hold: Sequence[Checker]) -> Online | OnlineTransactions | None:
-    """Return who can judge histories of this model while they are made, by what must hold of them; None if nobody."""
+    """Return who can judge histories of this model while they are made, by what must hold of them; None if none can."""
     for checker in must_hold:
         if isinstance(checker, Transactions):
             judge = OnlineTransactions(checker.model, checker.expect)
@@ -167,7 +167,7 @@ def judge_of(model: str | None, must_hold: Sequence[Checker]) -> Online | Online
 
 
 def _seen(key: Key, pair: Pair) -> Pair:
-    """The operation on a set without the elements that are settled (and told apart from those in `_contradiction`)."""
+    """The operation on a set without the elements that are settled (`_contradiction` looks at those)."""
     call, end = pair
     if not key.members:
         return pair

@@ -1,4 +1,4 @@
-"""Transactions judged while the run goes on: fed event by event, memory flat, an early `invalid` that is final.
+"""Transactions judged during the run: fed event by event, memory flat, an early `invalid` that is final.
 
 Every `batch` events what is held is judged by the engine of finished histories, and what is settled goes
 (`checkers.forgetting.transactions` says why an alarm is final whatever was left out). What is missed is found in the
@@ -27,8 +27,8 @@ class OnlineTransactions:
 
     `expect` is the consistency model that must hold; those that allow to see uncommitted writes are judged at the end
     only (`blind`). `batch` is the number of events between two looks, `most` the
-    number of transactions that may stay held after one, `limits` those of one look. A history that is no list of
-    transactions is judged no more: the finished one will tell.
+    number of transactions that may stay held after one, `limits` those of one look. A history that is not a list of
+    transactions is judged no more: the finished one will show.
     """
 
     def __init__(
@@ -129,10 +129,10 @@ class OnlineTransactions:
         return next((anomaly for anomaly in result.anomalies if not self._left_open(anomaly.name)), None)
 
     def _left_open(self, anomaly: str) -> bool:
-        """Whether the finished history may not be said to be wrong for this: it is told at the end, or not at all.
+        """Whether the finished history may not be said to be wrong for this: it is reported at the end, or not at all.
 
         Writes that are neighbours among those held may have another between them, which only the weakest model minds;
-        and conflicts of writes that nobody read are sought in small histories only.
+        and conflicts of writes that were never read are sought in small histories only.
         """
         weakest = self._checker.expect == "cursor-stability"
         return anomaly.startswith("write-conflict") or (weakest and anomaly == "lost-update")
@@ -170,7 +170,7 @@ class OnlineTransactions:
             self._leave_keys()
 
     def _drop_unseen(self) -> None:
-        """Give up the oldest of those that failed, or whose outcome nobody knows, until they are a quarter."""
+        """Give up the oldest of those that failed, or whose outcome is unknown, until they are a quarter."""
         unseen = [index for index, txn in self._held.items() if not txn.open and txn.outcome != "ok"]
         for index in unseen[: max(0, len(unseen) - self.most // 4)]:
             self._window.drop(self._held.pop(index))
@@ -178,7 +178,7 @@ class OnlineTransactions:
     def _leave_keys(self) -> None:
         """Judge the keys no more that were not touched for longest, until a quarter of the room is free again.
 
-        Those in use only where nothing else helps, and only until what is held fits.
+        Those in use only as the last resort, and only until what is held fits.
         """
         window = self._window
         uses = {index: sum(not key.left for _, key, _ in txn.ops) for index, txn in self._held.items()}

@@ -1,10 +1,10 @@
-"""Long polls: what they tell is the state as it was, and a change reaches who waits for it.
+"""Long polls: what they return is the state as it was, and a change reaches who waits for it.
 
 Consul documents of blocking queries: the index identifies the state of what was asked for; a query that waits at an
 index returns once there is a newer one, or when its wait is over; changes in between may be skipped, a return is no
 guarantee of a change, and an index may go backwards, after which the client begins anew. So an answer is a read of
 every name, from when its query was asked until it came; and a query that does not answer says that nothing has changed:
-a read of what it told last, which may be `SLACK_S` old, where nothing is broken.
+a read of what it returned last, which may be `SLACK_S` old, where nothing is broken.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NS_PER_US: Final = 1_000
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
-    """The state that an answer told, or that a silent query says is still there: at some time between two, in ns.
+    """The state that an answer showed, or that a silent query says is still there: at some time between two, in ns.
 
     `target` is the name asked for, None for all; `late` is a silence.
     """
@@ -44,7 +44,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
 
 class PollsTellTheState:
-    """Every answer of a poll is a state between asking and answer, and a poll that waits is told of changes.
+    """Every answer of a poll is a state between asking and answer, and a poll that waits learns of changes.
 
     Functions: `set` (key: the name, value or None) and `poll` (key: the name, None for all), as
     `quorate.harness.core.capabilities.Polls` has them. Answers of stale reads are not held to their time, silences are.
@@ -73,7 +73,7 @@ class PollsTellTheState:
 
 
 class _Stream(msgspec.Struct):
-    """One standing poll: when the calls that read it began, and what it told last."""
+    """One standing poll: when the calls that read it began, and what it returned last."""
 
     calls: list[int]
     last: Seen | None = None

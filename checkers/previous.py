@@ -1,6 +1,6 @@
-"""Values before a change, as a watch tells them: each must be what the change before it left.
+"""Values before a change, as a watch reports them: each must be what the change before it left.
 
-A value that is not told says nothing: etcd leaves it out where it has been compacted (documented).
+A value that is left out says nothing: etcd leaves it out where it has been compacted (documented).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from quorate.harness.history import Event
 
 
 def wrong_previous(events: Sequence[Event], truth: Mapping[int, Mapping[str, Any]]) -> list[Anomaly]:
-    """Values before a change that were another one's, or nobody's. `truth` is what is known: revision, name, value.
+    """Values before a change that were another one's, or none's. `truth` is what is known: revision, name, value.
 
     Values are unique. One that was written without an answer may have stood anywhere, so it is let pass.
     """

@@ -64,6 +64,7 @@ def recognise(history: History) -> str:
     if functions <= MODELS["set"].functions:
         return "set"
     fitting = [model for model, known in _FUNCTIONS.items() if functions <= known]
+    fitting = fitting or [name for name, model in MODELS.items() if functions <= model.functions]
     if not fitting:
         raise ModelError(
             f"no model knows all of {', '.join(sorted(functions))}: see `quorate list models`, or judge with a model "

@@ -21,6 +21,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
+from quorate.checkers.models import MODELS
 from quorate.checkers.second_objects import Op, Operations, TooLargeError, after, members, plain, text
 from quorate.harness.history.event import Event
 
@@ -192,8 +193,10 @@ def _starts(
             return [initial or 0]
         case "lock" | "fenced-lock":
             return [(None, None)]
-        case _:
+        case "queue" | "unordered-queue":
             return [()]
+        case recorded:
+            return [MODELS[recorded].initial]
 
 
 def _order(model: str, ops: Sequence[Op], start: Hashable, scope: set[str] | None) -> bool:

@@ -1,6 +1,6 @@
 """Confirm what a checker that replays replies found: each anomaly by its definition, from the replies that show it.
 
-The second judge of guarantees that are no search: versions, numbers, elections, watches, lists, leases. Independent of
+The second judge of guarantees that need no search: versions, numbers, elections, watches, lists, leases. Independent of
 the checkers on purpose, as `checkers.refute` is for objects: it shares no code with what found the anomaly, reads the
 history again, and looks at nothing but the definition (`replies_order`, `replies_shown`, `replies_leases`). A
 certificate is {"kind", "key", "events", "strict"}: the anomaly's name, and the indexes of the events that show it.

@@ -93,7 +93,7 @@ def _after_resigning(record: Record, case: Case) -> bool:
 
 
 def _misquoted(record: Record, case: Case) -> bool:
-    """An observer was shown what nobody who was elected for that term had asked to say."""
+    """An observer was shown what no client that was elected for that term had asked to say."""
     for word in case.replies:
         if not word.ok or word.call.f != "leader":
             continue

@@ -12,7 +12,7 @@ _WATCHES: Final = ("watch", "follow")
 
 
 class Shown(NamedTuple):
-    """A change that a reply tells of."""
+    """A change that a reply shows."""
 
     revision: int
     name: str
@@ -46,7 +46,7 @@ def _messages(record: Record, last: Reply) -> list[Message]:
 
 
 def _tells(reply: Reply) -> Iterator[Shown]:
-    """The changes that a reply tells of, whatever it is an answer to."""
+    """The changes that a reply shows, whatever it is an answer to."""
     call, end = reply.call, reply.end
     if end.type == "ok" and call.f in _WATCHES:
         for _, changes in end.value["messages"]:
@@ -138,7 +138,7 @@ def _not_written(record: Record, case: Case) -> bool:
 
 
 def _two_changes(record: Record, case: Case) -> bool:
-    """Two replies tell of two changes at one revision."""
+    """Two replies show two changes at one revision."""
     del record
     told = [{one.revision: one for one in _tells(reply)} for reply in case.replies]
     return any(
@@ -150,7 +150,7 @@ def _two_changes(record: Record, case: Case) -> bool:
 
 
 def _by_nobody(record: Record, case: Case) -> bool:
-    """A reply tells of a value that no client had asked to put under that name by then."""
+    """A reply shows a value that no client had asked to put under that name by then."""
     first: dict[tuple[Any, Any], int] = {}
     for call in record.calls:
         if call.f == "put":

@@ -17,7 +17,7 @@ def _answers(case: Case) -> Iterator[tuple[Reply, int, Mapping[str, Any]]]:
 
 
 def _not_written(record: Record, case: Case) -> bool:
-    """A poll shows a value that nobody wrote, or only who was refused; or another value than its version had."""
+    """A poll shows a value that no client wrote, or only one that was refused; or another than its version had."""
     ends = {reply.call.index: reply.end for reply in record.replies}
     may: set[tuple[Any, Any]] = set()
     had: dict[tuple[Any, int], list[Any]] = {}
@@ -55,7 +55,7 @@ def _two_states(record: Record, case: Case) -> bool:
 
 
 def _not_announced(record: Record, case: Case) -> bool:
-    """A catalogue has a service that nobody announced so."""
+    """A catalogue has a service that was never registered so."""
     asked = {(call.key, call.value) for call in record.calls if call.f == "announce"}
     looks = [reply.end.value for reply in case.replies if reply.call.f in ("compare", "settle")]
     return any(

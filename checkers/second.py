@@ -31,8 +31,10 @@ def by_porcupine(
 
     Sums, sets seen in part and pasts that were cut off are not put to it: it knows whole objects from their beginning.
     """
-    from quorate.checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415 - optional, and slow to load
+    from quorate.checkers.porcupine import MODELS, PorcupineMissingError, check_history  # noqa: PLC0415 - optional, and slow to load
 
+    if model not in MODELS:
+        return None
     whole = certificate["kind"] == "no-order" and certificate["since"] is None
     if not whole or ("elements" in certificate and model == "set"):
         return None
@@ -53,7 +55,7 @@ def _part(history: History, certificate: Mapping[str, Any]) -> Iterator[Event]:
 def confirmed(result: Result, second: Result) -> Result:
     """Return what holds of a history that one engine called invalid, once another one was asked.
 
-    An agreement is told with the second one's evidence, which is smaller. A disagreement is nobody's proof: one of the
+    An agreement is reported with the second one's evidence, which is smaller. A disagreement proves nothing: one of the
     two is wrong, and the answer is unknown.
     """
     if result.verdict is not Verdict.INVALID:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.checkers.models import MODELS
+from quorate.checkers.models.model import Operation
 from quorate.checkers.verify import ends_of, ranks_of
 from quorate.harness.history.event import NEMESIS, Event
 
@@ -29,6 +31,7 @@ class Op(msgspec.Struct, frozen=True):
     asked: Any
     told: Any
     key: str = "null"
+    looking: bool | None = None  # of models that are replayed by their record; None: by the rules here
 
     @property
     def open(self) -> bool:
@@ -38,6 +41,8 @@ class Op(msgspec.Struct, frozen=True):
     @property
     def looks(self) -> bool:
         """Whether it changes nothing."""
+        if self.looking is not None:
+            return self.looking
         return self.f in _LOOKS or (self.f == "dequeue" and not self.open and self.told == "null")
 
 
@@ -64,6 +69,8 @@ class Operations:
     def _read(self, at: int, end: int | None) -> Op | None:
         call = self._events[at]
         done = None if end is None else self._events[end]
+        if not MODELS[self.model].apart:
+            return self._as_recorded(at, call, done)
         f = {"get": "read", "put": "write", "increment": "add"}.get(call.f, call.f)
         asked = (*map(self._value, call.value),) if f == "cas" else self._value(call.value)
         if done is not None and done.type == "fail":
@@ -78,6 +85,17 @@ class Operations:
             f, told = "read", asked[0]
         op = Op(at, self._rank[at], ret, call.process, f, asked, told, text(call.key))
         return None if op.open and op.looks else op
+
+    def _as_recorded(self, at: int, call: Event, done: Event | None) -> Op | None:
+        """Read an operation of a model that has no rules here."""
+        looks = call.f in MODELS[self.model].looks
+        if (done is None and looks) or (done is not None and done.type == "fail"):
+            return None
+        ret = math.inf if done is None else self._rank[self._ends[at]]
+        told = None if done is None else text(done.value)
+        return Op(
+            at, self._rank[at], ret, call.process, call.f, text(call.value), told, text(call.key), looks
+        )
 
     def _value(self, value: Any) -> str:
         return "null" if self.model == "kv" and value == "" else text(value)
@@ -114,6 +132,8 @@ def text(value: Any) -> str:
 
 def after(model: str, state: Any, op: Op, scope: set[str] | None) -> list[Any]:  # noqa: C901, PLR0911, PLR0912 - a table
     """The states that the operation can lead to; none where it cannot happen."""
+    if not MODELS[model].apart:
+        return [*MODELS[model].step(state, _recorded(op))]
     match _FAMILIES.get(model, model), op.f:
         case "register", "read":
             return [state] * (op.told == state)
@@ -155,6 +175,12 @@ def after(model: str, state: Any, op: Op, scope: set[str] | None) -> list[Any]: 
             return [(None, state[1])] * (state[0] == op.process)
         case _:
             return []
+
+
+def _recorded(op: Op) -> Operation:
+    """The operation as a model's record takes it."""
+    got = None if op.open or op.told is None else plain(op.told)
+    return Operation(op.process, op.f, plain(op.asked), got, known=not op.open)
 
 
 def plain(value: str) -> Any:

@@ -1,6 +1,6 @@
 """Lists are snapshots and guards are kept: objects under one revision, as Kubernetes keeps them in etcd.
 
-The service orders all changes by revision and tells it, so nothing needs to be searched: every list, at whatever
+The service orders all changes by revision and reports it, so nothing needs to be searched: every list, at whatever
 revision and in however many pages, must be the state that the changes up to its revision give, and every guarded
 change must find the object as it was compared. etcd's robustness tests hold lists against a replay of the members'
 write-ahead logs (tests/robustness/validate/operations.go); here the changes are put together from what clients saw.
@@ -34,7 +34,7 @@ class ListsAreSnapshots:
     Functions: `put` and `delete` with a name as key (completion: [value, revision compared with], the version is the
     change's revision), refused as "conflict" with [value, revision] as they were; `list` (completion: {"at",
     "objects": [[name, value, revision]]}); `watch` and `follow` as `WatchesAreReliable` reads them. Values are unique,
-    a revision is one change, and what changes compared with some reply had told. A deletion whose outcome is unknown
+    a revision is one change, and what changes compared with some reply had said. A deletion whose outcome is unknown
     may explain that an object is missing, once, from when it was asked for on. The real-time order of revisions is
     not judged here (see `VersionsNeverRegress`). O(n log n + lists times names).
     """
@@ -84,7 +84,7 @@ class _Replay:
         return [*found, *self._deletions.unexplained()]
 
     def _judge_list(self, event: Event) -> Iterator[Anomaly]:
-        """Hold one list against every name that is known; the first difference is told."""
+        """Hold one list against every name that is known; the first difference is reported."""
         at, objects = event.value["at"], event.value["objects"]
         names = [name for name, _, _ in objects]
         who = f"p{event.process}'s list at revision {at}"

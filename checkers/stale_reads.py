@@ -5,7 +5,7 @@ updates (`weak_states`). Where promised, reads never go back within a session, a
 nothing is older than a bound. Staleness itself is a figure, not an anomaly: how long before the read was called a newer
 update had been acknowledged, how often, and during which fault.
 
-Cannot see: the order of updates whose version no reply told, and what only reads of two keys together show.
+Cannot see: the order of updates whose version no reply carried, and what only reads of two keys together show.
 
 See docs/decisions/weak-reads.md.
 """
@@ -101,7 +101,7 @@ def staleness(ages: Sequence[float]) -> Staleness:
 
 
 class _Seen(NamedTuple):
-    """How far a reply had come: the version that it told, else that of the newest update in it."""
+    """How far a reply had come: the version that it carried, else that of the newest update in it."""
 
     version: int
     event: Event

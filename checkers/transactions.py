@@ -34,7 +34,7 @@ class Transactions:
     """Judges transactions of `model` (`append`: lists, `rw`: registers whose values are written once) by `expect`.
 
     `expect` is a consistency model from `read-uncommitted` to `strict-serializable`, session variants included; a
-    violation of a stronger one alone does not make the verdict invalid but is told in `stats["tolerated"]`.
+    violation of a stronger one alone does not make the verdict invalid but is reported in `stats["tolerated"]`.
     `stats["strongest"]` lists the strongest models that the history was proved to satisfy. Raises `ValueError` for an
     unknown name (any of Elle's will do), never for a bad history.
     """

@@ -14,7 +14,7 @@ from quorate.checkers.transactions_story import NULL, Story, Txn
 
 
 def _garbage(story: Story, key: Any, txns: Sequence[Txn]) -> bool:
-    """It read what nobody wrote."""
+    """It read what was never written."""
     reader = txns[-1]
     values = (value for mop in reader.reads(key) for value in story.contents(mop))
     empty = () if story.lists else (NULL,)

@@ -69,7 +69,7 @@ def refute(
 def refute_all(
     history: History, model: str, certificates: Sequence[Mapping[str, Any]], time_s: float = _TIME_S
 ) -> list[str | None]:
-    """As `refute` for many certificates, with one look at the history; too large is told as a reason.
+    """As `refute` for many certificates, with one look at the history; too large is reported as a reason.
 
     Raises `TooLargeError` only if the history itself cannot be read again in time.
     """

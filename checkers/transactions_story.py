@@ -84,7 +84,7 @@ class Story:
         self.timeless = len(times) == 0 or bool(times[0] == times[-1])
         read = self._read(list(keys), _known(history, named), deadline)
         self.txns = {txn.index: txn for txn in read}
-        # Who wrote a value of a key: one that was written twice tells nothing.
+        # Who wrote a value of a key: one that was written twice proves nothing.
         self.writers: dict[tuple[Any, Any], list[tuple[Txn, Mop]]] = defaultdict(list)
         for txn in self.txns.values():
             for mop in txn.mops:
@@ -171,7 +171,7 @@ class Story:
         return txn.outcome == "ok" or (txn.outcome == "info" and txn.index in self.observed)
 
     def untouched(self, key: Any) -> bool:
-        """Whether null means that nothing was written: nobody wrote null itself."""
+        """Whether null means that nothing was written: null itself never was."""
         return (key, NULL) not in self.writers
 
 

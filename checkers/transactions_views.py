@@ -1,4 +1,4 @@
-"""Is there any consistent view? Both orders of every two writes whose order nothing tells (Adya's PL-2+).
+"""Is there any consistent view? Both orders of every two writes whose order is unknown (Adya's PL-2+).
 
 For a G-single that is not a circle of known dependencies: whichever of two writes came first, some transaction saw a
 part of what another did and missed the rest. An order that gives such a circle is not the right one, so the other is;
@@ -98,7 +98,7 @@ def _side(story: Story, txns: Sequence[Txn], key: Any, first: int, second: int) 
 
 
 def _holds(count: int, flow: Sequence[Edge], missed: Sequence[Edge]) -> bool:
-    """Whether there is no circle with at most one missed write."""
+    """Whether no circle has at most one missed write."""
     after = [0] * count
     for one, other in flow:
         after[one] |= 1 << other

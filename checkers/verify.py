@@ -1,7 +1,8 @@
 """Replay a witness: this order must be correct, complete, and true to real time.
 
 Independent of the engines on purpose: it reads events, shares no code with what found the order, and is short enough
-to be checked by eye. A `valid` that does not replay is a bug in the engine.
+to be checked by eye. A `valid` that does not replay is a bug in the engine. Models without rules here (`apart`) are
+replayed by the step of their record, which engines do not know either.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
+from quorate.checkers.models import MODELS
+from quorate.checkers.models.model import Operation
 from quorate.harness.history.event import NEMESIS, Event
 
 Steps = Sequence[tuple[Event, Event | None]]
@@ -83,7 +86,10 @@ def ranks_of(events: Sequence[Event]) -> list[int]:
 
 
 def replay(model: str, steps: Steps, value: Any) -> Iterator[bool]:  # noqa: C901, PLR0912 - a table
-    """Tell of one operation after the other whether it can happen there; no end: nobody knows the outcome."""
+    """Say of one operation after the other whether it can happen there; without an end its outcome is unknown."""
+    if not MODELS[model].apart:
+        yield from _by_record(model, steps)
+        return
     members: set[str] = set()
     items: deque[Any] = deque()
     taken, spare = _taken(steps), 0
@@ -130,6 +136,14 @@ def replay(model: str, steps: Steps, value: Any) -> Iterator[bool]:  # noqa: C90
             case _:
                 fits = False
         yield fits
+
+
+def _by_record(model: str, steps: Steps) -> Iterator[bool]:
+    states = {MODELS[model].initial}
+    for call, end in steps:
+        one = Operation(call.process, call.f, call.value, end and end.value, known=end is not None)
+        states = {after for state in states for after in MODELS[model].step(state, one)}
+        yield bool(states)
 
 
 def _plain(model: str, value: Any) -> Any:

@@ -41,7 +41,7 @@ Truth = Mapping[int, Mapping[str, Any]]
 
 
 class WatchesAreReliable:
-    """Every watch shows each change from its start on once, in order, and tells its progress truthfully.
+    """Every watch shows each change from its start on once, in order, and reports its progress truthfully.
 
     Functions: `change`, `put` and `delete` as `quorate.checkers.changes` reads them; `watch` and `follow` (completion
     `{"from": revision, "messages": […]}`). Consecutive `follow` operations
@@ -52,7 +52,7 @@ class WatchesAreReliable:
     name = "watches-are-reliable"
 
     def check(self, history: History, limits: Limits) -> Result:
-        """Judge; unknown where no watch was shown a change, or progress was asked for and never told."""
+        """Judge; unknown where no watch was shown a change, or progress was asked for and never reported."""
         del limits
         started = time.perf_counter()
         events = list(history.events())
@@ -150,7 +150,7 @@ def _replay(stream: Stream, truth: Truth) -> list[Anomaly]:
         # The last revision itself is not yet judged: that its changes come in one message is another guarantee.
         missing = _missing(judged + 1, last - 1, seen, truth)
         if missing:
-            # One loss is told once: whatever such a watch shows afterwards says nothing more.
+            # One loss is reported once: whatever such a watch shows afterwards says nothing more.
             text = f"{_who(stream)} was shown revision {last} but never {_list(missing, truth)}"
             name = "watch not resumable" if min(missing) < min(seen) else "watch not reliable"
             return [*found, shown_by(name, text, event, detail=Watched(missing=missing))]

@@ -20,7 +20,7 @@ _SUMS_MAX: Final = 4096
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
-    """A change that may have happened: `version` is None where nobody saw it, `end` where it was not answered."""
+    """A change that may have happened: `version` is None where it was not seen, `end` where it was not answered."""
 
     called: int
     end: int | None
@@ -63,7 +63,7 @@ class States(Protocol):
         ...
 
     def shown(self, line: Line, read: Event) -> int | None:
-        """How many updates of the order a read without a version has certainly seen; None where nobody can say."""
+        """How many updates of the order a read without a version has certainly seen; None where that is unknown."""
         ...
 
     def wrong(self, line: Line, read: Event, seen: int | None) -> tuple[str, Update | None] | None:
@@ -136,7 +136,7 @@ class SetStates(_ByVersion):
         return max((at + 1 for at, update in enumerate(line.order) if update.value in held), default=0)
 
     def wrong(self, line: Line, read: Event, seen: int | None) -> tuple[str, Update | None] | None:
-        """Everything up to the place is there, nothing after it, and nothing that nobody added."""
+        """Everything up to the place is there, nothing after it, and nothing that was never added."""
         held = set(read.value or ())
         place = seen or 0
         for update in line.order[:place]:
@@ -159,7 +159,7 @@ class CounterStates(_ByVersion):
     updates: Final = frozenset({"add"})
 
     def shown(self, line: Line, read: Event) -> int | None:
-        """A sum does not tell which additions are in it, but zero and nothing else tells that there are none."""
+        """A sum does not say which additions are in it, but zero, and only zero, says that it has none."""
         return 0 if not read.value and all(update.value > 0 for update in line.order) else None
 
     def wrong(self, line: Line, read: Event, seen: int | None) -> tuple[str, Update | None] | None:
@@ -178,7 +178,7 @@ class CounterStates(_ByVersion):
 
 
 def _sums(values: list[int]) -> set[int] | None:
-    """All sums of some of these; None where there are too many to tell."""
+    """All sums of some of these; None where they are too many."""
     found = {0}
     for value in values:
         found |= {value + one for one in found}

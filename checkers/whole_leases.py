@@ -25,7 +25,7 @@ _NS: Final = 1e9
 class LeasesAreWhole:
     """No look shows some keys of a lease and not the others.
 
-    Answers of `grant` tell how many keys each lease has (`keys`), the same for all of a run; those of `look` and `rest`
+    Answers of `grant` say how many keys each lease has (`keys`), the same for all of a run; those of `look` and `rest`
     have the leases' own keys as `names` and the others, NAME+1 and so on, as `beside`. O(keys seen in all looks).
     """
 
@@ -46,7 +46,7 @@ class LeasesAreWhole:
             for name in sorted(name for name, count in counts.items() if count != keys and name not in torn):
                 torn.add(name)
                 found.append(_anomaly(call, look, name, counts[name], keys))
-        found = found if keys else []  # no grant told how many there are to be
+        found = found if keys else []  # no grant said how many there are to be
         result = Result(
             guarantee=self.name,
             verdict=Verdict.INVALID if found else Verdict.VALID if seen and keys else Verdict.UNKNOWN,

@@ -19,7 +19,7 @@ _FAILURES = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, in a group of their own."""
+    """Add the options, in a separate group."""
     group = parser.getgroup("quorate", "consistency testing")
     group.addoption(
         "--quorate-seed", type=int, default=None, help="seed of runs and recorders [drawn and printed]"

@@ -83,7 +83,7 @@ class Aftermath:
 
     @staticmethod
     async def undo(scene: Scene, plan: Plan, names: list[str]) -> None:
-        """Let the paused go on, and the others be heard again; starting the dead is the fault's."""
+        """Resume the paused, and reconnect the others; starting the dead is the fault's."""
         match plan.detail.get("then"):
             case "pause":
                 await processes.signal_all(scene, names, signal.SIGCONT)

@@ -1,7 +1,7 @@
 """Cut one kind of connection between servers, and leave the others: what hears by one way and not by another.
 
 Consul's servers gossip about who lives and talk raft and requests over RPC; ZooKeeper's elect over one port and follow
-over another. Where only one of the two dies, a server is alive to some and dead to others, and nobody is told. Packets
+over another. Where only one of the two dies, a server is alive to some and dead to others, and none learns it. Packets
 with the port at either end are dropped at their receiver, in both directions. Proved by connections: to the cut ports
 they are answered by silence, to all others by an answer, be it a refusal.
 """

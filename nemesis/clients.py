@@ -1,7 +1,7 @@
 """Cut clients from their server: both ways, or one way only.
 
-Where requests arrive and answers do not, everything that clients asked for was done and nobody was told: the richest
-source of unknown outcomes. The server goes on in its cluster, leads and commits. Proved by a datagram each way between
+Where requests arrive and answers do not, everything that clients asked for was done and none learned it: the richest
+source of unknown outcomes. The server stays in its cluster, leads and commits. Proved by a datagram each way between
 this host, where clients live, and every node: exactly the cut directions die.
 """
 
@@ -56,7 +56,7 @@ class ClientPartition(NodeFault):
         return (doctor.cuts,)
 
     def check(self, scene: Scene) -> None:
-        """Raise `UsageError` for a network in which clients and the harness cannot be told from all else."""
+        """Raise `UsageError` for a network in which clients and the harness cannot be distinguished from all else."""
         _network(scene)
 
     def detail(self, rng: Random) -> dict[str, Any]:

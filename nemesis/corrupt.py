@@ -101,7 +101,7 @@ class Corrupt(NodeFault):
         )
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Tell what was read back from the disks, and what the servers made of it."""
+        """Say what was read back from the disks, and what the servers made of it."""
         nodes = processes.nodes_of(scene, plan.nodes)
         made = await asyncio.gather(*(self._outcome_after_restart(scene, node) for node in nodes))
         proofs = [self._proofs.get(name, (False, "not corrupted")) for name in plan.nodes]

@@ -1,6 +1,6 @@
-"""Defragmentation under load: the store is rewritten and replaced while the server goes on.
+"""Defragmentation under load: the store is rewritten and replaced while the server runs.
 
-What an operator does when a disk fills up. The server answers nobody meanwhile, as the documents of etcd say. With
+What an operator does when a disk fills up. The server answers no client meanwhile, as the documents of etcd say. With
 `defragment.then=kill` it dies in the midst of it. Proved by the server's own answer.
 """
 

@@ -102,7 +102,7 @@ def _duration(row: dict[str, Any], key: str) -> float:
 
 
 def check_within(path: Path, entries: tuple[Entry, ...], time_s: float) -> None:
-    """Raise `UsageError` for a fault that would begin when the load is over: nobody would notice it."""
+    """Raise `UsageError` for a fault that would begin when the load is over: it would do nothing."""
     for entry in entries:
         if entry.action == INJECT and entry.at_ns >= time_s * _NS:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Failpoints: a server crashes, sleeps or fails at one named line of its own code, not somewhere near it.
+"""Failpoints: a server crashes, sleeps or fails at one named line of its code, not somewhere near it.
 
 For servers that are built with them. Points that ordinary load does not pass are triggered: a compaction, a
 defragmentation, a snapshot that a server must be sent. Proved by the server itself: its last words name the point, or
@@ -91,7 +91,7 @@ class Failpoint(ServerFault):
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Arm it at every target; those that must come back to pass it are killed first."""
         self._words += 1
-        # gofail ends a panic with these words; they tell this injection from earlier ones in the same log.
+        # gofail ends a panic with these words; they distinguish this injection from earlier ones in the same log.
         self._word = f"{plan.detail['point']} {self._words}"
         nodes = processes.nodes_of(scene, plan.nodes)
         if plan.detail.get("trigger") in (_START, _SNAPSHOT):
@@ -107,6 +107,7 @@ class Failpoint(ServerFault):
         nodes = processes.nodes_of(scene, plan.nodes)
         bitten: dict[str, str] = {}
         round_ = 0
+        # Not `until`: between looks it pulls the trigger.
         while True:
             waiting = [node for node in nodes if node.name not in bitten]
             found = await asyncio.gather(*(self._bitten(scene, plan, node) for node in waiting))
@@ -198,21 +199,21 @@ class Failpoint(ServerFault):
     async def _until_far_behind(self, scene: Scene, plan: Plan) -> None:
         """Wait until the others have applied so much that they must send a snapshot."""
         lag = _failpoints(scene.system).lag
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _LAG_S
-        first: int | None = None
-        now = 0
-        while loop.time() < end:
+        first = now = 0
+
+        async def applied_since() -> int:
+            nonlocal first, now
             now = await _applied(scene, plan.nodes) or now
-            first = first or now or None
-            if first is not None and now > first + lag:
-                return
-            await asyncio.sleep(_POLL_S)
-        raise Broken(
-            "no-snapshot",
-            f"the others applied {now - (first or now)} entries in {_LAG_S:g} s, a snapshot is sent after {lag}: "
-            "raise --rate, or lower snapshot_count and catchup_entries",
-        )
+            first = first or now
+            return now - first
+
+        done = await until(applied_since, lambda count: count > lag, deadline_s=_LAG_S, poll_s=_POLL_S)
+        if done <= lag:
+            raise Broken(
+                "no-snapshot",
+                f"the others applied {done} entries in {_LAG_S:g} s, a snapshot is sent after {lag}: "
+                "raise --rate, or lower snapshot_count and catchup_entries",
+            )
 
     async def _pull(self, scene: Scene, plan: Plan, nodes: Sequence[Node], round_: int) -> None:
         trigger = str(plan.detail.get("trigger", ""))

@@ -1,6 +1,6 @@
 """A cut that comes and goes: the link of a loose cable, on which elections begin and never end.
 
-It starts dead, as it was proved, is alive for as long, and so on until the healing; how often it came back is told.
+Dead at first, as proved, it is alive for as long, and so on until the healing; how often it came back is reported.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Flapping:
             turning.cancel()
             await asyncio.wait(
                 {turning}
-            )  # whatever it raised is told, and does not keep the cut from being healed
+            )  # whatever it raised is reported, and does not keep the cut from being healed
             if not turning.cancelled() and (error := turning.exception()) is not None:
                 self._failed = f"{type(error).__name__}: {error}"
 

@@ -1,6 +1,6 @@
 """Shapes of partitions: who hears whom no longer, as directed pairs of node names.
 
-After Jepsen's grudges (jepsen.nemesis: bisect, bridge, majorities-ring), with one-way cuts as shapes of their own.
+After Jepsen's grudges (jepsen.nemesis: bisect, bridge, majorities-ring), with one-way cuts as separate shapes.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ def majorities_ring(order: Sequence[str]) -> Grudge:
 
 
 def deaf(order: Sequence[str]) -> Grudge:
-    """The first node hears nobody, but all hear it."""
+    """The first node hears no other, but all hear it."""
     return Grudge(frozenset((other, order[0]) for other in order[1:]), (order[0],))
 
 
 def mute(order: Sequence[str]) -> Grudge:
-    """Nobody hears the first node, but it hears all."""
+    """No node hears the first, but it hears all."""
     return Grudge(frozenset((order[0], other) for other in order[1:]), (order[0],))
 
 

@@ -1,4 +1,4 @@
-"""Nodes cut off from all others in both directions, by a table of their own: whatever else is cut stays as it is."""
+"""Nodes cut off from all others in both directions, by a separate table: whatever else is cut stays as it is."""
 
 from __future__ import annotations
 

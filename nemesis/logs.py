@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
 
@@ -50,21 +50,21 @@ async def wait_for_text(node: Node, daemon: str, logs: Sequence[str], text: str,
 
 
 async def _watch(logs: Sequence[Path], text: bytes, deadline_s: float) -> bool:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
     files = [log.open("rb") for log in logs if log.exists()]
     try:
         for file in files:
             file.seek(0, os.SEEK_END)
         kept = [b""] * len(files)  # the end of what was read: the text may come in two pieces
-        while loop.time() < end:
+
+        async def said() -> bool:
             for number, file in enumerate(files):
                 read = kept[number] + file.read(_CHUNK_BYTES)
                 if text in read:
                     return True
                 kept[number] = read[-len(text) :]
-            await asyncio.sleep(_POLL_S)
-        return False
+            return False
+
+        return await until(said, bool, deadline_s=deadline_s, poll_s=_POLL_S)
     finally:
         for file in files:
             file.close()

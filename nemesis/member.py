@@ -103,7 +103,7 @@ class Member(NodeFault):
         return Proof(holds=gone and dead, text=text, data={"members": _roles(listed)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Bring them back one after the other; one that does not come is told by the proof, not raised."""
+        """Bring them back one after the other; the proof reports one that does not come, and nothing is raised."""
         self._failures.clear()
         nodes = processes.nodes_of(scene, plan.nodes)
         if await self._listed(scene, (), _MAJORITY_S) is None:
@@ -119,7 +119,7 @@ class Member(NodeFault):
                 self._failures[node.name] = error.text
 
     def failed(self, plan: Plan, why: str) -> None:
-        """Note why these could not be brought back, for the proof to tell."""
+        """Note why these could not be brought back, for the proof to report."""
         self._failures = dict.fromkeys(plan.nodes, why)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:

@@ -44,7 +44,7 @@ class ServerFault(NodeFault):
         self._restarts = Restarts()
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Start every target that is dead; one that will not start is told by the proof, not raised."""
+        """Start every target that is dead; the proof reports one that will not start, and nothing is raised."""
         await self._restarts.start_dead(scene, plan.nodes)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:

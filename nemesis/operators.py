@@ -63,7 +63,7 @@ class Operator(ServerFault):
         await asyncio.gather(*(self._one(scene, node, plan) for node in nodes))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Tell what the servers answered, and what the process table says where something came after."""
+        """Report what the servers answered, and what the process table says where something came after."""
         struck, after = await self._aftermath.seen(scene, plan, self.victims(plan))
         cut_short = bool(plan.detail.get("then"))
         told = "; ".join([*self._done.values(), *self._failed.values()])

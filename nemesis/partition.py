@@ -52,7 +52,7 @@ class PartitionSettings(TriggerSettings, frozen=True):
 class Partition(Fault):
     """Cut the network between servers, in one or both directions; clients reach every server all the time.
 
-    `grudges.SHAPES` tells the targets; names such as `n1+n3` mean these nodes against the others.
+    `grudges.SHAPES` lists the targets; names such as `n1+n3` mean these nodes against the others.
     """
 
     name = "partition"
@@ -140,7 +140,7 @@ class Partition(Fault):
         self._took_s = asyncio.get_running_loop().time() - begin
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """Probe every direction: all alive. Tells how many packets the cut swallowed."""
+        """Probe every direction: all alive. Reports how many packets the cut swallowed."""
         del plan
         proof = await self._probe(scene, frozenset(), "healed")
         if self._flapping.asked:

@@ -1,6 +1,6 @@
 """Freeze servers with SIGSTOP: sockets stay open, leases run on, and the process believes that no time has passed.
 
-It wakes with SIGCONT and goes on where it was: a leader that has been replaced meanwhile may answer before it hears.
+It wakes with SIGCONT and continues where it was: a leader that has been replaced meanwhile may answer before it hears.
 Proved by the process state T.
 """
 
@@ -22,7 +22,7 @@ _CHANGE_S: Final = 2.0
 
 
 class Pause(NodeFault):
-    """Freeze servers with SIGSTOP, and let them go on as if no time had passed."""
+    """Freeze servers with SIGSTOP, and resume them as if no time had passed."""
 
     name = "pause"
     on_theirs = "outside"
@@ -48,10 +48,10 @@ class Pause(NodeFault):
         return Proof(holds=set(found.values()) <= _STOPPED, text=text)
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Let them go on."""
+        """Resume them."""
         await processes.signal_all(scene, plan.nodes, signal.SIGCONT)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See that none is frozen. A server that died is not frozen either: its death is told elsewhere."""
+        """See that none is frozen. A server that died is not frozen either: its death is reported elsewhere."""
         found = await processes.wait_for(scene, plan.nodes, _AWAKE, _CHANGE_S)
         return Proof(holds=set(found.values()) <= _AWAKE, text=f"process table: {processes.told(found)}")

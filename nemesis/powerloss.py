@@ -1,7 +1,7 @@
 """Power cuts: servers die, and with them everything that was written and never synced.
 
 A killed server loses its own memory only; the kernel keeps what it wrote. Here the kernel forgets too: the data lives
-on a file system of its own, which is shut down without its journal being written, and mounted again. Proved by a file
+on a separate file system, which is shut down without its journal being written, and mounted again. Proved by a file
 that was synced and is there, with more behind it that was not and is gone.
 """
 
@@ -68,7 +68,7 @@ class PowerLoss(ServerFault):
             raise UsageError(f"powerloss: {system.name} keeps its data on no disk")
 
     async def prepare(self, scene: Scene) -> None:
-        """Give every node's data a file system of its own, before the servers start."""
+        """Give every node's data a separate file system, before the servers start."""
         if (why := volumes.obstacle(scene.cluster.nodes)) is not None:
             raise UsageError(f"powerloss: {why}")
         self._volumes = {node.name: Volume(node, scene.system.data(node)) for node in scene.cluster.nodes}

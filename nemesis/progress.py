@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from quorate.harness.core.clock import until
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken
@@ -22,11 +22,11 @@ async def others_know_all(scene: Scene, names: Collection[str]) -> None:
     others have applied is looked at once a quorum of them has confirmed something: before that, a new leader may not
     have applied yet what its predecessor had agreed on with one of these.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _EVEN_S
     others = [node for node in scene.cluster.nodes if node.name not in names]
     goal: int | None = None
-    while True:
+
+    async def even() -> bool:
+        nonlocal goal
         confirmed = goal is None and not await _unserved(scene, others)
         statuses = [one for one in await scene.system.status(scene.cluster) if one.node not in names]
         applied = [one.applied or 0 for one in statuses]
@@ -34,11 +34,10 @@ async def others_know_all(scene: Scene, names: Collection[str]) -> None:
             goal = None
         elif confirmed:
             goal = max(applied)
-        if goal is not None and min(applied) >= goal:
-            return
-        if loop.time() >= end:
-            raise Broken("not-safe", f"the others did not agree without the targets within {_EVEN_S:g} s")
-        await asyncio.sleep(_POLL_S)
+        return goal is not None and min(applied) >= goal
+
+    if not await until(even, bool, deadline_s=_EVEN_S, poll_s=_POLL_S):
+        raise Broken("not-safe", f"the others did not agree without the targets within {_EVEN_S:g} s")
 
 
 async def _unserved(scene: Scene, nodes: Sequence[Node]) -> str:
@@ -50,22 +49,22 @@ async def _unserved(scene: Scene, nodes: Sequence[Node]) -> str:
 
 async def caught_up(scene: Scene, names: Collection[str]) -> tuple[bool, str]:
     """Wait until these have applied what the others had when the wait began; return whether they have, in words too."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _CAUGHT_UP_S
     goal: int | None = None
-    while True:
+
+    async def look() -> tuple[bool, str]:
+        nonlocal goal
         statuses = {one.node: one for one in await scene.system.status(scene.cluster)}
         others = [one.applied for name, one in statuses.items() if name not in names and one.healthy]
         if goal is None:  # from servers that answer: to be as far as the silent is nothing
             goal = max((applied for applied in others if applied), default=None)
         mine = {name: statuses[name].applied or 0 for name in names}
         well = all(statuses[name].healthy for name in names)
-        told = ", ".join(f"{name} {far}" for name, far in mine.items())
+        applied = ", ".join(f"{name} {far}" for name, far in mine.items())
         if well and goal is not None and min(mine.values()) >= goal:
-            return True, f"applied: {told}, the others had {goal}"
-        if loop.time() >= end:
-            return (
-                False,
-                f"applied: {told} after {_CAUGHT_UP_S:g} s, the others had {goal or 'not told'} before",
-            )
-        await asyncio.sleep(_POLL_S)
+            return True, f"applied: {applied}, the others had {goal}"
+        return (
+            False,
+            f"applied: {applied} after {_CAUGHT_UP_S:g} s, the others had {goal or 'nothing'} before",
+        )
+
+    return await until(look, lambda found: found[0], deadline_s=_CAUGHT_UP_S, poll_s=_POLL_S)

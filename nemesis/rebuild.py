@@ -21,7 +21,7 @@ def damage_of(system: System) -> Damage:
 
 
 class Rebuild:
-    """One rebuilding, which may be tried again; why it did not come about is told by its proof, not raised."""
+    """One rebuilding, which may be tried again; its proof says why it did not come about, and nothing is raised."""
 
     def __init__(self) -> None:
         self._failure = ""

@@ -74,7 +74,7 @@ class Restart(ServerFault):
             self._steps.append(Turn(node.name, stopped, up, loop.time()).since(begin))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Tell the steps; what came after stands in the process table."""
+        """Report the steps; what came after stands in the process table."""
         order = [str(name) for name in plan.detail["order"]]
         struck, after = await self._aftermath.seen(scene, plan, order[-1:])
         gone = [f"{step.node} away for {step.up_s - step.stopped_s:.2f} s" for step in self._steps]
@@ -83,7 +83,7 @@ class Restart(ServerFault):
         return Proof(holds=fine, text=text, data={"steps": msgspec.to_builtins(self._steps)})
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Start what is down, let go on what is paused, let in what is cut off."""
+        """Start what is down, resume what is paused, let in what is cut off."""
         await self._aftermath.undo(scene, plan, list(plan.nodes))
         await processes.signal_all(scene, plan.nodes, signal.SIGCONT)
         await super().heal(scene, plan)

@@ -22,7 +22,7 @@ class Restarts:
         self._failures: dict[str, str] = {}
 
     async def start_dead(self, scene: Scene, names: Sequence[str]) -> None:
-        """Start every server that is dead; one that will not start is told by the proof, not raised."""
+        """Start every server that is dead; the proof reports one that will not start, and nothing is raised."""
         self._failures.clear()
         await asyncio.gather(*(self._start(scene, name) for name in names))
 

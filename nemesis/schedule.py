@@ -18,6 +18,7 @@ from quorate.harness.core.injection import HEAL, INJECT, NemesisRecord, decoded
 from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import about, read
 from quorate.harness.core.system import System
+from quorate.harness.core.workload import Workload
 from quorate.harness.generators import Generator, Invocation
 from quorate.harness.history import History
 from quorate.nemesis.exact import check_apart, check_within, read_schedule
@@ -138,6 +139,11 @@ class Nemesis:
                 )
             fault.suits(system)
 
+    def fit(self, system: System, workload: Workload) -> None:
+        """Raise `UsageError` for a fault that could prove nothing with this workload; touches no host."""
+        for fault in self._faults.values():
+            fault.fits(system, workload)
+
     @property
     def faults(self) -> Sequence[Fault]:
         """Return the faults that will be injected."""
@@ -198,7 +204,7 @@ class Nemesis:
     async def act(self, invocation: Invocation) -> NemesisOutcome:
         """Inject or heal as the generator said: `ok` proved, `info` done but not proved, `fail` not done.
 
-        A fault that fails is counted and told, and its remains are healed; only a healing that fails ends the run,
+        A fault that fails is counted and reported, and its remains are healed; only a healing that fails ends the run,
         as `Broken`.
         """
         if self._scene is None or self._lock is None:
@@ -240,7 +246,7 @@ class Nemesis:
             return _not_done(record, "in-force", f"{name} is still active: healing it failed")
         try:
             plan = await self._plan(scene, fault, asked)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is told; no plug-in ends a run
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - every failure is reported; no plug-in ends a run
             return _failed(record, name, error)
         healed = await self._make_room(scene, fault, plan) if self._spare else {}
         record = NemesisRecord(INJECT, asked.target, plan, healed)
@@ -296,7 +302,7 @@ class Nemesis:
     async def _plan(self, scene: Scene, fault: Fault, asked: NemesisRecord) -> Plan:
         """Make a plan, or take the one that is to be repeated; details given without nodes go over the fault's own.
 
-        Every injection has a random stream of its own, so that one that draws more, or fails, shifts no other.
+        Every injection has its own random stream, so that one that draws more, or fails, shifts no other.
         """
         rng = Random(f"{self._seed}/{self._injections}")
         self._injections += 1

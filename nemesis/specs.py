@@ -55,7 +55,7 @@ def check_possible(spec: FaultSpec, nodes: int | Sequence[str]) -> None:
         try:
             check_names(explicit, names)
         except Broken as error:
-            # A number alone does not tell the names of hosts in an inventory.
+            # A number alone does not give the names of hosts in an inventory.
             own = all(re.fullmatch(r"n\d+", name) for name in explicit)
             reason = error.text if own or not isinstance(nodes, int) else None
     if reason is not None:

@@ -1,6 +1,6 @@
 """A staged walk over who is down: one server goes as another comes back, and a majority is alive all the time.
 
-Many bugs of replication need a sequence, not a fault: A dies, the others go on, A comes back and B dies before A has
+Many bugs of replication need a sequence, not a fault: A dies, the others continue, A comes back and B dies before A has
 caught up, then the leader. Each step starts servers, stops others, or both with a moment between, drawn from the run's
 seed; the leader is looked up when its turn comes. Proved step by step by the process table, and never more than a
 minority was down. Servers that are down at the end of the walk stay so until the healing.
@@ -90,7 +90,7 @@ class Staged(ServerFault):
             self._power.suits(system)
 
     async def prepare(self, scene: Scene) -> None:
-        """Give every node's data a file system of its own where power cuts were asked for."""
+        """Give every node's data a separate file system where power cuts were asked for."""
         if self._power is not None:
             await self._power.prepare(scene)
 
@@ -123,7 +123,7 @@ class Staged(ServerFault):
             await self._look(scene, most)
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Tell the steps as they were seen."""
+        """Report the steps as they were seen."""
         del scene
         walk = self._walk
         wrong = f"; not as planned: {', '.join(walk.wrong)}" if walk.wrong else ""
@@ -136,7 +136,7 @@ class Staged(ServerFault):
         )
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
-        """Let everybody go on."""
+        """Resume all."""
         await processes.signal_all(scene, plan.nodes, signal.SIGCONT)
         await super().heal(scene, plan)
         self._walk.down.clear()
@@ -169,7 +169,7 @@ class Staged(ServerFault):
             self._walk.wrong.append(f"{name} {found[name].value} after {how}")
 
     async def _named(self, scene: Scene, who: str) -> str:
-        """Return the server meant; where nobody leads just now, any that is up."""
+        """Return the server meant; where no leader is known just now, any that is up."""
         if who != _LEADER:
             return who
         try:

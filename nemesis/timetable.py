@@ -103,7 +103,7 @@ def mixed(
     """Decide a random mix: quiet first, then inject and heal in turn, about every `interval_s`; healed at the end.
 
     Every fault comes once before any comes twice. A run too short for that gets shorter intervals. With `overlap`
-    every fault has a timetable of its own, else one is in force at a time.
+    every fault has its own timetable, else one is in force at a time.
     """
     if not specs:
         return ()

@@ -1,7 +1,7 @@
 """Rolling upgrades: one server after the other is stopped in good order and started as another release, data kept.
 
 What an operator does on a Tuesday, under load: every client must be served before, between and after. An upgrade is
-not undone by its healing: the healing only starts what is down. Proved by the version that each server tells of
+not undone by its healing: the healing only starts what is down. Proved by the version that each server reports of
 itself, and by one leader over all of them.
 
     [[fault]]
@@ -65,7 +65,7 @@ class Upgrade(NodeFault):
         self._steps: list[Turn] = []  # of the last injection, in seconds since it began
 
     def expect(self, plans: Sequence[Plan | None]) -> None:
-        """Look at what will be asked for; raise `UsageError` for an upgrade to nobody knows what."""
+        """Look at what will be asked for; raise `UsageError` for an upgrade to an unknown release."""
         for plan in plans:
             release = (plan.detail.get("release") if plan is not None else None) or self._release
             if not isinstance(release, str) or not release:
@@ -108,7 +108,7 @@ class Upgrade(NodeFault):
             self._steps.append(Turn(node.name, stopped, up, loop.time()).since(begin))
 
     async def prove(self, scene: Scene, plan: Plan) -> Proof:
-        """Ask every server for its version; all targets must tell the release, and all nodes one leader."""
+        """Ask every server for its version; all targets must report the release, and all nodes one leader."""
         statuses = await scene.system.status(scene.cluster)
         release = str(plan.detail.get("release"))
         told = {one.node: one.version for one in statuses}
@@ -142,27 +142,24 @@ class Upgrade(NodeFault):
         return Proof(holds=not silent, text=text)
 
     async def _serves(self, scene: Scene, node: Node, release: str) -> None:
-        """Wait until the node tells the release and that it is well, and somebody leads."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _READY_S
-        while True:
+        """Wait until the node reports the release and that it is well, and some node leads."""
+
+        async def look() -> tuple[bool, NodeStatus]:
             statuses = await scene.system.status(scene.cluster)
-            here = next(
-                (one for one in statuses if one.node == node.name), NodeStatus(node.name, healthy=False)
-            )
+            silent = NodeStatus(node.name, healthy=False)
+            here = next((one for one in statuses if one.node == node.name), silent)
             led = any(one.healthy and one.role == "leader" for one in statuses)
-            if here.healthy and led and _is(here.version, release):
-                return
-            if await node.state(scene.system.daemon) is ProcessState.DEAD:
+            well = here.healthy and led and _is(here.version, release)
+            if not well and await node.state(scene.system.daemon) is ProcessState.DEAD:
                 tail = await processes.log_tail(scene, node, processes.STACK_CHARACTERS)
                 why = processes.reason(tail)
                 raise Broken("not-upgraded", f"{node.name} refused to run as {release}: {why}")
-            if loop.time() > end:
-                said = here.error or f"version {here.version}"
-                raise Broken(
-                    "not-upgraded", f"{node.name} was not well as {release} in {_READY_S:g} s: {said}"
-                )
-            await asyncio.sleep(_POLL_S)
+            return well, here
+
+        well, here = await until(look, lambda found: found[0], deadline_s=_READY_S, poll_s=_POLL_S)
+        if not well:
+            said = here.error or f"version {here.version}"
+            raise Broken("not-upgraded", f"{node.name} was not well as {release} in {_READY_S:g} s: {said}")
 
 
 def _is(version: str | None, release: str) -> bool:

@@ -6,7 +6,7 @@
 'unknown'
 
 The parts are imported below this name: `quorate.harness`, `quorate.workloads`, `quorate.nemesis`, `quorate.checkers`,
-`quorate.reports`; `quorate.testing` is for tests of one's own service. In a source tree those folders stand at the
+`quorate.reports`; `quorate.testing` is for tests of a user's service. In a source tree those folders stand at the
 top, and this package links to them (docs/decisions/layout.md).
 """
 

@@ -14,7 +14,7 @@ from quorate.harness.core.store import REPORT
 from quorate.reports import matrix, output, rates, words
 from quorate.reports.html import page
 from quorate.reports.matrix import CAMPAIGN, Cell, Matrix, State
-from quorate.reports.terminal import clean
+from quorate.reports.terminal_text import clean
 
 SIGNS: Final[dict[State, str]] = {"passed": "✓", "failed": "✗", "error": "!", "inconclusive": "?"}
 TONES: Final[dict[State, str]] = {
@@ -139,7 +139,7 @@ def before(found: Matrix) -> list[Matrix]:
 
 
 def table(found: Matrix, earlier: Sequence[Matrix] = ()) -> tuple[list[str], dict[str, dict[str, Group]]]:
-    """Return the columns (faults) and the rows: system, workload and what else tells a cell apart, to its groups."""
+    """Return the columns (faults) and the rows: system, workload and what else distinguishes a cell, to its groups."""
     groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in found.cells:
         row, column = place(cell)

@@ -18,10 +18,10 @@ from quorate.reports.html import page, svg
 from quorate.reports.matrix import CAMPAIGN, Cell
 from quorate.reports.operations import Operations
 from quorate.reports.stored import StoredRun
-from quorate.reports.terminal import clean
+from quorate.reports.terminal_text import clean
 
 Tone = Literal["better", "worse", ""]
-# Latencies differ a little from run to run; what changes less than this is no news.
+# Latencies differ a little from run to run; what changes less than this is not news.
 _NEWS: Final = 0.2
 _RANK: Final = {"valid": 0, "unknown": 1, "invalid": 2}
 _MARKS: Final = (10, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
-from quorate.reports import markdown, matrix, terminal, words
+from quorate.reports import markdown, matrix, terminal_text, words
 
 # GitHub shows ten annotations of each kind a step, and drops a summary beyond one MiB.
 _ANNOTATIONS_MAX: Final = 10
@@ -41,8 +41,8 @@ def commands(folder: Path) -> list[str]:
         cells = [cell for cell in found.cells if cell.state in states]
         shown = cells if len(cells) <= _ANNOTATIONS_MAX else cells[: _ANNOTATIONS_MAX - 1]
         for cell in shown:
-            story = terminal.clean(cell.news) + (
-                f"\nto repeat: {terminal.clean(cell.command)}" if cell.command else ""
+            story = terminal_text.clean(cell.news) + (
+                f"\nto repeat: {terminal_text.clean(cell.command)}" if cell.command else ""
             )
             lines.append(f"::{command} title={_property(words.cut(cell.title, 200))}::{_message(story)}")
         if len(cells) > len(shown):
@@ -57,4 +57,4 @@ def _message(content: str) -> str:
 
 
 def _property(content: str) -> str:
-    return _message(terminal.clean(content)).replace(":", "%3A").replace(",", "%2C")
+    return _message(terminal_text.clean(content)).replace(":", "%3A").replace(",", "%2C")

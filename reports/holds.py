@@ -1,8 +1,8 @@
-"""Who held a lock when, from the operations of one key: for anomalies whose checker tells no intervals itself.
+"""Who held a lock when, from the operations of one key: for anomalies whose checker gives no intervals itself.
 
 A holder certainly held from the moment its acquire was answered to the moment it asked to give the lock back; around
 that, while either was on its way, it may have. A release that the service refused says that the lock had been lost
-before: nobody can tell since when, but not before the service gave it to somebody else. So until the answer to the next
+before: since when is unknown, but not before the service gave it to somebody else. So until the answer to the next
 grant it was held for certain, and the rest of that stretch is a maybe; without another grant all of it is.
 """
 

@@ -14,7 +14,7 @@ import msgspec
 
 from quorate.harness.core import safely
 
-# Logs of long runs are large; a report needs the telling lines, and links to the files for the rest.
+# Logs of long runs are large; a report needs the lines that matter, and links to the files for the rest.
 _FILE_BYTES_MAX: Final = 64 << 20
 _FILES_MAX: Final = 200
 _LINE_LENGTH_MAX: Final = 400
@@ -36,7 +36,7 @@ _SUFFIXES: Final = (".log", ".out", ".err", ".txt")
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """One line of a server's log: `time_s` since the run's start; `level` 0 plain, 1 telling, 2 warning, 3 error."""
+    """One line of a server's log: `time_s` since the run's start; `level` 0 plain, 1 notable, 2 warning, 3 error."""
 
     time_s: float
     node: str
@@ -75,7 +75,7 @@ def started_at(started: Any) -> datetime | None:
 
 
 def read_logs(folder: Path, started: Any, problems: list[str], most: int = LINES_MAX) -> Lines:
-    """Read `nodes/<node>/…`; lines without a date of their own take the one of the line before."""
+    """Read `nodes/<node>/…`; lines without a date take the one of the line before."""
     start = started_at(started)
     root = folder / "nodes"
     if not root.is_dir():

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from quorate.reports import matrix, output, stored, terminal, words
+from quorate.reports import matrix, output, stored, terminal, terminal_text, words
 from quorate.reports.matrix import Matrix
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~&$])")
-# Somebody's name in a value must not call them; a release such as etcd@3.5.30 calls nobody.
+# A user's name in a value must not notify them; a release such as etcd@3.5.30 names no user.
 _MENTION: Final = re.compile(r"(?<!\w)@")
 _MARKS: Final = {"passed": "✅", "failed": "❌", "error": "💥", "inconclusive": "❔"}
 _WIDTH: Final = 100
@@ -36,12 +36,12 @@ def text(folder: Path) -> str:
 
 def escape(content: object) -> str:
     """Keep a text a text, in a table's cell as elsewhere."""
-    return _MENTION.sub("&#64;", _SPECIAL.sub(r"\\\1", terminal.clean(str(content))))
+    return _MENTION.sub("&#64;", _SPECIAL.sub(r"\\\1", terminal_text.clean(str(content))))
 
 
 def code(content: str) -> str:
     """Fence a text with more backticks than it holds."""
-    content = "\n".join(terminal.clean(line) for line in content.splitlines())
+    content = "\n".join(terminal_text.clean(line) for line in content.splitlines())
     longest = max((len(run) for run in re.findall(r"`+", content)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{content}\n{fence}"

@@ -61,7 +61,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """What people call it, with the seed that tells repeats apart."""
+        """What people call it, with the seed that distinguishes repeats."""
         name = self.name or f"{self.server} {self.workload} {self.faults or 'none'}"
         return name if self.seed is None else f"{name} seed {self.seed}"
 

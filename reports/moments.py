@@ -11,7 +11,7 @@ _FAULTS_MAX = 4
 
 
 def at_that_moment(run: StoredRun, culprit: Drawn | None) -> str:
-    """Return it in a sentence; empty where there is no culprit, or nothing is known of the moment."""
+    """Return it in a sentence; empty without a culprit, or where nothing is known of the moment."""
     if culprit is None:
         return ""
     begin_s = culprit.begin_us / 1e6

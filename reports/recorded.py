@@ -15,7 +15,7 @@ from quorate.harness.core.exits import OF_VERDICT
 from quorate.harness.core.results import Results
 from quorate.harness.core.verdict import Result
 from quorate.harness.history import History
-from quorate.reports import evidence, stored, terminal, words
+from quorate.reports import evidence, stored, terminal_anomaly, words
 
 _SHOWN: Final = 16
 
@@ -52,4 +52,4 @@ def lanes(history: History, result: Result, width: int) -> Iterator[str]:
         run = stored.read(keep(Path(folder) / "run", few, result, "run"))
         rows, _ = evidence.drawn(anomaly, run.operations, _SHOWN)
     if rows:
-        yield from (line for line, _ in terminal.lanes(rows, width))
+        yield from (line for line, _ in terminal_anomaly.lanes(rows, width))

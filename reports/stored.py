@@ -142,7 +142,7 @@ def given(run: StoredRun) -> list[str]:
 
 
 def _brief(result: Result) -> Result:
-    """Long lists within sentences are told by their ends; results.json has them whole."""
+    """Long lists within sentences are shown by their ends; results.json has them whole."""
     shorter = [msgspec.structs.replace(one, sentence=brief(one.sentence)) for one in result.anomalies]
     return msgspec.structs.replace(result, anomalies=shorter, reason=brief(result.reason))
 
@@ -205,7 +205,7 @@ def told(step: Step) -> str:
 
 
 def proof_of(row: FaultRow) -> str:
-    """Say what proved the injection, or why there is no proof."""
+    """Say what proved the injection, or why it is unproved."""
     if row.proof is not None:
         return row.proof.text
     said = row.error[-1] if isinstance(row.error, list) and row.error else None

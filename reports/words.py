@@ -30,7 +30,7 @@ MEANINGS: Final = {
     "G2": "write skew over predicates",
     "G2-item": "write skew",
 }
-# A list of more plain values than these is told by its ends.
+# A list of more plain values than these is shown by its ends.
 _LIST_LONG: Final = 12
 _LIST: Final = re.compile(r"\[[^\[\]{}]{24,}\]")
 
@@ -158,7 +158,7 @@ def _step(f: Any, key: Any, value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    """Lists grow at their end: the last elements tell them apart."""
+    """Lists grow at their end: the last elements distinguish them."""
     last = 4
     if isinstance(value, list) and len(value) > last + 1:
         return "[…," + json.dumps(value[-last:], separators=(",", ":"), ensure_ascii=False)[1:]

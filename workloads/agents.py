@@ -1,7 +1,7 @@
 """Agents: services are registered with the agents of servers, and both their lists and the catalogue are looked at.
 
 Sees: services that an agent acknowledged and forgot, also over a kill, or has though they were deregistered; services
-in the catalogue that nobody registered. A catalogue that never comes up to its agents leaves the run undecided.
+in the catalogue that were never registered. A catalogue that never comes up to its agents leaves the run undecided.
 Cannot see: how late the catalogue is (eventual, without a bound that is documented), checks and their states.
 """
 

@@ -1,7 +1,7 @@
 """Counters: amounts are added and sums are read; every sum must be one that some order of the additions gives.
 
 Sees: lost additions, additions applied twice, stale sums. Cannot see: two mistakes that cancel each other out between
-two reads, anything across keys. Amounts are distinct powers of two in turn, so that sums tell additions apart.
+two reads, anything across keys. Amounts are distinct powers of two in turn, so that sums identify additions.
 """
 
 from __future__ import annotations

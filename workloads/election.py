@@ -1,7 +1,7 @@
 """Elections: candidates campaign, lead, speak and resign; observers ask who leads. One leader at a time, in order.
 
-Sees: terms that overlap by the service's own word, tokens that go backwards or come twice, observers who are told of a
-leader of the past, elections that nobody can win in the end. Cannot see: a client that goes on believing that it leads
+Sees: terms that overlap by the service's own word, tokens that go backwards or come twice, observers who see a
+leader of the past, elections that no client can win in the end. Cannot see: a client that still believes that it leads
 (documented everywhere: that is what the token is for), leaderless time, fairness among candidates.
 """
 

@@ -1,9 +1,9 @@
 """What workloads over independent keys share: their settings, who works on which key, and who reads while unanswered.
 
 A client that tries a write on a server that is frozen or cut off is lost to it: the write stays open, the client is
-retired, and its session and connection with it. Then nobody is there to hear what that server says when it comes back,
+retired, and its session and connection with it. Then no client hears what that server says when it comes back,
 which is when it may be wrong. So a part of the clients only reads from its first unanswered operation on until it is
-answered again; a lost read costs nothing. The others go on as they were: writes in vain show bugs of their own.
+answered again; a lost read costs nothing. The others stay as they were: writes in vain show other bugs.
 
 See docs/decisions/paused-leaders.md.
 """
@@ -79,7 +79,7 @@ class Patience(Generator, frozen=True, gc=False):
         return decision, Patience(child, self.share, self.nodes, self.unanswered)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Take note of who is answered, and tell the child."""
+        """Take note of who is answered, and update the child."""
         child, unanswered = self.child.update(ctx, event), self.unanswered
         bit = 1 << ctx.thread(event.process)
         if event.type == Type.OK or (event.error and marked(event.error, ANSWERED)):

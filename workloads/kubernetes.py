@@ -1,7 +1,7 @@
 """Objects as Kubernetes keeps them: guarded puts and deletes, lists in pages at one revision, watches from there on.
 
-Sees: lists that are no snapshot (torn between pages, stale, wrong about the past), guards that were not kept, changes
-refused and made, made twice or by nobody, revisions that go backwards, and all that watch sees.
+Sees: lists that are not snapshots (torn between pages, stale, wrong about the past), guards not kept, changes
+refused and made, made twice or by no client, revisions that go backwards, and all that watch sees.
 Cannot see: how late a watch is, leases on objects. A third of the clients, at most one a node, follow all changes.
 """
 
@@ -46,7 +46,7 @@ class Cache:
 
     def __init__(self) -> None:
         self.horizon = Horizon()
-        self.listed = 1  # the revision of the latest list: where watches go on
+        self.listed = 1  # the revision of the latest list: where watches resume
         self._known: dict[
             str, tuple[int, bool]
         ] = {}  # the revision of what was seen, and whether the object was there

@@ -47,7 +47,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 class Competition(Generator, frozen=True, gc=False):
     """Processes compete for one lock until `left` acquires were tried, and then until everyone has given it back.
 
-    Whoever holds the lock does nothing else before it is released: a client that went on to another key and was
+    Whoever holds the lock does not do more before it is released: a client that moved to another key and was
     retired there would give the lock back with its session, unseen by the history.
     """
 

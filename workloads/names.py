@@ -23,7 +23,7 @@ def changes(options: WorkloadOptions, names: int, delete_share: float) -> Genera
 
 
 def watching(workload: str, options: WorkloadOptions) -> int:
-    """How many clients watch: half of them, one a node at most twice; raises `UsageError` where nobody is left."""
+    """How many clients watch: half of them, one a node at most twice; raises `UsageError` where none is left."""
     least = 2
     if options.clients < least:
         raise UsageError(f"workload {workload}: give at least {least} clients")

@@ -1,4 +1,4 @@
-"""Notices: watchers are told that names changed and read what they are now, by watches for good and one-shot ones.
+"""Watch events: watchers learn that names changed and read what they are now, by persistent and one-shot watches.
 
 Sees: notices that are lost, sent twice, out of order, of nothing, or after an answer that shows the change already;
 reads behind their own state. One-shot watches miss what happens before they are set again (documented, no anomaly).

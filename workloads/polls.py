@@ -1,8 +1,8 @@
-"""Long polls: standing queries on one name or on all, each from the index that the one before it told.
+"""Long polls: standing queries on one name or on all, each from the index that the one before it returned.
 
-Sees: changes that a poll is never told of though it waits, states that are old or were never, one index with two
+Sees: changes that a poll never reports though it waits, states that are old or were never, one index with two
 states, an index below what it shows. What lies between two answers may be skipped (documented).
-Cannot see: how late an answer is while faults last; what stale reads show, but for values that nobody wrote.
+Cannot see: how late an answer is while faults last; what stale reads show, but for values that were never written.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def polls(options: WorkloadOptions, settings: Settings) -> Workload:
     singles = [(1, repeat(Invocation("poll", names[number % len(names)]))) for number in range(one)]
     everything = [(polling - one, repeat(Invocation("poll")))] if polling > one else []
     everyone = per_thread(retrying([Invocation("poll", None, "fresh")], _TRIES))
-    # Nothing changes after these, so that whoever is not told of them is found.
+    # Nothing changes after these, so that whoever misses them is found.
     last = retrying([Invocation("set", name, -1 - number) for number, name in enumerate(names)], _TRIES)
     return Workload(
         name="polls",

@@ -1,6 +1,6 @@
 """Queues: unique values go in at the tail and come out at the head; in the end every queue is drained.
 
-Sees: lost and duplicated elements, elements that nobody put in, wrong order, a queue called empty that is not.
+Sees: lost and duplicated elements, elements that were never put in, wrong order, a queue called empty that is not.
 Cannot see: anything across queues; what an unanswered dequeue took is unknown and may hide one loss each.
 """
 

@@ -34,7 +34,7 @@ class RevisedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Horizon:
-    """The highest revisions that replies told of: of the service, and of what it has forgotten."""
+    """The highest revisions that replies carried: of the service, and of what it has forgotten."""
 
     def __init__(self) -> None:
         self.latest = 1

@@ -1,7 +1,7 @@
 """Transactions that read and write registers; together they must be strict serializable.
 
-Sees: the anomalies that append sees, where unique values tell who wrote what that was read.
-Cannot see: the order of writes that nobody read in between. So a transaction reads what it is about to overwrite,
+Sees: the anomalies that append sees, where unique values show who wrote what that was read.
+Cannot see: the order of writes that were not read in between. So a transaction reads what it is about to overwrite,
 which leaves no order open; with `blind_share` above 0 some do not, and a verdict may well be unknown.
 """
 

@@ -1,6 +1,6 @@
 """Sets: unique elements are added and sets are read; no acknowledged element may ever be missing.
 
-Sees: lost elements, elements that vanish and come back, stale reads, elements that nobody added.
+Sees: lost elements, elements that vanish and come back, stale reads, elements that were never added.
 Cannot see: an element added twice (a set does not show it; see queue and counter), anything across keys.
 """
 

@@ -17,7 +17,7 @@ from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, prove
 from quorate.harness.history import Event, History
 from quorate.harness.history.columns import FAIL, INFO, NONE
 
-# Operations of a contradiction told in its sentence.
+# Operations of a contradiction named in its sentence.
 _TOLD_MAX: Final = 5
 
 

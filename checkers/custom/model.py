@@ -12,7 +12,7 @@ class Model(msgspec.Struct, frozen=True):
     """A sequential object.
 
     `step(state, f, argument, result, known)` returns every state that can follow, none where the operation cannot
-    happen; `known` is False where nobody knows the outcome (then `result` is None). `hash` makes a state hashable
+    happen; `known` is False where the outcome is unknown (then `result` is None). `hash` makes a state hashable
     where it is not; equal hashes must mean equal states. `describe` puts an operation into words.
     """
 

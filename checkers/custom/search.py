@@ -22,7 +22,7 @@ _PAGE: Final = 4096
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One operation: positions of its events (no end: nobody knows the outcome), and its class by what it does."""
+    """One operation: positions of its events (no end: unknown outcome), and its class by what it does."""
 
     call: int
     end: int | None
@@ -59,7 +59,7 @@ class Budget:
 
 
 def _resident() -> int:
-    """Bytes of the process in memory; 0 where the system does not tell."""
+    """Bytes of the process in memory; 0 where the system does not report them."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
     except OSError:
@@ -169,7 +169,7 @@ class _Front:
         self._groups: dict[tuple[Any, frozenset[int]], list[_Used]] = {}
 
     def admit(self, config: _Config) -> bool:
-        """Take it in unless one that is no worse is there."""
+        """Take it in unless one that is as good is there."""
         state, done, used = config
         group = self._groups.setdefault((state, done), [])
         counts = dict(used)

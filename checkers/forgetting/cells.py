@@ -32,7 +32,7 @@ class Cell(Key):
         self.unsure = False
 
     def dead(self, text: Any) -> bool:
-        """Whether nobody called from the last settling on can have read this value."""
+        """Whether no client that called from the last settling on can have read this value."""
         newest = self.newest
         if newest is None or self.writers.get(text) is newest:
             return False
@@ -122,15 +122,15 @@ class Cells(Window):
         if key.left:
             return []
         if last is not None:
-            # It tells nothing of others: only what is wrong matters, and the first read may have been left out.
+            # It says nothing of others: only what is wrong matters, and the first read may have been left out.
             return _inside(key, value, txn, last) if self.atomic else []
         if value is None:
-            # Somebody may write null later; only real time tells that it was not that one.
+            # A client may write null later; only real time shows that it was not that one.
             return [None] if self.real_time else []
         return [value] if name(value) in key.writers else self._unknown(key, value, txn)
 
     def _unknown(self, key: Cell, value: Any, txn: Txn) -> Anomaly | list[Any]:
-        """Judge a read of a value that no write held has: nobody wrote it, or it is dead."""
+        """Judge a read of a value that no write held has: it was never written, or it is dead."""
         if key.unsure or not self.real_time or (key.dropped and not self.strict):
             return []
         if not key.dropped:

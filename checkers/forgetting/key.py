@@ -1,4 +1,4 @@
-"""One key while a run goes on: the operations that are still held, and what is known of those that are not."""
+"""One key during a run: the operations that are still held, and what is known of those that are not."""
 
 from __future__ import annotations
 

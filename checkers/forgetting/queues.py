@@ -9,7 +9,7 @@ from quorate.checkers.forgetting.key import Key, Pair, name, ok, over
 
 
 def forget_queue(_key: Key, pairs: list[Pair], since: int) -> list[Pair]:
-    """Values in order: what came and went tells against what was certainly enqueued before it and is still there."""
+    """Values in order: what came and went speaks against what was certainly enqueued before it and is still there."""
     return _forget(pairs, since, ordered=True)
 
 
@@ -57,7 +57,7 @@ def _leaves(pair: Pair, gone: set[bytes], since: int, earliest: int | None) -> b
         return False
     if end.value is not None:
         return name(end.value) in gone
-    # An empty answer tells only against what may have been in by then and is not known to have gone.
+    # An empty answer speaks only against what may have been in by then and is not known to have gone.
     return earliest is None or earliest >= end.time
 
 

@@ -74,7 +74,7 @@ def overwritten(pairs: Sequence[Pair], since: int) -> set[int]:
     Values tied by compare-and-sets stand or fall together. They are gone if a write outside was called after one of
     their operations had returned, and had returned itself before every open operation was called; then any later
     sight of them contradicts real time, whatever else happens. Reading one later is as wrong as reading a value that
-    nobody wrote.
+    was never written.
     """
     tied = _Tied()
     members: dict[bytes, list[Pair]] = {}

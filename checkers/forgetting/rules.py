@@ -9,6 +9,7 @@ from quorate.checkers.forgetting.key import Key, Pair, over
 from quorate.checkers.forgetting.others import forget_counter, forget_lock, forget_set
 from quorate.checkers.forgetting.queues import forget_bag, forget_queue
 from quorate.checkers.forgetting.registers import forget_register
+from quorate.checkers.models import MODELS
 
 Rule = Callable[[Key, list[Pair], int], list[Pair]]
 
@@ -25,7 +26,8 @@ RULES: Final[Mapping[str, Rule]] = {
 }
 
 
-def drop_looks(pairs: list[Pair], since: int) -> list[Pair]:
+def drop_looks(model: str, pairs: list[Pair], since: int) -> list[Pair]:
     """Drop what returned and only looked: always sound, and the last resort where no rule bites."""
-    looks = ("read", "contains")
+    record = MODELS[model]
+    looks = ("read", "contains") if record.apart else record.looks
     return [pair for pair in pairs if pair[0].f not in looks or not over(pair, since)]

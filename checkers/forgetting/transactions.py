@@ -1,4 +1,4 @@
-"""Transactions while a run goes on: those that are still held, and the part of them that is judged.
+"""Transactions during a run: those that are still held, and the part of them that is judged.
 
 What is held is a projection of the history: reads are left out one by one, and a write only together with every sight
 of it (its element in every list, every read that returned it). Run the transactions of a correct history as they ran,
@@ -39,14 +39,14 @@ _LEFT_MAX: Final = 100_000
 
 
 class ForeignError(ValueError):
-    """A value that is no list of micro-operations."""
+    """A value that is not a list of micro-operations."""
 
 
 class Txn:
     """A transaction that is held. `ops` are (function, key, value) of what is known of it, on keys that are judged.
 
-    `open`: its client still waits. `follower`: the settled transaction that shows that this one, of which nobody knows
-    the outcome, came first.
+    `open`: its client still waits. `follower`: the settled transaction that shows that this one, whose outcome is
+    unknown, came first.
     """
 
     __slots__ = ("call", "end", "follower", "known", "open", "ops")
@@ -176,7 +176,7 @@ class Window(ABC):
 
     @abstractmethod
     def _wrote(self, key: Any, value: Any) -> bool:
-        """Whether a write of this value can be told from all others."""
+        """Whether a write of this value can be distinguished from all others."""
 
     @abstractmethod
     def _fresh(self, key: Any) -> Key:

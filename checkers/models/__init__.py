@@ -1,24 +1,20 @@
-"""The sequential objects that quorate knows, a family a module: `MODELS` by name."""
+"""The sequential objects that quorate knows: `MODELS` by name, found in the modules of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from quorate.checkers.models import counters, locks, queues, registers, sets
 from quorate.checkers.models.model import Model
 
-MODELS: Final[Mapping[str, Model]] = {
-    model.name: model
-    for model in (
-        registers.REGISTER,
-        registers.CAS_REGISTER,
-        registers.KV,
-        sets.SET,
-        queues.QUEUE,
-        queues.UNORDERED_QUEUE,
-        counters.COUNTER,
-        locks.LOCK,
-        locks.FENCED_LOCK,
-    )
-}
+
+def _records() -> Iterator[Model]:
+    for module in pkgutil.iter_modules(__path__):
+        for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(value, Model):
+                yield value
+
+
+MODELS: Final[Mapping[str, Model]] = {model.name: model for model in _records()}

@@ -51,4 +51,5 @@ COUNTER: Final = Model(
     _step,
     _sentence,
     initial=0,
+    apart=True,
 )

@@ -88,6 +88,7 @@ LOCK: Final = Model(
     _sentence,
     initial=_FREE,
     words=_words,
+    apart=True,
 )
 FENCED_LOCK: Final = Model(
     "fenced-lock",
@@ -97,4 +98,5 @@ FENCED_LOCK: Final = Model(
     _sentence,
     initial=_FREE,
     words=_words,
+    apart=True,
 )

@@ -1,7 +1,8 @@
 """What a sequential object is, for the Python side of checking: its functions, its steps, its anomalies in words.
 
-The engines have their own semantics (`checkers/native/linear/src/ops.rs`), and so have, apart on purpose, who replays
-witnesses (`checkers.verify`), who confirms contradictions (`checkers.refute`) and Porcupine; tests hold them together.
+The engines have other semantics in Rust. For the models with `apart` so have `checkers.verify`, which replays
+witnesses, `checkers.refute`, which replays contradictions, and Porcupine; for the others both replay by the step given
+here, and nothing is called invalid without it. Tests compare them all.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Model(msgspec.Struct, frozen=True):
     `step` gives every state that can follow, none where the operation cannot happen; it raises `LookupError`,
     `TypeError` or `ValueError` for a function or a value that the object does not know. `sentence` names the anomaly
     that the first of these operations shows among the others, if it is one that has a name. `words` say a state.
+    `looks` are the functions that never change the object. `apart`: verifiers and Porcupine write the semantics out
+    again for this model.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Model(msgspec.Struct, frozen=True):
     sentence: Callable[[Told, Sequence[Told], Rest], Named | None]
     initial: State = None
     words: Callable[[Any], str] | None = None
+    looks: frozenset[str] = frozenset()
+    apart: bool = False
 
     def say(self, state: State) -> str:
         """A state as people write it; as JSON where the model has no words for it."""

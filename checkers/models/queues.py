@@ -98,6 +98,7 @@ QUEUE: Final = Model(
     _step,
     _sentence,
     initial=(),
+    apart=True,
 )
 UNORDERED_QUEUE: Final = Model(
     "unordered-queue",
@@ -106,4 +107,5 @@ UNORDERED_QUEUE: Final = Model(
     _bag_step,
     _sentence,
     initial=(),
+    apart=True,
 )

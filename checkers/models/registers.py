@@ -107,13 +107,16 @@ def _unread(bad: Told, others: Sequence[Told]) -> Named | None:
     return ("reordered reads" if len(readers) > 1 else name), sentence
 
 
-REGISTER: Final = Model("register", "a register: read, write", frozenset({"read", "write"}), _step, _sentence)
+REGISTER: Final = Model(
+    "register", "a register: read, write", frozenset({"read", "write"}), _step, _sentence, apart=True
+)
 CAS_REGISTER: Final = Model(
     "cas-register",
     "a register with compare-and-set: read, write, cas",
     frozenset({"read", "write", "cas"}),
     _step,
     _sentence,
+    apart=True,
 )
 KV: Final = Model(
     "kv",
@@ -121,4 +124,5 @@ KV: Final = Model(
     frozenset({"read", "write", "cas", "delete", "append"}),
     _string_step,
     _sentence,
+    apart=True,
 )

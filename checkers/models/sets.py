@@ -76,4 +76,5 @@ SET: Final = Model(
     _step,
     _sentence,
     initial=frozenset(),
+    apart=True,
 )

@@ -1,4 +1,4 @@
-"""What a model with a rule of its own is, and what its rule sees of a history."""
+"""What a model with its own rule is, and what its rule sees of a history."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _judge(history: History, limits: Limits, asked: Asked) -> Result:
 
 
 def _plain(history: History) -> tuple[list[Event], Event | None]:
-    """The events without keys of their own (one object is judged), and the first that is not of this model."""
+    """The events with keys dropped (one object is judged), and the first that is not of this model."""
     events = []
     for event in history.events():
         if event.process != "nemesis" and not (event.value is None and event.type != "invoke"):

@@ -1,4 +1,4 @@
-"""Jepsen's total queue: what goes in comes out, whatever the order, and nothing else does.
+"""Jepsen's total queue: what goes in comes out, whatever the order, and only that does.
 
 `enqueue`, `dequeue` (null or a failure: nothing there) and `drain`, which answers all that was left. An element that
 comes out without having been asked in is unexpected, one that comes out more often than it was asked in is duplicated;

@@ -1,6 +1,6 @@
 """Bindings to Porcupine, the Go linearizability checker: its API in Python, and an engine for quorate's own models.
 
-`check_history` judges a history with quorate's models, written in Go, in a process of its own with a limit of memory.
+`check_history` judges a history with quorate's models, written in Go, in a separate process with a limit of memory.
 The rest mirrors Porcupine's API for models written in Python; names and meanings are Porcupine's. A shared library is
 built from Porcupine's module (pinned, with its checksum) at the first use; `PorcupineMissingError` says why it cannot.
 
@@ -17,7 +17,6 @@ False
 
 from __future__ import annotations
 
-from quorate.checkers.models import MODELS
 from quorate.checkers.porcupine.api import (
     LinearizationInfo,
     check_events,
@@ -29,7 +28,7 @@ from quorate.checkers.porcupine.api import (
     visualize,
 )
 from quorate.checkers.porcupine.build import PorcupineMissingError, version
-from quorate.checkers.porcupine.engine import check_history
+from quorate.checkers.porcupine.engine import MODELS, check_history
 from quorate.checkers.porcupine.records import (
     Annotation,
     CheckResult,

@@ -20,7 +20,7 @@ _ASK_TIMEOUT_S: Final = 60.0
 
 
 class PorcupineMissingError(RuntimeError):
-    """Porcupine cannot be used on this machine; the text says why and what would mend it."""
+    """Porcupine cannot be used on this machine; the text says why and what would fix it."""
 
 
 @cache
@@ -52,7 +52,7 @@ def _cache_directory() -> Path:
 
 @cache
 def library() -> Path:
-    """Return the path of the shared library, built if it is not there yet (some twenty seconds, told on stderr).
+    """Return the path of the shared library, built if it is not there yet (some twenty seconds, reported on stderr).
 
     Raises `PorcupineMissingError` without Go, or with what the Go compiler said.
     """

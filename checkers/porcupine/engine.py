@@ -1,6 +1,6 @@
 """Porcupine as an engine: quorate's models in Go, one process per check, limits kept from outside.
 
-Porcupine's search can take tens of gigabytes. Go is told the limit, stops by itself when its heap reaches it, and the
+Porcupine's search can take tens of gigabytes. Go gets the limit, stops by itself when its heap reaches it, and the
 process is watched and killed if that was not enough.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.checkers.models import MODELS
+from quorate.checkers.models import MODELS as RECORDS
 from quorate.checkers.porcupine.build import library, version
 from quorate.checkers.porcupine.library import PorcupineError, call
 from quorate.harness.core.evidence import Unexplained
@@ -26,6 +26,8 @@ from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, prove
 from quorate.harness.history import History
 
 GUARANTEE: Final = "linearizable"
+# The models that are written in Go (go/models.go).
+MODELS: Final = {name: model for name, model in RECORDS.items() if model.apart}
 _VERDICTS: Final = {"Ok": Verdict.VALID, "Illegal": Verdict.INVALID, "Unknown": Verdict.UNKNOWN}
 _POLL_S: Final = 0.005
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -127,6 +129,7 @@ class _Process:
     def _watch(self, worker: subprocess.Popen[bytes]) -> None:
         """Kill at the limits. Time is Porcupine's own to keep; here it gets a tenth more, and what starting takes."""
         end = time.monotonic() + self._limits.time_s * 1.1 + 1.0
+        # Not `until`: it measures, and kills at either limit.
         while worker.poll() is None and not self._killed:
             try:
                 resident = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1]) * _PAGE

@@ -39,7 +39,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Annotation(msgspec.Struct, frozen=True):
-    """A note on the page: beside a client's operations, or under a `tag` of its own. Colours are CSS."""
+    """A note on the page: beside a client's operations, or under a separate `tag`. Colours are CSS."""
 
     start: int
     description: str

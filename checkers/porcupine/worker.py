@@ -1,4 +1,4 @@
-"""One check in a process of its own: a request and a history on stdin, an answer on stdout.
+"""One check in a separate process: a request and a history on stdin, an answer on stdout.
 
 `python -m checkers.porcupine.worker`: first line the length of the request, then the request, then the history in the
 exchange format to the end. Go's runtime lives and dies here, so its memory can be capped and the process killed.

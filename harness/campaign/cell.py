@@ -16,7 +16,7 @@ class Cell(msgspec.Struct, frozen=True):
     """A test with what is expected of it (`expecting`). `seed` None means one is drawn from the campaign's seed.
 
     `repeat` runs with seeds that follow each other make one rate. `link` names the issue of a known bug. `shown` are
-    the options that tell this cell from others of its file.
+    the options that distinguish this cell from others of its file.
     """
 
     test: Test
@@ -29,7 +29,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What people call it: system, workload, faults, where, settings, and what else tells it from others."""
+        """What people call it: system, workload, faults, where, settings, and what else distinguishes it."""
         test = self.test
         words = [test.system, "+".join(test.workload), ",".join(test.faults) or test.schedule or "none"]
         where = "in-process" if test.virtual else test.cluster

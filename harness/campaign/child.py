@@ -1,8 +1,8 @@
 """Becomes the command of a cell, after asking the kernel to end it when the campaign has ended.
 
 Run as a script, before quorate is imported: `python -I child.py PID COMMAND…`, PID being the process that starts it.
-A campaign that is killed with -9 can tell its cells nothing, so the kernel does (prctl(2), PR_SET_PDEATHSIG; kept by
-execve(2)). SIGTERM lets a run heal and remove its cluster; it does nothing more, for nobody waits for its verdict.
+A campaign that is killed with -9 can send its cells nothing, so the kernel does (prctl(2), PR_SET_PDEATHSIG; kept by
+execve(2)). SIGTERM lets a run heal and remove its cluster, and no more: no caller waits for its verdict.
 """
 
 from __future__ import annotations

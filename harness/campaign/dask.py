@@ -1,6 +1,6 @@
 """Cells on a Dask cluster: one `cluster` resource per worker, so that no two runs share a machine's slot.
 
-Each job still runs in a process of its own, on the worker; only a small record travels back, and the history stays
+Each job still runs in a separate process, on the worker; only a small record travels back, and the history stays
 where it was made, in the same store seen from the worker's own directory. A worker that is lost in the midst loses
 its job to another one: the kernel ends its cell, and what that left behind is swept by the next start on that
 machine. Workers are started with `--resources cluster=1`, the scheduler must be able to import quorate (it reads
@@ -72,7 +72,7 @@ class DaskExecutor:
 
     @classmethod
     def connect(cls, url: str, store: str) -> Self:
-        """Look at the scheduler once to learn its slots; raise `Broken` with the mend when there are none."""
+        """Look at the scheduler once to learn its slots; raise `Broken` with the fix when there are none."""
         check_address(url)
         address = _address(url)
         client_of = _distributed()
@@ -113,7 +113,7 @@ class DaskExecutor:
             _on_worker,
             msgspec.json.encode(job),
             self._store,
-            key=f"quorate-{job.key}-{self._submitted}",  # a retry is a task of its own
+            key=f"quorate-{job.key}-{self._submitted}",  # a retry is a separate task
             resources=_RESOURCE,
             pure=False,
         )
@@ -155,7 +155,7 @@ def _address(url: str) -> str:
 
 
 def _distributed() -> Any:
-    """Dask's client class; raise `Broken` with the mend where Dask is missing."""
+    """Dask's client class; raise `Broken` with the fix where Dask is missing."""
     try:
         from distributed import Client  # noqa: PLC0415 - an optional extra
     except ImportError as error:

@@ -25,7 +25,7 @@ from quorate.reports.rates import is_clear
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How to execute: `until_failure` goes round and round until a verdict differs from the expected one."""
+    """How to execute: `until_failure` repeats until a verdict differs from the expected one."""
 
     jobs: int = 1
     retries: int = 2
@@ -36,7 +36,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Executor(Protocol):
-    """Where jobs run: `slots` at once, each job in a process of its own."""
+    """Where jobs run: `slots` at once, each job in a separate process."""
 
     @property
     def slots(self) -> int:
@@ -59,7 +59,7 @@ class Local(msgspec.Struct, frozen=True):
     store: str
 
     async def run(self, job: Job, slot: int) -> Finished:
-        """Run one job in a process of its own."""
+        """Run one job in a separate process."""
         return await run_process(job, self.store, slot)
 
     async def close(self) -> None:
@@ -95,7 +95,7 @@ class Execution:
                 for slot in range(self._executor.slots):
                     group.create_task(self._worker(slot, queue))
         except BaseExceptionGroup as errors:
-            # A full disk is told in one line, as everywhere, not as a group of errors.
+            # A full disk is reported in one line, as everywhere, not as a group of errors.
             broken = errors.subgroup(Broken)
             raise (broken or errors).exceptions[0] from None
         finally:
@@ -139,7 +139,7 @@ class Execution:
     async def _one(self, job: Job, slot: int) -> Record:
         """Run a job, again where the infrastructure failed: what was found is never retried away.
 
-        An anomaly is a finding, and so is a server that ended by itself, though no guarantee tells of it.
+        An anomaly is a finding, and so is a server that ended by itself, though no guarantee reports it.
         """
         attempt, total_s = 0, 0.0
         while True:

@@ -1,7 +1,7 @@
 """What a cell is expected to come to: valid, invalid, any, or invalid by kinds of anomalies that are named.
 
 A known bug that shows itself as another anomaly than it always did is news, and so is another beside it: a cell that
-names kinds is as expected where its run shows one of them at least, and nothing else.
+names kinds is as expected where its run shows one of them at least, and no other.
 """
 
 from __future__ import annotations

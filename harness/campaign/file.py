@@ -10,7 +10,7 @@ seed = [1, 2]
 [[exclude]]                     # drop the cells that match all keys
 system = "consul"
 faults = "none"
-[[include]]                     # add a cell of its own, e.g. a known bug
+[[include]]                     # add a cell, e.g. a known bug
 system = "etcd@3.5.1"
 expect = "invalid"
 link = "https://…"
@@ -205,7 +205,7 @@ def _product(reader: _Reader, matrix: Mapping[str, Any]) -> Iterator[dict[str, A
         if not options:
             reader.complain(f"{key}: an empty list leaves no cell", "matrix", key)
         converted = [reader.values({key: option}, "matrix") for option in options]
-        axes.append([(key, found[key]) for found in converted if key in found])  # the others were told
+        axes.append([(key, found[key]) for found in converted if key in found])  # the others were reported
         size *= max(1, len(options))
     if size > _CELLS_MAX:
         reader.complain(f"the matrix has {size} cells, at most {_CELLS_MAX} are run", "matrix")

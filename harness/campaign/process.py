@@ -1,6 +1,6 @@
-"""A job in a process of its own: a crash is that cell's, nothing it leaks outlives it, and it dies with the campaign.
+"""A job in a separate process: a crash is that cell's, nothing it leaks outlives it, and it dies with the campaign.
 
-It has a session of its own, so that Ctrl-C reaches the campaign alone, which then lets its jobs heal.
+It has its own session, so that Ctrl-C reaches the campaign alone, which then lets its jobs heal.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def signals_as_one() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end a campaign as Ctrl-C does: with the summary of what it has."""
     before = {}
     for signum in (signal.SIGTERM, signal.SIGHUP):
-        with contextlib.suppress(ValueError):  # not in the main thread: then there is no Ctrl-C either
+        with contextlib.suppress(ValueError):  # not in the main thread: Ctrl-C does not come here either
             before[signum] = signal.signal(signum, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield

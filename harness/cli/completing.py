@@ -68,7 +68,7 @@ def settings(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 
 
 def listed(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """The names of what `list` is told to list."""
+    """The names of what `list` is asked to list."""
     group = ctx.params.get("what") or ctx.params.get("kind")
     if group == "releases":
         group = "systems"

@@ -110,7 +110,7 @@ def _judge_from(history: History, engine: str, question: Question, initial: Any)
 
 
 def judge_by_both(history: History, question: Question) -> Judged:
-    """Ask the native engine and Porcupine; sound engines that disagree are a bug in one of them, told loudly."""
+    """Ask the native engine and Porcupine; sound engines that disagree are a bug in one of them, reported loudly."""
     from quorate.checkers.porcupine import PorcupineMissingError, check_history  # noqa: PLC0415
     from quorate.checkers.second import confirmed  # noqa: PLC0415
 

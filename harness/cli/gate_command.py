@@ -147,7 +147,7 @@ def _tests(campaigns: Sequence[Path], sides: Sequence[Any], options: dict[str, A
 
 
 def told_apart(test: Test) -> bytes:
-    """Return what tells two cells apart once the system is given."""
+    """Return what distinguishes two cells once the system is given."""
     return msgspec.json.encode(
         msgspec.structs.replace(test, system="any", seed=None, store="store", name=None)
     )

@@ -1,4 +1,4 @@
-"""`quorate hunt`: many short runs, each drawn anew, in search of what nobody has named."""
+"""`quorate hunt`: many short runs, each drawn anew, in search of what is not known yet."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def command(system: str, **options: Any) -> int:
         lacks=lacking,
     )
     first = Test(**{**given(options), "system": system, "workload": (next(iter(space.workloads)),)})
-    require(first, prepare(first))  # no server, no engine: told once, not by every run
+    require(first, prepare(first))  # no server, no engine: reported once, not by every run
     seed = own["seed"] if own["seed"] is not None else draw_seed()
     limits = Limits(own["budget"], runs=own["runs"], first=own["first"], slots=own["jobs"])
     say = _silent if own["as_json"] or own["quiet"] else _tell

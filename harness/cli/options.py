@@ -77,7 +77,7 @@ def split_option(*names: str, **more: Any) -> Callable[[Command], Command]:
 
 
 def jobs_option(command: Command) -> Command:
-    """Add --jobs: how many runs go on at once."""
+    """Add --jobs: how many runs there are at once."""
     option = click.option(
         "--jobs",
         type=click.IntRange(1, 64),

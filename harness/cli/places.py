@@ -1,4 +1,4 @@
-"""Where a run or a campaign lies: what people type, as a folder; what is not there is their input to mend (exit 4)."""
+"""Where a run or a campaign lies: what people type, as a folder; what is not there is their input to fix (exit 4)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from quorate.harness.cli.main import COMMANDS, LazyGroup, quorate
 _WIDTH: Final = 100
 _OF_CELLS: Final = {
     "system": "SYSTEM or SYSTEM@RELEASE, e.g. `etcd@3.5.16` [etcd]",
-    "workload": "what clients do; several run side by side on keys of their own [register]",
+    "workload": "what clients do; several run side by side on separate keys [register]",
     "settings": "settings of system, workload, faults and gates, as `--set KEY=VALUE`",
     "schedule": "file with exact faults at exact times, relative to this file",
     "inventory": 'file with the hosts for `cluster = "ssh"`, relative to this file',

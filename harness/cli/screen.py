@@ -31,7 +31,7 @@ def live(stream: TextIO | None = None) -> bool:
 
 
 def width() -> int:
-    """Return the terminal's width, or COLUMNS; 80 where nobody knows."""
+    """Return the terminal's width, or COLUMNS; 80 where it is unknown."""
     return shutil.get_terminal_size((_WIDTH, 24)).columns
 
 

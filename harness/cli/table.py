@@ -151,7 +151,7 @@ class Table:
 
 
 def _about(seconds: float) -> str:
-    """A time that goes on, as people tell it: 40 s, 12 min, 3.5 h."""
+    """A time that passes, as people write it: 40 s, 12 min, 3.5 h."""
     for unit, size, most in (("s", 1, 100), ("min", 60, 100 * 60)):
         if seconds < most:
             return f"{seconds / size:.0f} {unit}"

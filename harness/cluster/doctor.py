@@ -223,7 +223,7 @@ def ptrace() -> Finding:
 
 
 def file_systems() -> Finding:
-    """Whether a node's data can have a file system of its own: what power cuts need."""
+    """Whether a node's data can have a separate file system: what power cuts need."""
     name, mend = "file systems of nodes' own (power cuts)", "run as root; apt-get install e2fsprogs"
     if os.geteuid() != 0 or rootless.inside():
         return Finding(name, ok=False, reason="not root", mend=mend)
@@ -235,7 +235,7 @@ def file_systems() -> Finding:
         if reason:
             return Finding(name, ok=False, reason=reason, mend=mend)
         (Path(folder) / "there").mkdir()
-        # In mounts of its own, which end with it: nothing is left whatever happens.
+        # In separate mounts, which end with it: nothing is left whatever happens.
         inside = shlex.join(mounting.command("self", "mount", str(image), f"{folder}/there", OPTIONS))
         reason = _run(["unshare", "--mount", "--", "sh", "-c", f"{inside} && umount {folder}/there"])
     return Finding(name, not reason, reason, "a kernel with ext4 and loop devices, CAP_SYS_ADMIN")

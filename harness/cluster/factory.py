@@ -34,10 +34,10 @@ def make_cluster(
 
     `auto` takes Docker if an engine answers, else network namespaces. For Docker: `image` is an image of the user's
     own, else the node image of `image_kind` ("base", or "jre" for servers on the JVM) is taken and built where it is
-    missing, which is told to `progress`; `force_exec` reaches nodes through the engine only. For SSH: the first
+    missing, as reported to `progress`; `force_exec` reaches nodes through the engine only. For SSH: the first
     `count` hosts of `inventory`, a TOML file (harness.cluster.ssh.hosts). For a cluster that is already there: its
     `endpoints`; for one of a compose file: `compose`. Raises `UsageError` for what makes no sense, `Broken` with the
-    mend where this machine cannot.
+    fix where this machine cannot.
     """
     if not 1 <= count <= MOST_NODES:
         raise UsageError(f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
@@ -83,7 +83,7 @@ def _over_ssh(run_id: str, count: int, inventory: Path | None) -> Cluster:
 
 
 def engine_answers() -> bool:
-    """Tell whether a Docker engine answers this process."""
+    """Return whether a Docker engine answers this process."""
     from quorate.harness.cluster.docker import engine  # noqa: PLC0415
 
     try:

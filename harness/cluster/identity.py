@@ -38,7 +38,7 @@ def new_run_id(rng: random.Random | None = None) -> str:
 
 
 def is_run_id(text: str) -> bool:
-    """Tell whether this is the form of a run id, before it becomes part of a path or a command."""
+    """Return whether this is the form of a run id, before it becomes part of a path or a command."""
     return (
         len(text) == 1 + _SECONDS_DIGITS + _RANDOM_DIGITS
         and text[0] == "q"
@@ -53,7 +53,7 @@ def this_owner() -> Owner:
 
 
 def is_dead(owner: Owner) -> bool | None:
-    """Tell whether that process is gone; None where this machine cannot know (it ran on another one)."""
+    """Return whether that process is gone; None where this machine cannot know (it ran on another one)."""
     if owner.machine != machine_id():
         return None
     if owner.boot != boot_id():

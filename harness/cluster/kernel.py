@@ -66,7 +66,7 @@ def make_netns(path: Path, inside: Callable[[], T], timeout_s: float = 10.0) -> 
 
 
 def in_netns(path: str, inside: Callable[[], T], timeout_s: float = 10.0) -> T:
-    """Run `inside` on a thread of its own in the network namespace at `path`; what it spawns is there too."""
+    """Run `inside` on a separate thread in the network namespace at `path`; what it spawns is there too."""
 
     def enter() -> T:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -80,7 +80,7 @@ def in_netns(path: str, inside: Callable[[], T], timeout_s: float = 10.0) -> T:
 
 
 def _in_thread(work: Callable[[], T], timeout_s: float) -> T:
-    # A thread of its own: one that changed its namespace must never go back to a pool.
+    # A separate thread: one that changed its namespace must never go back to a pool.
     results: list[T] = []
     errors: list[BaseException] = []
 

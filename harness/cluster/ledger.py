@@ -2,7 +2,7 @@
 
 One file of JSON lines for each run. The harness holds a POSIX lock on it for its whole life: the kernel lets go when
 the process dies, however it dies, so a free lock means a dead run. No daemon, no clock, no reused pid can fool that.
-A write that returned survives kill -9 of the writer (not a power cut: nothing else survives that either).
+A write that returned survives kill -9 of the writer (not a power cut: the rest does not survive that either).
 
 See docs/decisions/clusters.md.
 """
@@ -74,7 +74,7 @@ class Ledger:
 
     @classmethod
     def take(cls, path: Path) -> Ledger | None:
-        """Go on with the ledger of a run that ended and parked its cluster; None where another process has it."""
+        """Continue the ledger of a run that ended and parked its cluster; None where another process has it."""
         if path in _held:
             return None
         try:
@@ -148,13 +148,13 @@ def owner_of(run_id: str) -> identity.Owner | None:
 
 
 def parked_for(records: Sequence[Record]) -> str | None:
-    """Return the campaign whose next run may take the cluster over; None where a run has it, or nobody waits."""
+    """Return the campaign whose next run may take the cluster over; None where a run has it, or no campaign waits."""
     last = next((record for record in reversed(records) if record.kind in (PARKED, TAKEN)), None)
     return last.name if last is not None and last.kind == PARKED else None
 
 
 def is_alive(run_id: str) -> bool:
-    """Tell whether the process that opened this ledger lives: whether it still holds its lock."""
+    """Return whether the process that opened this ledger lives: whether it still holds its lock."""
     path = runs_directory() / f"{run_id}.jsonl"
     if path in _held:
         return True
@@ -199,7 +199,7 @@ def kept_runs() -> list[str]:
 
 
 def exists(run_id: str) -> bool:
-    """Tell whether a run of that id is recorded on this host."""
+    """Return whether a run of that id is recorded on this host."""
     return (runs_directory() / f"{run_id}.jsonl").exists()
 
 

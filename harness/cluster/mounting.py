@@ -1,6 +1,6 @@
 """Mount a file of a node as a file system, among the mounts of any process: a container's need no tools for it.
 
-A program of its own, run by root: `mounting PID mount IMAGE DIRECTORY OPTIONS`, or `mounting PID unmount DIRECTORY`,
+A separate program, run by root: `mounting PID mount IMAGE DIRECTORY OPTIONS`, or `mounting PID unmount DIRECTORY`,
 where PID lives among these mounts (`self`: this host's). The loop device is always a fresh one, for other namespaces
 may hold copies of the mount that was there before, and frees itself (LO_FLAGS_AUTOCLEAR) with its last unmount, or,
 where this program dies half-way, with its death.

@@ -7,12 +7,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.node import ProcessState
 
 RUN_MARK = "QUORATE_RUN"  # in the environment of everything started on nodes: how a sweep knows its own
@@ -172,7 +172,7 @@ def send(pid: int, signum: int) -> None:
 
 
 def has_mark(pid: int, mark: str) -> bool:
-    """Tell whether the process was started with this `NAME=value` in its environment."""
+    """Return whether the process was started with this `NAME=value` in its environment."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -199,16 +199,17 @@ def in_namespaces(inodes: Iterable[int]) -> list[int]:
 def kill_all(find: Callable[[], Iterable[int]], deadline_s: float = 5.0) -> int:
     """Kill -9 what `find` returns until it returns nothing living; return how many, within the deadline."""
     killed: set[int] = set()
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
+
+    def kill() -> list[int]:
         living = [pid for pid in find() if (one := entry(pid)) is not None and one.state not in "ZXx"]
-        if not living:
-            break
         for pid in living:
             with contextlib.suppress(PermissionError):
                 send(pid, signal.SIGKILL)
         killed.update(living)
-        time.sleep(0.002)  # the kernel tears them down; looking again is the proof
+        return living
+
+    # The kernel tears them down; looking again is the proof.
+    until_blocking(kill, lambda living: not living, deadline_s=deadline_s, poll_s=0.002)
     return len(killed)
 
 

@@ -56,7 +56,7 @@ def _kill(run_id: str, records: Sequence[Record], inodes: Collection[int]) -> li
 
 
 def _is_netns(path: Path) -> bool:
-    """Tell whether a namespace is mounted there: its inode is on the kernel's own file system then."""
+    """Return whether a namespace is mounted there: its inode is on the kernel's own file system then."""
     try:
         return path.stat().st_dev != path.parent.stat().st_dev
     except OSError:
@@ -74,7 +74,7 @@ def _delete_link(name: str) -> list[str]:
 
 
 def link_exists(name: str) -> bool:
-    """Tell whether this process's network has an interface of that name (/sys may show another network's)."""
+    """Return whether this process's network has an interface of that name (/sys may show another network's)."""
     try:
         socket.if_nametoindex(name)
     except OSError:
@@ -97,7 +97,7 @@ def remove_directory(path: Path) -> list[str]:
     left = []
     for mounted in sorted(mounts_below(path), reverse=True):
         try:
-            # For real where nobody uses it: the kernel is done with the device when this returns.
+            # For real where it is unused: the kernel is done with the device when this returns.
             with contextlib.suppress(OSError):
                 kernel.unmount_now(mounted)
                 continue

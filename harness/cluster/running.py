@@ -37,7 +37,7 @@ def endpoint(text: str) -> Endpoint:
 
 
 def unreachable(text: str) -> str | None:
-    """Return why nobody listens there, or None; waits a few seconds at most."""
+    """Return why no server listens there, or None; waits a few seconds at most."""
     where = endpoint(text)
     try:
         socket.create_connection((where.host, where.port), _CONNECT_S).close()
@@ -47,7 +47,7 @@ def unreachable(text: str) -> str | None:
 
 
 class RunningNode:
-    """A member that somebody else runs: it has an address and nothing else."""
+    """A member that the user runs: only its address is known."""
 
     def __init__(self, name: str, where: Endpoint) -> None:
         self.name = name

@@ -1,6 +1,6 @@
 """Clusters that the runs of a campaign use one after the other: parked by one run, taken over by the next.
 
-A campaign runs each test in a process of its own, in one of its slots. It holds a ledger of its own all its life; a
+A campaign runs each test in a separate process, in one of its slots. It holds its own ledger all its life; a
 run that ends in good order wipes its cluster, marks it as parked for that campaign and slot, and lets its lock go. The
 next run of the slot takes the lock, and with it the cluster. What is parked for a campaign whose lock is free is swept
 like everything else that the dead leave.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,6 +18,7 @@ import msgspec
 from quorate.harness.cluster import identity, ledger
 from quorate.harness.cluster.ledger import Ledger, Record
 from quorate.harness.cluster.sweep import remove, sweep
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.outcome import Broken
 
 SLOT_VARIABLE: Final = "QUORATE_CLUSTER_SLOT"
@@ -52,7 +52,7 @@ def campaign() -> Iterator[None]:
     """Let the runs that this process starts hand on their clusters; at the end remove those that are parked."""
     try:
         book = Ledger.open(identity.new_run_id())
-    except Broken:  # nowhere to write down what lives: then every run makes a cluster of its own
+    except Broken:  # nowhere to write down what lives: then every run makes its own cluster
         yield
         return
     _campaigns.append(book.run_id)
@@ -65,7 +65,7 @@ def campaign() -> Iterator[None]:
 
 
 def environment(slot: int) -> dict[str, str]:
-    """Return what tells a run of this process' campaign its slot; without a campaign it has only the number."""
+    """Return what gives a run of this process' campaign its slot; without a campaign it has only the number."""
     named = {CAMPAIGN_VARIABLE: _campaigns[-1]} if _campaigns else {}
     return {SLOT_VARIABLE: str(slot), **named}
 
@@ -122,14 +122,12 @@ def park(book: Ledger, cast: Cast, *, known: bool) -> bool:
 
 def _taken(run_id: str) -> Ledger | None:
     path = ledger.runs_directory() / f"{run_id}.jsonl"
-    end = time.monotonic() + _WAIT_S
-    while True:
+
+    def take() -> tuple[Ledger | None, bool]:
         book = Ledger.take(path)
-        if book is not None or ledger.parked_for(ledger.peek(path)) is None:
-            return book
-        if time.monotonic() > end:
-            return None
-        time.sleep(_POLL_S)
+        return book, book is not None or ledger.parked_for(ledger.peek(path)) is None
+
+    return until_blocking(take, lambda found: found[1], deadline_s=_WAIT_S, poll_s=_POLL_S)[0]
 
 
 def _cast_in(records: list[Record]) -> Cast | None:

@@ -18,7 +18,7 @@ from quorate.harness.core.outcome import Broken
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")
 HOST_OCTET = 254  # the host's own end; nodes count from 1, so a subnet holds 253
 _ROUTES = Path("/proc/net/route")
-_threads = threading.Lock()  # the file lock below tells processes apart, not threads
+_threads = threading.Lock()  # the file lock below separates processes, not threads
 
 
 def claim(book: Ledger, *, refused: Iterable[ipaddress.IPv4Network] = ()) -> ipaddress.IPv4Network:

@@ -19,7 +19,7 @@ from quorate.harness.cluster.network.nftables import Firewall
 from quorate.harness.core.outcome import Broken
 
 _HERE: Final = "/proc/self/ns/net"
-_STRANGER: Final = "192.0.2.1"  # an address of nobody's (RFC 5737)
+_STRANGER: Final = "192.0.2.1"  # a documentation address (RFC 5737)
 
 
 def wires() -> None:

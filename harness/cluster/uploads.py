@@ -41,7 +41,7 @@ def place(source: Path, target: Path, mode: int, store: Path) -> None:
 
 
 def _copy(source: Path, target: Path, mode: int) -> None:
-    # Beside the target, then renamed: a running server keeps its old file, and nobody sees half of one.
+    # Beside the target, then renamed: a running server keeps its old file, and no reader sees half of one.
     draft = target.with_name(f".{target.name}.part")
     try:
         shutil.copyfile(source, draft)

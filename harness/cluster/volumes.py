@@ -1,4 +1,4 @@
-"""A file system of its own under one directory of a node, so that it can lose what was never synced, as in a power cut.
+"""A separate file system under one directory of a node, so that it can lose what was never synced, as in a power cut.
 
 ext4 in a sparse file beside the node's directory, mounted through a loop device that the kernel frees with the last
 unmount: nothing but a mount in the node's own place, and the file, is ever left, and both go with the node.
@@ -17,7 +17,7 @@ from quorate.harness.core.node import Completed, Node
 from quorate.harness.core.outcome import Broken
 
 SIZE: Final = "1G"  # sparse: takes what is written to it
-# The journal is committed by nobody's timer, only by those who sync.
+# The journal is committed by those who sync, never by a timer.
 OPTIONS: Final = "commit=300"
 # EXT4_IOC_SHUTDOWN, and its flag for "as if the power had gone: not even the journal is written".
 _SHUTDOWN: Final = 0x8004587D
@@ -37,10 +37,10 @@ _PERL: Final = (
 
 @runtime_checkable
 class Mounts(Protocol):
-    """What a node offers that can have file systems of its own."""
+    """What a node offers that can have separate file systems."""
 
     def no_mounts(self) -> str | None:
-        """Return why it cannot, with the mend; None where it can."""
+        """Return why it cannot, with the fix; None where it can."""
         ...
 
     async def on_machine(self, argv: Sequence[str], timeout_s: float) -> Completed:
@@ -76,7 +76,7 @@ class Volume:
         self._losses = 0
 
     async def make(self) -> None:
-        """Format and mount it over the directory, whose files are kept; raise `Broken` with the mend."""
+        """Format and mount it over the directory, whose files are kept; raise `Broken` with the fix."""
         machine = self._machine()
         made = await machine.on_machine(
             _sh(_FORMAT, machine.on_machine_path(self._image), SIZE), timeout_s=_STEP_S
@@ -92,7 +92,7 @@ class Volume:
         await self._run('sync -f "$1"', self.directory)
 
     async def lose(self) -> None:
-        """Lose everything that was not synced. Nobody may have a file open there."""
+        """Lose everything that was not synced. No process may have a file open there."""
         machine = self._machine()
         if (await self._node.run(["test", "-e", self._sentinel], check=False)).code != 0:
             await self._note()  # a fault that empties directories has taken it
@@ -142,7 +142,7 @@ class Volume:
 
 
 def obstacle(nodes: Sequence[Node]) -> str | None:
-    """Return why these nodes cannot have file systems of their own, with the mend; None where all can."""
+    """Return why these nodes cannot have separate file systems, with the fix; None where all can."""
     for node in nodes:
         why = (
             node.no_mounts() if isinstance(node, Mounts) else "such nodes have no disk that could be mounted"

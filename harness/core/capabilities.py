@@ -15,7 +15,7 @@ from quorate.harness.core.outcome import Reply
 
 @runtime_checkable
 class Client(Protocol):
-    """One logical client: one operation at a time, its own connection(s), no retries of its own."""
+    """One logical client: one operation at a time, its own connection(s), no retries by itself."""
 
     async def close(self) -> None:
         """Release the connection; never raises and never blocks for more than a second."""
@@ -151,7 +151,7 @@ class Watches(Protocol):
         after a failure behind what it had shown, after compaction at what is left. With `progress` the service is
         asked at once, and again and again, how far the watch has come. The value is {"from": where the watch began,
         "messages": as they came, `[revision, [[name, value or None, revision, value before or None], …]]`}, the last
-        only where it was told; a message without changes says that all up to its revision has been sent.
+        only where one was given; a message without changes says that all up to its revision has been sent.
         """
         ...
 
@@ -163,15 +163,15 @@ class Names(Protocol):
     async def set_name(self, space: str, name: str, value: Any) -> Reply:
         """Give the name this value, or take it away (None); the version is that of the change.
 
-        The value is what happened, "created", "changed" or "deleted", or None where the service does not tell.
-        Taking away what is not there is `Refused`, or a change of nothing that the service does not tell either.
+        The value is what happened, "created", "changed" or "deleted", or None where the service does not say.
+        Taking away what is not there is `Refused`, or a change of nothing that the service does not report either.
         """
         ...
 
 
 @runtime_checkable
 class Notices(Protocol):
-    """Watchers are told that a name changed, not what it is now: that they read, on the same connection."""
+    """Watchers learn that a name changed, not what it is now: that they read, on the same connection."""
 
     async def heed(
         self,
@@ -182,12 +182,12 @@ class Notices(Protocol):
     ) -> Reply:
         """Listen for so long, read each name that a notice named, and read one name at the end.
 
-        The watch stays between calls, until one fails. It is for good and tells of every change of the space; with
-        `once`, or where the service has no other, every name has a watch of its own that is over with its first
+        The watch persists between calls, until one fails: a persistent watch that sees every change of the space; with
+        `once`, or where the service has no other, every name has a separate watch that is over with its first
         notice and set again by the read that follows.
 
         The value is {"watch": which of this client's watches, "once", "items": in the order of the connection}:
-        `["set", at]`, the watch for good stands; `["told", "created" | "changed" | "deleted", name, version of the
+        `["set", at]`, the persistent watch stands; `["told", "created" | "changed" | "deleted", name, version of the
         change or None]`; `["read", name, value (None: none, or not read), version of its last change (0: it is not
         there), at, whether the read set a watch]`. `at` is the state of the whole service that an answer was given in.
         """
@@ -202,11 +202,11 @@ class Polls(Protocol):
         """Give a standing poll of one name, or of all names of the space (None), so long to answer.
 
         One query is always under way, and waits up to `wait_s` by itself; when it has answered, the next one asks
-        with the index that it told (0, at once, where that is lower than the one asked with). It stays between calls
-        for the same, until one fails.
+        with the index that it returned (0, at once, where that is lower than the one asked with). It stays between
+        calls for the same, until one fails.
 
         The value is {"watch": which of this client's watches, "mode": how it reads, "answers": [{"asked": the index
-        asked with, "index": as told, "entries": {name: [value, version]}, "calls": in which call it was asked,
+        asked with, "index": as returned, "entries": {name: [value, version]}, "calls": in which call it was asked,
         counted back from this one, "after_us": how long after that one's begin at least, "before_us": how long before
         this one's end it came, at most}, …]}.
         """
@@ -224,14 +224,14 @@ class Catalogs(Protocol):
     async def find(self, space: str, service: str, healthy: bool) -> Reply:  # noqa: FBT001 - which index is asked
         """Return the value that the service is found with, None where there is none.
 
-        `healthy` asks the index of healthy services, which must tell the same of a service that nobody checks.
+        `healthy` asks the index of healthy services, which must be the same for a service without checks.
         """
         ...
 
 
 @runtime_checkable
 class Agents(Protocol):
-    """Services that are registered with the agent of one server, which tells the catalogue of them by and by."""
+    """Services that are registered with the agent of one server, which updates the catalogue by and by."""
 
     async def announce(self, space: str, service: str, value: Any) -> Reply:
         """Register the service with the agent of the server that this client talks to, or deregister it (None)."""
@@ -278,11 +278,11 @@ class Leases(Protocol):
     """Keys that live only while somebody keeps them alive: under a lease, a session, as an ephemeral node."""
 
     async def grant_key(self, space: str, name: str, ttl_s: float, beside: int = 0) -> Reply:
-        """Make the key, with a lease of its own of `ttl_s`, or the least above it that the service takes.
+        """Make the key, with its own lease of `ttl_s`, or the least above it that the service takes.
 
         In the same step so many keys are made `beside` it, under the same lease: NAME+1, NAME+2, …
         The value is {"lease": what any client renews or revokes it by, "ttl_ms": as agreed}, and what the service
-        documents of its own precision: "sooner_ms" it may end before its time, "later_ms" after it, and "relay_ms",
+        documents of its precision: "sooner_ms" it may end before its time, "later_ms" after it, and "relay_ms",
         the age up to which an acknowledged renewal may not yet be known to whoever ends leases.
         """
         ...
@@ -298,7 +298,7 @@ class Leases(Protocol):
     async def granted_keys(self, space: str) -> Reply:
         """Return which keys are there, as current as the service promises: {"names": sorted, "term": …}.
 
-        The term is of the leader as far as the server asked knows (None: it does not tell); the version is that of
+        The term is of the leader as far as the server asked knows (None: it does not say); the version is that of
         the state that was read.
         """
         ...
@@ -317,7 +317,7 @@ class Elections(Protocol):
         ...
 
     async def leader(self, key: str) -> Reply:
-        """Return [what the leader says, its token]; `Refused("nobody-elected")` where nobody leads."""
+        """Return [what the leader says, its token]; `Refused("nobody-elected")` where there is no leader."""
         ...
 
     async def resign(self, key: str) -> Reply:
@@ -330,5 +330,5 @@ class Sequences(Protocol):
     """Numbers that the service hands out, each once, later ones higher."""
 
     async def next_id(self, key: str) -> Reply:
-        """Return a number that nobody else was or will be given for this key."""
+        """Return a number that no other call was or will be given for this key."""
         ...

@@ -49,6 +49,18 @@ async def until(
         await asyncio.sleep(poll_s)
 
 
+def until_blocking(
+    probe: Callable[[], T], enough: Callable[[T], bool], *, deadline_s: float, poll_s: float
+) -> T:
+    """As `until`, in a thread that may block."""
+    end = time.monotonic() + deadline_s
+    while True:
+        found = probe()
+        if enough(found) or time.monotonic() >= end:
+            return found
+        time.sleep(poll_s)
+
+
 class RealClock:
     """CLOCK_MONOTONIC, the same on all processes of a host."""
 

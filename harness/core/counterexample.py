@@ -1,4 +1,4 @@
-"""The events that show an anomaly, as a history of their own."""
+"""The events that show an anomaly, as a separate history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places in a server's code at which it can be told to crash or to sleep: what a system with such a build offers."""
+"""Places in a server's code at which it can be made to crash or to sleep: what a system with such a build offers."""
 
 from __future__ import annotations
 

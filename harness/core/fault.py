@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -19,6 +20,9 @@ from quorate.harness.core.node import Cluster
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import NoSettings, described, read
 from quorate.harness.core.system import System
+
+if TYPE_CHECKING:
+    from quorate.harness.core.workload import Workload
 
 STEP_S: Final = 20.0  # deadline of one step of a fault, unless it declares more
 
@@ -45,10 +49,11 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """What a fault may act on."""
+    """What a fault may act on, and the folder of the run, where it may leave what judging needs (None: none)."""
 
     cluster: Cluster
     system: System
+    folder: Path | None = None
 
 
 class Fault(abc.ABC):
@@ -57,7 +62,7 @@ class Fault(abc.ABC):
     An instance serves one run and may remember what it has injected; several are made before a run, to see whether
     the options fit together, and only one is used. Hooks are never called at the same time as another of the same
     instance. What a hook raises: `UsageError` where it says so; `Broken` with what to do for everything expected;
-    anything else is told as a crash of the fault, and never ends the run but where healing fails.
+    anything else is reported as a crash of the fault, and never ends the run but where healing fails.
     """
 
     # Declarations.
@@ -98,6 +103,9 @@ class Fault(abc.ABC):
 
     def suits(self, system: System) -> None:  # noqa: B027
         """Raise `UsageError` for a system, or a release of it, that can never have this fault."""
+
+    def fits(self, system: System, workload: Workload) -> None:  # noqa: B027
+        """Raise `UsageError` where it could prove nothing with what this workload does."""
 
     def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what to try on this machine before anything is built or started: a moment each, leaving nothing.

@@ -6,7 +6,7 @@ import msgspec
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a probe found; `mend` names the one command, where there is one."""
+    """What a probe found; `mend` is the one command that fixes it, where there is one."""
 
     name: str
     ok: bool

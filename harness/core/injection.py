@@ -114,7 +114,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def turns(proof: Proof | None) -> list[Turn]:
-    """Return the turns that a proof tells; what is not a turn is left out."""
+    """Return the turns that a proof lists; what is not a turn is left out."""
     told = proof.data.get("steps") if proof is not None else None
     found = []
     for one in told if isinstance(told, Sequence) and not isinstance(told, str) else ():

@@ -28,7 +28,7 @@ class LogEntry(msgspec.Struct, frozen=True, gc=False):
     """One entry of a member's log, with what applying it does on this member.
 
     `revision` is the version of the store that it made; None where it changed nothing. `refused` says why the member
-    refuses it. `sure` tells whether the log alone decides that: without, a client must not be told. `asks` are the
+    refuses it. `sure` says whether the log alone decides that: without, a client must not learn it. `asks` are the
     changes that the entry would make if it were not refused. `replayed` is False where its effect here is not known, as
     the member's log does not reach back without a gap. `through` is the member that a client gave it to.
     """
@@ -66,8 +66,8 @@ class MemberLog(msgspec.Struct, frozen=True):
     """The log of one member as it was at the end of the run.
 
     `commit` is the last index that the member itself knew to be agreed on, `applied` the last that it had applied when
-    it was asked for its state. `complete` tells whether nothing is missing between the first entry ever and `last`.
-    `explained` tells whether its state at the end is exactly what the entries give (without those of `skipped`); None
+    it was asked for its state. `complete` says whether nothing is missing between the first entry ever and `last`.
+    `explained` says whether its state at the end is exactly what the entries give (without those of `skipped`); None
     where that was not compared. `notes` are what is wrong or unknown.
     """
 

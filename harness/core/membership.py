@@ -38,11 +38,11 @@ class Membership(Protocol):
 
     @property
     def away(self) -> frozenset[str]:
-        """Nodes that are no members now; their servers cannot be started."""
+        """Nodes that are not members now; their servers cannot be started."""
         ...
 
     def missing(self) -> str | None:
-        """Return why this release, as it is set up, cannot change its members, with the mend; None where it can."""
+        """Return why this release, as it is set up, cannot change its members, with the fix; None where it can."""
         ...
 
     async def prepare(self, cluster: Cluster) -> None:

@@ -144,7 +144,7 @@ class Network(Protocol):
 
     @property
     def client_ways(self) -> ClientWays | None:
-        """Cuts of clients; None where they cannot be told from everything else on the way to a node."""
+        """Cuts of clients; None where they cannot be distinguished from everything else on the way to a node."""
         ...
 
 

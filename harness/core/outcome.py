@@ -1,8 +1,8 @@
 """What can become of one operation, as errors with meaning.
 
 A client returns a `Reply` when the operation certainly happened, and raises one of three errors otherwise. The runner
-turns them into `fail`, `info` and a stopped run; nothing else does. A client must raise `Refused` only where the
-service certainly did nothing: a `fail` that did happen makes every checker lie.
+turns them into `fail`, `info` and a stopped run. A client must raise `Refused` only where the service certainly
+did nothing: a `fail` that did happen makes every checker lie.
 
 See docs/decisions/clients.md.
 """
@@ -76,11 +76,11 @@ class Refused(OutcomeError):  # noqa: N818 - the outcome's name in this field, n
 
 
 class Unknown(OutcomeError):  # noqa: N818
-    """Nobody knows whether it happened: it may take effect now, later, or never."""
+    """Unknown whether it happened: it may take effect now, later, or never."""
 
 
 class Broken(OutcomeError):  # noqa: N818
-    """The harness or its environment failed; the run cannot go on. `text` says what to do about it."""
+    """The harness or its environment failed; the run cannot continue. `text` says what to do about it."""
 
 
 class UsageError(ValueError):

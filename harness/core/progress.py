@@ -43,6 +43,7 @@ async def listening(listener: Listener, again_s: float = _AGAIN_S) -> AsyncItera
         listener(line)
 
     async def repeat() -> None:
+        # Not `until`: it repeats for as long as the task runs.
         while True:
             await asyncio.sleep(again_s)
             if last is not None and (taken := loop.time() - last[1]) >= again_s:

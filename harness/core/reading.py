@@ -106,7 +106,7 @@ def _opened(item: Any, kind: Any, problems: list[str], name: str) -> Any:
 
 
 def evidence(plain: Any, problems: list[str], name: str) -> Evidence:
-    """Return the evidence of an anomaly; where it does not name its kind, as in early runs, its fields tell.
+    """Return the evidence of an anomaly; where it does not name its kind, as in early runs, its fields do.
 
     What no field of the kind takes is kept as facts.
     """

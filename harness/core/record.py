@@ -1,6 +1,6 @@
 """What `test.json` holds: what was asked for, on what it ran, and how it was conducted.
 
-Written before anything starts, and again as the run goes on; `conducted` comes once the load has begun. Fields are
+Written before anything starts, and again during the run; `conducted` comes once the load has begun. Fields are
 added to, not changed, and each has a default, so that records of other versions can be read.
 """
 

@@ -18,7 +18,7 @@ Group = Literal["systems", "workloads", "faults", "checkers", "reports"]
 
 
 class UnknownNameError(LookupError):
-    """A name nobody registered; the text lists what there is and the nearest match."""
+    """An unregistered name; the text lists what there is and the nearest match."""
 
 
 # Parts that are registered for a while only, by group.
@@ -27,7 +27,7 @@ _LENT: ContextVar[Mapping[str, Mapping[str, object]]] = ContextVar("lent", defau
 
 @contextlib.contextmanager
 def lent(group: Group, parts: Mapping[str, object]) -> Iterator[None]:
-    """Register parts under their names within the block, as a test does with those of its own."""
+    """Register parts under their names within the block, as a test does with its parts."""
     before = _LENT.get()
     token = _LENT.set({**before, group: {**before.get(group, {}), **parts}})
     try:

@@ -151,7 +151,7 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class Leader(msgspec.Struct, frozen=True):
-    """Who led from `time_s` on; `node` is None where nobody was known to."""
+    """Who led from `time_s` on; `node` is None where no leader was known."""
 
     time_s: float = 0.0
     node: str | None = None

@@ -1,7 +1,7 @@
 """What makes two anomalies "the same": the guarantee, the kind of anomaly, and the kind of cause where one is known.
 
 Keys, times, nodes and the sentence differ from run to run; exit codes are the same for all anomalies. A server that
-ended by itself has a signature too (`servers-stay-up`), told apart by what it said when it crashed.
+ended by itself has a signature too (`servers-stay-up`), distinguished by what it said when it crashed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CRASH: Final = re.compile(
 
 
 class Signature(msgspec.Struct, frozen=True, order=True):
-    """What is the same each time an anomaly comes: `linearizable`, `stale-read`, and "" where no cause is told.
+    """What is the same each time an anomaly comes: `linearizable`, `stale-read`, and "" where no cause is given.
 
     As text `linearizable:stale-read`, with a cause `servers-stay-up:server-crashed@tocommit-is-out-of-range`; of
     several workloads side by side `register/linearizable:stale-read`. `parse` reads the text again.

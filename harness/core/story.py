@@ -40,7 +40,7 @@ class Story(msgspec.Struct, frozen=True):
 class Why(msgspec.Struct, frozen=True):
     """The members' logs in a line each, and the stories in the order of the anomalies in results.json.
 
-    `reason` says why there is nothing to tell; empty where there is.
+    `reason` says why there is no story; empty where there is one.
     """
 
     members: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 import msgspec
 
 from quorate.harness.core import registry
+from quorate.harness.core.backup import Backups
 from quorate.harness.core.capabilities import Client
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.damage import Damage
@@ -61,7 +62,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
 
 
 class NodeDump(msgspec.Struct, frozen=True):
-    """The whole state of one node, as it alone tells it, for divergence checks.
+    """The whole state of one node, as it alone reports it, for divergence checks.
 
     `position` is how far it has applied what was agreed on (raft index, zxid): two nodes must hold equal `contents`
     where their positions are equal, and cannot be compared where they are not. `error` is why nothing is known.
@@ -114,6 +115,7 @@ class System(abc.ABC):
     damage: Damage | None = None
     failpoints: Failpoints | None = None
     operating: Operating | None = None
+    backups: Backups | None = None
 
     # Whether the servers are somebody else's (`adopt`): none is started before the load, and none dumped.
     theirs: bool = False
@@ -196,7 +198,7 @@ class System(abc.ABC):
         """Which of these nodes do not answer what a quorum must confirm, and why; empty where all do.
 
         Where all do, whoever leads has applied everything that had ever been agreed on when it was asked: a new leader
-        of raft must agree on an entry of its own first, and one of ZooKeeper's has been synchronised with a quorum.
+        of raft must agree on an entry first, and one of ZooKeeper's has been synchronised with a quorum.
         None: nodes cannot be asked for such a thing.
         """
         del nodes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """Valid, invalid, or nobody knows (a limit was hit, or too little happened)."""
+    """Valid, invalid, or unknown (a limit was hit, or too little happened)."""
 
     VALID = "valid"
     INVALID = "invalid"
@@ -31,7 +31,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     @property
     def search_s(self) -> float:
-        """How long to search: a tenth of the time is for giving back what a search holds, and for telling."""
+        """How long to search: a tenth of the time is for giving back what a search holds, and for reporting."""
         return 0.9 * self.time_s
 
     @property
@@ -80,7 +80,7 @@ class Result(msgspec.Struct, frozen=True):
 def proven(result: Result, history: History) -> Result:
     """Return the result, but `unknown` where it is valid over nothing that is known: that proves nothing.
 
-    Known are operations that succeeded, and refusals that told what they saw.
+    Known are operations that succeeded, and refusals that reported what they saw.
     """
     if result.verdict is not Verdict.VALID or (result.operations > 0 and _told(history.columns)):
         return result

@@ -1,6 +1,6 @@
 """Where along a line of versions an anomaly comes in and goes out: binary search between neighbours that differ.
 
-Besides both ends a version that is known to be bad may be given: that finds a bug which came in and was mended within
+Besides both ends a version that is known to be bad may be given: that finds a bug which came in and was fixed within
 the line, where both ends are good. Versions that cannot be decided are passed over for their neighbours, as git does.
 """
 
@@ -21,7 +21,7 @@ State = Literal["good", "bad"]
 class Flip(msgspec.Struct, frozen=True):
     """A change along the line: `before` is the last that was seen as it had been, `after` the first that was not.
 
-    `skipped` are versions between the two of which nobody knows.
+    `skipped` are versions between the two that could not be judged.
     """
 
     kind: Literal["introduced", "fixed"]
@@ -46,7 +46,7 @@ class Line(msgspec.Struct, frozen=True):
     complete: bool = True
 
     def state(self, name: str) -> State | None:
-        """Return whether a version is good or bad; None where nobody knows."""
+        """Return whether a version is good or bad; None where that is unknown."""
         return state_of(self.decisions.get(name))
 
 

@@ -165,7 +165,7 @@ class Bisector:
 def question_of(tally: Tally, error: float) -> Question:
     """Return what the other versions are asked: whether it comes about as often as here, or thirty times less.
 
-    The rate is taken as if one more run had not shown it: of few runs, all of which did, nobody knows that all do.
+    The rate is taken as if one more run had not shown it: few runs, all of which did, do not prove that all do.
     """
     rate = tally.hits / (tally.tries + 1)
     often = min(0.9, max(0.05, 0.8 * rate))
@@ -198,7 +198,7 @@ class Branch(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What `bisection.json` holds; `often` and `rarely` are the rates that a bad and a good version were told by."""
+    """What `bisection.json` holds; `often` and `rarely` are the rates by which a bad and a good version were judged."""
 
     signatures: Sequence[str]
     like: str

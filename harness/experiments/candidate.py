@@ -20,7 +20,7 @@ SHRUNK: Final = "shrink/candidate.json"
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A test without faults of its own, and the rows of its schedule."""
+    """A test without faults, and the rows of its schedule."""
 
     test: Test
     rows: tuple[Row, ...] = ()

@@ -1,6 +1,6 @@
 """Shell scripts for anomalies of etcd's watches: the changes in order of revision, a compaction, and the watch.
 
-Which changes matter nobody knows beforehand, so several scripts are given, the shortest first: with the last two
+Which changes matter is unknown beforehand, so several scripts are given, the shortest first: with the last two
 changes of the key that was not shown, with all changes of it, with everything up to the revision in question.
 """
 

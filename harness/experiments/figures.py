@@ -15,7 +15,7 @@ from quorate.harness.experiments.trial import Trial
 
 _CONCLUDED: Final = frozenset({"anomaly", "valid"})
 _SHORT_S: Final = (
-    0.1  # outages and recoveries below this are no matter; it also keeps ratios of nothing apart
+    0.1  # outages and recoveries below this do not matter; it also keeps ratios of nothing apart
 )
 _SHORT_MS: Final = 0.2
 

@@ -104,7 +104,7 @@ class Gate:
         # Any of them may call the head worse, so each may err the less; all must find it fine, so that is not a choice.
         share = error / len(self._figures)
         self._tests = {figure.name: figure.make(margin, share, error) for figure in self._figures}
-        self._told: set[str] = set()  # figures that some pair has told of
+        self._told: set[str] = set()  # figures that some pair has reported
         self._inconclusive = 0
         self._broken = 0
         self._example: Example | None = None

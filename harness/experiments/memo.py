@@ -1,6 +1,6 @@
 """Answers that an experiment has paid for, appended as they come: started again, it asks none of them twice.
 
-An experiment is a function of its answers, so nothing else need be kept: it takes the same way again, quickly, up to
+An experiment is a function of its answers, so only those need be kept: it takes the same way again, quickly, up to
 the question at which it was ended.
 """
 

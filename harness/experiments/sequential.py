@@ -24,7 +24,7 @@ class Question(msgspec.Struct, frozen=True):
     """What is asked: "yes", it happens in at least `often` of the runs, or "no", in at most `rarely` of them.
 
     `error` bounds the probability of either wrong answer where the true rate is one of the two or beyond them. A rate
-    between them gets either answer. Raise `UsageError` for rates that are no question.
+    between them gets either answer. Raise `UsageError` for rates that ask nothing.
     """
 
     often: float = 0.5

@@ -1,4 +1,4 @@
-"""One trial: a test run in a process of its own, in a slot, under a deadline, and what it showed.
+"""One trial: a test run in a separate process, in a slot, under a deadline, and what it showed.
 
 Real servers are run by `quorate test`, as a campaign runs them. The simulated system needs no process for each run, so
 warm ones serve many (`warm.py`); a run that hangs or crashes costs that process alone.

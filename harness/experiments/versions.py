@@ -49,7 +49,7 @@ def between(system: str, text: str) -> list[Version]:
 
 
 def known(system: str) -> set[str]:
-    """Return all plain releases that are known, cached, or told by a source."""
+    """Return all plain releases that are known, cached, or listed by a source."""
     found = set(cache.releases(system))
     for way in SYSTEMS[system].ways:
         found |= set(way.releases())

@@ -46,7 +46,7 @@ class Limit(Generator, frozen=True, gc=False):
         return decision, Limit(self.left - (type(decision) is Offer), child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else Limit(self.left, child)
 
@@ -81,7 +81,7 @@ class Only(Generator, frozen=True, gc=False):
         return PENDING, Only(number, self.kept, self.last, child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else Only(self.number, self.kept, self.last, child)
 
@@ -113,7 +113,7 @@ class Repeat(Generator, frozen=True, gc=False):
         return decision, self if type(decision) is Offer else Repeat(child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else Repeat(child)
 
@@ -153,7 +153,7 @@ class Cycle(Generator, frozen=True, gc=False):
         return None if step is None else (step[0], Cycle(self.original, step[1], rounds))
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the current round."""
+        """Update the current round."""
         current = self.current.update(ctx, event)
         return self if current is self.current else Cycle(self.original, current, self.rounds)
 
@@ -183,7 +183,7 @@ class FlipFlop(Generator, frozen=True, gc=False):
         return decision, FlipFlop(child, self.other)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell both."""
+        """Update both."""
         turn, other = self.turn.update(ctx, event), self.other.update(ctx, event)
         return self if turn is self.turn and other is self.other else FlipFlop(turn, other)
 
@@ -230,7 +230,7 @@ class Mix(Generator, frozen=True, gc=False):
     state: int
 
     def next(self, ctx: Context) -> Step | None:
-        """Ask the member that was drawn; where it is pending, the others in turn, so that it stalls nobody."""
+        """Ask the member that was drawn; where it is pending, the others in turn, so that no thread stalls."""
         members = self.members
         chosen = bisect_right(self.bounds, output(self.state) * self.bounds[-1] >> 32)
         step = members[chosen].next(ctx)
@@ -269,7 +269,7 @@ class Mix(Generator, frozen=True, gc=False):
         )
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell every member."""
+        """Update every member."""
         members = self.members
         for i, member in enumerate(members):
             told = member.update(ctx, event)
@@ -315,7 +315,7 @@ class Mapped(Generator, frozen=True, gc=False):
         return decision, Mapped(self.change, self.restore, child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child, in its own words."""
+        """Update the child, in its own words."""
         try:
             told = event if self.restore is None else self.restore(event)
         except Exception as error:
@@ -331,7 +331,7 @@ def mapped(
 ) -> Generator:
     """Change every operation of the source with a pure function.
 
-    `restore` undoes the change on completions before the source is told of them; a source that knows its operations
+    `restore` undoes the change on completions before the source sees them; a source that knows its operations
     again by their key or function (`by_key`, `reactive`) needs it.
     """
     return Mapped(change, restore, generator(source))
@@ -360,7 +360,7 @@ class Filtered(Generator, frozen=True, gc=False):
         raise blame(self, ctx, GeneratorError(f"filtered: {_TRIES_MAX} operations in a row did not pass"))
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else Filtered(self.passes, child)
 

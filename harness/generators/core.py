@@ -1,7 +1,7 @@
 """What a generator is: a pure value that decides the next operation for one of the free threads.
 
 A generator is asked (`next`) which operation to do now, and answers with a decision and with the generator to ask
-the next time; it is told (`update`) how operations ended, and answers with the generator that knows it. Nothing is
+the next time; it learns (`update`) how operations ended, and answers with the generator that knows it. Nothing is
 changed in place, so a generator can be simulated, compared, kept and asked again. Randomness comes from a seed that a
 generator got when it was made and is consumed only by operations that are really taken, never by being asked:
 however often and at whatever moments a runner asks, the same seed gives the same stream of operations.
@@ -175,7 +175,7 @@ class Sequence_(Generator, frozen=True, gc=False):  # noqa: N801 - the plain nam
     rest: tuple[Generator, ...]
 
     def next(self, ctx: Context) -> Step | None:
-        """Ask the first, and go on to the next where it is exhausted."""
+        """Ask the first, and move to the next where it is exhausted."""
         current, rest = self.first, self.rest
         while (step := current.next(ctx)) is None:
             if not rest:
@@ -184,7 +184,7 @@ class Sequence_(Generator, frozen=True, gc=False):  # noqa: N801 - the plain nam
         return step[0], Sequence_(step[1], rest)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the first: the others have not begun."""
+        """Update the first: the others have not begun."""
         first = self.first.update(ctx, event)
         return self if first is self.first else Sequence_(first, self.rest)
 

@@ -71,7 +71,7 @@ class Formation(msgspec.Struct, frozen=True):
 
 
 class ByKey(Generator, frozen=True, gc=False):
-    """Groups of threads, each on a key of its own; see `by_key`. `ended` are threads with nothing more to do."""
+    """Groups of threads, each on its own key; see `by_key`. `ended` are threads with nothing more to do."""
 
     plan: KeyPlan
     formation: Formation | None = None
@@ -152,7 +152,7 @@ class ByKey(Generator, frozen=True, gc=False):
         return Group(n, key, plan.operations_per_key, child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the group of the thread that did it, unless it has left that key."""
+        """Update the group of the thread that did it, unless it has left that key."""
         formation = self.formation
         if formation is None:
             return self

@@ -1,4 +1,4 @@
-"""A load that goes on while something else is still under way."""
+"""A load that lasts while something else is still under way."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Lasting(Generator, frozen=True, gc=False):
         return decision, Lasting(self.length_ns, end, self.over, child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else Lasting(self.length_ns, self.end_ns, self.over, child)
 
@@ -63,6 +63,6 @@ class Noted(Generator, frozen=True, gc=False):
         return step[0], Noted(self.ended, step[1])
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else Noted(self.ended, child)

@@ -39,7 +39,7 @@ class UntilOk(Generator, frozen=True, gc=False):
         return decision, UntilOk(child, active, done=False)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """End where one of its own operations is ok; tell the child."""
+        """End where one of its operations is ok; update the child."""
         bit = 1 << ctx.thread(event.process)
         mine = self.active & bit
         child = self.child.update(ctx, event)
@@ -74,7 +74,7 @@ class OnUpdate(Generator, frozen=True, gc=False):
 
 
 def on_update(handler: Callable[[Generator, Context, Event], Generator], source: Source) -> Generator:
-    """Run the source; at each completion `handler(generator, ctx, event)` returns the generator to go on with.
+    """Run the source; at each completion `handler(generator, ctx, event)` returns the generator to continue with.
 
     The handler stands in place of the source's own `update`; it may call that.
     """

@@ -46,7 +46,7 @@ class OnThreads(Generator, frozen=True, gc=False):
         return None if step is None else (step[0], OnThreads(self.threads, step[1]))
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child only what its threads did."""
+        """Update the child with what its threads did only."""
         mine = self.threads(ctx)
         if not mine >> ctx.thread(event.process) & 1:
             return self
@@ -105,7 +105,7 @@ class AnyOf(Generator, frozen=True, gc=False):
         return AnyOf(kept, (self.turn - sum(i < self.turn for i in ended)) % len(kept))
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell all of them."""
+        """Update all of them."""
         members = tuple([member.update(ctx, event) for member in self.members])
         same = all(old is new for old, new in zip(self.members, members, strict=True))
         return self if same else AnyOf(members, self.turn)
@@ -214,7 +214,7 @@ class PerThread(Generator, frozen=True, gc=False):
         return PerThread(self.original, self.fresh_for_process, slots.put(copies, thread, held), ended)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the copy of the thread that did it."""
+        """Update the copy of the thread that did it."""
         thread = ctx.thread(event.process)
         held = slots.get(self.copies, thread) if self.copies else None
         if held is None or (self.fresh_for_process and held[0] != event.process):

@@ -44,7 +44,7 @@ class TimeLimit(Generator, frozen=True, gc=False):
         return decision, TimeLimit(self.length_ns, end, child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else TimeLimit(self.length_ns, self.end_ns, child)
 
@@ -83,7 +83,7 @@ class Paced(Generator, frozen=True, gc=False):
         return decision, Paced(self.gap_ns, max(behind, due) + gap, state, child)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         return self if child is self.child else Paced(self.gap_ns, self.due_ns, self.state, child)
 

@@ -34,9 +34,9 @@ _COUNTING_S: Final = 10.0
 class History:
     """The recorded events of one run, in real-time order.
 
-    `truncated` tells that the file ended in the middle (a killed writer): what was whole before it is all here.
+    `truncated` says that the file ended in the middle (a killed writer): what was whole before it is all here.
     `format` is the syntax it came in (`jsonl`, `edn`, `text`), `source` where it came from. Positions count from 0;
-    an event's `index` equals its position unless the history is a part of another. `timed` tells whether any event had
+    an event's `index` equals its position unless the history is a part of another. `timed` says whether any event had
     a time (without, times only count events), `notes` what is to be said of how the file was read.
     """
 
@@ -221,7 +221,7 @@ def _plain(value: Any) -> Any:
 def _too_large(taken: int, allowed: int, read: int, rest: Iterable[bytes]) -> HistoryError:
     """Refuse a history that takes more memory than allowed, and say how much: `read` bytes of its text took `taken`.
 
-    The rest is counted and not kept: how much text a compressed file still holds, its size does not tell.
+    The rest is counted and not kept: how much text a compressed file still holds, its size does not say.
     """
     deadline = time.monotonic() + _COUNTING_S
     total, words = read, "about"

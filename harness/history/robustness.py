@@ -17,6 +17,18 @@ import msgspec
 
 from quorate.harness.history.event import Event
 from quorate.harness.history.native import HistoryError
+from quorate.harness.history.robustness_records import (
+    Change,
+    LeaseRevoke,
+    Output,
+    Range,
+    Request,
+    Row,
+    Seen,
+    Txn,
+    Watched,
+    WatchEvent,
+)
 
 OPERATIONS: Final = "operations.json"
 WATCHES: Final = "watch.json"
@@ -24,12 +36,12 @@ _PARTLY: Final = (
     "a report of etcd's robustness tests: each key is judged as a register; revisions, conditions and the atomicity of "
     "several keys are not judged"
 )
-# How far the two fields that tell a report stand from its start at most: requests of transactions are long.
+# How far the two fields that mark a report stand from its start at most: requests of transactions are long.
 _LOOKED_AT: Final = 64 << 10
 
 
 class Step(NamedTuple):
-    """One operation on one key; `returned` is None where nobody knows whether it took effect."""
+    """One operation on one key; `returned` is None where it is unknown whether it took effect."""
 
     client: Any
     f: str
@@ -71,25 +83,24 @@ def events_of(lines: Iterable[bytes], source: str) -> tuple[list[Event], tuple[s
             raise HistoryError(msg, source=source) from error
     try:
         if rows and "Request" in rows[0]:
-            return _watches(rows)
-        return _operations(rows)
-    except (KeyError, TypeError, AttributeError) as error:
-        msg = f"this is a report of etcd's robustness tests, and {error!r} in it is not as they write it"
+            return _watches(msgspec.convert(rows, list[Watched]))
+        return _operations(msgspec.convert(rows, list[Row]))
+    except (msgspec.ValidationError, KeyError, TypeError) as error:
+        msg = f"this is a report of etcd's robustness tests, and it is not as they write it: {error}"
         raise HistoryError(msg, source=source) from error
 
 
-def _operations(rows: list[dict[str, Any]]) -> tuple[list[Event], tuple[str, ...]]:
+def _operations(rows: list[Row]) -> tuple[list[Event], tuple[str, ...]]:
     leased: dict[int, set[str]] = {}
     for row in rows:
-        for one in _changes(row["Input"].get("Txn") or {}, failed=False):
-            lease = (one.get("Put") or {}).get("LeaseID")
-            if one["Type"] == "put-operation" and lease:
-                leased.setdefault(lease, set()).add(one["Put"]["Key"])
-    keys = {key for row in rows for key in _keys(row["Input"])}
+        for one in row.input.txn.branch(failed=False) if row.input.txn else ():
+            if one.put is not None and one.put.lease:
+                leased.setdefault(one.put.lease, set()).add(one.put.key)
+    keys = {key for row in rows if row.input.txn for key in _keys(row.input.txn)}
     steps, passed = [], 0
     for row in rows:
         found = list(_steps(row, leased, keys))
-        passed += not found and row["Input"]["Type"] in {"range", "txn"}
+        passed += not found and row.input.type in {"range", "txn"}
         steps += found
     notes = [_PARTLY]
     if passed:
@@ -99,71 +110,68 @@ def _operations(rows: list[dict[str, Any]]) -> tuple[list[Event], tuple[str, ...
     return _events(steps), tuple(notes)
 
 
-def _keys(request: dict[str, Any]) -> Iterator[str]:
-    txn = request.get("Txn") or {}
-    for one in [*_changes(txn, failed=False), *_changes(txn, failed=True)]:
-        if one["Type"] == "put-operation":
-            yield one["Put"]["Key"]
-        elif one["Type"] == "delete-operation":
-            yield one["Delete"]["Key"]
+def _keys(txn: Txn) -> Iterator[str]:
+    for one in [*txn.branch(failed=False), *txn.branch(failed=True)]:
+        changed = one.put or one.delete
+        if changed is not None:
+            yield changed.key
 
 
-def _changes(txn: dict[str, Any], *, failed: bool) -> list[dict[str, Any]]:
-    return txn.get("OperationsOnFailure" if failed else "OperationsOnSuccess") or []
-
-
-def _steps(row: dict[str, Any], leased: dict[int, set[str]], keys: set[str]) -> Iterator[Step]:
-    request, output = row["Input"], row["Output"]
-    called, client = row["Call"], row["ClientId"]
-    unknown = bool(output.get("Error"))
-    returned = None if unknown or output.get("Persisted") else row["Return"]
-    if output.get("ClientError"):
+def _steps(row: Row, leased: dict[int, set[str]], keys: set[str]) -> Iterator[Step]:
+    request, output = row.input, row.output
+    unknown = bool(output.error)
+    returned = None if unknown or output.persisted else row.returned
+    if output.client_error:
         return
-    match request["Type"]:
-        case "range" if not unknown and not request["Range"].get("Revision") and output["Revision"] >= 0:
-            for key, value in _seen(request["Range"], output["Range"], keys):
-                yield Step(client, "read", key, None, value, called, returned)
-        case "leaseRevoke":
-            # The deletions that it makes have no answer of their own.
-            for key in sorted(leased.get(request["LeaseRevoke"]["LeaseID"], ())):
-                yield Step(client, "write", key, None, None, called, None)
-        case "txn":
-            yield from _transaction(request["Txn"], output, (client, called, returned))
+    parts = {"range": request.range, "txn": request.txn, "leaseRevoke": request.revoke}
+    if request.type in parts and parts[request.type] is None:
+        raise TypeError(f"a {request.type} that does not say what it asks for")
+    match request:
+        case Request(type="range", range=Range() as asked) if not unknown and not asked.revision:
+            if (output.revision or 0) >= 0:
+                if output.range is None:
+                    raise TypeError("a range without what it saw")
+                for key, value in _seen(asked, output.range, keys):
+                    yield Step(row.client, "read", key, None, value, row.called, returned)
+        case Request(type="leaseRevoke", revoke=LeaseRevoke() as revoke):
+            # The deletions that it makes have no answers.
+            for key in sorted(leased.get(revoke.lease, ())):
+                yield Step(row.client, "write", key, None, None, row.called, None)
+        case Request(type="txn", txn=Txn() as txn):
+            yield from _transaction(txn, output, (row.client, row.called, returned))
 
 
-def _transaction(
-    txn: dict[str, Any], output: dict[str, Any], when: tuple[Any, int, int | None]
-) -> Iterator[Step]:
+def _transaction(txn: Txn, output: Output, when: tuple[Any, int, int | None]) -> Iterator[Step]:
     client, called, returned = when
-    if output.get("Txn") is not None:
-        branches = [_changes(txn, failed=bool(output["Txn"].get("Failure")))]
+    if output.txn is not None:
+        branches = [txn.branch(failed=bool(output.txn.failure))]
     else:
-        # Nobody knows whether its condition held: either may have been done, or neither.
-        branches = [_changes(txn, failed=False), _changes(txn, failed=True)]
+        # It is unknown whether its condition held: either may have been done, or neither.
+        branches = [txn.branch(failed=False), txn.branch(failed=True)]
         returned = None
     for branch in branches:
         for key, value in _written(branch).items():
             yield Step(client, "write", key, value, value, called, returned)
 
 
-def _written(branch: list[dict[str, Any]]) -> dict[str, Any]:
+def _written(branch: list[Change]) -> dict[str, object]:
     """What a branch leaves behind in each key that it changes: etcd refuses two puts of one key."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for one in branch:
-        if one["Type"] == "put-operation":
-            found[one["Put"]["Key"]] = _value(one["Put"].get("Value"))
-        elif one["Type"] == "delete-operation":
-            found[one["Delete"]["Key"]] = None
+        if one.put is not None:
+            found[one.put.key] = _value(one.put.value)
+        elif one.delete is not None:
+            found[one.delete.key] = None
     return found
 
 
-def _seen(request: dict[str, Any], answer: dict[str, Any], keys: set[str]) -> Iterator[tuple[str, Any]]:
+def _seen(request: Range, answer: Seen, keys: set[str]) -> Iterator[tuple[str, Any]]:
     """Keys with the values that a read saw, None where it saw that the key is not there."""
-    shown = {one["Key"]: _value(one.get("Value")) for one in answer["KVs"] or ()}
+    shown = {one.key: _value(one.value) for one in answer.keys or ()}
     yield from shown.items()
-    if request.get("Limit"):
+    if request.limit:
         return
-    start, end = request["Start"], request.get("End")
+    start, end = request.start, request.end
     # An end of one zero byte asks for all keys from the start on.
     asked = {key for key in keys if start <= key and (end == "\0" or key < end)} if end else {start}
     for key in sorted(asked - shown.keys()):
@@ -204,23 +212,23 @@ def _events(steps: list[Step]) -> list[Event]:
     return [msgspec.structs.replace(one, index=index) for index, (*_, one) in enumerate(moments)]
 
 
-def _watches(rows: list[dict[str, Any]]) -> tuple[list[Event], tuple[str, ...]]:
-    filters = Counter((row["Request"]["Key"], row["Request"]["WithPrefix"]) for row in rows)
+def _watches(rows: list[Watched]) -> tuple[list[Event], tuple[str, ...]]:
+    filters = Counter((row.request.key, row.request.with_prefix) for row in rows)
     chosen = filters.most_common(1)[0][0]
     events: list[Event] = []
     for process, row in enumerate(rows):
-        if (row["Request"]["Key"], row["Request"]["WithPrefix"]) != chosen:
+        if (row.request.key, row.request.with_prefix) != chosen:
             continue
-        answers = [one for one in row["Responses"] or () if not one.get("Error")]
+        answers = [one for one in row.responses or () if not one.error]
         messages = [
-            [one["Revision"], [_change(event) for event in one.get("Events") or ()]]
+            [one.revision, [_change(event) for event in one.events or ()]]
             for one in answers
-            if one.get("Events") or one.get("IsProgressNotify")
+            if one.events or one.progress
         ]
-        times = [one.get("Time", 0) for one in answers] or [0]
+        times = [one.time or 0 for one in answers] or [0]
         # A watch from now on begins with what it was shown first.
-        shown = (change[2] for _, changes in messages for change in changes)
-        start = row["Request"]["Revision"] or next(shown, 0)
+        shown = (event.revision for one in answers for event in one.events or ())
+        start = row.request.revision or next(shown, 0)
         at = len(events)
         events += [
             Event(at, times[0], process, "invoke", "watch", None, [start, False]),
@@ -233,6 +241,6 @@ def _watches(rows: list[dict[str, Any]]) -> tuple[list[Event], tuple[str, ...]]:
     return events, tuple(notes)
 
 
-def _change(event: dict[str, Any]) -> list[Any]:
-    gone = event["Type"] == "delete-operation"
-    return [event["Key"], None if gone else _value(event.get("Value")), event["Revision"]]
+def _change(event: WatchEvent) -> list[Any]:
+    gone = event.type == "delete-operation"
+    return [event.key, None if gone else _value(event.value), event.revision]

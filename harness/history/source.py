@@ -1,4 +1,4 @@
-"""Bytes of a history file: plain, gzip or zstd, told by content, whole or cut short."""
+"""Bytes of a history file: plain, gzip or zstd, recognised by content, whole or cut short."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GZIP_WINDOW: Final = 31
 _WINDOW_MAX: Final = 128 << 20
 
 
-# What a folder of Jepsen's store holds, the most telling first.
+# What a folder of Jepsen's store holds, the most complete first.
 _JEPSEN: Final = (
     "history.edn",
     "history.edn.gz",
@@ -45,7 +45,7 @@ STANDARD_INPUT: Final = "-"
 
 
 class Source:
-    """The text of a file in chunks. `truncated` tells, once it was read, that a compressed file had no end.
+    """The text of a file in chunks. `truncated` says, once it was read, that a compressed file had no end.
 
     `is_journal`: the file is the journal in a run's folder.
     """
@@ -130,7 +130,7 @@ def history_in(folder: Path) -> Path | None:
 
 
 def _first(file: BinaryIO) -> bytes:
-    """Read the four bytes that tell how a file is compressed, or as many as there are."""
+    """Read the four bytes that show how a file is compressed, or as many as there are."""
     data = b""
     while len(data) < len(_ZSTD_MAGIC):
         more = file.read(len(_ZSTD_MAGIC) - len(data))

@@ -1,1 +1,1 @@
-"""Hunts: many short runs, each drawn anew, in search of what nobody has named."""
+"""Hunts: many short runs, each drawn anew, in search of what is not known yet."""

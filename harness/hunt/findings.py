@@ -39,7 +39,7 @@ class Shown(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct):
     """An anomaly. `together` are the signatures that came with it in its first run: mostly the same cause.
 
-    `documented` tells what the service documents of the reads that were asked for; the anomaly counts all the same.
+    `documented` says what the service documents of the reads that were asked for; the anomaly counts all the same.
     """
 
     signature: str
@@ -100,7 +100,7 @@ class Findings:
 
     @property
     def counting(self) -> list[Finding]:
-        """Those that nobody waived."""
+        """Those that were not waived."""
         return [one for one in self._found.values() if not one.ignored]
 
     @staticmethod

@@ -80,14 +80,14 @@ class Hunt:
 
     async def _worker(self, trials: Trials) -> None:
         while True:
-            async with self._drawing:  # a draw is tried out, which needs an event loop of its own
+            async with self._drawing:  # a draw is tried out, which needs a separate event loop
                 genes = await asyncio.to_thread(self._learner.next)
             if self._over(genes):
                 return
             self._begun += 1
             number = self._begun
             known = self.findings.knows(genes.workloads, self.shown)
-            # A first anomaly ends its run, which saves time; later runs go on behind what is known.
+            # A first anomaly ends its run, which saves time; later runs continue behind what is known.
             test = genes.test(msgspec.structs.replace(self._base, stop_on_anomaly=not known))
             try:
                 trial = await trials.run(test, deadline_s=test.time + test.check_time + _RUN_S)
@@ -123,12 +123,12 @@ class Hunt:
         )
         self.shown.append(shown)
         self._listener(shown, self.findings.add(shown, trial))
-        if trial.outcome == "valid":  # nobody looks at it again, and there may be thousands
+        if trial.outcome == "valid":  # it is never read again, and there may be thousands
             trial.discard()
 
 
 def plain(trial: Trial) -> Trial:
-    """Return it with signatures that do not tell which of several workloads it was: the anomaly is the same."""
+    """Return it with signatures that do not name which of several workloads it was: the anomaly is the same."""
     found = frozenset(without_workload(one) for one in trial.signatures)
     # Python's own exit code for a crash is 1 as well: without results nothing was found.
     outcome = "broken" if trial.outcome == "anomaly" and trial.folder is None else trial.outcome

@@ -41,7 +41,7 @@ def hunt(
     command: str = "",
     learns: bool = True,
 ) -> Ended:
-    """Hunt until the limits, and write `hunt.json`, `hunt.md` and `campaign.json` into a folder of their own.
+    """Hunt until the limits, and write `hunt.json`, `hunt.md` and `campaign.json` into a new folder.
 
     Ctrl-C ends it early, with what it has. The seed decides the draws up to what earlier runs reached; every run by
     itself is repeated by its own command.

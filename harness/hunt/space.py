@@ -8,7 +8,7 @@ suits it and that this machine can have. A setting of a workload is varied by th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -46,9 +46,9 @@ _TRIGGER_SHARE: Final = 0.3
 _TRIES: Final = 20
 _FAULTS_MOST: Final = 3
 _SIDE_BY_SIDE: Final = (1, 2, 2, 3, 3)
-# Wrong clocks break leases by what is documented; an upgrade must be told to which release.
+# Wrong clocks break leases by what is documented; an upgrade needs the release to go to.
 LEFT_OUT: Final = frozenset({"clock", "upgrade"})
-_AFTERMATHS: Final = frozenset({"compact", "defragment", "moveleader", "restart"})
+_AFTERMATHS: Final = frozenset({"backup", "compact", "defragment", "moveleader", "restart"})
 _TRIGGERED: Final = frozenset({"kill", "partition", "pause"})
 _WITHIN: Final = "4s"
 FLAPS: Final = ("100ms", "500ms", "2s")
@@ -276,13 +276,13 @@ def space_of(
         raise UsageError(f"no workload fits {base.system}")
     plain = msgspec.structs.replace(plain, workload=(next(iter(fitting)),))
     if prepare(plain).workload.weak is not None:
-        # What a mode of reading documents is found too, and told as such: who wants it left out says so.
+        # What a mode of reading documents is found too, and reported as such: who wants it left out says so.
         base = msgspec.structs.replace(base, settings={_WEAK_READS: "linearizable", **base.settings})
     suiting, left_out = {}, dict.fromkeys(sorted(LEFT_OUT - set(faults)), "not drawn unless -f names it")
     for name in faults or registry.names("faults"):
         if name in left_out or name == "none":
             continue
-        test = msgspec.structs.replace(plain, faults=(name,))
+        test = _with_any(plain, name, fitting)
         why = why_not(test) or lacks(test)
         if why is None:
             suiting[name] = registered(name).targets
@@ -292,6 +292,12 @@ def space_of(
             left_out[name] = why
     knobs = bool(system.registered(base.system_name).knobs)
     return Space(base, fitting, suiting, knobs, left_out, seconds)
+
+
+def _with_any(plain: Test, fault: str, workloads: Iterable[str]) -> Test:
+    """Return the test with the fault, and with the first workload with which it can prove something."""
+    tests = [msgspec.structs.replace(plain, faults=(fault,), workload=(name,)) for name in workloads]
+    return next((test for test in tests if why_not(test) is None), tests[0])
 
 
 def lacking(test: Test) -> str | None:

@@ -1,4 +1,4 @@
-"""What a run has reached: the states by which a hunt tells whether a draw led somewhere new."""
+"""What a run has reached: the states by which a hunt knows whether a draw led somewhere new."""
 
 from __future__ import annotations
 

@@ -37,14 +37,14 @@ class Told(msgspec.Struct, frozen=True):
 
     @property
     def counting(self) -> list[Finding]:
-        """Findings that nobody waived."""
+        """Findings that were not waived."""
         return [one for one in self.findings if not one.ignored]
 
     @property
     def exit_code(self) -> int:
         """Return the exit code (docs/reference/formats.md).
 
-        1 where something was found that nobody waived, 130 interrupted, 3 where runs only broke, 2 where none came to
+        1 where something was found that is not waived, 130 interrupted, 3 where runs only broke, 2 where none came to
         a verdict, else 0.
         """
         if self.counting:

@@ -26,7 +26,7 @@ _BYTES_MAX: Final = 1 << 20
 
 
 class Waiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One anomaly that does not count. `reason` says why, `link` where it is told; both are shown beside it."""
+    """One anomaly that does not count. `reason` says why, `link` where it is reported; both are shown beside it."""
 
     anomaly: str
     system: str = ""

@@ -1,1 +1,1 @@
-"""What the members' own logs say of a run: joined with each other and with the history, told, and used to settle."""
+"""What the members' own logs say of a run: joined with each other and with the history, explained, used to settle."""

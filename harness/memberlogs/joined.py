@@ -21,7 +21,7 @@ class Did(StrEnum):
     REFUSED = "refused"
     SKIPPED = "skipped"  # never applied it, though it applied later ones
     PENDING = "pending"  # had not applied it by the end
-    UNKNOWN = "unknown"  # its log does not reach back far enough to tell
+    UNKNOWN = "unknown"  # its log does not reach back far enough to say
 
 
 class Joined:

@@ -36,7 +36,7 @@ def written(event: Event) -> list[Mark]:
 
 
 def seen(operation: Operation) -> list[Mark]:
-    """The (key, value) pairs that the service told the client: what it read, found in a compare, or took."""
+    """The (key, value) pairs that the service returned to the client: what it read, found in a compare, or took."""
     event = operation.completion
     if event is None or event.type == "info":
         return []

@@ -147,7 +147,7 @@ class _Settling:
         return ""
 
     def _against(self, one: Operation) -> str:
-        """What a certain outcome says against the logs; an acknowledged one shows how the log tells its kind."""
+        """What a certain outcome says against the logs; an acknowledged one shows how the log records its kind."""
         marks = self._marks(one)
         if not marks or one.completion is None or one.outcome == Type.INFO:
             return ""

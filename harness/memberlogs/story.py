@@ -1,4 +1,4 @@
-"""Tells an anomaly from the members' side: which entries its operations are, who has them, what each did with them."""
+"""Explains an anomaly from the members' side: its operations' entries, who has them, what each did with them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ACTION_MAX: Final = 240
 
 
 def tell(history: History, guarantees: Sequence[Result], logs: Sequence[MemberLog]) -> Why:
-    """Tell each anomaly (the first fifty) of the guarantees."""
+    """Explain each anomaly (the first fifty) of the guarantees."""
     if not logs:
         return Why(reason="the run kept no logs of its members")
     joined = Joined(logs)
@@ -139,7 +139,7 @@ def _horizon(joined: Joined, found: Sequence[Operation]) -> int | None:
 
 
 def _chosen(joined: Joined, indexes: Mapping[int, None], before: int | None, nodes: set[str]) -> list[int]:
-    """The entries that are told: those of the operations, then the nearest before them that members disagree on."""
+    """The entries that are shown: those of the operations, then the nearest before them that members disagree on."""
     told = [index for index in indexes if joined.holders(index)][:_ENTRIES_MAX]
     if not any(index in joined.divergent or index in joined.conflicts for index in told):
         about = _about(joined, before, nodes)

@@ -21,7 +21,7 @@ _GRACE_S: Final = 15.0
 
 
 class _Watched:
-    """A checker in a thread of its own; the thread is left behind where it does not end."""
+    """A checker in its own thread; the thread is left behind where it does not end."""
 
     def __init__(self, checker: Checker, history: History, limits: Limits) -> None:
         self._checker = checker
@@ -36,7 +36,7 @@ class _Watched:
         try:
             result = self._checker.check(self._history, self._limits)
             if not isinstance(result, Result):
-                raise TypeError(f"it returned {type(result).__name__}, not a Result")  # noqa: TRY301 - told as any other
+                raise TypeError(f"it returned {type(result).__name__}, not a Result")  # noqa: TRY301 - reported as any other
         except BaseException as error:  # noqa: BLE001 - it may be a user's code, and `sys.exit` is not a verdict
             self.error = error
             return

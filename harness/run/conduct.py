@@ -10,29 +10,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from quorate.checkers.online import judge_of
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.fault import Scene
-from quorate.harness.core.node import Node
 from quorate.harness.core.outcome import Broken, Reply
 from quorate.harness.core.progress import listening
-from quorate.harness.core.results import Death, Leader
 from quorate.harness.core.settings import read
-from quorate.harness.core.system import Planted
 from quorate.harness.core.test import Test, UsageError
 from quorate.harness.generators import Generator, Invocation, limit, only, stagger
 from quorate.harness.generators.lasting import Noted, at_least
 from quorate.harness.generators.timing import Paced
 from quorate.harness.history import Event, Journal
-from quorate.harness.run import divergence, filling, member_logs
+from quorate.harness.run import divergence, filling
+from quorate.harness.run.collecting import collect
+from quorate.harness.run.conducted import Conducted
 from quorate.harness.run.dues import Latencies, Timed
+from quorate.harness.run.opening import Clients
 from quorate.harness.run.parts import Parts, stream
 from quorate.harness.run.progress import Counter, Listener, Snapshot
-from quorate.harness.run.runner import Connection, DriveStats, Recorder, drive
 from quorate.harness.run.runner import Nemesis as RunnerNemesis
+from quorate.harness.run.runner import Recorder, drive
 from quorate.harness.run.settings import RunSettings
+from quorate.harness.run.ticking import Ticker
 from quorate.harness.run.watch import Watcher
 
 log = logging.getLogger(__name__)
@@ -41,38 +40,10 @@ _VIRTUAL_MAX: Final = 250_000
 _READY_S: Final = 60.0
 _RECOVERY_S: Final = 60.0
 _FINAL_S: Final = 60.0
-_TICK_S: Final = 0.05
 _LATE_S: Final = 30.0
-_LOGS_S: Final = 20.0
 _DUMPS_S: Final = (5.0, 10.0, 20.0)
 _HEAL_S: Final = 60.0  # for faults that are in force when a run breaks or is given up
 _DROPPED_S: Final = 5.0
-# One client in four knows all nodes, as users' clients do; the others show what each node by itself answers.
-_KNOWS_ALL_EVERY: Final = 4
-
-
-class Conducted(msgspec.Struct):
-    """What is known of the live half besides the history; filled in as it goes, so that a failure keeps the rest."""
-
-    release: str = ""
-    run_id: str = ""
-    history_started: str | None = None
-    main: DriveStats | None = None
-    final: DriveStats | None = None
-    main_end_s: float | None = None
-    recovered: bool = False
-    recovery_s: float | None = None
-    leaders: list[Leader] = []
-    deaths: list[Death] = []
-    planted: Planted | None = None
-    latency_due_ms: dict[str, dict[str, float]] = {}
-    versions: dict[str, str] = {}
-    # How far the run came; what is stored of a killed run says "prepare" or "load".
-    reached: str = "prepare"
-    interrupted: bool = False
-    stopped_on_anomaly: bool = False
-    error: str | None = None
-    timings_s: dict[str, float] = {}
 
 
 class Conductor:
@@ -97,10 +68,12 @@ class Conductor:
         self._clock = clock
         self._listener = listener
         self._counter = Counter()
-        self._scene = Scene(parts.cluster, parts.system)
+        self._scene = Scene(parts.cluster, parts.system, folder)
         self._recorder: Recorder | None = None
         self._watcher: Watcher | None = None
         self._latencies = Latencies(test.rate)
+        in_force = parts.nemesis.in_force if parts.nemesis is not None else tuple
+        self._ticker = Ticker(journal, self._counter, listener, in_force)
         self._faults_over = asyncio.Event()
         if parts.nemesis is None:
             self._faults_over.set()
@@ -157,7 +130,7 @@ class Conductor:
             self._under_way = None
 
     def _watch_for_anomalies(self) -> None:
-        """With --stop-on-anomaly, judge while the run goes on; the finished history is judged in any case."""
+        """With --stop-on-anomaly, judge during the run; the finished history is judged in any case."""
         if not self._test.stop_on_anomaly:
             return
         workload = self._parts.workload
@@ -224,16 +197,16 @@ class Conductor:
             runner_nemesis = RunnerNemesis(faults, nemesis.act, timeout_s=nemesis.longest_s)
             patience_s += nemesis.patience_s
         try:
-            async with self._ticking():
+            async with self._ticker.during("load", recorder.now_ns, test.time):
                 self._tell("load", f"{test.clients} clients for {test.time:g} s")
                 self.done.main = await drive(
                     self._paced(self._parts.workload.operations),
                     perform=self._perform,
-                    open_client=self._open_client,
+                    open_client=self._clients.open,
                     recorder=recorder,
                     timeout_s=test.timeout,
                     deadline_s=test.time + patience_s,
-                    pinned=self._pinned,
+                    pinned=self._clients.pinned,
                     nemesis=runner_nemesis,
                     stop=self.stop,
                 )
@@ -241,6 +214,10 @@ class Conductor:
             self.done.main_end_s = recorder.now_ns() / 1e9
             self.done.latency_due_ms = self._latencies.summary()
             self.done.planted = self._parts.system.planted(self._parts.cluster)
+
+    @property
+    def _clients(self) -> Clients:
+        return Clients(self._test, self._parts.system, self._parts.cluster.nodes)
 
     async def _perform(self, client: Any, invocation: Invocation) -> Reply:
         reply = await self._parts.workload.perform(client, invocation)
@@ -285,13 +262,11 @@ class Conductor:
             await self._dump()
 
     async def _dump(self) -> None:
-        """Keep each node's own state, where the system can tell it, for the comparison of replicas."""
+        """Keep each node's own state, where the system can dump it, for the comparison of replicas."""
         system = self._parts.system
         if system.dumps and not system.theirs:
             self._tell("dump", "each node's own state")
-            for (
-                deadline_s
-            ) in _DUMPS_S:  # a busy machine may need longer than usual to come to equal positions
+            for deadline_s in _DUMPS_S:  # a busy machine may take long to come to equal positions
                 found = await system.dump(self._parts.cluster, deadline_s)
                 if divergence.comparable(found):
                     break
@@ -300,15 +275,15 @@ class Conductor:
     async def _read_what_is_left(self, final: Generator) -> None:
         assert self._recorder is not None
         self._tell("final", "reads after recovery")
-        async with self._ticking():
+        async with self._ticker.during("final", self._recorder.now_ns):
             self.done.final = await drive(
                 final,
                 perform=self._parts.workload.perform,
-                open_client=self._open_client,
+                open_client=self._clients.open,
                 recorder=self._recorder,
                 timeout_s=max(self._test.timeout, 5.0),
                 deadline_s=_FINAL_S,
-                pinned=self._pinned,
+                pinned=self._clients.pinned,
                 stop=self.stop,
             )
 
@@ -352,87 +327,10 @@ class Conductor:
 
     async def _bring_home(self) -> None:
         await self._parts.system.close()
-        await self._collect()
+        await collect(self._parts.system, self._parts.cluster, self._folder)
 
     def _tell_kept(self, ways: list[str]) -> None:
         for way in ways:
             self._tell("kept", way)
         if ways and not ways[0].startswith("cannot"):
-            self._tell("kept", "servers go on running; remove them with: quorate clean --all")
-
-    async def _collect(self) -> None:
-        """Copy each node's logs into the run's folder, all nodes at once."""
-
-        async def fetch(node: Node, path: str) -> None:
-            target = self._folder / "nodes" / node.name / Path(path).name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                async with asyncio.timeout(_LOGS_S):
-                    await node.get(path, target)
-            except (Broken, TimeoutError, OSError) as error:
-                log.info("no %s from %s: %s", path, node.name, error)
-
-        system = self._parts.system
-        with contextlib.suppress(Broken):
-            nodes = self._parts.cluster.nodes
-            wanted = [(node, path) for node in nodes for path in system.logs(node)]
-            ours = () if system.theirs else nodes
-            await asyncio.gather(
-                *(fetch(node, path) for node, path in wanted),
-                *(member_logs.keep(system, node, self._folder) for node in ours),
-            )
-
-    async def _open_client(self, thread: int, process: int) -> Connection:  # noqa: ARG002 - the runner's signature
-        nodes = self._parts.cluster.nodes
-        if self._pinned(thread) is None:
-            first = thread % len(nodes)
-            client = await self._parts.system.client([*nodes[first:], *nodes[:first]], self._test.timeout)
-            return Connection(client)
-        (node,) = [node for node in nodes if node.name == self._pinned(thread)]
-        client = await self._parts.system.client([node], self._test.timeout)
-        return Connection(client, node.name)
-
-    def _pinned(self, thread: int) -> str | None:
-        """Return the node that the thread's clients know alone; None where they know all."""
-        nodes = self._parts.cluster.nodes
-        pinning = read(RunSettings, self._test.settings).pinning
-        knows_all = pinning == "none" or (
-            pinning == "mixed" and thread % _KNOWS_ALL_EVERY == _KNOWS_ALL_EVERY - 1
-        )
-        return None if knows_all and len(nodes) > 1 else nodes[thread % len(nodes)].name
-
-    @contextlib.asynccontextmanager
-    async def _ticking(self) -> Any:
-        """Flush the journal and show progress while a drive goes on."""
-        task = asyncio.create_task(self._tick(), name="tick")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            self._journal.flush()
-
-    async def _tick(self) -> None:
-        assert self._recorder is not None
-        every, turn, rate = 4, 0, 0.0
-        while True:
-            await asyncio.sleep(_TICK_S)
-            self._journal.tick()
-            turn += 1
-            if turn % every:
-                continue
-            now_ns = self._recorder.now_ns()
-            if turn % (5 * every) == 0:
-                rate = self._counter.rate_per_s(now_ns)
-            nemesis = self._parts.nemesis
-            self._listener(
-                Snapshot(
-                    "load" if self.done.main is None else "final",
-                    operations=self._counter.completed,
-                    not_ok=self._counter.not_ok,
-                    rate_per_s=rate,
-                    fault=", ".join(nemesis.in_force()) if nemesis is not None else "",
-                    left_s=self._test.time - now_ns / 1e9 if self.done.main is None else None,
-                )
-            )
+            self._tell("kept", "servers keep running; remove them with: quorate clean --all")

@@ -45,7 +45,7 @@ def kept(folder: Path) -> list[NodeDump]:
 
 
 def comparable(dumps: Sequence[NodeDump]) -> bool:
-    """Whether asking again would help nothing: two nodes could be compared, or there are no two."""
+    """Whether asking again would help nothing: two nodes could be compared, or two do not exist."""
     result = judge(dumps)
     return result is None or result.verdict is not Verdict.UNKNOWN
 
@@ -72,7 +72,7 @@ def judge(dumps: Sequence[NodeDump]) -> Result | None:
 
 
 def _anomalies(differences: Sequence[Difference]) -> list[Anomaly]:
-    """Tell each pair of nodes once, with the first keys that differ."""
+    """Report each pair of nodes once, with the first keys that differ."""
     pairs: defaultdict[tuple[str, str, int], list[Difference]] = defaultdict(list)
     for one in differences:
         pairs[one.first, one.second, one.position].append(one)

@@ -31,7 +31,7 @@ class Due(Invocation, frozen=True, gc=False):
 
 
 class Timed(Generator, frozen=True, gc=False):
-    """Gives what its paced child gives, as `Due`; tells `forgiven` from when on, and how long, nothing was asked."""
+    """Gives what its paced child gives, as `Due`; asks `forgiven` from when on, and how long, nothing was asked."""
 
     child: Paced
     forgiven: Callable[[int, int], None]
@@ -53,7 +53,7 @@ class Timed(Generator, frozen=True, gc=False):
         return decision, Timed(child, self.forgiven)
 
     def update(self, ctx: Context, event: Event) -> Generator:
-        """Tell the child."""
+        """Update the child."""
         child = self.child.update(ctx, event)
         if child is self.child:
             return self

@@ -20,7 +20,7 @@ _BYTES_MAX: Final = 1 << 20
 
 
 def explain(folder: Path, results: Results) -> Why:
-    """Read the logs that the run kept, and tell each of its anomalies."""
+    """Read the logs that the run kept, and explain each of its anomalies."""
     logs = reading.read(folder)
     return tell(History.read(folder), results.guarantees, logs)
 

@@ -19,6 +19,7 @@ from quorate.harness.core.workload import Workload
 from quorate.harness.history import History, operations
 from quorate.harness.history.operations import Operations
 from quorate.harness.run import (
+    backups,
     divergence,
     dues,
     objectives,
@@ -28,7 +29,7 @@ from quorate.harness.run import (
     weakness,
 )
 from quorate.harness.run.checking import check_within
-from quorate.harness.run.conduct import Conducted
+from quorate.harness.run.conducted import Conducted
 from quorate.harness.run.gates import Thresholds, gates
 from quorate.harness.run.injections import faults as injections
 from quorate.harness.run.settings import judges_strictly
@@ -73,6 +74,8 @@ def judge(
     figures = _figures(history, conducted)
     end_s = figures.end_s
     results += _beside_the_checkers(test, folder, figures, conducted)
+    found = backups.judge(folder, history, faults_asked)
+    results += [] if found is None else [found]
     passed = gates(
         figures.numbers,
         figures.faults,
@@ -110,7 +113,7 @@ def judge(
 
 
 def _could_not_run(conducted: Conducted, reason: str) -> Results:
-    """What broke before the load asked nothing of the service: there are no guarantees to speak of, only the reason."""
+    """What broke before the load asked nothing of the service: only the reason is reported, no guarantees."""
     return Results(
         Verdict.UNKNOWN, Exit.BROKEN, reason, release=conducted.release, timings_s=conducted.timings_s
     )

@@ -1,7 +1,7 @@
 """Outages in seconds: stretches in which nothing of what was asked was served, in all and by node.
 
 A stretch begins when an operation is waiting and none has been served since, and ends with the next operation that is
-served, or with the last that waited. Shares of operations hide it: clients that wait for an answer ask nothing else.
+served, or with the last that waited. Shares of operations hide it: clients that wait for an answer ask nothing more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from quorate.harness.core import results
 from quorate.harness.core.results import Outage, Outages, Window
 from quorate.harness.history.operations import Floats, Operations
 
-_SHOWN_S: Final = 0.5  # shorter stretches are not listed; the longest is told whatever it is
+_SHOWN_S: Final = 0.5  # shorter stretches are not listed; the longest always is
 _LISTED_MAX: Final = 1000
 _IDLE_S: Final = 1.0  # clients that ask nothing for longer are not waiting
 
@@ -60,7 +60,7 @@ def stretches(
 
 
 def _asked(begin: float, end: float, begin_s: Floats, latest: Floats) -> list[Stretch]:
-    """Split a stretch where nobody asked for a while; `latest[-n]` is when those up to `begin_s[-n]` had all ended."""
+    """Split a stretch where no client asked for long; `latest[-n]` is when those up to `begin_s[-n]` had ended."""
     before = (
         latest[-len(begin_s) - 1 : -1]
         if len(latest) > len(begin_s)

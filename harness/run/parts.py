@@ -41,7 +41,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def stream(seed: int, purpose: str) -> Random:
-    """Return a random stream of its own for each purpose, so that one's draws never shift another's."""
+    """Return a separate random stream for each purpose, so that one's draws never shift another's."""
     return Random(f"{seed}/{purpose}")
 
 
@@ -62,6 +62,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
     nemesis = _nemesis(test, settings)
     if nemesis is not None:
         nemesis.suit(system)
+        nemesis.fit(system, workload)
     return Parts(
         system=system,
         cluster=_cluster(test, system, nemesis, run_id, clock),
@@ -87,7 +88,7 @@ def _tuning(test: Test, system: System) -> dict[str, str]:
 
 
 def _adopt(test: Test, system: System) -> None:
-    """Tell the system that its servers are not quorate's; raise `UsageError` where it cannot work so."""
+    """Hand the system servers that are not quorate's; raise `UsageError` where it cannot work so."""
     if test.cluster not in THEIRS:
         if wrong := sorted(system.of_clients.intersection(test.settings)):
             raise UsageError(f"--set {wrong[0]} is for --cluster running and --cluster compose")

@@ -11,7 +11,7 @@ from quorate.harness.core import store
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import Test, UsageError
 
-# Settings that name programs of one's own, or pass them options: a foreign run's would be run as who replays it.
+# Settings that name the user's own programs, or pass them options: a foreign run's would be run as who replays it.
 PROGRAMS: Final = ("binary", "jars", "args")
 
 

@@ -102,7 +102,7 @@ def _platform(kind: str) -> Platform | None:
     try:
         return Platform(*engine.platform(engine.connect(timeout_s=_ENGINE_S)))
     except Broken:
-        return None  # told as a finding of its own
+        return None  # reported as a separate finding
 
 
 def _image(test: Test, parts: Parts) -> Iterator[Finding]:

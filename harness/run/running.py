@@ -28,7 +28,8 @@ from quorate.harness.core.test import Test
 from quorate.harness.core.verdict import Verdict
 from quorate.harness.history import HistoryError, Journal
 from quorate.harness.run import explaining
-from quorate.harness.run.conduct import Conducted, Conductor
+from quorate.harness.run.conduct import Conductor
+from quorate.harness.run.conducted import Conducted
 from quorate.harness.run.interruption import Interruption
 from quorate.harness.run.judging import judge
 from quorate.harness.run.parts import Parts, assemble
@@ -65,7 +66,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def draw_seed() -> int:
-    """Return a seed that nobody chose; it is printed and stored."""
+    """Return a drawn seed; it is printed and stored."""
     return secrets.randbelow(1 << 31)
 
 

@@ -19,7 +19,7 @@ def side_by_side(workloads: Sequence[tuple[Workload, int]]) -> Workload:
 
     In the history and in the service, functions and keys carry the workload's name (`register/read`, `register/k0`),
     so that neither the service nor a checker can mix them up; the workload itself sees its own names, in what it
-    performs as in the completions that it is told. A single workload is returned as it is.
+    performs as in the completions that it sees. A single workload is returned as it is.
     """
     if len(workloads) == 1:
         return workloads[0][0]

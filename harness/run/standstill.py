@@ -10,11 +10,11 @@ import msgspec
 from quorate.harness.core.results import Gate
 from quorate.harness.core.verdict import Result, Verdict
 from quorate.harness.core.workload import Workload
-from quorate.harness.run.conduct import Conducted
+from quorate.harness.run.conducted import Conducted
 
 # Clients renew leases and sessions three times within their length, which is ten seconds or more by default.
 _KEPT_ALIVE_MS: Final = 2_000.0
-# So long nobody asked anything, and faults came late.
+# So long no client asked anything, and faults came late.
 _AWAKE_MS: Final = 5_000.0
 
 

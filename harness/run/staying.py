@@ -35,7 +35,7 @@ _CRASH: Final = re.compile(
 )
 # The server's own check of its data failed: etcd's corruption check, ZooKeeper's digests (ZOOKEEPER-3150). A finding
 # even where all replicas hold the same in the end: a snapshot sent since then hides what was wrong, and operators
-# are told to treat it as corruption.
+# must treat it as corruption.
 _ALARM: Final = re.compile(
     rb"\balarm:\s?\"?CORRUPT|\"alarm\":\s?\"CORRUPT|data inconsistency|Digests are not matching|digest mismatch",
     re.IGNORECASE,

@@ -16,7 +16,7 @@ _LEADERS_MAX = 10_000
 class Watcher:
     """A background task that asks every node for its status at an interval and remembers what changed.
 
-    `expected_dead` says which nodes a fault holds down right now; any other dead server is a death of its own. The
+    `expected_dead` says which nodes a fault holds down right now; any other dead server died by itself. The
     task ends with `stop`; a status that is not available changes nothing.
     """
 

@@ -1,4 +1,4 @@
-"""How clients are let in, whatever the system: TLS by PEM files, a prefix of their own, and secrets from outside.
+"""How clients are let in, whatever the system: TLS by PEM files, a prefix, and secrets from outside.
 
 The settings are the same for every system that can be reached so; how a system takes a password or a token is its own.
 """
@@ -81,7 +81,7 @@ class Pems(msgspec.Struct, frozen=True):
     name: str | None = None
 
     def context(self) -> ssl.SSLContext | None:
-        """Return what Python's own TLS takes; None for plain text. Raises `UsageError` for what is no PEM."""
+        """Return what Python's own TLS takes; None for plain text. Raises `UsageError` for what is not PEM."""
         if self.ca is None:
             return None
         try:

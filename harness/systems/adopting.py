@@ -47,7 +47,7 @@ class Adopting(msgspec.Struct, frozen=True):
         status: Callable[[], Awaitable[Sequence[NodeStatus]]],
         unserved: Callable[[], Awaitable[str]],
     ) -> dict[str, str]:
-        """Return the version of each member; raises `Broken` where one does not tell it, or does not serve."""
+        """Return the version of each member; raises `Broken` where one does not report it, or does not serve."""
 
         async def asked() -> tuple[Sequence[NodeStatus], str]:
             statuses = await status()

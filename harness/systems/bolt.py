@@ -1,7 +1,7 @@
 """The pages in use of a bbolt database (etcd's, Consul's), found as bbolt finds them: from the newest meta page.
 
 Format: go.etcd.io/bbolt, page.go, bucket.go and db.go; all little-endian. Pages that are free may look like any other,
-so a scan of the file would hit pages that nobody reads.
+so a scan of the file would hit unused pages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEADER: Final = struct.Struct("<QHHI")  # id, flags, count, overflow
 _META: Final = struct.Struct("<IIIIQQQQQQ")
 _LEAF: Final = struct.Struct("<IIII")  # flags, position, key size, value size
 _BRANCH: Final = struct.Struct("<IIQ")  # position, key size, page
-META_ROOT: Final = 16  # in a meta page: where the root is told
+META_ROOT: Final = 16  # in a meta page: where the root is stored
 _MAGIC: Final = 0xED0CDAED
 _IS_BRANCH, _IS_LEAF = 0x01, 0x02
 _PAGE_SIZES: Final = (4096, 8192, 16384, 32768, 65536)
@@ -54,7 +54,7 @@ def _in_bucket(content: bytes, bucket: bytes) -> list[tuple[bytes, int, int]]:
         for flags, key, start, _ in _walk(content, size, meta.root * size, set()):
             if flags & _IS_BUCKET and key == bucket:
                 (page,) = struct.unpack_from("<Q", content, start)
-                # A small bucket lives in its parent's page, behind its header, as a page of its own.
+                # A small bucket is stored in its parent's page, behind its header, as a separate page.
                 inline = (start + _BUCKET_HEADER) if page == 0 else page * size
                 values = _walk(content, size, inline, set())
                 return [(name, at, count) for other, name, at, count in values if not other & _IS_BUCKET]

@@ -1,4 +1,4 @@
-"""Certificates of one run: an authority of its own, a certificate for each node and one for the clients."""
+"""Certificates of one run: its own authority, a certificate for each node and one for the clients."""
 
 from __future__ import annotations
 

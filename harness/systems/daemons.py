@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-import asyncio
 import signal
 from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar, Final, Generic
 
 from quorate.harness.core import tuning
+from quorate.harness.core.clock import until
 from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeStatus, System, SystemOptions
@@ -27,7 +27,7 @@ class Daemons(System, Generic[Server]):
     on_disk = True
     adopting: ClassVar[Adopting]  # what clients may do on servers that are not quorate's
     poll_s: ClassVar[float] = 0.1
-    same_term: ClassVar[bool] = False  # whether all must tell the leader's term to be ready
+    same_term: ClassVar[bool] = False  # whether all must report the leader's term to be ready
 
     def __init__(self, options: SystemOptions, servers: Servers[Any, Server]) -> None:
         self._options = options
@@ -71,14 +71,20 @@ class Daemons(System, Generic[Server]):
         return await self.adopting.look(lambda: self.status(cluster), lambda: self.unserved(cluster.nodes))
 
     async def stop(self, node: Node) -> None:
-        """End the server as an operator does (SIGTERM), by force after ten seconds."""
+        """End the server as an operator does (SIGTERM), by force after ten seconds; `Broken` if it outlives that."""
+
+        async def dead() -> bool:
+            return await node.state(self.daemon) is ProcessState.DEAD
+
+        async def killed() -> bool:
+            await node.signal(self.daemon, signal.SIGKILL)
+            return await dead()
+
         await node.signal(self.daemon, signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _STOP_S
-        while await node.state(self.daemon) is not ProcessState.DEAD:
-            if loop.time() >= end:
-                await node.signal(self.daemon, signal.SIGKILL)
-            await asyncio.sleep(self.poll_s)
+        for probe in (dead, killed):
+            if await until(probe, bool, deadline_s=_STOP_S, poll_s=self.poll_s):
+                return
+        raise Broken("not-stopped", f"{self.name} on {node.name} still runs {_STOP_S:g} s after SIGKILL")
 
     async def upgrade(self, cluster: Cluster, node: Node, release: str) -> None:
         """Stop the server in good order, and start it as another release with its data; raises `Broken`."""
@@ -95,21 +101,23 @@ class Daemons(System, Generic[Server]):
         if self.theirs:
             await Adopting.wait_serving(lambda: self.unserved(cluster.nodes), self.name, deadline_s)
             return await self.status(cluster)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + deadline_s
-        while True:
+
+        async def look() -> tuple[list[NodeStatus], str]:
             statuses = await self.status(cluster)
             why = _no_leader(statuses, same_term=self.same_term) or await self.unserved(cluster.nodes)
-            if not why:
-                return statuses
-            for node in cluster.nodes:
+            for node in cluster.nodes if why else ():
                 if await node.state(self.daemon) is ProcessState.DEAD:
                     said = await self._last_words(cluster, node.name)
                     raise Broken("server-died", f"{self.name} on {node.name} is not running: {said}")
-            if loop.time() >= end:
-                said = await self._last_words(cluster)
-                raise Broken("not-ready", f"{self.name} was not ready after {deadline_s:g} s: {why}\n{said}")
-            await asyncio.sleep(self.poll_s)
+            return statuses, why or ""
+
+        statuses, why = await until(
+            look, lambda found: not found[1], deadline_s=deadline_s, poll_s=self.poll_s
+        )
+        if why:
+            said = await self._last_words(cluster)
+            raise Broken("not-ready", f"{self.name} was not ready after {deadline_s:g} s: {why}\n{said}")
+        return statuses
 
     async def start(self, cluster: Cluster, node: Node) -> None:
         """Start the server on one node with its data as it is; how somebody else's is started, its node knows."""

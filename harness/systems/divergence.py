@@ -25,7 +25,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What dumps tell: differences (at most 20), which nodes were comparable at all, and why others were not."""
+    """What dumps show: differences (at most 20), which nodes were comparable at all, and why others were not."""
 
     differences: tuple[Difference, ...]
     compared: tuple[str, ...]

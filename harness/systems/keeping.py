@@ -31,7 +31,7 @@ _PAGE: Final = 4096
 _PLAIN_MAX: Final = 6
 _SUFFIX: Final = ".zst"
 # Of each file ($2, …), what is before its first MiB of zeros, compressed below a folder ($1), and all of these in one
-# archive. A record that such a MiB lies within is cut off, which its checksum tells.
+# archive. A record that such a MiB lies within is cut off, which its checksum shows.
 PACK: Final = """
 rm -rf "$1" && mkdir -p "$1" || exit 1
 packed=$1; shift
@@ -53,7 +53,7 @@ async def names(node: Node, folder: str) -> list[str]:
 
 
 async def fetch(node: Node, sources: Sequence[str], folder: Path) -> None:
-    """Copy files of the node, each of its own name, into a folder here; raise `Broken` where that fails."""
+    """Copy files of the node, each under its name, into a folder here; raise `Broken` where that fails."""
     packed = f"{node.directory}/quorate-packed"
     done = await node.run(["sh", "-c", PACK, "pack", packed, *sources], timeout_s=_COMMAND_S, check=False)
     with tempfile.TemporaryDirectory(prefix="quorate-") as scratch:
@@ -102,7 +102,7 @@ def kept(folder: Path, patterns: Sequence[str]) -> dict[str, bytes]:
 
 
 def starts(log: Path, begins: re.Pattern[bytes], began: datetime | None) -> tuple[Start, ...]:
-    """Return the starts that a server's own log tells: `begins` finds the date of each, in UTC where it names no zone.
+    """Return the starts that a server's own log shows: `begins` finds the date of each, in UTC where it names no zone.
 
     Their times are in seconds since the run began; one whose date cannot be read has none.
     """

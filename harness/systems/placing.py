@@ -1,4 +1,4 @@
-"""Servers are put on nodes: the user's own, one found in the nodes' image, or a release; several go round the nodes."""
+"""Put servers on nodes: the user's own, one found in the nodes' image, or releases assigned round-robin."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Servers(abc.ABC, Generic[Found, Server]):
     system: ClassVar[str]
 
     def __init__(self, options: SystemOptions, own: str | None) -> None:
-        """Raise `UsageError` for a release that nobody knows, unless the server is the user's own or in an image."""
+        """Raise `UsageError` for an unknown release, unless the server is the user's own or in an image."""
         self._image = options.image
         self._own_path = own
         self._checkout = None if options.build is None else checkout.read(self.system, options.build)
@@ -59,7 +59,7 @@ class Servers(abc.ABC, Generic[Found, Server]):
                 raise UsageError(why)
 
     def known(self) -> list[tuple[int, ...]]:
-        """Return the releases that will run, as numbers; none where that is told by a binary or an image alone."""
+        """Return the releases that will run, as numbers; none where only a binary or an image knows that."""
         if self._image is not None or self._own_path is not None or self._checkout is not None:
             return []
         asked = self.asked or tuple(filter(None, (usual(self.system),)))

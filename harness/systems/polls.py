@@ -21,7 +21,7 @@ class Answered(msgspec.Struct, frozen=True):
 class StandingPoll:
     """Polls one thing over and over with `ask(index)`, which waits by itself until there is something new.
 
-    An answer tells when it was asked and when it came, both rounded so that nobody takes it for fresher than it is.
+    An answer says when it was asked and when it came, both rounded so that it is never taken for fresher than it is.
     """
 
     def __init__(self, number: int, of: object, ask: Callable[[int], Awaitable[Answered]]) -> None:
@@ -57,13 +57,13 @@ class StandingPoll:
         return [said | {"before_us": int(1e6 * (over - at))} for at, said in answers]
 
     async def close(self) -> None:
-        """Give the query up; what it ended with is nobody's any more."""
+        """Give the query up; its result is dropped."""
         query, self._query = self._query, None
         if query is not None:
             query.cancel()
             await asyncio.wait({query})
             if not query.cancelled():
-                query.exception()  # nobody waits for it any more
+                query.exception()  # no caller waits for it any more
 
 
 class Polls:

@@ -91,7 +91,7 @@ class Clock(NodeFault):
         helper()
 
     async def plan(self, scene: Scene, target: str, rng: Random) -> Plan:
-        """Decide the mode, and for each node a skew of its own."""
+        """Decide the mode, and for each node a skew."""
         mode = self._mode
         if mode == ANY:
             mode = rng.choice([name for name in VARIED if _refusal(name, scene) is None])

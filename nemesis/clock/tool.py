@@ -36,7 +36,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The clocks of a process at one moment; `patched` tells whether the helper is in it."""
+    """The clocks of a process at one moment; `patched` says whether the helper is in it."""
 
     pid: int
     patched: bool

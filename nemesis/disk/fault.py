@@ -138,7 +138,7 @@ class Disk(ServerFault):
         await super().heal(scene, plan)
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """See the servers running, and nobody tracing them."""
+        """See the servers running, and none traced."""
         running = await super().prove_healed(scene, plan)
         daemon = scene.system.daemon
         pids = {node.name: await node.pid(daemon) for node in processes.nodes_of(scene, plan.nodes)}

@@ -57,7 +57,7 @@ class Tracer:
         ]
         for path in paths:
             argv += ["-P", path]
-        # Into a file: nobody reads what it says of every new thread, and a full pipe would stop it.
+        # Into a file: what it says of every new thread is not read, and a full pipe would stop it.
         with self._words.open("wb") as words:
             self._process = await asyncio.create_subprocess_exec(
                 *argv, "-p", str(pid),
@@ -106,6 +106,7 @@ class Tracer:
         """Wait until strace says "Process 7 attached with 9 threads", or ends, or the deadline passes."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _ATTACH_S
+        # Not `until`: whether it is over counts from before the look.
         while True:
             # Asked before the look: a server that stops at its first error ends strace as well, after it was attached.
             over = process.returncode is not None or loop.time() >= end

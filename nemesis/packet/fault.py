@@ -258,7 +258,7 @@ class Packet(NodeFault):
         self._counts = counts or self._counts
 
     async def prove_healed(self, scene: Scene, plan: Plan) -> Proof:
-        """Probe again: nothing lost, nothing delayed. Tells what was done to how many packets."""
+        """Probe again: nothing lost, nothing delayed. Reports what was done to how many packets."""
         data: dict[str, Any] = {}
         if self._counts is not None:
             data = {"counts": {name: getattr(self._counts, name) for name in self._counts.__struct_fields__}}

@@ -1,7 +1,7 @@
 """The process that holds queued packets back: one for all nodes, beside the harness: neither waits for the other.
 
 Started as `python -m nemesis.packet.listener`. Reads its orders as one line of JSON, answers "ready", and works until
-its stdin is closed, which the death of the harness does as well; then it tells its counts. Packets that it holds at
+its stdin is closed, which the death of the harness does as well; then it prints its counts. Packets that it holds at
 its end are let go by the kernel.
 """
 

@@ -101,7 +101,7 @@ class Queue:
         yield from packets(datagram)
 
     def accept(self, packet: int, payload: bytes | None = None) -> None:
-        """Let a packet go on, with other content if given."""
+        """Let a packet pass, with other content if given."""
         body = attribute(_ATTR_VERDICT, struct.pack(">II", _ACCEPT, packet))
         if payload is not None:
             body += attribute(_ATTR_PAYLOAD, payload)

@@ -1,6 +1,6 @@
 """Sends packets from peers into the queue of the listener, and stops that again, in nodes that can be entered.
 
-The rule stands in a table of quorate's own; nothing else is touched.
+The rule stands in a table of quorate's own; it touches no other.
 """
 
 from __future__ import annotations

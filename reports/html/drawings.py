@@ -34,10 +34,10 @@ _ROOM: Final = 14
 
 
 def diagram(rows: Sequence[Drawn], label: str, moment: str = "asked") -> Markup:
-    """Draw the lanes; an operation whose outcome nobody knows stays open to the right.
+    """Draw the lanes; an operation whose outcome is unknown stays open to the right.
 
     Where a legal order is known, a dot on each operation says when it takes effect in that order, and a lane below
-    tells the state between them: the impossible operation is seen to meet one that it cannot have met.
+    shows the state between them: the impossible operation is seen to meet one that it cannot have met.
     """
     if not rows:
         return Markup()
@@ -231,7 +231,7 @@ def _marked(
 
 
 def _holder(row: Interval) -> tuple[str, str]:
-    """What has a lane of its own: a process, and where there are tokens each of its holdings."""
+    """What has a lane: a process, and where there are tokens each of its holdings."""
     return row.process, row.token
 
 

@@ -129,7 +129,7 @@ def size(octets: float) -> str:
 
 @cache
 def assets(scripts: tuple[str, ...] = SCRIPTS, style: str = "report.css") -> Mapping[str, Any]:
-    """Return style and script, and a policy that allows these two and nothing else."""
+    """Return style and script, and a policy that allows only these two."""
     css = (_HERE / style).read_text("utf-8")
     js = (
         '"use strict";\n' + "\n".join((_HERE / name).read_text("utf-8") for name in scripts)

@@ -106,7 +106,7 @@ def pack(operations: Operations, wanted: Ints, extra: Mapping[str, Any], budget:
         if len(text) <= budget:
             return text, _sentence(left_out)
     for _ in range(4):
-        # What a text takes grows with the operations in it, so the share to keep can be told from one try.
+        # What a text takes grows with the operations in it, so one try gives the share to keep.
         keep = max(1000, int(len(everything) * budget / len(text) * 0.95))
         everything = _sample(operations, everything, wanted, keep)
         text = _packed(operations, everything, wanted, extra, tries[-1][1])

@@ -283,7 +283,7 @@ class Timeline {
       pen.fillStyle = pen.strokeStyle = this.colour(OUTCOMES[outcome]);
       if (few) this.drawFew(pen, outcome); else this.drawMany(pen, outcome);
     }
-    // From afar the impossible ones alone are ringed; near enough to tell them apart, what they contradict as well.
+    // From afar the impossible ones alone are ringed; near enough to separate them, what they contradict as well.
     for (const i of this.seen > 2000 ? this.view.culprits : this.view.marked) {
       if (this.view.mask[i] && i >= this.first && i < this.last) this.ring(pen, i, this.view.culprits.has(i) ? "culprit" : "ink");
     }

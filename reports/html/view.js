@@ -1,5 +1,5 @@
 // What is looked at: a stretch of time, a filter, the operation under the pointer and the one picked.
-// The panels change it through these methods only, and each is told of every change.
+// The panels change it through these methods only, and each is notified of every change.
 
 class View {
   constructor(operations) {

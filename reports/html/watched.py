@@ -1,6 +1,6 @@
 """A watch drawn: above what happened, by revision; below what the watch was shown, in the order of showing.
 
-Each thing shown is tied to what it tells of, so disorder is seen as crossing ties, a repetition as two ties to one
+Each thing shown is tied to what it reports, so disorder is seen as crossing ties, a repetition as two ties to one
 change, and a loss as a change without a tie.
 """
 
@@ -115,7 +115,7 @@ def _box(words: str, revision: str, place: tuple[float, float], y: float, cls: s
 
 
 def _messages(shown: Sequence[Shown], below: Sequence[tuple[float, float]], y: float) -> list[Markup]:
-    """A line under the changes of each message, and when the first of them was told."""
+    """A line under the changes of each message, and when the first of them was reported."""
     parts: list[Markup] = []
     last = -1e9
     for number, (one, (x, _)) in enumerate(zip(shown, below, strict=True)):

@@ -1,4 +1,4 @@
-"""A read-only web server for a store: GET and HEAD, loopback unless told otherwise, nothing outside the store.
+"""A read-only web server for a store: GET and HEAD, loopback by default, nothing outside the store.
 
 What a store holds may come from elsewhere, so pages and files are kept apart by the browser's own means: a strict
 policy on the server's pages, a sandbox without an origin for stored ones, no sniffing of types. Requests must name
@@ -41,7 +41,7 @@ _TEXTS: Final = frozenset(
 
 
 class Missing(Exception):  # noqa: N818 - an answer, not a fault
-    """There is no such page."""
+    """The page does not exist."""
 
 
 class Server(ThreadingHTTPServer):
@@ -51,7 +51,7 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def __init__(self, store: Path, host: str = "127.0.0.1", port: int = PORT) -> None:
-        """Bind to an address; raise `Broken` where the store is no folder or the address cannot be had."""
+        """Bind to an address; raise `Broken` where the store is not a folder or the address is not available."""
         if not store.is_dir():
             raise Broken("serve", f"no store at {store}")
         self.index = Index(store)

@@ -87,7 +87,7 @@ def user() -> list[str]:
 
 
 class Site:
-    """Containers with sshd, alive for the whole session on a loop of their own."""
+    """Containers with sshd, alive for the whole session on a separate loop."""
 
     prepare = ""
 
@@ -156,7 +156,7 @@ class Site:
 
 
 class MountingSite(Site):
-    """Such hosts whose root may mount, as on machines of one's own."""
+    """Such hosts whose root may mount, as on a user's machines."""
 
     prepare = "mknod /dev/loop-control c 10 237; for i in $(seq 0 63); do mknod /dev/loop$i b 7 $i; done"
 

@@ -243,7 +243,7 @@ def test_clusters_live_side_by_side(kind: str) -> None:
                 await cluster.nodes[0].start(hello(cluster.nodes[0]))
                 await serves(cluster.nodes[0])
             await one.down()
-            await one.down()  # twice is no error
+            await one.down()  # twice is not an error
             assert await answer(two.nodes[0].address) == b"hello\n"
 
     asyncio.run(go())

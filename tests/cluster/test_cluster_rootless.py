@@ -99,7 +99,7 @@ def test_signals_are_passed_on(user: list[str], signum: int) -> None:
     process, run_id = start(user, "wait")
     process.send_signal(signum)
     rest, _ = process.communicate(timeout=20)
-    assert ("healed" in rest) == (signum == signal.SIGINT)  # nobody handles SIGTERM here: it ends the command
+    assert ("healed" in rest) == (signum == signal.SIGINT)  # no handler of SIGTERM here: it ends the command
     assert process.returncode not in (0, 7)
     assert mentions(run_id) == []
 

@@ -102,7 +102,7 @@ def test_what_is_taken_over_is_wiped_and_what_does_not_fit_is_removed(in_slot, t
         before = containers()
         await first.down()
         assert containers() == before  # parked
-        assert sweep() == []  # and nobody else's to remove
+        assert sweep() == []  # and only its own to remove
 
         second = make_cluster("docker", run_id=new_run_id(), count=2)
         await second.up()

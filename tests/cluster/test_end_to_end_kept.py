@@ -1,4 +1,4 @@
-"""--keep-cluster: the nodes stay, the way to them is told and works, `quorate clean --all` ends them."""
+"""--keep-cluster: the nodes stay, the way to them is printed and works, `quorate clean --all` ends them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_kept_cluster_can_be_reached_as_told_until_it_is_cleaned(
     assert address in seen.stdout
 
     assert f"kept on purpose: {run_id}" in quorate(state, "clean").stdout
-    assert any(trace.startswith("process") for trace in traces_of(run_id))  # its servers go on
+    assert any(trace.startswith("process") for trace in traces_of(run_id))  # its servers still run
     cleaned = quorate(state, "clean", "--all").stdout
     assert re.search(rf"^{run_id}: removed .*3 processes.*4 namespaces", cleaned, re.MULTILINE), cleaned
     # Others may have left something, too, of which the engine alone knows.

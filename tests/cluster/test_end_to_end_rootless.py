@@ -93,6 +93,6 @@ def test_a_server_is_fetched_although_the_namespace_has_no_way_out(user: list[st
         pytest.skip("Debian's mirror is not to be reached from here: nothing can be fetched")
     done = quorate(user, home, "test", f"etcd@{FETCHED}", "--cluster", "local", "--time", "2s", "--seed", "1")
     assert done.returncode in (0, 2), done.stdout + done.stderr  # two seconds may be too little for a verdict
-    assert f"downloading etcd-server {FETCHED} from Debian" in done.stderr  # it is told what takes long
+    assert f"downloading etcd-server {FETCHED} from Debian" in done.stderr  # it reports what takes long
     cached = home / "cache" / "quorate" / "servers" / "etcd" / FETCHED / "manifest.json"
     assert cached.stat().st_uid == home.stat().st_uid

@@ -36,7 +36,7 @@ def test_members_and_damage_on_hosts_and_what_they_will_not_mount(site: Any, quo
     )
     assert (code, found["verdict"]) == (0, "valid"), found["reason"]
     assert {row["fault"] for row in found["faults"]} == {"member", "corrupt"}
-    # These hosts are containers, whose root may mount nothing: told, and nothing is left.
+    # These hosts are containers, whose root may mount nothing: reported, and nothing is left.
     code, found = quorate_test(*common, "-f", "powerloss", "--time", "10s")
     assert code == 3
     assert "no-volume" in found["reason"]

@@ -1,4 +1,4 @@
-"""A rolling upgrade under load: every server tells the new release, and no promise breaks on the way."""
+"""A rolling upgrade under load: every server reports the new release, and no promise breaks on the way."""
 
 from __future__ import annotations
 

@@ -371,7 +371,7 @@ async def talking(source: Node, target: Node) -> AsyncIterator[Callable[[], Awai
         "use IO::Socket::INET; use Socket qw(IPPROTO_TCP); $| = 1; my $c = IO::Socket::INET->new("
         f"PeerAddr => '{target.address}', PeerPort => 2888, Proto => 'tcp') or die;"
         "while (<STDIN>) { $c->send('x'); select undef, undef, undef, .15;"
-        # TCP_INFO: byte 24 on are the packets that nobody has acknowledged
+        # TCP_INFO: byte 24 on are the packets that were not acknowledged
         "print unpack('x24 L', getsockopt($c, IPPROTO_TCP, 11)) ? qq(no\n) : qq(yes\n) }"
     )
     process = await asyncio.create_subprocess_exec(

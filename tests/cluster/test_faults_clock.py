@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the clock helper knows x86-64 only"),
 ]
 
-# Tells its clocks to whoever asks, with four threads that ask for the time without end.
+# Prints its clocks to whoever asks, with four threads that ask for the time without end.
 TELLER = r"""
 #include <netinet/in.h>
 #include <pthread.h>
@@ -107,7 +107,7 @@ S = 1_000_000_000
 
 
 class Teller:
-    """A system whose server tells the time."""
+    """A system whose server prints the time."""
 
     name = daemon = "teller"
     membership = None
@@ -334,7 +334,7 @@ def test_threads_that_never_stop_asking_for_the_time_survive(tmp_path: Path):
     asyncio.run(body())
 
 
-# Skews its servers' clocks and slows their packets, tells the processes, and waits to be killed.
+# Skews its servers' clocks and slows their packets, prints the processes, and waits to be killed.
 HARNESS = """
 import asyncio, sys
 from random import Random

@@ -1,4 +1,4 @@
-"""Bad disks: the system calls of one real server, slow, failing, or told that there is no space."""
+"""Bad disks: the system calls of one real server, slow, failing, or answered that no space is left."""
 
 # ruff: noqa: ASYNC240 - tests look at the disk directly
 

@@ -25,7 +25,7 @@ TRIES = 3
 BUILD_S = 600
 FILE = Path(__file__).parents[2] / "campaigns" / "knownbugs.toml"
 ROWS = tomllib.loads(FILE.read_text())["include"]
-# The simulated system has tests of its own; what may be seen or not is for campaigns, which count. Long and short ones
+# The simulated system has separate tests; what may be seen or not is for campaigns, which count. Long and short ones
 # in each part.
 REAL = [
     place for place, row in enumerate(ROWS) if row["system"] != "simulated" and row.get("expect") != "any"

@@ -94,7 +94,7 @@ def transactions(events: list[dict[str, Any]]) -> list[Txn]:
 
 
 class History:
-    """What can be told without an order of versions."""
+    """What is known without an order of versions."""
 
     def __init__(self, events: list[dict[str, Any]], model: str) -> None:
         self.model = model

@@ -8,7 +8,7 @@ INFINITY = 10**9
 
 
 class Operation(NamedTuple):
-    """One operation; `end` is infinite where nobody knows the outcome."""
+    """One operation; `end` is infinite where the outcome is unknown."""
 
     call: float
     end: float

@@ -1,7 +1,7 @@
 """One small history for each anomaly of transactions: what clients did, and what it must be called.
 
 A plant is a list of rounds; the transactions of a round run at once, rounds one after the other, each transaction on a
-process of its own unless it names one. Keys "x" and "y" are the plant's own.
+separate process unless it names one. Keys "x" and "y" are the plant's own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ Ops = list[list[Any]]
 
 
 class T(NamedTuple):
-    """A transaction: its completed operations, how it ended, its process (None: one of its own).
+    """A transaction: its completed operations, how it ended, its process (None: a separate one).
 
-    A `long` one goes on until all rounds are over.
+    A `long` one lasts until all rounds are over.
     """
 
     ops: Ops
@@ -51,7 +51,7 @@ STRONG_RU: Final = {"strong-read-uncommitted"}
 STRONG_RC: Final = {"strong-read-committed"}
 INSIDE: Final = {"consistent-view", "repeatable-read"} | STRONG_RC
 SINGLE: Final = {"cursor-stability"} | STRONG_RC
-# Reads that do not repeat: atomic views go on, for the second read missed nothing.
+# Reads that do not repeat: atomic views still hold, for the second read missed nothing.
 FUZZY: Final = {"cursor-stability", "monotonic-atomic-view"} | STRONG_RC
 
 

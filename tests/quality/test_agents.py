@@ -55,7 +55,7 @@ class Story:
         ("valid", "", Story().announce(1, end="info").look(None).look(1)),
         ("valid", "", Story().announce(1).announce(2, end="fail").look(1)),
         ("valid", "", Story().announce(1).look(None, node="n2").look(1)),  # each agent for itself
-        # Without an answer, and without a node of its own: it may have been for any of them.
+        # Without an answer, and without its own node: it may have been for any of them.
         ("valid", "", Story().announce(1, end="info", node=None).look(1, node="n2").look(None)),
         ("valid", "", Story().announce(1, node=None, member="n2").look(1, node="n2").look(None)),
         ("valid", "", Story().announce(1).look(1, None, f="settle", end="fail").look(1, 1, f="settle")),

@@ -79,7 +79,7 @@ def table(records):
 
 
 def processes_of(folder):
-    """Processes that work on the campaign in this folder, told by their working directory."""
+    """Processes that work on the campaign in this folder, found by their working directory."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -129,7 +129,7 @@ def test_interrupted_and_killed_it_resumes_to_the_same_table(unbroken, tmp_path)
     assert processes_of(folder) == []
     first = lines(folder)
     assert stopped(folder, signal.SIGKILL, after=len(first) + 1, resume=True) == -signal.SIGKILL
-    # Nobody but the kernel can tell the cells of a killed campaign that they work for nobody.
+    # Only the kernel can end the cells of a killed campaign.
     wait_for(lambda: not processes_of(folder), "the cells to end", limit_s=30)
     second = lines(folder)
     assert len(first) < len(second) < 7

@@ -41,7 +41,7 @@ def test_small_histories_online_as_by_the_oracle(model: str, unique: bool) -> No
             tally[valid, online.anomaly is None] += 1
             forgot += online.anomaly is None and online.held < len(events)
             assert not (valid and online.anomaly), f"false alarm: seed {SEED + number}, batch {batch}"
-    # Where values come again, a forgotten read may have been the only one that told them apart.
+    # Where values come again, a forgotten read may have been the only one that distinguished them.
     exact = unique and model != "set"
     assert tally[False, True] <= (0 if exact else tally[False, False] / 10), f"missed: {tally}"
     assert min(tally[True, True], tally[False, False], forgot) > 20, (

@@ -43,7 +43,7 @@ def commands(page):
 
 
 def walk(page, folder, **environment):
-    """Run the page from top to bottom in a folder of its own, as a reader would."""
+    """Run the page from top to bottom in a fresh folder, as a reader would."""
     shutil.copytree(ROOT / "campaigns", folder / "campaigns")
     ran = 0
     for words, allowed, needs_cluster in commands(page):

@@ -88,7 +88,7 @@ def test_three_signals_kill(tmp_path):
 
 
 def test_a_run_killed_in_the_load_is_never_valid(tmp_path):
-    """`-f none` has no fault whose absence could tell; that the run was cut short is known all the same."""
+    """`-f none` has no fault whose absence could show; that the run was cut short is known all the same."""
     process = begin(tmp_path)
     time.sleep(1.0)
     end(process, signal.SIGKILL)

@@ -44,6 +44,7 @@ BUGS = {
     "session-forgotten": ("register", ("partition", "kill", "pause")),
     "split-brain": ("register", ("partition", "kill")),
     "stale-read": ("register", ()),
+    "torn-backup": ("register", ("backup",)),
     "torn-list": ("kubernetes", ()),
     "two-leaders": ("election", ()),
     "unguarded": ("kubernetes", ()),

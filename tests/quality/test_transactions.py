@@ -1,4 +1,4 @@
-"""Is each anomaly of transactions found, called by its name, and told with the transactions that show it?"""
+"""Is each anomaly of transactions found, called by its name, and reported with the transactions that show it?"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(events) -> History:
 
 
 def crowd(model):
-    """Valid transactions of a serial store, on keys of their own."""
+    """Valid transactions of a serial store, on separate keys."""
     return making.history(random.Random(11), model, count=400, keys=6, mode="honest", clients=5)
 
 

@@ -82,7 +82,7 @@ def test_small_histories_are_judged_as_offline(model, block):
 @pytest.mark.parametrize("model", ["append", "rw"])
 @pytest.mark.parametrize("twisted", [False, True], ids=["values once", "values again"])
 def test_no_model_is_said_to_be_broken_that_is_not(model, twisted):
-    """Whatever is forgotten, up to nearly everything, and even where values do not tell who wrote them."""
+    """Whatever is forgotten, up to nearly everything, and even where values do not show who wrote them."""
     alarms = 0
     for number in range(400):
         seed = SEED + 10_000 + number
@@ -176,7 +176,7 @@ def rename(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("model", ["append", "rw"])
 @pytest.mark.parametrize("outcome", ["ok", "info", "fail"])
 def test_memory_is_flat(model, outcome):
-    """Keys are left for fresh ones, every fifth write is of the outcome given, and some keys nobody ever reads."""
+    """Keys are left for fresh ones, every fifth write is of the outcome given, and some keys are never read."""
     write, most = "append" if model == "append" else "w", 60
     online = OnlineTransactions(model, batch=50, most=most)
     state: dict[str, list[int]] = {}

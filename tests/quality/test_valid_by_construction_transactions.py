@@ -1,7 +1,7 @@
 """Transactions of a serial store, valid by construction: never called anything but valid.
 
 Each takes effect at one moment between its two events; some clients never learn the outcome; keys are read several
-times in a transaction; most writes of registers are read by nobody. With one read changed they are invalid for certain.
+times in a transaction; most writes of registers are never read. With one read changed they are invalid for certain.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def ordered(places, count):
 
 
 def make(rng, opened):
-    """Changes that happened, those that nobody knows of, and what an honest server sends."""
+    """Changes that happened, those that are unknown, and what an honest server sends."""
     made, there = [], set()
     for n in range(1, rng.randrange(3, 7)):
         name = rng.choice(NAMES)
@@ -148,7 +148,7 @@ def make(rng, opened):
         order.append((at, name, value))
     full = kinds_of(order)
     once, versions = rng.random() < 0.5, rng.random() < 0.5
-    # Changes without an answer have no version that anybody was told, unless the notices tell it.
+    # Changes without an answer have no version that any client saw, unless the events carry it.
     return (
         full,
         [one for n, one in enumerate(full) if n not in hidden],
@@ -283,7 +283,7 @@ class Polled:
         return self
 
     def poll(self, at, *answers, key=None, mode="consistent", process=2, seconds=0.2):
-        """Each answer is (index asked with, index told, entries, when asked, when it came), in seconds of this call."""
+        """Each answer: (index asked with, index returned, entries, when asked, when it came), in its seconds."""
         told = [
             {
                 "asked": asked, "index": index, "entries": entries, "calls": 0,
@@ -334,7 +334,7 @@ def test_answers_of_polls(name, history):
 
 
 def silent(*faults, late=SLACK_S + 3.0):
-    """A poll is told a = 1 and hears nothing of a = 2, though it is read again and again until `late`."""
+    """A poll sees a = 1 and hears nothing of a = 2, though it is read again and again until `late`."""
     history = base()
     events = [(at, "fault") for at in faults] + [
         (2.0, "set"),

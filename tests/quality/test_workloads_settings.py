@@ -46,7 +46,7 @@ def test_every_workload_is_registered_and_documented(name):
     assert workload.must_hold
     assert workload.needs
     tried = {event.f for event in stream(name)}
-    assert set(workload.functions) <= tried | {"release"}  # nobody releases where no acquire is told to be ok
+    assert set(workload.functions) <= tried | {"release"}  # no release where no acquire is known to be ok
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -83,7 +83,7 @@ func (g *guard) raise(reason string) {
 }
 
 // watch raises the guard when the heap outgrows the limit in bytes (0: none): when what is alive after a collection
-// leaves too little room to go on, or when all of the heap together is over it.
+// leaves too little room to continue, or when all of the heap together is over it.
 func watch(limit uint64) *guard {
 	g := &guard{done: make(chan struct{})}
 	if limit == 0 {
@@ -187,7 +187,7 @@ func judge(asked *Request, data []byte) (map[string]any, error) {
 	return out, nil
 }
 
-// A verdict that took longer is told without an explanation, which may take longer still.
+// A verdict that took longer is given without an explanation, which may take longer still.
 const (
 	explainBelow = 2 * time.Second
 	explainFor   = 5 * time.Second

@@ -29,7 +29,7 @@ const (
 	release
 )
 
-// Op is an operation with its result: the input of a step. Nobody knows the outcome of an open one; it is placed where
+// Op is an operation with its result: the input of a step. The outcome of an open one is unknown; it is placed where
 // it can do no harm, at the latest behind all others.
 type Op struct {
 	f    function
@@ -43,7 +43,7 @@ type Op struct {
 	told  string
 }
 
-// state of a lock: holder is -1 where nobody has it.
+// state of a lock: holder is -1 where it is free.
 type held struct {
 	holder, token int64
 	known         bool

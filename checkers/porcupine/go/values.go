@@ -15,7 +15,7 @@ type Values struct {
 	initial int32
 }
 
-// never is no set: what a read of the same element twice would see.
+// never is not a set: what a read of the same element twice would see.
 const never = "\xff"
 
 func newValues() *Values {

@@ -63,7 +63,7 @@ class DockerCluster(Standing[DockerNode]):
         self._book: Ledger | None = None
         self._shell_is_lent = False
         self._subnet: ipaddress.IPv4Network | None = None
-        self._slot: slots.Slot | None = None  # of a campaign, whose next run may go on with these containers
+        self._slot: slots.Slot | None = None  # of a campaign, whose next run may reuse these containers
         self._cast: slots.Cast | None = None
         self._taken_over = False
 
@@ -146,7 +146,7 @@ class DockerCluster(Standing[DockerNode]):
         ]
 
     async def _take_over(self, slot: slots.Slot) -> bool:
-        """Go on with the containers that the slot's last run parked; those that died meanwhile are removed."""
+        """Reuse the containers that the slot's last run parked; those that died meanwhile are removed."""
         taken = await asyncio.to_thread(slots.take, slot, self._run_id)
         if taken is None:
             return False

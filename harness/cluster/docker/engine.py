@@ -1,4 +1,4 @@
-"""The Docker engine: one connection for each thread, and its errors as `Broken` with the mend."""
+"""The Docker engine: one connection for each thread, and its errors as `Broken` with the fix."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from quorate.harness.cluster import commands, processes, shell, signals
 from quorate.harness.cluster.processes import RUN_MARK, Handle
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.node import Completed, ProcessState
 from quorate.harness.core.outcome import Broken
 
@@ -42,7 +42,7 @@ class Entered:
         )
 
     async def started(self, daemon: str, pid: int, mark: str) -> bool:
-        """Tell whether the shell that starts a daemon has become it, and remember the daemon by its pid from then on.
+        """Return whether the shell that starts a daemon has become it; from then on the daemon is known by its pid.
 
         Before it is that shell it is the container runtime, which has not got the mark.
         """
@@ -83,7 +83,7 @@ class Entered:
 def enter(init: int, run_id: str) -> Entered | None:
     """Return the way into a container, or None where this process cannot take it.
 
-    The pid that an engine tells may mean nothing here (an engine in a virtual machine, this process in a container):
+    The pid that an engine reports may mean nothing here (an engine in a virtual machine, this process in a container):
     so it is believed only if that process has the run's mark, and the namespaces open.
     """
     if os.geteuid() != 0 or not processes.has_mark(init, f"{RUN_MARK}={run_id}"):
@@ -101,10 +101,14 @@ def _idle(init: int) -> int:
 
     The engine calls a container running before its init has started anything; on a busy machine that shows.
     """
-    end = time.monotonic() + _IDLE_WAIT_S
-    while time.monotonic() < end:
+
+    def look() -> int | None:
         for one in processes.table().values():
             if one.parent == init and processes.has_mark(one.pid, shell.IDLE_MARK):
                 return one.pid
-        time.sleep(_POLL_S)
-    raise Broken("no-node", f"the container of process {init} did not come up within {_IDLE_WAIT_S:g} s")
+        return None
+
+    pid = until_blocking(look, bool, deadline_s=_IDLE_WAIT_S, poll_s=_POLL_S)
+    if pid is None:
+        raise Broken("no-node", f"the container of process {init} did not come up within {_IDLE_WAIT_S:g} s")
+    return pid

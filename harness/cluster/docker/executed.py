@@ -17,6 +17,7 @@ from docker.utils.socket import consume_socket_output, demux_adaptor, frames_ite
 from quorate.harness.cluster import shell
 from quorate.harness.cluster.docker.engine import Engine
 from quorate.harness.cluster.processes import RUN_MARK
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.node import Completed, ProcessState
 from quorate.harness.core.outcome import Broken
 
@@ -57,7 +58,7 @@ class Executed:
         return completed
 
     async def started(self, daemon: str, pid: int, mark: str) -> bool:  # noqa: ARG002 - a pid of another kernel
-        """Tell whether the shell that starts a daemon has become it."""
+        """Return whether the shell that starts a daemon has become it."""
         return await self._state_word(daemon) in {"running", "stopped"}
 
     async def signal(self, daemon: str, signum: int, mark: str) -> None:
@@ -119,11 +120,13 @@ def _talk(api: docker.APIClient, exec_id: str, stdin: bytes, timeout_s: float) -
 
 
 def _exit_code(api: docker.APIClient, exec_id: str) -> int:
-    """Return the exit code; the engine may tell it a moment after the output has ended."""
-    end = time.monotonic() + _GRACE_S
-    while time.monotonic() < end:
+    """Return the exit code; the engine may report it a moment after the output has ended."""
+
+    def look() -> int | None:
         code: int | None = api.exec_inspect(exec_id)["ExitCode"]
-        if code is not None:
-            return code
-        time.sleep(0.005)
-    raise TimeoutError("the engine does not report the exit code")
+        return code
+
+    code = until_blocking(look, lambda found: found is not None, deadline_s=_GRACE_S, poll_s=0.005)
+    if code is None:
+        raise TimeoutError("the engine does not report the exit code")
+    return code

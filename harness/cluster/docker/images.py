@@ -28,6 +28,7 @@ import msgspec
 
 from quorate.harness.cluster.docker import dockerfiles, engine
 from quorate.harness.cluster.state import state_directory
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.platform import here
 from quorate.harness.core.progress import report
@@ -122,7 +123,7 @@ def ensure_image(
     """Return the tag of a node image, building it first where the engine does not have it.
 
     Builds of several processes wait for each other. `progress` hears what is built (by default the run that waits,
-    else standard error). Raises `UsageError` for an unknown kind, else `Broken` with the mend, also when the deadline
+    else standard error). Raises `UsageError` for an unknown kind, else `Broken` with the fix, also when the deadline
     passes.
     """
     known = recipes()
@@ -302,18 +303,18 @@ def _size(api: docker.APIClient, tag: str) -> int | None:
 @contextmanager
 def _alone(end: float, say: Progress) -> Iterator[None]:
     """Let one process build at a time: the others then find the image."""
-    told = False
     with (state_directory() / "images.lock").open("w") as file:
-        while True:
+
+        def lock() -> bool:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                if time.monotonic() > end:
-                    raise Broken("timeout", "another process builds node images and does not end") from None
-                if not told:
-                    say("waiting for another process that builds node images")
-                told = True
-                time.sleep(0.2)  # a build takes tens of seconds
-            else:
-                break
+                return False
+            return True
+
+        if not lock():
+            say("waiting for another process that builds node images")
+            left_s = end - time.monotonic()  # a build takes tens of seconds
+            if not until_blocking(lock, bool, deadline_s=left_s, poll_s=0.2):
+                raise Broken("timeout", "another process builds node images and does not end")
         yield

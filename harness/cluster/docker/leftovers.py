@@ -15,6 +15,7 @@ from quorate.harness.cluster import identity, ledger
 from quorate.harness.cluster.docker import engine
 from quorate.harness.cluster.docker.engine import OWNER_LABEL, RUN_LABEL, STATE_LABEL
 from quorate.harness.cluster.state import state_directory
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.outcome import Broken
 
 _THREADS = 8
@@ -31,18 +32,17 @@ def remove_run(run_id: str, names: Iterable[str] = (), recorded_at: float = 0.0)
     try:
         api = engine.connect()
         with engine.translated(f"removing {run_id}"):
-            end = time.monotonic() + max(0.0, min(_APPEAR_S, recorded_at + _APPEAR_S - time.time()))
             missing = set(names)
-            left: list[str] = []
-            while True:
+
+            def remove() -> list[str]:
                 containers, networks = _labelled(api, run_id)
-                missing -= {name for thing in containers for name in _names(thing)} | {
-                    net["Name"] for net in networks
-                }
-                left = _remove(api, containers, networks)
-                if not missing or time.monotonic() >= end:
-                    return left
-                time.sleep(0.1)  # for the engine to do what it was asked; nothing tells when
+                missing.difference_update(name for thing in containers for name in _names(thing))
+                missing.difference_update(net["Name"] for net in networks)
+                return _remove(api, containers, networks)
+
+            # For the engine to do what it was asked; nothing reports when.
+            wait_s = max(0.0, min(_APPEAR_S, recorded_at + _APPEAR_S - time.time()))
+            return until_blocking(remove, lambda _: not missing, deadline_s=wait_s, poll_s=0.1)
     except Broken as error:
         return [str(error)]
 

@@ -37,7 +37,7 @@ _APPLETS = (
 
 
 def has_shell(api: docker.APIClient, image: str) -> bool:
-    """Tell whether an image has /bin/sh, by looking into a container that is never started."""
+    """Return whether an image has /bin/sh, by looking into a container that is never started."""
     with engine.translated(f"looking into {image}"):
         container = api.create_container(image, ["true"])["Id"]
         try:

@@ -7,7 +7,6 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
@@ -51,7 +50,7 @@ class Reach(Protocol):
         ...
 
     async def started(self, daemon: str, pid: int, mark: str) -> bool:
-        """Tell whether the shell that starts a daemon has become it."""
+        """Return whether the shell that starts a daemon has become it."""
         ...
 
     async def signal(self, daemon: str, signum: int, mark: str) -> None:
@@ -167,16 +166,17 @@ class DockerNode(Node):
         doing = f"starting {daemon.name} on {self._name}"
         exec_id, pid = await self._engine.call(work, doing=doing)
         self._execs[daemon.name] = exec_id
-        end = time.monotonic() + _START_WAIT_S
-        while not await self._reach.started(daemon.name, pid, self._mark(daemon.name)):
+
+        async def executed() -> bool:
+            if await self._reach.started(daemon.name, pid, self._mark(daemon.name)):
+                return True
             code = await self._engine.call(lambda api: api.exec_inspect(exec_id)["ExitCode"], doing=doing)
             if code in _NOT_EXECUTED:
                 await self._explain(daemon)
-            if code is not None:  # ran and ended, however fast: its death is for `state` to tell
-                return
-            if time.monotonic() > end:
-                raise Broken("timeout", f"{doing}: it was not executed within {_START_WAIT_S:g} s")
-            await asyncio.sleep(_POLL_S)
+            return code is not None  # ran and ended, however fast: `state` reports its death
+
+        if not await until(executed, bool, deadline_s=_START_WAIT_S, poll_s=_POLL_S):
+            raise Broken("timeout", f"{doing}: it was not executed within {_START_WAIT_S:g} s")
 
     async def signal(self, daemon: str, signum: int) -> None:
         """Signal the daemon and everything it started."""
@@ -187,7 +187,7 @@ class DockerNode(Node):
         return await self._reach.state(daemon)
 
     async def ended(self, daemon: str) -> str | None:
-        """Say how the daemon ended, as the engine was told, which may be a moment after it has left the table."""
+        """Say how the daemon ended, as the engine reports it, maybe a moment after it has left the table."""
         if (exec_id := self._execs.get(daemon)) is None:
             return None
 

@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from quorate.harness.cluster.processes import DAEMON_MARK, RUN_MARK, Handle
 from quorate.harness.cluster.removal import mounts_below
 from quorate.harness.cluster.signals import told_end
 from quorate.harness.cluster.volumes import OPTIONS
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
@@ -91,7 +91,7 @@ class LocalNode(Node):
             raise Broken("cannot-copy", f"{self._name}:{source} to {target}: {error.strerror}") from error
 
     async def start(self, daemon: Daemon) -> None:
-        """Start a server in the node's network, leading a session of its own; returns once it has been executed."""
+        """Start a server in the node's network, leading its own session; returns once it has been executed."""
         if await self.state(daemon.name) is not ProcessState.DEAD:
             raise Broken("already-running", f"{daemon.name} runs on {self._name} already")
         await asyncio.to_thread(self._start, daemon)
@@ -112,7 +112,7 @@ class LocalNode(Node):
         return processes.state(known[0])
 
     async def ended(self, daemon: str) -> str | None:
-        """Say how the daemon ended, as its parent was told."""
+        """Say how the daemon ended, as its parent learned."""
         known = self._daemons.get(daemon)
         code = None if known is None else known[1].poll()
         return None if code is None else told_end(code)
@@ -223,21 +223,21 @@ class LocalNode(Node):
 def _executed(process: subprocess.Popen[bytes]) -> bool:
     """Wait until nsenter has become the server; False if it could not.
 
-    A server that ran and ended, however fast, was executed: its death is for `state` to tell.
+    A server that ran and ended, however fast, was executed: `state` reports its death.
     """
     entering = os.path.realpath(shutil.which("nsenter", path=_PATH) or "nsenter")
-    end = time.monotonic() + _EXEC_WAIT_S
-    while time.monotonic() < end:
+
+    def look() -> bool | None:
         if (code := process.poll()) is not None:
             return code not in _NOT_EXECUTED
         try:
             now = str(Path(f"/proc/{process.pid}/exe").readlink())
         except OSError:
-            continue  # just dead: poll tells
-        if now != entering:  # Popen has returned: it was nsenter before
-            return True
-        time.sleep(0.0005)
-    return False
+            return None  # just dead: poll says how
+        return True if now != entering else None  # Popen has returned: it was nsenter before
+
+    found = until_blocking(look, lambda one: one is not None, deadline_s=_EXEC_WAIT_S, poll_s=0.0005)
+    return found is True
 
 
 def _tail(log: Path) -> str:

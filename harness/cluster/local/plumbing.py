@@ -1,6 +1,6 @@
 """The network of a local cluster: a namespace for each node and one for the bridge between them.
 
-The bridge has a namespace of its own because a Docker engine on the same host sends bridged packets through the
+The bridge has a separate namespace because a Docker engine on the same host sends bridged packets through the
 host's firewall (bridge-nf-call-iptables) and drops them there. One veth leads from the bridge to the host side, so
 that clients in this process reach the nodes.
 """
@@ -57,7 +57,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def build(plan: Plan) -> None:
-    """Make the namespaces and the links; raises `Broken` with the mend. About 0.1 s for five nodes."""
+    """Make the namespaces and the links; raises `Broken` with the fix. About 0.1 s for five nodes."""
     plan.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         _build(plan)

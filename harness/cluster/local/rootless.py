@@ -4,7 +4,7 @@ Inside, the kernel lets an ordinary user make network namespaces, links and fire
 namespace is new too: when the command dies, however it dies, the kernel ends every server and removes every
 namespace. Files keep their owner: the namespace's root is the user himself.
 
-The main thread moves to a network of its own, for only from there links into the nodes can be made. `outside` is a
+The main thread moves to a separate network, for only from there links into the nodes can be made. `outside` is a
 thread that stays behind in the host's network, for downloads.
 
 See docs/decisions/rootless.md.
@@ -58,8 +58,8 @@ class Delegated(SystemExit):
 def reexec_if_needed(*, wanted: bool = True, argv: Sequence[str] | None = None) -> None:
     """Start this command again inside a user namespace, unless it is root, inside already, or not `wanted`.
 
-    Call it before anything else. Returns in the process that is to go on; the one outside only passes signals on and
-    exits with the command's code. Raises `Broken` with the mend where the machine forbids namespaces. `argv` is what
+    Call it before anything else. Returns in the process that continues; the one outside only passes signals on and
+    exits with the command's code. Raises `Broken` with the fix where the machine forbids namespaces. `argv` is what
     to run inside, this very command by default.
     """
     if os.environ.get(GUARD):
@@ -85,7 +85,7 @@ def reexec_if_needed(*, wanted: bool = True, argv: Sequence[str] | None = None) 
 
 
 def enter() -> None:
-    """Become the command inside: reap as the namespace's first process, and move to a network of its own.
+    """Become the command inside: reap as the namespace's first process, and move to a separate network.
 
     Does nothing the second time, nor where this process is not the first of its namespace.
     """
@@ -94,7 +94,7 @@ def enter() -> None:
         return
     if os.getpid() == 1:
         _leave_reaping_to_this_process()
-    # The child that goes on has no thread yet but this one: the next is made before the main thread moves.
+    # The child that continues has only this thread yet: the next is made before the main thread moves.
     _outside = ThreadPoolExecutor(1, thread_name_prefix="outside")
     _outside_thread = _outside.submit(threading.get_ident).result()
     try:
@@ -107,7 +107,7 @@ def enter() -> None:
 
 
 def inside() -> bool:
-    """Tell whether this process runs inside the user namespace that `reexec_if_needed` made."""
+    """Return whether this process runs inside the user namespace that `reexec_if_needed` made."""
     return _outside is not None
 
 
@@ -139,7 +139,7 @@ def obstacle(environment: Mapping[str, str] | None = None) -> str | None:
 
 
 def _run_below(command: list[str], environment: dict[str, str]) -> int:
-    """Run the command in a process group of its own; pass on each signal once, and die together."""
+    """Run the command in its own process group; pass on each signal once, and die together."""
     process = subprocess.Popen(
         command,
         env=environment,
@@ -159,7 +159,7 @@ def _run_below(command: list[str], environment: dict[str, str]) -> int:
 
 
 def _leave_reaping_to_this_process() -> None:
-    """Fork: the child goes on as the command, this process reaps orphans and passes signals on until it ends.
+    """Fork: the child continues as the command, this process reaps orphans and passes signals on until it ends.
 
     The first process of a namespace gets no default signal actions and all orphans: no place for the command itself.
     """

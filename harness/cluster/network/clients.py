@@ -63,7 +63,9 @@ async def probe(nodes: Sequence[Node]) -> dict[Pair, bool]:
             nonce = os.urandom(_NONCE_BYTES)
             for pair, (source, target) in ends.items():
                 if not arrived[pair]:
-                    with contextlib.suppress(OSError):  # what is dropped as it leaves is told to the sender
+                    with contextlib.suppress(
+                        OSError
+                    ):  # what is dropped as it leaves is reported to the sender
                         source.sendto(nonce, target.getsockname())
             await until(received, bool, deadline_s=_PATIENCE_S / _TRIES, poll_s=_POLL_S)
     return arrived

@@ -35,7 +35,7 @@ class EnteredNetwork:
     def prepare(self) -> None:
         """Enter every namespace, make the tables and the probe sockets now, so that the first cut is as fast as any.
 
-        What cannot be done yet is left to the first cut, which tells why.
+        What cannot be done yet is left to the first cut, which says why.
         """
         with contextlib.suppress(Broken):
             for node in self._nodes:

@@ -42,7 +42,7 @@ class ExecutedNetwork:
         self._unknown = True
 
     async def cut(self, pairs: frozenset[tuple[str, str]]) -> None:
-        """Make exactly these directed pairs dead; raise `Broken` with the mend where a node cannot."""
+        """Make exactly these directed pairs dead; raise `Broken` with the fix where a node cannot."""
         wanted = rules.deaf_to(self._nodes, pairs)
         touched = [
             node for node in self._nodes if wanted[node.name] or node.name in self._deaf or self._unknown
@@ -99,7 +99,7 @@ class ExecutedNetwork:
 
     @property
     def client_ways(self) -> None:
-        """From inside a node, clients cannot be told from the engine that carries the commands."""
+        """From inside a node, clients cannot be distinguished from the engine that carries the commands."""
 
     async def dropped(self) -> int:
         """Return how many packets were swallowed by the cuts in force since this was last asked."""

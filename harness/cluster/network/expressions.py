@@ -151,22 +151,22 @@ def add_rule(family: Family, table: str, expressions: Sequence[bytes]) -> Messag
 
 
 def is_ipv4() -> list[bytes]:
-    """Go on with IPv4 packets only."""
+    """Continue with IPv4 packets only."""
     return [_meta(_Meta.PROTOCOL_FAMILY), _compare(Compare.EQUAL, bytes([Family.IPV4]))]
 
 
 def is_unmarked(mark: int) -> list[bytes]:
-    """Go on with packets that do not carry the mark."""
+    """Continue with packets that do not carry the mark."""
     return [_meta(_Meta.MARK), _compare(Compare.NOT_EQUAL, struct.pack("=I", mark))]
 
 
 def from_set() -> list[bytes]:
-    """Go on with packets whose source address is in the set."""
+    """Continue with packets whose source address is in the set."""
     return _in_set(12)
 
 
 def to_set() -> list[bytes]:
-    """Go on with packets whose target address is in the set."""
+    """Continue with packets whose target address is in the set."""
     return _in_set(16)
 
 
@@ -179,7 +179,7 @@ def _in_set(at: int) -> list[bytes]:
 
 
 def with_port(port: int, *, of_source: bool) -> list[bytes]:
-    """Go on with packets from this port, or to it: both stand first in the headers of TCP and UDP."""
+    """Continue with packets from this port, or to it: both stand first in the headers of TCP and UDP."""
     transport_header = 2
     at = be32(3, 0 if of_source else 2)
     load = be32(1, _REGISTER) + be32(2, transport_header) + at + be32(4, 2)
@@ -187,7 +187,7 @@ def with_port(port: int, *, of_source: bool) -> list[bytes]:
 
 
 def by_chance(parts: int, of: int) -> list[bytes]:
-    """Go on with so many packets of so many, by the kernel's own chance."""
+    """Continue with so many packets of so many, by the kernel's own chance."""
     random, to_network_order = 1, 1
     draw = be32(1, _REGISTER) + be32(2, of) + be32(3, random)
     order = be32(1, _REGISTER) + be32(2, _REGISTER) + be32(3, to_network_order) + be32(4, 4) + be32(5, 4)
@@ -210,7 +210,7 @@ def drop() -> bytes:
 
 
 def to_queue(number: int) -> bytes:
-    """Hand the packet to a queue; it passes where nobody listens. Kernels with nft_queue have it."""
+    """Hand the packet to a queue; it passes where no program listens. Kernels with nft_queue have it."""
     bypass = 1
     body = b"".join(
         attribute(kind, struct.pack(">H", value)) for kind, value in ((1, number), (2, 1), (3, bypass))

@@ -94,6 +94,7 @@ class Probes:
         turns, due = 0, loop.time()
         end = due + count * gap_s + patience_s
         latest = end + _LATE_S
+        # Not `until`: it sends as well, in turns, and its end moves.
         while loop.time() < min(end, latest) and not (turns == count and len(took) == len(sent)):
             if turns < count and loop.time() >= due:
                 known = set(sent)

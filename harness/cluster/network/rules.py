@@ -50,7 +50,7 @@ class Drop(msgspec.Struct, frozen=True):
 class Hold(msgspec.Struct, frozen=True):
     """A table that hands packets from these addresses to a queue, except those with the mark.
 
-    While nobody listens at the queue, the packets pass.
+    While no program listens at the queue, the packets pass.
     """
 
     table: str

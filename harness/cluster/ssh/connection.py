@@ -124,7 +124,7 @@ class Connection:
 
 
 def connect(host: Host) -> paramiko.SSHClient:
-    """Log in; the host's key must be known, and only the named key is offered. Raises `Broken` with the mend."""
+    """Log in; the host's key must be known, and only the named key is offered. Raises `Broken` with the fix."""
     client = paramiko.SSHClient()
     known = Path(host.known_hosts).expanduser()
     try:

@@ -1,4 +1,4 @@
-"""What the hosts of an inventory can do: tried on each, not guessed; every "no" with its reason and the mend.
+"""What the hosts of an inventory can do: tried on each, not guessed; every "no" with its reason and the fix.
 
 Nothing stays on a host: rules are only checked, what is mounted is mounted in a namespace that ends with the probe.
 """

@@ -1,7 +1,7 @@
 """Commands over one long-lived remote shell: how a command is written, and how its end is known.
 
 Each command is followed by a marker on both output streams, unique to the command, the one on stdout with the exit
-code. Nothing else tells where the output of one command ends: the shell goes on.
+code. Only that shows where the output of one command ends: the shell continues.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import functools
 import os
 import posixpath
 import signal
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,17 +139,18 @@ class SshNode(Node):
         launched = await self._raw(launch)
         if launched.code != 0:
             raise Broken("cannot-start", f"{doing}: {launched.stderr.strip()}")
-        end = time.monotonic() + _START_S
-        while await self._state_word(daemon.name) not in {"running", "stopped"}:
+
+        async def executed() -> bool:
+            if await self._state_word(daemon.name) in {"running", "stopped"}:
+                return True
             ended = (await self._raw(["cat", code_file])).stdout.strip()
             if ended and int(ended) in _NOT_EXECUTED:
                 tail = (await self._raw(["tail", "-c", "2000", daemon.log])).stdout.strip()
                 raise Broken("cannot-start", f"{doing} could not be executed: {tail or 'no word in its log'}")
-            if ended:  # ran and ended, however fast: its death is for `state` to tell
-                return
-            if time.monotonic() > end:
-                raise Broken("timeout", f"{doing} was not executed within {_START_S:g} s")
-            await asyncio.sleep(_POLL_S)
+            return bool(ended)  # ran and ended, however fast: `state` reports its death
+
+        if not await until(executed, bool, deadline_s=_START_S, poll_s=_POLL_S):
+            raise Broken("timeout", f"{doing} was not executed within {_START_S:g} s")
 
     def _code_file(self, daemon: str) -> str:
         return f"{self._file(daemon)}.code"

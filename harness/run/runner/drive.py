@@ -191,7 +191,7 @@ class Engine:
         return len(left)
 
     def ended(self, event: Event) -> None:
-        """Count a completion and tell the generators."""
+        """Count a completion and update the generators."""
         if event.process != NEMESIS:
             self.counts[event.type] += 1
         for track in self._tracks:

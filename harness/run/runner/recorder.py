@@ -52,7 +52,7 @@ class Recorder:
         version: int | None = None,
         error: list[str] | None = None,
     ) -> Event:
-        """Record that an operation ends now; where it has no value of its own, the invocation's stands."""
+        """Record that an operation ends now; where the completion has no value, the invocation's stands."""
         index = self.index
         self.index = index + 1
         event = Event(

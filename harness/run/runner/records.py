@@ -21,7 +21,7 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 class Nemesis(msgspec.Struct, frozen=True):
-    """What breaks things: a generator of its own and what performs its invocations.
+    """What breaks things: its generator and what performs its invocations.
 
     With `generator` None, the nemesis gets what the main generator offers it (`on_nemesis`).
     """

@@ -50,7 +50,7 @@ class Track:
         self._ask(thread)
 
     def update(self, event: Event) -> None:
-        """Tell the generator how an operation ended, and ask again where that changed its mind."""
+        """Update the generator with how an operation ended, and ask again where that changed its mind."""
         ctx, old = self.ctx, self.generator
         ctx.time_ns = event.time
         try:

@@ -142,7 +142,7 @@ class ClientWorker(Worker):
             if self.abandoned:
                 return
             if engine.latest is self:
-                # Nobody else ran meanwhile: a client that never waits must not keep the loop from the others.
+                # No other task ran meanwhile: a client that never waits must not keep the loop from the others.
                 streak += 1
                 if streak >= _STREAK_MAX:
                     streak = 0

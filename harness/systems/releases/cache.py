@@ -8,7 +8,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final
 import msgspec
 
 from quorate.harness.core import platform
+from quorate.harness.core.clock import until_blocking
 from quorate.harness.core.outcome import Broken
 from quorate.harness.systems.releases import tools
 from quorate.harness.systems.releases.server import Manifest, Server
@@ -132,18 +132,17 @@ def lock(system: str, release: str, deadline_s: float) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(error) from error
     with handle:
-        end = time.monotonic() + deadline_s
-        while True:
+
+        def take() -> bool:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except BlockingIOError:
-                if time.monotonic() > end:
-                    raise Broken(
-                        "cache-locked", f"another process has held {path} for more than {deadline_s:.0f} s"
-                    ) from None
                 tools.check_given_up()
-                time.sleep(_POLL_S)
+                return False
+            return True
+
+        if not until_blocking(take, bool, deadline_s=deadline_s, poll_s=_POLL_S):
+            raise Broken("cache-locked", f"another process has held {path} for more than {deadline_s:.0f} s")
         yield
 
 

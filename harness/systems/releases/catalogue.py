@@ -11,7 +11,7 @@ from quorate.harness.systems.releases.archive import Archive
 from quorate.harness.systems.releases.debian import Debian, Package
 from quorate.harness.systems.releases.failpoints import Failpoints
 from quorate.harness.systems.releases.gocopy import ModuleCopy
-from quorate.harness.systems.releases.golang import CONSUL_MAIN, ETCD_MAIN, GoModule, Module
+from quorate.harness.systems.releases.golang import CONSUL_MAIN, ETCD_MAIN, ETCDUTL_MAIN, GoModule, Module
 from quorate.harness.systems.releases.maven import Artifact, Extra, Maven
 from quorate.harness.systems.releases.way import Way
 from quorate.harness.systems.releases.wheel import Wheel
@@ -34,6 +34,14 @@ _ETCD_MODULE: Final = Module(
     main=ETCD_MAIN,
     binary="etcd",
     known=("3.7.3", "3.6.16", "3.6.5", "3.5.35", "3.5.4", "3.5.0"),
+    oldest="3.5.0",
+)
+
+_ETCDUTL_MODULE: Final = Module(
+    path="go.etcd.io/etcd/etcdutl/v3",
+    main=ETCDUTL_MAIN,
+    binary="etcdutl",
+    known=_ETCD_MODULE.known,
     oldest="3.5.0",
 )
 
@@ -114,5 +122,28 @@ SYSTEMS: Final[dict[str, Catalogue]] = {
         ways=(Archive(layouts.ZOOKEEPER), Maven(_ZOOKEEPER)),
         defaults=("3.9.4",),
         notes={"3.4.14": "out of support", "3.5.10": "out of support", "3.6.4": "out of support"},
+    ),
+}
+
+# Tools that come with a service, had in the same ways; no server, so that they stand in no list of systems.
+TOOLS: Final[dict[str, Catalogue]] = {
+    "etcdutl": Catalogue(
+        ways=(Archive(layouts.ETCDUTL), GoModule(_ETCDUTL_MODULE)),
+        defaults=(),
+        own="an etcd of a release that is published",
+    ),
+    "etcdctl": Catalogue(
+        ways=(
+            Archive(layouts.ETCDCTL),
+            Debian(
+                Package(
+                    name="etcd-client",
+                    suites={"3.3.25": "bullseye", "3.4.23": "bookworm"},
+                    member="usr/bin/etcdctl",
+                )
+            ),
+        ),
+        defaults=(),
+        own="an etcd of a release that is published",
     ),
 }

@@ -1,4 +1,4 @@
-"""Servers out of Debian's packages of any suite: an apt of its own, nothing installed, no root needed."""
+"""Servers out of Debian's packages of any suite: a separate apt, nothing installed, no root needed."""
 
 from __future__ import annotations
 

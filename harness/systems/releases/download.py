@@ -45,7 +45,7 @@ def unreachable(base: str) -> str | None:
 
 
 def exists(url: str) -> bool | None:
-    """Whether there is such a file; None where nobody says."""
+    """Whether there is such a file; None where no source says."""
     import requests  # noqa: PLC0415 - a tenth of a second that only downloads pay
 
     try:
@@ -87,6 +87,7 @@ def fetch(url: str, folder: Path, progress: Progress, *, deadline_s: float = _DE
         return done
     end = time.monotonic() + deadline_s
     fruitless = 0
+    # Not `until`: attempts that get further are not counted.
     while True:
         before = _size(part)
         try:
@@ -117,7 +118,7 @@ def _go_on(url: str, part: Path, tag: Path, end: float, progress: Progress) -> N
             return
         _check_status(url, answer)
         resumed = answer.status_code == _PARTIAL
-        # Without a strong tag a changed file could not be told from the one that was begun.
+        # Without a strong tag a changed file could not be distinguished from the one that was begun.
         mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
         if mark and not mark.startswith("W/"):
             tag.write_text(mark)
@@ -147,7 +148,7 @@ def _check_status(url: str, answer: requests.Response) -> None:
 
 
 def _total(answer: requests.Response) -> int:
-    """The size told with a range that could not be had: `bytes */1234`."""
+    """The size in the answer to a range that is not available: `bytes */1234`."""
     text = answer.headers.get("Content-Range", "").rpartition("/")[2]
     return int(text) if text.isdecimal() else -1
 

@@ -43,7 +43,7 @@ class Failpoints:
         return [release + SUFFIX for release in self._known]
 
     def takes(self, release: str) -> bool:
-        """Whether the suffix is there and the module can be had without it."""
+        """Whether the suffix is there and the module is available without it."""
         plain = release.removesuffix(SUFFIX)
         return plain != release and golang.GoModule(self._module).takes(plain)
 
@@ -87,7 +87,7 @@ def switch_in(module: Path, scratch: Path) -> int:
 
 
 def _gofail(work: Path, progress: Progress) -> Path:
-    """Build the tool in a module of its own, so that it does not sway the server's dependencies."""
+    """Build the tool in a separate module, so that it does not sway the server's dependencies."""
     progress(f"building {_GOFAIL} {_GOFAIL_VERSION}")
     work.mkdir()
     (work / "go.mod").write_text("module quorate.local/tool\n\ngo 1.17\n")

@@ -32,6 +32,30 @@ func main() { etcdmain.Main(os.Args) }
 """
 
 
+ETCDUTL_MAIN: Final = """\
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"go.etcd.io/etcd/etcdutl/v3/etcdutl"
+)
+
+func main() {
+	root := &cobra.Command{Use: "etcdutl", SilenceUsage: true, SilenceErrors: true}
+	root.PersistentFlags().StringVarP(&etcdutl.OutputFormat, "write-out", "w", "simple", "the output format")
+	root.AddCommand(etcdutl.NewSnapshotCommand())
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+}
+"""
+
+
 CONSUL_MAIN: Final = """\
 package main
 

@@ -74,6 +74,10 @@ ETCD: Final = Layout(
     listed=rf'(?:"tag_name": ?"|href="[^"]*?)v({_NUMBER})',
 )
 
+# Its tools, out of the same archives.
+ETCDUTL: Final = msgspec.structs.replace(ETCD, members=r"[^/]+/etcdutl", oldest="3.5.0")
+ETCDCTL: Final = msgspec.structs.replace(ETCD, members=r"[^/]+/etcdctl")
+
 CONSUL: Final = Layout(
     system="consul",
     setting="QUORATE_HASHICORP_MIRROR",

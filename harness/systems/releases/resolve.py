@@ -18,7 +18,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.progress import report
 from quorate.harness.core.registry import did_you_mean
 from quorate.harness.systems.releases import cache, naming, tools
-from quorate.harness.systems.releases.catalogue import SYSTEMS, Catalogue
+from quorate.harness.systems.releases.catalogue import SYSTEMS, TOOLS, Catalogue
 from quorate.harness.systems.releases.listing import ReleaseRow, rows, way_names
 from quorate.harness.systems.releases.server import Server
 from quorate.harness.systems.releases.way import Progress, Publishes, Way, numbers
@@ -33,7 +33,7 @@ def resolve(system: str, release: str | None = None, *, progress: Progress | Non
 
     Each way is tried in order; the first that works fills the cache. Raises `Broken` naming every way and why it
     did not do; `progress` hears what is going on (by default the run that waits, else standard error). Works in the
-    host's network: a rootless run has none of its own that leads out.
+    host's network: a rootless run has no network that leads out.
     """
     wanted = None if release is None else understood(system, release)
     return outside(lambda: _resolve(system, wanted, progress or report))
@@ -67,7 +67,7 @@ def unpublished(system: str, release: str) -> str | None:
             if not isinstance(way, Publishes):
                 return None
             answers.append(outside(lambda way=way: way.is_published(release)))  # type: ignore[misc]
-    # Sources that are out of reach say nothing; where none is within reach, nobody knows.
+    # Sources that are out of reach say nothing; where none is within reach, it is unknown.
     return _unknown(system, release, catalogue) if answers and set(answers) == {False} else None
 
 
@@ -114,7 +114,7 @@ async def off_loop(work: Callable[[], T]) -> T:
 
 
 def unknown_release(system: str, release: str) -> str | None:
-    """Say that no way leads to this release, with the nearest and all known ones; None where some may. Asks nobody."""
+    """Say that no way leads to this release, with the nearest and all known ones; None where one may. Offline."""
     catalogue = _catalogue(system)
     release = understood(system, release)
     if cache.is_cached(system, release) or any(way.takes(release) for way in catalogue.ways):
@@ -209,6 +209,8 @@ def _unknown(system: str, release: str, catalogue: Catalogue) -> str:
 
 
 def _catalogue(system: str) -> Catalogue:
+    if system in TOOLS:
+        return TOOLS[system]
     if system not in SYSTEMS:
         raise Broken("no-system", f"no releases are known of {system} (there are {', '.join(SYSTEMS)})")
     return SYSTEMS[system]

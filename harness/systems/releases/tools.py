@@ -27,7 +27,7 @@ _LIVES: Final = ".lives"
 _YOUNG_S: Final = 60.0
 _SWEPT_MAX: Final = 1000
 # Becomes the tool, to be killed by the kernel when the thread that waits for it ends (PR_SET_PDEATHSIG, prctl(2)): a
-# build of minutes must not go on after a `kill -9` of quorate. Set in a process of its own: forks with threads cannot.
+# build of minutes must not outlive a `kill -9` of quorate. Set in a separate process: forks with threads cannot.
 _WITH_US: Final = (
     "import ctypes,os,signal,sys\n"
     "ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
@@ -41,7 +41,7 @@ given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=No
 
 
 def check_given_up() -> None:
-    """Raise `Broken("given-up")` if nobody waits for the result any more."""
+    """Raise `Broken("given-up")` if no caller waits for the result any more."""
     event = given_up.get()
     if event is not None and event.is_set():
         raise Broken("given-up", "interrupted")
@@ -121,7 +121,7 @@ def run(argv: Sequence[str], *, cwd: Path, deadline_s: float, env: Mapping[str, 
                     late = f"{' '.join(argv[:3])} was not done in {deadline_s:.0f} s"
                     raise Broken("tool-late", late) from None
     except BaseException:
-        # Also on Ctrl-C: a compiler's children must not go on behind our back.
+        # Also on Ctrl-C: a compiler's children must not continue behind our back.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

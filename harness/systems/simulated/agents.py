@@ -1,4 +1,4 @@
-"""Agents of the simulated store: what each node's agent has, and the catalogue that it tells, in the store itself."""
+"""Agents of the simulated store: what each node's agent has, and the catalogue that it updates, in the store itself."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FORGOTTEN_SHARE: Final = 0.04
 
 
 class AgentCalls(Caller):
-    """Register with the agent of the node that this client talks to; it tells the catalogue, and again if it must."""
+    """Register with the agent of the node that this client talks to; it updates the catalogue, and again if it must."""
 
     async def announce(self, space: str, service: str, value: Any) -> Reply:
-        """Register or deregister; a catalogue that could not be told is told later."""
+        """Register or deregister; a catalogue that could not be updated is updated later."""
         node = await self._agent()
         forgets = self._cluster.strikes("announcement-lost", _FORGOTTEN_SHARE)
         if not forgets:
@@ -27,7 +27,7 @@ class AgentCalls(Caller):
         return Reply(member=node.name)
 
     async def compare(self, space: str) -> Reply:
-        """Read both; where they differ the agent tells the catalogue once more."""
+        """Read both; where they differ the agent updates the catalogue once more."""
         node = await self._agent()
         told: dict[str, dict[str, Any]] = {"agent": {}, "catalog": {}}
         for key, value in list(node.services.items()):

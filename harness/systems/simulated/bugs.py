@@ -68,6 +68,7 @@ BUGS: Final = {
     "two-leaders": "one campaign in 2 deposes a leader, whose proclamations succeed in one case in 2 (election)",
     "number-twice": "one number in 25 is the one before it again (ids)",
     "lock-held-twice": "one acquire in 4 of a lock that is held succeeds (lock)",
+    "torn-backup": "a backup mixes two moments (register, set, append, rw; needs the fault backup)",
 }
 _UPDATES: Final = {
     "lost-write": ("lose", 0.04, {"write", "txn", "increment"}),
@@ -106,6 +107,7 @@ _ACTS_ON: Final = {
     "renewals-forgotten": {"grant"},
     "lease-leaked": {"grant"},
     "renewed-after-end": {"renew"},
+    "torn-backup": {"write", "cas", "add", "txn"},
 }
 # What a client that uses a capability makes the servers do.
 _COMMANDS: Final[Mapping[type, frozenset[str]]] = {
@@ -217,7 +219,7 @@ class Bugs:
         return command
 
     def answer(self, reply: Reply) -> Reply:
-        """Return what a reader is told."""
+        """Return what a reader sees."""
         if self.name != "phantom" or self._rng.random() >= _PHANTOM_SHARE:
             return reply
         self._acted()
@@ -227,7 +229,7 @@ class Bugs:
 
 
 def _differ(one: Effect, other: Effect) -> bool:
-    """Whether clients or the state could tell the two apart; versions do not count."""
+    """Whether clients or the state could distinguish the two; versions do not count."""
 
     def seen(effect: Effect) -> tuple[object, ...]:
         outcome = effect.outcome

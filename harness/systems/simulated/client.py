@@ -139,6 +139,7 @@ class SimulatedClient(AgentCalls, WatcherCalls):
         """Ask again and again to be elected, until the deadline."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._timeout_s
+        # Not `until`: each attempt is a call, whose refusal is the answer at the deadline.
         while True:
             try:
                 reply = await self._call("campaign", key, [value, None])

@@ -147,7 +147,7 @@ class SimulatedNode:
         return ProcessState.STOPPED if self.replica.paused else ProcessState.RUNNING
 
     async def ended(self, daemon: str) -> None:
-        """Not told."""
+        """Not reported."""
         del daemon
 
     async def pid(self, daemon: str) -> int | None:

@@ -21,7 +21,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """One request: what to do, to which key, with which argument, for which session.
 
     `twist` is a bug that the leader decided on when it accepted the command, so that all replicas apply the same;
-    `prepared` is what a buggy leader worked out in advance; `seen` the newest version that the session was told.
+    `prepared` is what a buggy leader worked out in advance; `seen` the newest version that the session saw.
     """
 
     f: str

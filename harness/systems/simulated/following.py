@@ -31,6 +31,7 @@ class Following:
         end = loop.time() + seconds
         found: list[list[Any]] = []
         early = progress and self._bug == "early-progress"
+        # Not `until`: a stream, which is read to the end of its time.
         while loop.time() < end:
             replica = self._replica
             if replica is None or self._node.replica is not replica:
@@ -75,5 +76,5 @@ class Following:
         return found
 
     def _wrong(self) -> bool:
-        """Whether a server with this bug tells the value after the change as the one before it."""
+        """Whether a server with this bug reports the value after the change as the one before it."""
         return self._node.cluster.strikes("wrong-previous", _WRONG_SHARE)

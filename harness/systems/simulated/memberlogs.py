@@ -122,7 +122,7 @@ def _ordered(space: str, _key: str, value: Any, _version: int) -> Any:
 
 
 def _replayed(kept: Sequence[_Kept], applied: int | None) -> tuple[tuple[LogEntry, ...], Store]:
-    """Apply the entries up to the last applied one; those behind it are only told."""
+    """Apply the entries up to the last applied one; those behind it are only listed."""
     store, sure = Store(), True
     found = []
     for index, one in enumerate(kept, 1):

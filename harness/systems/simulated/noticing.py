@@ -1,4 +1,4 @@
-"""Notices of the simulated store: watches on one replica, which tell of what it applies, and its reads between."""
+"""Watch events of the simulated store: watches on one replica, which report what it applies, and its reads between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHARES: Final = {"notice-lost": 0.04, "notice-twice": 0.04, "notice-late": 0.1,
 
 
 class Noticing:
-    """All watches of a client on one node. Every second client is told no versions, as by older servers."""
+    """All watches of a client on one node. Every second client gets no versions, as from older servers."""
 
     def __init__(self, node: SimulatedNode, number: int, space: str, *, once: bool, versions: bool) -> None:
         self.number = number
@@ -41,9 +41,10 @@ class Noticing:
             self.items.append(["set", store.applied])
 
     async def listen(self, seconds: float, fence: str) -> list[list[Any]]:
-        """Tell and read for so long, and read one name at the end; raises `Refused` where the server is gone."""
+        """Watch and read for so long, and read one name at the end; raises `Refused` where the server is gone."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        # Not `until`: a stream, which is read to the end of its time.
         while loop.time() < end:
             await asyncio.sleep(_POLL_S)
             if self._living().paused:

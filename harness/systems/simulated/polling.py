@@ -24,6 +24,7 @@ async def wait(
     end = loop.time() + wait_s
     asleep = asked > 0 and cluster.strikes("wake-up-lost", _ASLEEP_SHARE)
     shown: Entries | None = None
+    # Not `until`: how long it sleeps depends on the bug.
     while True:
         reply = await call()
         index, entries = reply.value

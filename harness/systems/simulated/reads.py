@@ -16,7 +16,7 @@ class PendingReads:
         self._latest: dict[str, int] = {}
 
     def clear(self) -> list[Answer]:
-        """Forget all; return those who wait for an answer. Rounds go on counting: old answers confirm nothing."""
+        """Forget all; return those who wait for an answer. Rounds keep counting: old answers confirm nothing."""
         lost = [answer for _, _, answer in self._waiting] + [answer for _, answer in self._fresh]
         self._fresh, self._waiting, self._latest = [], [], {}
         return lost
@@ -37,7 +37,7 @@ class PendingReads:
         self._latest[peer] = max(self._latest.get(peer, 0), number)
 
     def ready(self, *, alone: bool) -> list[tuple[Command, Answer]]:
-        """Return the reads that are confirmed; `alone`: a leader that asks nobody (a bug)."""
+        """Return the reads that are confirmed; `alone`: a leader that asks no other replica (a bug)."""
         if not self._waiting:
             return []
         confirmed = self._round if alone or self._majority == 1 else self._confirmed()

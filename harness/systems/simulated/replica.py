@@ -1,8 +1,8 @@
 """One replica: Raft (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014).
 
 Elections with terms, commit by majority, reads confirmed by a round of a majority (the paper's section 8), and a
-leader that steps down when it hears from no majority. Log, term and vote survive a crash; nothing else does. There
-are no snapshots and no changes of membership.
+leader that steps down when it hears from no majority. Log, term and vote survive a crash; the rest does not. It has
+neither snapshots nor changes of membership.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Replica:
         self.paused = True
 
     def resume(self) -> None:
-        """Go on, with everything that waited happening at once."""
+        """Continue, with everything that waited happening at once."""
         self.paused = False
         missed, self._missed = self._missed, []
         for work in missed:
@@ -431,7 +431,7 @@ class Replica:
             self._serve(command, answer)
 
     def _refuse_waiting(self) -> None:
-        """Tell clients that waited long enough for a leader: nothing was done."""
+        """Refuse clients that waited long enough for a leader: nothing was done."""
         oldest = self._loop.time() - NO_LEADER_S
         late = [answer for since, _, answer in self._waiting if since <= oldest]
         self._waiting = [each for each in self._waiting if each[0] > oldest]

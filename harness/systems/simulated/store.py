@@ -44,7 +44,7 @@ class Cell(msgspec.Struct, frozen=True, gc=False):
 
 
 class Effect(msgspec.Struct, frozen=True, gc=False):
-    """What a command does to the state: new values by (space, key), and what the client is told."""
+    """What a command does to the state: new values by (space, key), and what the client receives."""
 
     outcome: Outcome
     changes: tuple[tuple[tuple[str, str], Any], ...] = ()
@@ -308,7 +308,7 @@ class Store:
         return Effect(ok, ((("revisions", command.key), value),))
 
     def _set_name(self, index: int, command: Command) -> Effect:
-        """Set or delete a name, and tell which it was."""
+        """Set or delete a name, and return which it was."""
         old, new = self.cell("revisions", command.key).value, command.argument
         if old is None and new is None:
             return Effect(Refused("not-found", answer=ANSWERED))

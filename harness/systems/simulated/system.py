@@ -21,6 +21,7 @@ from quorate.harness.core.test import UsageError
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload
 from quorate.harness.systems.simulated import memberlogs
+from quorate.harness.systems.simulated.backups import BackupsOfSimulated
 from quorate.harness.systems.simulated.bugs import BUGS, acts_on
 from quorate.harness.systems.simulated.client import SimulatedClient
 from quorate.harness.systems.simulated.cluster import DAEMON, SimulatedCluster, SimulatedNode
@@ -68,6 +69,7 @@ class Simulated(System):
         settings = read(SimulatedSettings, options.settings)
         self.reads = settings.reads
         self.bug = None if settings.bug == "none" else settings.bug
+        self.backups = BackupsOfSimulated()
 
     def fits(self, workload: Workload) -> None:
         """Raise `UsageError` for a bug that can never come out with this workload."""

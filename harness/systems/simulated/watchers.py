@@ -76,7 +76,7 @@ class WatcherCalls(Caller):
         return Reply(value={"watch": watch.number, "once": watch.once, "items": items})
 
     async def poll(self, space: str, name: str | None, wait_s: float, seconds: float) -> Reply:
-        """Read what a standing poll was told."""
+        """Read what a standing poll received."""
 
         async def ask(index: int) -> Answered:
             return await polling.wait(lambda: self._call("names", space, name), self._cluster, index, wait_s)

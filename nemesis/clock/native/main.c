@@ -7,7 +7,7 @@
 //   quorate-clock host                true time
 // WHO is a pid, or mark:NAME=VALUE. OPTIONS for real and mono (times in nanoseconds):
 //   --real-offset=NS  --real-rate=1.5  --real-strobe=PERIOD,OFFSET
-// A new rate goes on from the time that the process sees now; a new offset replaces the old one. Answers are one line
+// A new rate starts from the time that the process sees now; a new offset replaces the old one. Answers are one line
 // of JSON on stdout; errors one line on stderr, and code 1.
 #include "helper.h"
 

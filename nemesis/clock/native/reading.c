@@ -1,5 +1,5 @@
 // Reads the clock exactly as a process does, without touching it: its vDSO, patched or not, is copied over this
-// process' own, and called. Both stand before the same data of the same kernel, so the same bytes tell the same time.
+// process' own, and called. Both stand before the same data of the same kernel, so the same bytes give the same time.
 #include "helper.h"
 
 #include <stdlib.h>

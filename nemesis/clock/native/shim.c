@@ -38,7 +38,7 @@ SHIM int shim_clock_gettime(int clock, struct timespec *time) {
                     1u << CLOCK_BOOTTIME))
         family = MONO;
     else
-        return 0; // processor time is nobody's to skew
+        return 0; // processor time is not skewed
     int64_t seen = seen_at(*time, family);
     time->tv_sec = seen / SECOND;
     time->tv_nsec = seen % SECOND;

@@ -80,7 +80,7 @@ static bool inside(const struct vdso *vdso, uint64_t at) {
     return false;
 }
 
-// A thread in the first few bytes of a function would go on in the middle of the jump.
+// A thread in the first few bytes of a function would continue in the middle of the jump.
 void threads_step_out(struct stopped *stopped, const struct vdso *vdso) {
     for (int i = 0; i < stopped->count; i++) {
         if (stopped->threads[i] < 0) continue;

@@ -63,7 +63,7 @@ static void find_functions(struct vdso *vdso, uint64_t dynamic, uint64_t slide) 
         if (entry->d_tag == DT_STRTAB) strings = entry->d_un.d_ptr - slide;
         if (entry->d_tag == DT_HASH) hash = entry->d_un.d_ptr - slide;
     }
-    // Without a hash table the strings, which follow the symbols, tell where these end.
+    // Without a hash table the strings, which follow the symbols, show where these end.
     uint64_t count = hash ? ((const uint32_t *)at(vdso, hash, 8))[1] : (strings - symbols) / sizeof(Elf64_Sym);
     for (uint64_t i = 0; i < count; i++) {
         const Elf64_Sym *symbol = at(vdso, symbols + i * sizeof *symbol, sizeof *symbol);
@@ -80,7 +80,7 @@ static void find_functions(struct vdso *vdso, uint64_t dynamic, uint64_t slide) 
     }
 }
 
-// Everything behind the ELF file's last byte is zeros that nobody uses, up to the end of the page.
+// Everything behind the ELF file's last byte is unused zeros, up to the end of the page.
 static void find_room(struct vdso *vdso, uint64_t elf_end) {
     size_t from = (elf_end + 15) & ~15ull;
     for (size_t i = from; i + sizeof(uint64_t) <= vdso->size; i += 16) {

@@ -208,7 +208,7 @@ def test_refused_and_expired_credentials_are_failures(theirs):
     (accessor,) = [one["AccessorID"] for one in own if one.get("ExpirationTime")]
     theirs.ask("DELETE", f"/v1/acl/token/{accessor}")
     end = time.monotonic() + 10
-    # A token that is gone, by its time or by its owner, is one that nobody knows; servers may keep it for a moment.
+    # A token that is gone, by its time or by its owner, is unknown; servers may keep it for a moment.
     while (codes := asyncio.run(_codes(place, passing, writes))) != [("Refused", "denied")] * 2:
         assert time.monotonic() < end, codes
         time.sleep(0.2)

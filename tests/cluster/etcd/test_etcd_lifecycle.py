@@ -155,7 +155,7 @@ def test_a_cluster_without_quorum_is_not_ready_and_says_why(run, servers):
 
 
 def test_nodes_of_one_cluster_may_run_different_releases_and_be_upgraded(run):
-    """Debian's 3.4.23 beside a binary of one's own, as a rolling upgrade passes through."""
+    """Debian's 3.4.23 beside a user's own binary, as a rolling upgrade passes through."""
 
     async def body():
         cluster = make_cluster("local", run_id=new_run_id(), count=3)

@@ -86,7 +86,7 @@ def test_what_is_refused_certainly_did_not_happen(run, servers, code, method, re
 
 
 def test_what_could_not_be_given_back_is_held_still(run, servers):
-    """A release that was never sent changes nothing: the next one gives the lock back, and nobody had it meanwhile."""
+    """A release that was never sent changes nothing: the next one gives the lock back, and none had it meanwhile."""
 
     async def body():
         node = await servers.follower()
@@ -211,7 +211,7 @@ def test_a_leader_cut_off_with_a_proposal_leaves_it_unknown(run, servers):
 
 
 def test_a_leader_that_hands_over_refuses_and_has_not_written(run, servers):
-    """To a member that is frozen: so that goes on until the leader gives it up, after an election's time."""
+    """To a member that is frozen: so that lasts until the leader gives it up, after an election's time."""
 
     async def body():
         leader, frozen = await servers.leader(), await servers.follower()

@@ -165,7 +165,7 @@ def test_a_dead_server_refuses_and_nothing_was_sent(run, servers, outcome):
 
 
 def test_what_could_not_be_given_back_is_held_still(run, servers, outcome):
-    """A release that was never sent changes nothing: the next one gives the lock back, and nobody had it meanwhile."""
+    """A release that was never sent changes nothing: the next one gives the lock back, and none had it meanwhile."""
 
     async def body() -> None:
         node = await servers.follower()
@@ -322,7 +322,7 @@ def test_a_candidate_whose_node_was_deleted_proclaims_nothing(run, pair, outcome
 
 
 def test_a_lock_whose_session_was_lost_is_not_held_any_more(run, servers, outcome):
-    """kazoo tells of it by the state LOST, which comes with the next connection."""
+    """kazoo reports it by the state LOST, which comes with the next connection."""
 
     async def body() -> None:
         node = await servers.follower()

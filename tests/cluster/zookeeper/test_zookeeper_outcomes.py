@@ -127,7 +127,7 @@ async def outcome_or_none(awaitable) -> OutcomeError | None:
 
 
 def test_what_is_too_large_ends_the_connection_and_is_unknown(run, servers, outcome):
-    """ZooKeeper closes the connection instead of answering; nothing tells that from a server that died."""
+    """ZooKeeper closes the connection instead of answering; nothing distinguishes that from a server that died."""
 
     async def body():
         async with client_of(servers.nodes[0]) as client:

@@ -1,6 +1,6 @@
 """Consistency weaker than linearizability by trying everything: every order, every set of visible writes.
 
-Objects are those of `tests.quality.oracle`. An operation of unknown outcome is a session of its own and may not have
+Objects are those of `tests.quality.oracle`. An operation of unknown outcome is its own session and may not have
 happened.
 """
 
@@ -18,7 +18,7 @@ LOOKS = ("read", "contains")
 
 
 class Op(NamedTuple):
-    """One operation; `known` is False where nobody learnt the outcome."""
+    """One operation; `known` is False where the outcome stayed unknown."""
 
     at: int
     session: int
@@ -91,7 +91,7 @@ def hidden(ops: Sequence[Op], session: int) -> list[Op]:
 
 
 def pram(model: str, ops: Sequence[Op]) -> bool:
-    """Whether each session has an order of its own."""
+    """Whether each session has its own order."""
     return all(ordered(model, hidden(ops, session)) for session in {op.session for op in ops if op.known})
 
 

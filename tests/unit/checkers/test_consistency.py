@@ -204,7 +204,7 @@ def random_ops(rng: random.Random) -> list[Op]:
 
 
 def distinct(ops: Sequence[Op]) -> bool:
-    """Whether no session reads one value twice, which the oracle's pairs could not tell apart."""
+    """Whether no session reads one value twice, which the oracle's pairs could not distinguish."""
     return len(set(ops)) == len(ops)
 
 
@@ -357,7 +357,7 @@ def test_weaker_stores_are_found_out() -> None:
 
 
 def test_values_written_twice_are_decided_by_a_sequential_order_or_not_at_all() -> None:
-    """Nobody knows which write a read saw: no guess, but a proof where there is one."""
+    """It is unknown which write a read saw: no guess, but a proof where there is one."""
     good = [w(0, 1), r(1, 1), w(0, 2), w(1, 1), r(0, 1)]
     assert check(history_of(good), "register", expect="monotonic-reads").verdict is Verdict.VALID
     bad = [w(0, 1), w(1, 1), r(2, 1), r(2, None)]

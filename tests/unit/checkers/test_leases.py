@@ -17,7 +17,7 @@ TTL = 4
 
 
 def history(*steps, told=None, term=None, faults=()):
-    """Steps `(f, asked, done, outcome, names)` in seconds, each by a process of its own, about the lease `x`."""
+    """Steps `(f, asked, done, outcome, names)` in seconds, each by a separate process, about the lease `x`."""
     told = {"ttl_ms": 1000 * TTL, "sooner_ms": 0, "later_ms": 0, "relay_ms": 0} | (told or {})
     halves = [(moment, 0, "nemesis", "kill", "invoke", None) for moment in faults]
     for process, step in enumerate(steps):
@@ -124,7 +124,7 @@ def test_what_the_service_documents_is_allowed_unless_strict():
 
 
 def test_a_relayed_renewal_proves_only_those_before_it():
-    """ZooKeeper: the server asked may not have told the leader yet."""
+    """ZooKeeper: the server asked may not have sent it to the leader yet."""
     kept = (GRANT, ("renew", 2, 2.1, "ok"), ("renew", 4, 4.1, "ok"))
     lost = ("look", 6.2, 6.3, "ok", GONE)
     assert names(*kept, lost) == {"lease lost too early"}

@@ -263,7 +263,7 @@ def test_online_never_cries_wolf() -> None:
 def hard_and_bad() -> list[Event]:
     """A counter that no search decides, and one that is read too high.
 
-    Of the hard one nobody knows which of forty even steps were taken, and an odd number is read: a subset sum.
+    Of the hard one it is unknown which of forty even steps were taken, and an odd number is read: a subset sum.
     """
     random_ = random.Random(1)
     steps = [2 * random_.randrange(1, 1 << 20) for _ in range(40)]

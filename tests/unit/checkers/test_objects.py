@@ -1,4 +1,4 @@
-"""Models with rules of their own: each finds what breaks it, with the operations that show it, and nothing else."""
+"""Models with their own rules: each finds what breaks it, with the operations that show it, and no more."""
 
 from __future__ import annotations
 

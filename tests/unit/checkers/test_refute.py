@@ -24,7 +24,7 @@ def history(model: str, seed: int) -> list[Event]:
 
 
 def told(*steps: tuple[int, str, Any, Any]) -> list[Event]:
-    """Operations one after the other: process, function, argument, result; "?" is an outcome nobody knows."""
+    """Operations one after the other: process, function, argument, result; "?" is an unknown outcome."""
     events: list[Event] = []
     for process, f, argument, result in steps:
         at = len(events)

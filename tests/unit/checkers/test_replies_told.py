@@ -1,4 +1,4 @@
-"""Polls and catalogues that show what nobody asked for are confirmed by their definitions; correct ones never are."""
+"""Polls and catalogues that show what no client asked for are confirmed by definition; correct ones never are."""
 
 from __future__ import annotations
 

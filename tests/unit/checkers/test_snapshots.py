@@ -15,7 +15,7 @@ from quorate.harness.history.event import Event
 
 
 class Script:
-    """Operations one after the other, each a process of its own."""
+    """Operations one after the other, each a separate process."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -139,7 +139,7 @@ def test_nothing_listed_proves_nothing():
 
 
 class Service:
-    """A correct service, with a client that knows what replies have told, and loses some of its answers."""
+    """A correct service, with a client that knows what replies have shown, and loses some of its answers."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -200,7 +200,7 @@ def random_history(rng: Random) -> Script:
 
 
 def guards_are_told(events: list[Event]) -> bool:
-    """Whether each revision compared with stands in some reply, as it does where clients know what they were told."""
+    """Whether each revision compared with stands in some reply, as it does where clients know what they saw."""
     told = {change.revision for source in (acknowledged, listed) for change in source(events)}
     done = [event for event in events if event.type == "ok" and event.f in {"put", "delete"}]
     return all(event.value[1] in told | {0} for event in done)

@@ -102,7 +102,7 @@ def test_where_no_read_can_be_placed_nothing_is_said() -> None:
     ],
 )
 def test_a_state_is_what_the_updates_up_to_a_version_left(model: str, steps: list[tuple], wrong: int) -> None:
-    """A prefix of the order of updates, and nothing else."""
+    """A prefix of the order of updates, and no more."""
     result = StaleReads(model=model).check(history(*steps), Limits())
     assert [one.name for one in result.anomalies] == ["state that never was"] * wrong
 

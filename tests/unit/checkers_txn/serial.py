@@ -48,7 +48,7 @@ def run(txn: Txn, state: dict[Any, Any], model: str) -> bool:
 
 
 def chosen(txns: list[Txn]):
-    """All that certainly happened, with every choice of those that nobody knows of."""
+    """All that certainly happened, with every choice of those of unknown outcome."""
     certain = [txn for txn in txns if txn.outcome == "ok"]
     unknown = [txn for txn in txns if txn.outcome != "ok"]
     for count in range(len(unknown) + 1):

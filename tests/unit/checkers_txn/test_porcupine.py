@@ -169,7 +169,7 @@ def test_an_exception_in_a_model_ends_the_check_and_is_raised():
 
 
 def test_time_and_memory_end_a_search():
-    """Thirty writes at once, and a read of a value that nobody wrote: 2^30 states."""
+    """Thirty writes at once, and a read of a value that was never written: 2^30 states."""
     hard = [Operation(n, ("put", n), 0, None, 1000) for n in range(30)]
     hard += [Operation(50 + n, ("get",), 0, n, 1000) for n in range(30)]
     hard.append(Operation(99, ("get",), 2000, 12345, 3000))

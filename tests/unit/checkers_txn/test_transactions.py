@@ -94,7 +94,7 @@ def test_agrees_with_the_exhaustive_judge_and_every_valid_verdict_replays():
 
 
 def test_of_two_that_wrote_one_key_one_had_committed_before_the_other_began():
-    """Nobody reads key x in the end. Neither can be first: each missed what the other wrote."""
+    """No client reads key x in the end. Neither can be first: each missed what the other wrote."""
     events = [
         txn(0, 1, "invoke", [["r", "y", None], ["append", "x", 1]]),
         txn(1, 0, "invoke", [["r", "x", None], ["append", "x", 2], ["append", "y", 3]]),

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from quorate.checkers import linearizable
+from quorate.checkers import linearizable_story
 from quorate.harness.cli import evidence
 from quorate.harness.cli.main import main
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_verified_in_the_memory_given_is_no_pass(checked, monkeyp
 
 
 def test_a_contradiction_that_was_not_made_small_is_told_by_what_stands_near(checked, monkeypatch):
-    monkeypatch.setattr(linearizable, "_EVIDENCE_MAX", 1)
+    monkeypatch.setattr(linearizable_story, "_EVIDENCE_MAX", 1)
     code, row = checked(STALE)
     (anomaly,) = row["anomalies"]
     assert code == 1

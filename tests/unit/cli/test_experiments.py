@@ -1,4 +1,4 @@
-"""The commands of experiments from the command line: wrong usage is told, and the simulated system answers."""
+"""The commands of experiments from the command line: wrong usage is refused, and the simulated system answers."""
 
 from __future__ import annotations
 

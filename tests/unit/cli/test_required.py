@@ -1,4 +1,4 @@
-"""What a machine lacks is told before anything is built or made: no folder, and `latest` stays where it was."""
+"""What a machine lacks is reported before anything is built or made: no folder, and `latest` stays where it was."""
 
 from __future__ import annotations
 

@@ -1,8 +1,13 @@
-"""docs/style.md, held against what users read first: help texts and the descriptions of settings."""
+"""docs/style.md, held against help texts, the descriptions of settings, comments, docstrings and pages."""
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +20,28 @@ AVOIDED = re.compile(
     r"|(?:^|  )Of (?:one|every|each)\b"
 )
 GROUPS = ("systems", "workloads", "faults")
+
+ROOT = Path(__file__).parents[3]
+FOLDERS = (
+    "bench",
+    "checkers",
+    "docs",
+    "harness",
+    "nemesis",
+    "quorate",
+    "reports",
+    "tests",
+    "tools",
+    "workloads",
+)
+# What is code within prose: names in backticks, texts in quotes, attributes.
+CODE = re.compile(r"`[^`]*`|\"[^\"]*\"|\.told\b|\[\"told\"")
+IN_PROSE = re.compile(
+    r"(?<!there )\b(?:is|are|was|were) no (?!longer\b|more\b|less\b)\w+|\btold\b|\btell(?:s|ing)?\b"
+    r"|\bmend(?:s|ed|ing)?\b|\bnobody\b|\bnothing else\b|\bof (?:its|one's|their) own\b(?! \w)"
+    r"|\bgo(?:es)? (?:on|round)\b|\bcan be had\b|\blonger than nothing\b",
+    re.IGNORECASE,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +65,38 @@ def test_settings_are_described_in_the_words_of_the_field() -> None:
     }
     assert len(described) > 100
     assert {key: text for key, text in described.items() if AVOIDED.search(text)} == {}
+
+
+def prose(path: Path) -> Iterator[str]:
+    """The comments and docstrings of a source file, the lines of a page outside of its code."""
+    text = path.read_text()
+    if not IN_PROSE.search(text):
+        return
+    if path.suffix == ".md":
+        yield from text.split("```")[::2]
+    elif path.suffix == ".py":
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        yield from (token.string for token in tokens if token.type == tokenize.COMMENT)
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, documented):
+                yield ast.get_docstring(node) or ""
+    else:
+        yield from re.findall(r"(?:^|\s)//.*", text)
+
+
+def test_comments_docstrings_and_pages_use_the_words_of_the_field() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+    suffixes = {".py", ".rs", ".go", ".c", ".h", ".js", ".md"}
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in suffixes]
+    read = [path for path in [*pages, *paths] if not {"target", "_native", "node_modules"} & set(path.parts)]
+    assert len(read) > 500
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in read
+        if path != ROOT / "docs/style.md"
+        for part in prose(path)
+        for line in CODE.sub("", part).splitlines()
+        if IN_PROSE.search(line)
+    ]
+    assert found == [], "docs/style.md has what to write instead"

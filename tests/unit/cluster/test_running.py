@@ -74,7 +74,7 @@ def test_its_members_are_counted_and_the_command_repeats_it():
 )
 def test_what_makes_no_sense_is_wrong_usage(options, said, monkeypatch):
     monkeypatch.delenv("QUORATE_PASSWORD", raising=False)
-    with pytest.raises(UsageError, match=said):  # noqa: PT012 - two places where it may be told
+    with pytest.raises(UsageError, match=said):  # noqa: PT012 - two places where it may be raised
         test = Test(**options)
         test.validate()
         prepare(test)

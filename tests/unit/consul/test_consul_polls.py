@@ -1,4 +1,4 @@
-"""A standing poll: what it asks with, what it tells of its times, and how it ends."""
+"""A standing poll: what it asks with, what it reports of its times, and how it ends."""
 
 from __future__ import annotations
 

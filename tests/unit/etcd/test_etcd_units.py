@@ -270,7 +270,7 @@ class TestLockService:
         assert "the token was not read" in reply.evidence
 
     def test_two_grants_of_which_one_was_for_nothing_are_a_violation(self):
-        """The history that such a release makes: p1 is told that it holds, and p2 gets the lock before p1 is done."""
+        """The history that such a release makes: p1 learns that it holds, and p2 gets the lock before p1 is done."""
         events = [
             Event(0, 0, 1, "invoke", "acquire", "k", None, "n1"),
             Event(1, 10, 1, "ok", "acquire", "k", None, "n1", None, 40, None, 0),

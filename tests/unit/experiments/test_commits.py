@@ -1,4 +1,4 @@
-"""Commits as versions: built in a worktree of their own, kept, passed over where they do not build."""
+"""Commits as versions: built in a separate worktree, kept, passed over where they do not build."""
 
 from __future__ import annotations
 

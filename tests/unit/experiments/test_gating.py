@@ -1,4 +1,4 @@
-"""Gates over scripted runs: worse, not worse, and no time to tell; what is known or broken counts for neither."""
+"""Gates over scripted runs: worse, not worse, and no time to decide; what is known or broken counts for neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same anomaly is told by guarantee, kind and kind of cause, whatever keys, times and nodes it came with."""
+"""The same anomaly is known by guarantee, kind and kind of cause, whatever keys, times and nodes it came with."""
 
 from __future__ import annotations
 

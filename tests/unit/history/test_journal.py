@@ -20,7 +20,7 @@ FLUSH_S = 0.1
 # What a busy machine may add by taking the processor from a writer between two events.
 SLACK_S = 0.4
 
-# A nursery imports once and then forks a writer for each path that it is told, and kills it when it is told so.
+# A nursery imports once and then forks a writer for each path that it reads, and kills it when asked to.
 # Writers append about 40,000 events a second, so that a kill falls anywhere between two flushes, and note in shared
 # memory how far they have come.
 NURSERY = """

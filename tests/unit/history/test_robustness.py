@@ -79,7 +79,7 @@ def verdict(path):
     [
         [txn(1, 1, 2, [put("a", "1")]), look(1, 3, 4, {"a": "1"})],
         [txn(1, 1, 2, [put("a", "1")]), txn(1, 3, 4, [delete("a")]), look(1, 5, 6, {})],
-        # Nobody knows whether it took effect, or when.
+        # It is unknown whether it took effect, or when.
         [txn(1, 1, 0, [put("a", "1")], error="timeout"), look(2, 3, 4, {}), look(2, 5, 6, {"a": "1"})],
         # A refused condition wrote what stands under failure.
         [txn(1, 1, 2, [put("a", "1")], [put("a", "2")], refused=True), look(1, 3, 4, {"a": "2"})],

@@ -77,7 +77,7 @@ def whole(value):
 
 
 def exact(value):
-    """A text that tells 1, 1.0 and True apart, but not the order of an object's fields."""
+    """A text that distinguishes 1, 1.0 and True, but not the order of an object's fields."""
     return json.dumps(whole(msgspec.to_builtins(value)), sort_keys=True)
 
 

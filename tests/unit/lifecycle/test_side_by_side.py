@@ -29,7 +29,7 @@ def test_all_guarantees_are_judged_by_themselves(done):
 
 
 def test_final_reads_read_what_was_written(done):
-    """A final read of a key that nobody wrote would prove nothing."""
+    """A final read of a key that was never written would prove nothing."""
     operations = History.read(done.folder).operations()
     written = {op.invoke.key for op in operations if op.invoke.f == "register/write" and op.outcome == "ok"}
     last = {op.invoke.key: op for op in operations if op.invoke.f == "register/read"}

@@ -8,7 +8,7 @@ import pytest
 from quorate.harness.core.verdict import Anomaly, Result, Verdict
 from quorate.harness.core.workload import Workload
 from quorate.harness.generators import Invocation, repeat
-from quorate.harness.run.conduct import Conducted
+from quorate.harness.run.conducted import Conducted
 from quorate.harness.run.runner import DriveStats
 from quorate.harness.run.standstill import excused, gate
 

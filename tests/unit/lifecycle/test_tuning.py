@@ -1,4 +1,4 @@
-"""Tuning: what is drawn, for which release, and where it is told."""
+"""Tuning: what is drawn, for which release, and where it is reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_is_given_stays_and_shifts_nothing():
 def test_a_flag_that_a_release_lacks_is_not_drawn():
     assert draw("small", releases=(OLD,)) == {"a": "1"}
     assert draw("small", releases=(NEW, OLD)) == {"a": "1"}
-    assert draw("small", releases=()) == {"a": "1"}  # a binary of one's own: nothing is known
+    assert draw("small", releases=()) == {"a": "1"}  # a user's own binary: nothing is known
 
 
 def test_an_unknown_kind_is_refused():

@@ -1,4 +1,4 @@
-"""Anomalies told from the members' logs: of the simulated system's bugs, and of a recorded run of etcd 3.5.16."""
+"""Anomalies explained from the members' logs: of the simulated system's bugs, and of a recorded run of etcd 3.5.16."""
 
 import json
 import re

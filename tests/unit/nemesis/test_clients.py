@@ -40,7 +40,7 @@ def test_each_way_is_proved_and_healed_and_nothing_is_violated(tmp_path, way):
         assert row.proof.data["probed"] == 6
         assert row.healed_proof.data["dead"] == 0
     assert found.statistics.by_function["write"].info > 5
-    assert len(found.leaders) == 1  # the servers reach each other: nobody else is elected
+    assert len(found.leaders) == 1  # the servers reach each other: no other is elected
 
 
 def test_requests_that_are_lost_are_not_done_and_those_whose_answer_is_lost_are(tmp_path):

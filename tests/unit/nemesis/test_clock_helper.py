@@ -1,4 +1,4 @@
-"""The clock helper comes built in a wheel; a checkout compiles it; without either, one is told what to install."""
+"""The clock helper comes built in a wheel; a checkout compiles it; without either, the error says what to install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of clock skew: decided from the seed, and told apart from what was measured."""
+"""Kinds of clock skew: decided from the seed, and distinguished from what was measured."""
 
 from __future__ import annotations
 

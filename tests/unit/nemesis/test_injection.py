@@ -31,7 +31,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-# The first draws of a process are slow on a busy machine, which is no news.
+# The first draws of a process are slow on a busy machine, as expected.
 CALMLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PARTS = ("action", "target", "plan", "proof", "healed_first", "early")
 

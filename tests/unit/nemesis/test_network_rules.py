@@ -1,4 +1,4 @@
-"""What is sent to the packet filter: quorate's own table and nothing else."""
+"""What is sent to the packet filter: quorate's own table only."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ POINTS = (
 
 
 class Offered:
-    """Points that nobody has armed."""
+    """Points that are not armed."""
 
     lag = 10
 

@@ -1,4 +1,4 @@
-"""A release that nobody knows is wrong usage, told before anything starts, whichever system is asked."""
+"""An unknown release is wrong usage, refused before anything starts, whichever system is asked."""
 
 from __future__ import annotations
 

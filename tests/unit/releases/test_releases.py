@@ -30,7 +30,7 @@ from quorate.harness.systems.releases.way import numbers
 
 
 class Local:
-    """A way that writes a file; it can be told to fail."""
+    """A way that writes a file; it can be made to fail."""
 
     def __init__(self, name="local", known=("2.0.0", "1.0.0"), unable=None, fails=None, pause_s=0.0):
         self.name = name

@@ -1,4 +1,4 @@
-"""Colours are told apart as WCAG AA asks: 4.5 to 1 for text, 3 to 1 for marks, in both themes."""
+"""Colours are distinguishable as WCAG AA asks: 4.5 to 1 for text, 3 to 1 for marks, in both themes."""
 
 from __future__ import annotations
 

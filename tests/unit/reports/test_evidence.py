@@ -28,7 +28,7 @@ def made(folder, events):
 
 @pytest.mark.parametrize(("reads", "states"), [(None, []), ({"2": []}, ["[77]"])])
 def test_values_too_long_to_be_shown_whole_are_drawn_all_the_same(tmp_path, reads, states):
-    """Reports cut long values: what is left is no JSON any more."""
+    """Reports cut long values: what is left is not JSON any more."""
     whole = [n for n in range(3000) if n != 77]
     events = [
         (1, 0, "invoke", "add", "k", 77, None),

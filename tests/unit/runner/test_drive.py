@@ -82,7 +82,7 @@ async def ok_after_10_ms(_client: FakeClient, invocation: Invocation) -> Reply:
 
 
 def paired(events: list[Event]) -> None:
-    """Indexes count up, times never go back, every completion names its invocation, nobody does two things at once."""
+    """Indexes count up, times never go back, completions name their invocations, no process does two things at once."""
     assert [event.index for event in events] == list(range(len(events)))
     assert all(a.time <= b.time for a, b in pairwise(events))
     open_: dict[int | str, int] = {}

@@ -1,4 +1,4 @@
-"""What a first test of a service of one's own records: any client's name, any value, any start."""
+"""What a first test of a user's service records: any client's name, any value, any start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quorate.checkers import check
-from quorate.harness.testing import HistoryRecorder, assert_linearizable, recordable
+from quorate.harness.recording import HistoryRecorder, assert_linearizable, recordable
 
 
 def done(recorder, client, f, asked=None, answer=None):

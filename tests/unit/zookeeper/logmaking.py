@@ -47,7 +47,7 @@ def multi(*parts):
 
 
 class Leader:
-    """Numbers transactions, and writes the digest of its own tree behind each."""
+    """Numbers transactions, and writes the digest of its tree behind each."""
 
     def __init__(self, epoch=1, *, digests=True):
         self.zxid = epoch << 32

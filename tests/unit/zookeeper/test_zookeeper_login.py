@@ -1,4 +1,4 @@
-"""Logging in: what a server answers or fails to answer decides the outcome, and nobody was asked for anything yet."""
+"""Logging in: what a server answers or fails to answer decides the outcome, and no request was sent yet."""
 
 from __future__ import annotations
 

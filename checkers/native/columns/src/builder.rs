@@ -225,7 +225,7 @@ impl Builder {
         }
     }
 
-    /// Events without a process, as Elle takes them: each operation is a process of its own. None where an `info`
+    /// Events without a process, as Elle takes them: each operation is its own process. None where an `info`
     /// ends nothing.
     fn paired_without_process(
         &mut self,
@@ -303,7 +303,7 @@ impl Builder {
         }
     }
 
-    /// Operations that a process had under way beside others are processes of their own: nothing orders them. Locks
+    /// Operations that a process had under way beside others become separate processes: nothing orders them. Locks
     /// keep their owners.
     fn spread(&mut self) {
         for at in std::mem::take(&mut self.pairing.crowded) {

@@ -11,7 +11,7 @@ pub(crate) struct Edn<'a> {
     pub at: usize,
     /// A tuple of Jepsen's independent was read.
     pub tuple: bool,
-    /// In a key or a value, where keywords and strings are told apart.
+    /// In a key or a value, where keywords and strings are distinguished.
     pub data: bool,
     pub forms: Forms,
     /// How many forms are open, discarded ones included.
@@ -40,7 +40,7 @@ impl<'a> Edn<'a> {
         self.space_to_end().map(|_| ())
     }
 
-    /// The same; true if nothing else is left.
+    /// The same; true if only this is left.
     pub fn space_to_end(&mut self) -> Result<bool, Trouble> {
         loop {
             match self.bytes.get(self.at) {
@@ -153,7 +153,7 @@ impl<'a> Edn<'a> {
         Ok(())
     }
 
-    /// Names that are no strings become the text of their JSON.
+    /// Names that are not strings become the text of their JSON.
     fn map(&mut self, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.at += 1;
         let mut fields = Vec::new();

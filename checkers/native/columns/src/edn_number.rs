@@ -4,7 +4,7 @@ use crate::{json, number};
 
 /// An EDN number as JSON: integers (N, hexadecimal, octal, in another base), decimals (M) and exponents; a ratio that is no
 /// whole number becomes a string. What is written in another base and has more than 128 bits stays as it is written, as
-/// a string, and a ratio of such numbers is not reduced. None: this is no number.
+/// a string, and a ratio of such numbers is not reduced. None: this is not a number.
 pub(crate) fn number(word: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(word).ok()?;
     let text = text.strip_prefix('+').unwrap_or(text);

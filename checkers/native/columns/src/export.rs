@@ -1,7 +1,7 @@
 //! Writing events: JSON lines (the exchange format) and Jepsen's EDN.
 
 use crate::json::{self, Value};
-use crate::reader::Format;
+use crate::sniff::Format;
 use crate::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What EDN tells apart and JSON does not: `:on`, `on`, `"on"`, `\\o` and `#uuid "…"` are different values.
+//! What EDN distinguishes and JSON does not: `:on`, `on`, `"on"`, `\\o` and `#uuid "…"` are different values.
 //!
 //! All become JSON strings, and as a rule a history writes a name in one form only. The form that comes first keeps the
 //! plain text; another one, where a file has several, gets the mark of its form.

@@ -1,7 +1,7 @@
 //! Jepsen's independent histories: every value is `[key value]`; and those of its etcd suite: `[key [version value]]`.
 //!
 //! Jepsen prints its tuples as plain vectors, so that they must be recognised. They are split only where every operation
-//! fits and at least one of them can be nothing else: a read that asks `[key nil]`, or asks `key` and is answered `[key
+//! fits and at least one of them fits only that: a read that asks `[key nil]`, or asks `key` and is answered `[key
 //! value]`, or a compare-and-set of `[key [old new]]`. Without such proof nothing is split; where reads prove it and
 //! others do not fit, nothing is guessed: the file is refused until `keys` says what it is.
 
@@ -46,7 +46,7 @@ enum Fit {
     Stray,
 }
 
-/// Move keys out of the values if this is an independent history without keys of its own; what to say of it.
+/// Move keys out of the values if this is an independent history without a field for keys; what to say of it.
 pub(crate) fn split(columns: &mut Columns, keys: Keys, keyed: bool) -> Result<Option<String>, String> {
     if keys == Keys::No || keyed {
         return Ok(None);
@@ -80,7 +80,7 @@ pub(crate) fn split(columns: &mut Columns, keys: Keys, keyed: bool) -> Result<Op
 struct Survey {
     fitting: usize,
     stray: Option<usize>,
-    /// A read asks for a key, which nothing else looks like.
+    /// A read asks for a key, which only a read does.
     asked: bool,
     /// A compare-and-set of `[key [old new]]` with a plain key.
     proved: bool,

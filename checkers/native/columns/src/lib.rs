@@ -15,7 +15,7 @@ mod pairing;
 pub mod reader;
 mod scan;
 mod settle;
-mod sniff;
+pub mod sniff;
 pub mod text;
 
 pub use reader::{FormatError, Reader};
@@ -31,7 +31,7 @@ pub enum Kind {
     Ok = 1,
     /// It certainly did not happen.
     Fail = 2,
-    /// Nobody knows.
+    /// Unknown outcome.
     Info = 3,
 }
 
@@ -95,7 +95,7 @@ impl Columns {
             + self.texts.bytes()
     }
 
-    /// Whether there is no event.
+    /// Whether it has no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.time.is_empty()

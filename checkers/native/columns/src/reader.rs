@@ -5,7 +5,7 @@ use crate::draft::Draft;
 use crate::import::{self, Found, Import};
 use crate::scan::{shown, Trouble};
 use crate::settle::settle;
-use crate::sniff;
+use crate::sniff::{self, Format};
 use crate::Columns;
 use std::fmt;
 
@@ -34,40 +34,6 @@ impl fmt::Display for FormatError {
 }
 
 impl std::error::Error for FormatError {}
-
-/// A syntax that histories are written in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// Objects, one per line or in an array.
-    Json,
-    /// Maps or vectors, one per line or in a vector.
-    Edn,
-    /// `process :type :f value`, alone on a line or after a log's prefix.
-    Text,
-}
-
-impl Format {
-    /// The format's name, as given to `--format` and in messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Json => "jsonl",
-            Format::Edn => "edn",
-            Format::Text => "text",
-        }
-    }
-
-    /// The format of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Format> {
-        match name {
-            "json" | "jsonl" => Some(Format::Json),
-            "edn" => Some(Format::Edn),
-            "txt" | "text" | "log" => Some(Format::Text),
-            _ => None,
-        }
-    }
-}
 
 /// Takes a history in chunks and builds columns.
 #[derive(Default)]
@@ -99,7 +65,7 @@ pub struct Reader {
 #[derive(Default)]
 struct Odd {
     count: u64,
-    /// The first, and why it is no event.
+    /// The first, and why it is not an event.
     first: Option<FormatError>,
 }
 
@@ -128,7 +94,7 @@ impl Reader {
         Reader { format, line: 1, ..Reader::default() }
     }
 
-    /// A reader that is told more of the file.
+    /// A reader that gets more of the file.
     #[must_use]
     pub fn with(format: Option<Format>, settings: Settings) -> Self {
         Reader { settings, ..Reader::new(format) }
@@ -238,7 +204,7 @@ impl Reader {
                 Err(Trouble::Bad { at, text }) => self.odd_line(rest, at, text)?,
             };
             if done == 0 {
-                // More is needed to tell.
+                // More is needed to know.
                 break;
             }
             used += done;
@@ -298,7 +264,7 @@ impl Reader {
             let byte = if is_event { b'{' } else { taken.last().copied().unwrap_or_default() };
             match step(self.format, self.array, byte) {
                 Some(next) => self.array = next,
-                // A record beside a history is no harm, and neither is a bracket in a line of another kind.
+                // A record beside a history does no harm, nor does a bracket in a line of another kind.
                 None if is_event && self.builder.is_odd(&self.draft) => {}
                 None => {
                     let text = format!("{} cannot stand here", shown(&taken[before..]));
@@ -364,7 +330,7 @@ impl Reader {
                 self.builder.strict();
             }
             used += match self.events(&all[used..]) {
-                // A text line that was cut cannot be told from a bad one by its syntax.
+                // A text line that was cut cannot be distinguished from a bad one by its syntax.
                 Err(_) if text && !self.is_empty() => 0,
                 result => result?,
             };

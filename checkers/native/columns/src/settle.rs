@@ -1,5 +1,5 @@
 //! What a foreign file leaves open, settled once all of it is known, as Knossos and Elle take it; each thing that was
-//! done is told.
+//! done is reported.
 
 use crate::builder::Facts;
 use crate::keyed::{self, Keys};
@@ -147,7 +147,7 @@ fn begun(old: Columns, facts: &mut Facts) -> Columns {
     columns
 }
 
-/// Reads that completed without a value saw something that nobody wrote down: as Knossos takes them, they fit any state.
+/// Reads that completed without a value saw something that was not recorded: as Knossos takes them, they fit any state.
 /// A dequeue without a value took something or found nothing.
 fn valueless(columns: &mut Columns, reads: &[u32]) -> Option<String> {
     for &at in reads {
@@ -159,7 +159,7 @@ fn valueless(columns: &mut Columns, reads: &[u32]) -> Option<String> {
     })
 }
 
-/// Values that only the completion tells (an id that the service gave), or tells otherwise: it counts, as in Knossos.
+/// Values that only the completion has (an id that the service gave), or has otherwise: it counts, as in Knossos.
 fn answered(columns: &mut Columns, loose: bool) -> Result<Option<String>, String> {
     let mut count = 0;
     let mut named: HashSet<Text> = HashSet::new();

@@ -1,9 +1,42 @@
 //! Which format is this, and is a line that cannot be read part of the history?
 
 use crate::import;
-use crate::reader::Format;
 
-/// After so many bytes without any line that tells, it is text.
+/// A syntax that histories are written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Objects, one per line or in an array.
+    Json,
+    /// Maps or vectors, one per line or in a vector.
+    Edn,
+    /// `process :type :f value`, alone on a line or after a log's prefix.
+    Text,
+}
+
+impl Format {
+    /// The format's name, as given to `--format` and in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "jsonl",
+            Format::Edn => "edn",
+            Format::Text => "text",
+        }
+    }
+
+    /// The format of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Format> {
+        match name {
+            "json" | "jsonl" => Some(Format::Json),
+            "edn" => Some(Format::Edn),
+            "txt" | "text" | "log" => Some(Format::Text),
+            _ => None,
+        }
+    }
+}
+
+/// After so many bytes without any line that decides, it is text.
 const SNIFFED_MAX: usize = 1 << 20;
 
 /// The format of a text that begins so; None if more of it is needed. Lines that belong to no format (a banner, a log's
@@ -25,7 +58,7 @@ pub(crate) fn format(bytes: &[u8]) -> Option<Format> {
     if bytes.len() > SNIFFED_MAX {
         return Some(Format::Text);
     }
-    // What has no line's end yet: only brackets tell.
+    // What has no line's end yet: only brackets decide.
     of_start(rest).flatten()
 }
 

@@ -1,7 +1,7 @@
 //! Reading and writing whole histories through the public API.
 
 use columns::export::{can_join, Writer};
-use columns::reader::Format;
+use columns::sniff::Format;
 use columns::{Columns, FormatError, Kind, Reader, NEMESIS, NONE, NO_VERSION};
 
 fn read(text: &str) -> Result<Columns, FormatError> {

@@ -8,6 +8,7 @@ use crate::portfolio::{self, Answer, Blame, Decision, Maker};
 use crate::search::general::{General, Machine};
 use crate::search::register::Register;
 use crate::search::Mode;
+use crate::stepped::Stepped;
 use crate::{counter, guess, lock, pairs, queue, set, zones};
 
 /// What the parts of one history have in common.
@@ -99,6 +100,7 @@ pub fn search(object: &Object<'_>, ops: &[Op], limits: &Limits<'_>) -> Decision 
         Model::Lock | Model::FencedLock => {
             by_machine(ops, object.way, limits, || Held::of(ops, object.values))
         }
+        Model::Plain(model) => by_machine(ops, object.way, limits, || Stepped::of(model, object.values)),
         Model::Custom => unknown("a model from outside needs its state machine".into()),
     }
 }
@@ -147,7 +149,7 @@ fn quick(object: &Object<'_>, ops: &[Op], versions: &[i64], limits: &Limits<'_>)
                 set::Answer::Unfit => return None,
             },
         },
-        Model::Custom => return None,
+        Model::Plain(_) | Model::Custom => return None,
     };
     Some(Decision { answer, engine, bytes: ops.len() * 64 })
 }

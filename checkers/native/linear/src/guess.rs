@@ -1,7 +1,7 @@
 //! The service's own versions as a guessed order of a register's operations: O(n log n) to verify.
 //!
 //! Successful writes stand in the order of their versions, every read behind the last write whose version is not
-//! above the one it was told. Where a read or compare-and-set does not fit, an operation of unknown outcome that
+//! above the one it was given. Where a read or compare-and-set does not fit, an operation of unknown outcome that
 //! explains it is put before it. If replay and real time agree, the order is a witness; if not, nothing is proved.
 
 use crate::hash::Map;

@@ -26,7 +26,7 @@ pub struct Limits<'a> {
     pub watch: &'a Watch,
 }
 
-/// The memory of the process against a ceiling: what estimates miss is caught here. Where the system does not tell
+/// The memory of the process against a ceiling: what estimates miss is caught here. Where the system does not report
 /// (not Linux), only the estimates count.
 pub struct Watch {
     bytes: usize,
@@ -55,7 +55,7 @@ impl Watch {
     }
 }
 
-/// Bytes of the process in memory; 0 where nobody tells.
+/// Bytes of the process in memory; 0 where the system does not report them.
 fn resident() -> usize {
     const PAGE: usize = 4096;
     let pages = std::fs::read_to_string("/proc/self/statm").ok();

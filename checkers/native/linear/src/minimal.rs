@@ -2,7 +2,7 @@
 //!
 //! An operation is left out only in a sound way, so that the rest being invalid proves the whole invalid: one that
 //! only looks is dropped; any other is kept as one whose outcome is unknown. Of these, some can never matter and are
-//! dropped too: a write whose value nobody left observes, and all but as many writes of a value as there are
+//! dropped too: a write whose value no operation left observes, and all but as many writes of a value as there are
 //! observers (the earliest called serve best). All operations on one value of a queue, on one element of a set, or of
 //! one hold of a lock can be left out together: what is left of a correct order is correct. Sets that are read as a
 //! whole are cut down to some of their elements (see `scope`).

@@ -13,11 +13,19 @@ pub struct States<T> {
 }
 
 impl<T: Clone + Eq + Hash> States<T> {
-    fn new(first: T) -> Self {
+    pub(crate) fn new(first: T) -> Self {
         States { list: vec![first.clone()], numbers: [(first, 0)].into_iter().collect(), heap: 0 }
     }
 
-    fn of(&mut self, state: T, size: usize) -> u32 {
+    pub(crate) fn get(&self, state: u32) -> &T {
+        &self.list[state as usize]
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.heap
+    }
+
+    pub(crate) fn of(&mut self, state: T, size: usize) -> u32 {
         if let Some(&number) = self.numbers.get(&state) {
             return number;
         }
@@ -30,8 +38,8 @@ impl<T: Clone + Eq + Hash> States<T> {
 
 /// A string with append. An empty string is the same as none.
 ///
-/// Only beginnings of strings that some operation sees (a read, a compare-and-set) are states of their own: whatever
-/// is no such beginning can grow into none, so all of these are one state, which only overwriting leaves. That keeps
+/// Only beginnings of strings that some operation sees (a read, a compare-and-set) are distinct states: whatever
+/// is not such a beginning can grow into none, so all of these are one state, which only overwriting leaves. That keeps
 /// the orders of concurrent appends from multiplying: all wrong ones are the same.
 pub struct Appended {
     /// The strings that are seen, sorted.
@@ -332,7 +340,7 @@ impl Machine for Counted {
     }
 }
 
-/// A lock; the state is who holds it (0: nobody, else process number + 1) and the highest token so far.
+/// A lock; the state is who holds it (0: free, else process number + 1) and the highest token so far.
 pub struct Held {
     states: States<(u64, Option<i64>)>,
     tokens: Map<u32, i64>,

@@ -5,6 +5,7 @@
 //! operations (they did not happen), open operations that only look (they constrain nothing).
 
 use crate::hash::Map;
+use crate::plain::{self, Plain, Word};
 pub use crate::values::Values;
 use columns::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
 
@@ -33,25 +34,31 @@ pub enum F {
     Members,
     /// Queue: put `a`.
     Enqueue,
-    /// Queue: take `a`; null means that it was empty; `b` = 1 that nobody knows what was taken.
+    /// Queue: take `a`; null means that it was empty; `b` = 1 that what was taken is unknown.
     Dequeue,
     /// Counter: add the number in `a` and `b`.
     Increment,
     /// Counter: the total is the number in `a` and `b`.
     Total,
-    /// Lock: process number `a` takes it, with token `b` (null: none told).
+    /// Lock: process number `a` takes it, with token `b` (null: none given).
     Acquire,
     /// Lock: process number `a` gives it back.
     Release,
     /// A model from outside: class `a`.
     Custom,
+    /// A plain model (`plain`), by the function's number: it never changes the object.
+    Looks(u8),
+    /// The same: it may change the object, and `b` is the answer.
+    Changes(u8),
+    /// The same, of unknown outcome.
+    Unsure(u8),
 }
 
 impl F {
     /// Whether the operation never changes the object.
     #[must_use]
     pub fn looks_only(self) -> bool {
-        matches!(self, F::Read | F::Contains | F::Members | F::Total)
+        matches!(self, F::Read | F::Contains | F::Members | F::Total | F::Looks(_))
     }
 }
 
@@ -74,7 +81,7 @@ pub struct Op {
 }
 
 impl Op {
-    /// Whether nobody knows the outcome.
+    /// Whether the outcome is unknown.
     #[must_use]
     pub fn open(&self) -> bool {
         self.ret == NEVER
@@ -112,6 +119,8 @@ pub enum Model {
     Lock,
     /// Lock whose tokens grow.
     FencedLock,
+    /// A plain model.
+    Plain(&'static Plain),
     /// A model from outside.
     Custom,
 }
@@ -130,7 +139,7 @@ impl Model {
             "lock" => Model::Lock,
             "fenced-lock" => Model::FencedLock,
             "custom" => Model::Custom,
-            _ => return None,
+            _ => return plain::named(name).map(Model::Plain),
         })
     }
 }
@@ -339,6 +348,9 @@ fn decode(
         let seen = saw && !told.is_null() && told != asked;
         return Ok(seen.then_some((F::Read, told.0, 0)));
     }
+    if let Model::Plain(model) = model {
+        return decode_plain(model, columns, values, at, end, kind);
+    }
     let ok = kind == Kind::Ok;
     let looked = |f: F, a: u32, b: u32| Ok(ok.then_some((f, a, b)));
     match (model, name) {
@@ -402,5 +414,39 @@ fn decode(
             "event {at}: the model knows no function {}",
             String::from_utf8_lossy(&columns.texts.json(columns.f[at]))
         )),
+    }
+}
+
+/// The same of a plain model.
+fn decode_plain(
+    model: &Plain,
+    columns: &Columns,
+    values: &Values<'_>,
+    at: usize,
+    end: Option<usize>,
+    kind: Kind,
+) -> Decoded {
+    let asked = columns.texts.json(columns.f[at]);
+    let name = asked.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(&asked);
+    let Some(number) = model.functions.iter().position(|function| function.name.as_bytes() == name) else {
+        return Err(format!("event {at}: the model knows no function {}", String::from_utf8_lossy(&asked)));
+    };
+    let function = &model.functions[number];
+    let word = |word: Word, at: usize, value: Text| match word {
+        Word::Nothing => Ok(0),
+        Word::Process => Ok(columns.process[at] as u32),
+        Word::Value => Ok(value.0),
+        Word::Integer if values.number(value.0).is_some() => Ok(value.0),
+        Word::Integer => Err(format!("event {at}: {} goes with an integer", function.name)),
+    };
+    let argument = word(function.argument, at, columns.value[at])?;
+    let number = number as u8;
+    match (kind, end) {
+        (Kind::Ok, Some(end)) => {
+            let answer = word(function.answer, end, columns.value[end])?;
+            Ok(Some((if function.looks { F::Looks(number) } else { F::Changes(number) }, argument, answer)))
+        }
+        _ if function.looks => Ok(None),
+        _ => Ok(Some((F::Unsure(number), argument, 0))),
     }
 }

@@ -12,9 +12,9 @@
 //!   follow it. An empty answer is next only if no enqueue left had returned by then.
 //! - of several enqueues (or dequeues) of one value the one that returns first, and another only if it makes it less late:
 //!   where an order takes x here and the first to return later, they change places; x was called by then and returns
-//!   later, and all that lies between is no later than it was. Operations of unknown outcome return last, and of these
+//!   later, and all that lies between is not later than it was. Operations of unknown outcome return last, and of these
 //!   the one called first is enough.
-//! - a state that was left in vain, and was no later then.
+//! - a state that was left in vain, and not later then.
 //!
 //! An order of all values leaves an order of some of them: without the others an empty answer still finds nothing. So
 //! where one value or two by themselves are impossible, all are, which shows most contradictions at once.

@@ -1,5 +1,5 @@
-//! What of an invalid part can never matter and is dropped: operations of unknown outcome whose effect nobody left
-//! observes. `certify::left_out` holds these rules a second time, with their arguments.
+//! What of an invalid part can never matter and is dropped: operations of unknown outcome whose effect is no longer
+//! observed. `certify::left_out` holds these rules a second time, with their arguments.
 
 use crate::decide::Object;
 use crate::hash::Map;
@@ -11,12 +11,13 @@ pub(crate) fn weaker(op: Op) -> Op {
     match op.f {
         F::Dequeue => Op { ret: NEVER, a: 0, b: 1, ..op },
         F::Acquire => Op { ret: NEVER, b: 0, ..op },
+        F::Changes(function) => Op { ret: NEVER, f: F::Unsure(function), b: 0, ..op },
         _ => Op { ret: NEVER, ..op },
     }
 }
 
 /// The values that something of known outcome sees, and those that a compare-and-set of unknown outcome needs to
-/// leave such a value. Nothing else has to be there for what is known.
+/// leave such a value. Only that has to be there for what is known.
 fn wanted(kept: &Kept) -> crate::hash::Set<u32> {
     let known = kept.iter().filter(|(_, op)| !op.open() && op.f != F::Write);
     let mut wanted: crate::hash::Set<u32> = known.map(|(_, op)| op.a).collect();

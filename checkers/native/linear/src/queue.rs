@@ -3,7 +3,7 @@
 //! A queue with known outcomes is correct unless a value comes out that never went in, comes out twice or before it
 //! went in; a value overtakes another (went in certainly later, came out certainly earlier); or an empty answer falls
 //! entirely into time in which something was certainly inside (Henzinger, Sezgin, Vafeiadis, CONCUR 2013; Bouajjani,
-//! Emmi, Enea, Hamza, ICALP 2015). Unknown outcomes: an enqueue that nobody dequeued is left out; dequeues of unknown
+//! Emmi, Enea, Hamza, ICALP 2015). Unknown outcomes: an enqueue without a dequeue is left out; dequeues of unknown
 //! outcome take what stayed inside, oldest first, each as early as it was called, which is optimal because what is in the
 //! way, by when it must be gone, and the time it covers all depend on the moment from which it was certainly inside. The
 //! order built for a valid history is replayed before it is believed.

@@ -20,7 +20,7 @@ pub struct Shape {
     pub clients: usize,
     /// How many different values there are; none: each is used once.
     pub values: Option<u32>,
-    /// Share of operations whose outcome nobody learns.
+    /// Share of operations whose outcome stays unknown.
     pub unknown: f64,
     /// Which operations are asked for, where a model has several mixes (see `client`).
     pub mix: u8,
@@ -47,7 +47,7 @@ impl Shape {
     /// A random shape for a model, of `operations` at most, but for what is fixed.
     ///
     /// # Panics
-    /// If there is no such model.
+    /// If the model does not exist.
     #[must_use]
     pub fn random(name: &'static str, operations: usize, fixed: &Fixed, random: &mut Rng) -> Shape {
         let mut shape = Shape::any(name, operations, random);

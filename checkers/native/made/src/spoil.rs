@@ -41,7 +41,7 @@ pub fn spoil(model: Model, history: &mut History, random: &mut Rng) -> Option<&'
     None
 }
 
-/// A value that nobody writes.
+/// A value that is never written.
 fn phantom(ops: &mut [Op], at: usize) -> Option<&'static str> {
     ops[at].a = integer(NEVER_USED);
     Some("a value that nobody wrote was read")

@@ -2,7 +2,8 @@
 
 use super::{guarded, slice};
 use columns::json::Value;
-use columns::reader::{Format, Keys, Settings};
+use columns::reader::{Keys, Settings};
+use columns::sniff::Format;
 use columns::{export, Columns, Reader, Text};
 use std::sync::OnceLock;
 

@@ -14,11 +14,11 @@ use std::collections::HashMap;
 
 /// Where each append stands in its key's version order.
 pub(crate) struct Versions {
-    /// Per micro-operation: the place of this append in the trunk; `NONE` if no list shows it, or if it is no append.
+    /// Per micro-operation: the place of this append in the trunk; `NONE` if no list shows it, or it is not an append.
     pub place: Vec<u32>,
     /// Per key, where its trunk starts in `writer`.
     starts: Vec<u32>,
-    /// Per element of all trunks: the append that put it there, `NONE` if that cannot be told.
+    /// Per element of all trunks: the append that put it there, `NONE` if that is unknown.
     writer: Vec<u32>,
     /// Per element: the first append of a committed transaction from there on.
     next: Vec<u32>,
@@ -149,7 +149,7 @@ impl Versions {
         (self.twice.get(mop.key, txns.mops[earlier as usize].value) == ABSENT).then_some(earlier)
     }
 
-    /// What is wrong inside a list that is no beginning of its key's trunk: an element twice, or appends of one
+    /// What is wrong inside a list that is not a beginning of its key's trunk: an element twice, or appends of one
     /// transaction in another order than it did them in.
     fn inside_strange(&self, txns: &Txns, read: Mop, findings: &mut Findings<'_>) {
         let columns = findings.columns();
@@ -176,7 +176,7 @@ impl Versions {
         }
     }
 
-    /// Lists that are no beginning of their key's trunk: the versions of that key have no single order.
+    /// Lists that are not a beginning of their key's trunk: the versions of that key have no single order.
     fn strange_lists(&mut self, txns: &mut Txns, findings: &mut Findings<'_>) {
         for number in 0..txns.mops.len() {
             let mop = txns.mops[number];
@@ -245,7 +245,7 @@ impl Versions {
         }
     }
 
-    /// The newest append of another transaction that a read saw, if that can be told.
+    /// The newest append of another transaction that a read saw, if that is known.
     pub fn newest(&self, txns: &Txns, read: &External) -> Option<u32> {
         let mop = txns.mops[read.mop as usize];
         if mop.value == NONE {
@@ -276,7 +276,7 @@ impl Versions {
         own.into_iter().any(|read| txns.mops[read.mop as usize].key == key && read.mop < append)
     }
 
-    /// Whether lists tell where this append stands, or that it is in none.
+    /// Whether lists show where this append stands, or that it is in none.
     pub fn certain(&self, txns: &Txns, append: u32) -> bool {
         let mop = txns.mops[append as usize];
         !self.strange[mop.key as usize] && self.twice.get(mop.key, mop.value) == ABSENT

@@ -1,4 +1,4 @@
-//! What is told of appends and reads that contradict each other without a circle.
+//! How appends and reads that contradict each other without a cycle are reported.
 
 use crate::findings::{call, tail, Example, Findings};
 use crate::txns::{Mop, Txns, F};

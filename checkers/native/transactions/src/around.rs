@@ -3,7 +3,7 @@
 //! The versions of each key are taken in that order. Then what depends on another transaction stands after it, but for
 //! the reads that were passed over and what real time says inside knots. A circle needs an edge that points back, so all
 //! of them lie in the stretches between the ends of those edges, and who reads only what the order explains has seen
-//! whole transactions and the newest versions. So nothing else of the history has to be looked at again; the result is
+//! whole transactions and the newest versions. So the rest of the history need not be looked at again; the result is
 //! that of `complete::order_of_registers` on all of it.
 
 use crate::complete::{edge, fractured, overwritten, violated};
@@ -36,7 +36,7 @@ struct Around<'a> {
 }
 
 /// Models that this order of the versions rules out. `graph` has the edges of the clients' own order and of real time;
-/// every read must tell which write it saw.
+/// every read must show which write it saw.
 pub(crate) fn ruled_out(
     txns: &Txns,
     registers: &Registers,

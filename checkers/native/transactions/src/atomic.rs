@@ -4,7 +4,7 @@
 //! forbid as well.
 //!
 //! Of registers the order of two versions may be unknown. Then the one that must come first, if reads are atomic, is an
-//! edge of its own kind: a circle with it is broken atomicity in one order and a plain circle in the other.
+//! edge of a separate kind: a circle with it is broken atomicity in one order and a plain circle in the other.
 
 use crate::append::{External, Versions};
 use crate::findings::{Example, Findings, Step};

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 /// A side of a choice: twice the number of the choice, and 1 for its second side.
 type Lit = u32;
 
-/// What refutes all that was tried: nodes of the circles that were met, or more of them than are worth telling.
+/// What refutes all that was tried: nodes of the circles that were met, or more of them than are worth reporting.
 pub(crate) type Core = Vec<u32>;
 /// Nodes kept of a refutation.
 const CORE_MAX: usize = 400;

@@ -86,7 +86,7 @@ impl Part {
     }
 
     /// Whether there is a cycle by edges in `mask` in which no two anti-dependencies follow each other; `count` is the
-    /// number of transactions. Beginnings and commits are nodes of their own, so it is a plain cycle.
+    /// number of transactions. Beginnings and commits are separate nodes, so it is a plain cycle.
     pub fn has_unguarded_cycle(&self, mask: u8, count: u32) -> bool {
         let nodes = self.graph.nodes();
         let helper = |node: u32| self.nodes[node as usize] >= count;
@@ -154,7 +154,7 @@ impl Part {
             }
         }
         cycle.reverse();
-        // A cycle is told from a transaction on, not from a helper in the middle of an edge.
+        // A cycle is reported from a transaction on, not from a helper in the middle of an edge.
         let first = cycle.iter().position(|edge| edge.kind & kind::PASS == 0)?;
         cycle.rotate_left(first);
         Some(cycle)
@@ -264,7 +264,7 @@ struct Search<'a, 'b> {
     class: &'a Class,
     component: &'a [u32],
     limits: &'a Limits<'b>,
-    /// Which met bits the class must tell apart; the others are always 0.
+    /// Which met bits the class must distinguish; the others are always 0.
     tracked: u8,
     /// Sets of tracked bits, and the number of each set.
     bits: Vec<u8>,

@@ -6,7 +6,7 @@ use crate::graph::{kind, Edge};
 use crate::txns::{Mop, Txns, F};
 use columns::NONE;
 
-/// Steps of a cycle that the sentence tells; the cycle itself is always whole.
+/// Steps of a cycle that the sentence names; the cycle itself is always whole.
 const TOLD_MAX: usize = 6;
 
 pub(crate) struct Teller<'a> {
@@ -103,7 +103,7 @@ impl Teller<'_> {
         Example { sentence, key: steps.iter().find_map(|step| step.key), txns: names, cycle: steps }
     }
 
-    /// Edges between transactions only; with each the micro-operation at its end, if a helper told it.
+    /// Edges between transactions only; with each the micro-operation at its end, if a helper has it.
     fn join(&self, cycle: &[Edge]) -> Vec<(Edge, u32)> {
         let count = self.txns.list.len() as u32;
         let mut joined: Vec<(Edge, u32)> = Vec::new();

@@ -6,7 +6,7 @@ use columns::{Columns, NONE};
 /// Examples kept of each name; the rest is counted.
 const EXAMPLES_MAX: usize = 8;
 
-/// One step of a cycle, ready to be told.
+/// One step of a cycle, ready to be reported.
 pub(crate) struct Step {
     pub from: u32,
     pub to: u32,
@@ -32,7 +32,7 @@ pub(crate) struct Finding {
 pub(crate) struct Findings<'a> {
     columns: &'a Columns,
     pub list: Vec<Finding>,
-    /// Why versions cannot be told apart: not the service's fault, and no verdict `valid` is possible.
+    /// Why versions cannot be distinguished: not the service's fault, and no verdict `valid` is possible.
     pub doubts: Vec<String>,
 }
 

@@ -222,7 +222,7 @@ impl Follower<'_, '_> {
         });
     }
 
-    /// Of all that read one version and then appended, one at most appended to that very version; and nobody else may
+    /// Of all that read one version and then appended, one at most appended to that very version; and no other may
     /// have appended in between.
     fn lost(&mut self, group: &[Late], versions: &Versions) {
         let txns = self.txns;

@@ -58,7 +58,7 @@ pub(crate) struct Request {
 /// Request: `model` (`append` or `rw`), `expect` (a consistency model; `strict-serializable` by default), `time_s`,
 /// `memory_bytes`, `witness` (true to be given the order). Answer: `verdict`, `reason`, `strongest` (models that still
 /// hold), `not` (the weakest that do not), `anomalies` with examples, `proved` (a replay in the graph's order gave every
-/// read), `stats`. A history that is no list of transactions is `unknown` with the reason.
+/// read), `stats`. A history that is not a list of transactions is `unknown` with the reason.
 #[must_use]
 pub fn check(columns: &Columns, request: &str, stop: &AtomicBool) -> String {
     let answer = read(request).map_or_else(

@@ -2,7 +2,7 @@
 
 use columns::{Text, Texts};
 
-/// A value that is no list of micro-operations: why.
+/// A value that is not a list of micro-operations: why.
 pub(crate) struct Foreign(pub String);
 
 pub(crate) struct Cursor<'a> {

@@ -55,11 +55,11 @@ impl Case<'_> {
                 return Ok(());
             }
         }
-        // Where lists tell the whole order of what is in any circle, the circles tell all.
+        // Where lists show the whole order of what is in any circle, the circles show all.
         let flow = [FLOW | kind::PROCESS | kind::TIME, FLOW | kind::PROCESS, FLOW];
         for candidate in 0..5 {
             let place = match candidate {
-                // Where lists tell the order of all that is in a knot, any order of the rest will do.
+                // Where lists show the order of all that is in a knot, any order of the rest will do.
                 0 if matches!(self.seen, Seen::Append(_)) => Some((0..self.txns.list.len() as u32).collect()),
                 // Where only the order of writes is left to be shown, that of the answers will do: it keeps real time.
                 0 if left(standing, findings) & !models::below("strong-read-uncommitted") == 0 => {
@@ -359,7 +359,7 @@ impl Case<'_> {
             let component = graph.components(mask);
             let whole = component.iter().max().is_none_or(|&last| last as usize + 1 == component.len());
             ranks.push(component);
-            // Where no two are in one component, their order is told.
+            // Where no two are in one component, their order is known.
             if whole {
                 break;
             }

@@ -1,4 +1,4 @@
-//! What is told where no order explains all.
+//! What is reported where no order explains all.
 
 use crate::findings::{Example, Findings};
 use crate::judge::Case;
@@ -64,7 +64,7 @@ fn impossible(
 ) -> (String, u32) {
     let reader = &registers.deals[deal as usize];
     let (read, found) = (&txns.mops[reader.read as usize], &txns.mops[found as usize]);
-    // Null may have been there from the beginning, or it cannot be told who wrote it.
+    // Null may have been there from the beginning, or its writer is unknown.
     let writer = txns.mops.get(reader.saw as usize).map(|saw| saw.txn);
     let (call, other) = (findings.call(txns, reader.txn), findings.call(txns, found.txn));
     let by = writer.map_or_else(String::new, |txn| format!(", written by {}", findings.call(txns, txn)));

@@ -1,4 +1,4 @@
-//! Registers: what a transaction read tells who wrote it, for every value is written once. Version orders are inferred
+//! Registers: what a transaction read shows who wrote it, for every value is written once. Version orders are inferred
 //! only where that is sound: the initial null comes first, and what a transaction writes comes after what it had read
 //! of the same key (any order that denies this has a circular flow of information, G1c).
 
@@ -16,7 +16,7 @@ const INITIAL: u32 = NONE;
 const NULL: u32 = 0;
 
 /// A committed transaction's dealings with one key. A read that contradicts what the transaction itself had done to the
-/// key is a deal of its own, without a write.
+/// key is a separate deal, without a write.
 #[derive(Clone, Copy)]
 pub(crate) struct Deal {
     pub key: u32,
@@ -29,9 +29,9 @@ pub(crate) struct Deal {
     pub wrote: u32,
 }
 
-/// A read whose write cannot be told: of null, where null was written too, or of a value that was written twice.
+/// A read whose write is unknown: of null, where null was written too, or of a value that was written twice.
 pub(crate) const UNTOLD: u32 = NONE - 1;
-/// A read of what the transaction writes itself: it tells nothing of others.
+/// A read of what the transaction writes itself: it says nothing of others.
 const OWN: u32 = NONE - 2;
 
 pub(crate) struct Registers {
@@ -241,7 +241,7 @@ impl Registers {
             if deal.saw < UNTOLD {
                 let writer = txns.mops[deal.saw as usize].txn;
                 if txns.list[writer as usize].committed {
-                    // That its own write came later needs no edge of its own: this one stands beside it.
+                    // That its own write came later needs no separate edge: this one stands beside it.
                     edges.add(writer, deal.txn, kind::WR, deal.read);
                 } else if deal.wrote != NONE && txns.list[writer as usize].outcome == Outcome::Fail {
                     self.dirty(txns, deal, findings);
@@ -259,7 +259,7 @@ impl Registers {
                 blind = (key, Vec::new());
             }
             if saw == UNTOLD {
-                // Writes without a read, and reads that told nothing: they come after the beginning all the same.
+                // Writes without a read, and reads that showed nothing: they come after the beginning all the same.
                 blind.1 = group
                     .iter()
                     .filter(|deal| deal.wrote != NONE)
@@ -283,7 +283,7 @@ impl Registers {
         Ok(())
     }
 
-    /// Whether every read tells which write it saw, so that versions are known but for their order.
+    /// Whether every read shows which write it saw, so that versions are known but for their order.
     pub fn all_told(&self) -> bool {
         self.deals.iter().all(|deal| deal.read == NONE || deal.saw != UNTOLD)
     }

@@ -45,7 +45,7 @@ pub(crate) fn register(txns: &Txns, registers: &Registers, order: &[u32]) -> boo
         for at in registers.deals_of(number) {
             let deal = &registers.deals[at as usize];
             let found = state[deal.key as usize];
-            // Of a read whose write cannot be told, any write of its value will do.
+            // Of a read whose write is unknown, any write of its value will do.
             let same =
                 || found == NONE || txns.mops[found as usize].value == txns.mops[deal.read as usize].value;
             if deal.read != NONE && found != deal.saw && !(deal.saw == UNTOLD && same()) {

@@ -1,10 +1,10 @@
 //! An order of transactions that explains every read, one after the other or from snapshots, or the proof that there is
 //! none.
 //!
-//! Some versions have no known order: writes of registers that nobody read, or read by others alone, and appends that no
+//! Some versions have no known order: writes of registers that were never read, or only by others, and appends that no
 //! list shows. An order of the known dependencies is replayed; where a read finds another write than it had seen, or two
 //! that wrote one key ran at once, which of the two writes came first is a choice (`choices`), decided by real time until
-//! something contradicts it. Choices that nothing asks for are never made: writes that nobody read stay where real time
+//! something contradicts it. Choices that nothing asks for are never made: unread writes stay where real time
 //! has them. Limits are those of the check alone.
 //!
 //! Snapshots are the same with two nodes for each transaction, its beginning and its commit: reads happen at the one,
@@ -30,7 +30,7 @@ pub(crate) enum Settled {
     Never(Refutation),
     /// The known dependencies go in a circle already.
     Circle,
-    /// Not known: some read does not tell which write it saw.
+    /// Not known: some read does not show which write it saw.
     Open,
 }
 
@@ -251,7 +251,7 @@ impl<'a> Problem<'a> {
         doubled
     }
 
-    /// Knots and an order of all nodes, by their deadlines where that helps: lists tell the order of all that was read,
+    /// Knots and an order of all nodes, by their deadlines where that helps: lists show the order of all that was read,
     /// so for them any order will do.
     pub fn shape(&self, graph: &Graph) -> Shape {
         let shape = Shape::of(graph);
@@ -291,7 +291,7 @@ impl<'a> Problem<'a> {
             for at in registers.deals_of(txn).filter(|_| reads) {
                 let deal = &registers.deals[at as usize];
                 let found = state[deal.key as usize];
-                // Of a read whose write cannot be told, any write of its value will do.
+                // Of a read whose write is unknown, any write of its value will do.
                 let same = || txns.mops[found as usize].value == txns.mops[deal.read as usize].value;
                 let fits = || found == deal.saw || (deal.saw == UNTOLD && (found == NONE || same()));
                 if deal.read != NONE && !fits() {

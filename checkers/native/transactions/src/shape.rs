@@ -14,7 +14,7 @@ pub(crate) struct Shape {
     pub order: Vec<u32>,
     /// Where each node stands in it.
     pub place: Vec<u32>,
-    /// Per node the knot that it is in, `NONE` outside; empty if there is no knot.
+    /// Per node the knot that it is in, `NONE` outside; empty without a knot.
     pub knots: Vec<u32>,
 }
 
@@ -47,7 +47,7 @@ impl Shape {
     }
 
     /// The same with an order that goes by the earliest deadline of all that must follow, where the edges leave a
-    /// choice: most stores take effect in about that order. `ended` tells when a node was over, `NONE` for never.
+    /// choice: most stores take effect in about that order. `ended` says when a node was over, `NONE` for never.
     pub fn by_deadline(self, graph: &Graph, ended: impl Fn(u32) -> u32) -> Shape {
         let mut due = vec![NONE; self.order.len()];
         let mut open = vec![0u32; self.order.len()];

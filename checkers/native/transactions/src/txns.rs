@@ -63,7 +63,7 @@ pub(crate) struct Txns {
     pub keys: Vec<u32>,
     /// Per key the longest list read so far, of which all other reads but the strange ones are beginnings.
     pub trunks: Vec<Vec<u32>>,
-    /// Lists that are no beginning of their key's trunk.
+    /// Lists that are not a beginning of their key's trunk.
     pub strange: Vec<Vec<u32>>,
     numbers: Table,
 }
@@ -77,7 +77,7 @@ fn looks_like_one(columns: &Columns, at: usize) -> bool {
 }
 
 impl Txns {
-    /// Read all transactions of clients. Operations that are no transactions are left out.
+    /// Read all transactions of clients. Operations that are not transactions are left out.
     pub fn read(columns: &Columns, model: Model, limits: &Limits<'_>) -> Result<Txns, Halt> {
         let mut txns = Txns {
             model,

@@ -1,4 +1,4 @@
-//! Queues: of two values the one that was put first is taken first, so each order tells the other.
+//! Queues: of two values the one that was put first is taken first, so each order implies the other.
 
 use crate::graph::{Graph, Why};
 use crate::limits::{Halt, Limits};

@@ -57,7 +57,7 @@ pub struct Nodes {
     pub elements: Vec<u32>,
 }
 
-/// A read that no level can explain: nobody wrote its value, or only writes that failed or came later in its session.
+/// A read that no level can explain: no write has its value, or only writes that failed or came later in its session.
 #[derive(Clone, Copy, Debug)]
 pub struct Impossible {
     pub node: u32,
@@ -285,7 +285,7 @@ fn place(nodes: &mut Nodes, drafts: Vec<Drafted>, columns: &Columns) {
 }
 
 /// Of each operation whether it happened: surely, for it was answered, or it alone wrote what was surely seen; perhaps,
-/// where another write explains that too; None where nobody can have seen it, so that it may be left out.
+/// where another write explains that too; None where no operation can have seen it, so that it may be left out.
 fn happened(nodes: &Nodes, drafts: &[Drafted]) -> Vec<Option<bool>> {
     let mut writers: Map<(u32, u32), Vec<usize>> = Map::default();
     for (at, draft) in drafts.iter().enumerate() {

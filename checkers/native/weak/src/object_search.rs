@@ -2,7 +2,7 @@
 //!
 //! What the graph says is kept to. At once is taken what changes nothing and fits, a value of a queue that was put once
 //! and is taken once, and a whole hold of a free lock: whatever order there is, it can be changed to have them here,
-//! for nothing else could have happened between or would be refused after. Of operations of unknown outcome that are
+//! for no other could have happened between or would be refused after. Of operations of unknown outcome that are
 //! equal the first is tried alone. A position (how far each session is, and the state of each object) that led nowhere
 //! is not entered twice.
 

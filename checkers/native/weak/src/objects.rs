@@ -20,7 +20,7 @@ pub struct Item {
     pub class: u32,
 }
 
-/// A history of objects, by session. An operation of unknown outcome is a session of its own, and may never happen.
+/// A history of objects, by session. An operation of unknown outcome is its own session, and may never happen.
 #[derive(Debug)]
 pub struct Objects {
     pub model: Model,
@@ -103,6 +103,7 @@ impl Objects {
                     Model::UnorderedQueue => Box::new(Queued::new(false)),
                     Model::Counter => Box::new(Counted::of(ops, self.start)),
                     Model::Lock | Model::FencedLock => Box::new(Held::of(ops, values)),
+                    Model::Plain(_) | Model::Custom => return Err("not decided for this model".into()),
                     _ => Box::new(Appended::of(ops, values, self.initial)?),
                 })
             })
@@ -160,7 +161,7 @@ impl Objects {
         found
     }
 
-    /// What is taken was put before. In a queue what was never taken was put after all that was, if nobody can have
+    /// What is taken was put before. In a queue what was never taken was put after all that was, if no dequeue can have
     /// taken it untold.
     fn taken(&self, own: &[u32], graph: &mut Graph) {
         let once = self.once(own);
@@ -185,7 +186,7 @@ impl Objects {
         }
     }
 
-    /// Tokens grow, and a hold that nobody ended is the last.
+    /// Tokens grow, and a hold that was never ended is the last.
     fn held(&self, own: &[u32], values: &Values<'_>, graph: &mut Graph) {
         let mut by_session: Map<u32, Vec<u32>> = Map::default();
         for &at in own {

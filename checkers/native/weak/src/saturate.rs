@@ -9,7 +9,7 @@ use crate::graph::{Graph, Step, Why};
 use crate::limits::{Halt, Limits};
 use crate::nodes::Nodes;
 
-/// Which reads tell where their value came from, and whose past is complete.
+/// Which reads show where their value came from, and whose past is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Past {
     /// The reads of this session; nothing is known of the others.

@@ -2,7 +2,7 @@
 //!
 //! Gibbons and Korach, "Testing shared memories" (1997): NP-complete, so the graph of what must hold is asked first, and
 //! the search keeps to it. A read that fits is taken at once: it changes nothing, and taking it later could only be
-//! harder. A write is not tried while the value that it ends is still to be read and nobody will write it again. A
+//! harder. A write is not tried while the value that it ends is still to be read and is not written again. A
 //! position (how far each session is, and what each key holds) that led nowhere is not entered twice.
 
 use crate::graph::Graph;

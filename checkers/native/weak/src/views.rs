@@ -1,4 +1,4 @@
-//! Session guarantees: each session sees the writes in an order of its own.
+//! Session guarantees: each session sees the writes in its own order.
 //!
 //! After Terry et al., "Session guarantees for weakly consistent replicated data" (PDIS 1994). A read of session `p`
 //! is answered from a set of writes, and gives the last of them for its key in `p`'s order. A guarantee says what must

@@ -49,7 +49,7 @@ class Access(msgspec.Struct, frozen=True):
         return None if inside else f"{method} {where}"
 
     def session(self, **more: Any) -> aiohttp.ClientSession:
-        """Open a session of HTTP with connections of its own; `limit` and what `aiohttp.ClientSession` takes."""
+        """Open an HTTP session with its own connections; `limit` and what `aiohttp.ClientSession` takes."""
         limits = {name: more.pop(name) for name in ("limit", "keepalive_timeout") if name in more}
         headers = {**more.pop("headers", {}), **({"X-Consul-Token": self.token} if self.token else {})}
         context = self.pems.context()
@@ -57,7 +57,7 @@ class Access(msgspec.Struct, frozen=True):
         return aiohttp.ClientSession(connector=connector, headers=headers, **more)
 
     def key(self, kind: str, key: str) -> str:
-        """Return where a capability keeps a key; each kind has a prefix of its own."""
+        """Return where a capability keeps a key; each kind has its own prefix."""
         return f"{self.prefix}{kind}/{key}"
 
 

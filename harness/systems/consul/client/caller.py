@@ -21,7 +21,7 @@ from quorate.harness.systems.values import Sizes
 Reads = Literal["default", "consistent", "stale"]
 MODES: Final[Mapping[Reads, str]] = {"default": "", "consistent": "consistent", "stale": "stale"}
 _OK, _MISSING = 200, 404
-_CONNECT_SHARE: Final = 0.8  # of a deadline may pass while connecting: what was never sent must be told apart
+_CONNECT_SHARE: Final = 0.8  # of a deadline may pass while connecting, to know what was never sent
 _PAUSE_S: Final = 0.05
 _KEPT_S: Final = 3600.0  # an idle connection is kept; aiohttp by itself closes it after 15 s
 
@@ -30,7 +30,7 @@ class ClientOptions(msgspec.Struct, frozen=True):
     """How a client reads, and how its sessions behave.
 
     Times are in seconds; Consul allows a time to live from 10 s. `serf_check` ties a session to the health of the
-    server it was made through, as Consul does unless told otherwise. A client of one server keeps `spare_connections`.
+    server it was made through, as Consul does by default. A client of one server keeps `spare_connections`.
     `access` is how it is let in.
     """
 
@@ -52,7 +52,7 @@ class Answer(msgspec.Struct, frozen=True):
     known_leader: bool | None
 
     def evidence(self) -> str | None:
-        """The evidence in words, or None where the server told none."""
+        """The evidence in words, or None where the server gave none."""
         if self.known_leader is None:
             return None
         leader = "known-leader" if self.known_leader else "no-known-leader"
@@ -75,7 +75,7 @@ class Caller:
         self._urls = [options.access.url(address) for address in addresses.values()]
         self._at = 0
         spares = options.spare_connections if len(addresses) == 1 else 0
-        # A connector of its own: logical clients must not share connections.
+        # Its own connector: logical clients must not share connections.
         self._http = options.access.session(
             limit=spares + 4,
             keepalive_timeout=_KEPT_S,
@@ -187,7 +187,7 @@ class Caller:
         return Reply(value, version, self.member, session, answer.evidence() if answer is not None else None)
 
     def path(self, kind: str, key: str) -> str:
-        """Return where a capability keeps a key; each kind has a prefix of its own."""
+        """Return where a capability keeps a key; each kind has its own prefix."""
         return self.options.access.key(kind, key)
 
     def url_of(self, kind: str, key: str) -> str:

@@ -18,7 +18,7 @@ class DiscoveryCalls(Caller):
     """Register services with the current server's own agent, or in the catalogue; find them through any server."""
 
     async def enlist(self, space: str, service: str, value: Any) -> Reply:
-        """Register with the catalogue, on a node of its own, or deregister; both go through the log."""
+        """Register with the catalogue, on a separate node, or deregister; both go through the log."""
         name = _name(space, service)
         if value is None:
             body: dict[str, Any] = {"Node": _OUTSIDE["Node"], "ServiceID": name}
@@ -44,7 +44,7 @@ class DiscoveryCalls(Caller):
         return self.reply(values[0] if values else None, version, answer=answer)
 
     async def announce(self, space: str, service: str, value: Any) -> Reply:
-        """Register with the agent, which answers when it has tried to tell the catalogue."""
+        """Register with the agent, which answers once it has tried to update the catalogue."""
         name = _name(space, service)
         if value is None:
             await self.call("PUT", f"/v1/agent/service/deregister/{name}")

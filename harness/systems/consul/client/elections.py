@@ -27,6 +27,7 @@ class ElectionCalls(LockCalls):
     async def campaign(self, key: str, value: Any) -> Reply:
         """Try to take the lock until the deadline: `Refused("not-elected")` where somebody else had it to the end."""
         deadline = self.deadline()
+        # Not `until`: each attempt is a call, whose refusal is the answer at the deadline.
         while True:
             session = await self.own_session(deadline)
             try:

@@ -1,4 +1,4 @@
-"""Keys held by sessions of their own, deleted with them: made, renewed by hand, destroyed, and read all at once."""
+"""Keys held by their own sessions, deleted with them: made, renewed by hand, destroyed, and read all at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long polls as users run them: one blocking query after the other, on a key or a prefix, from the index last told."""
+"""Long polls as users run them: one blocking query after the other, on a key or a prefix, from the last index seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PollCalls(WatchCalls):
         self._polls = Polls()
 
     async def set_name(self, space: str, name: str, value: Any) -> Reply:
-        """Set the key or delete it. Consul does not tell the index of a deletion, nor whether anything was there."""
+        """Set the key or delete it. Consul does not report the index of a deletion, nor whether anything was there."""
         key = self.path(_KIND, f"{space}/{name}")
         if value is None:
             await self.txn([{"Verb": "delete", "Key": key}])
@@ -29,7 +29,7 @@ class PollCalls(WatchCalls):
         return self.reply(None, entry["ModifyIndex"])
 
     async def poll(self, space: str, name: str | None, wait_s: float, seconds: float) -> Reply:
-        """Read what the standing poll was told; it is given up where a query fails."""
+        """Read what the standing poll received; it is given up where a query fails."""
         where = f"{space}/" if name is None else f"{space}/{name}"
 
         async def ask(index: int) -> Answered:

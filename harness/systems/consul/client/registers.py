@@ -26,7 +26,7 @@ class RegisterCalls(Caller):
     async def cas(self, key: str, old: Any, new: Any) -> Reply:
         """Compare the value (read consistently), then set if the index has not moved.
 
-        Consul compares indexes, not values. A refusal by the value tells what was seen, whatever the read mode of the
+        Consul compares indexes, not values. A refusal by the value reports what was seen, whatever the read mode of the
         options: it was read in consistent mode. `Refused("conflict")` means that somebody wrote in between.
         """
         deadline = self.deadline()
@@ -77,6 +77,6 @@ class CounterCalls(Caller):
         return self.reply(None, done["ModifyIndex"])
 
     async def value(self, key: str) -> Reply:
-        """Read in the mode of the options; 0 where nobody added."""
+        """Read in the mode of the options; 0 where nothing was added."""
         entry, answer = await self.entry("counter", key, self.options.reads)
         return self.reply(decode(entry) or 0, entry["ModifyIndex"] if entry else None, answer=answer)

@@ -1,7 +1,7 @@
 """Blocking queries: wait until a key or prefix has an index above the one known.
 
-Documented: changes in between are not told one by one, only the state after them; an index may go backwards, and the
-caller then starts again at 0.
+Documented: changes in between are not reported one by one, only the state after them; an index may go backwards, and
+the caller then starts again at 0.
 """
 
 from __future__ import annotations

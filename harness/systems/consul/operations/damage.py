@@ -24,7 +24,7 @@ class DamageOfConsul:
     """Finds the place; `data` is the server's data directory."""
 
     kinds = _KINDS
-    usual = _USUAL  # what bolt notices: meta pages have checksums, and tell how many pages there are
+    usual = _USUAL  # what bolt notices: meta pages have checksums, and say how many pages there are
 
     def __init__(self, data: Callable[[Node], str]) -> None:
         self._data = data

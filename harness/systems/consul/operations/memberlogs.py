@@ -23,7 +23,7 @@ _SNAPSHOTS_MAX: Final = 3
 _COMMAND_S: Final = 20.0
 _BEGINS: Final = re.compile(rb"^\s*(\d{4}-\S+) .*raft: initial configuration: ", re.MULTILINE)
 # Copy a database ($1) to another file ($2) while its server runs: whole, if no transaction was committed meanwhile. The
-# two pages at its beginning tell that, of 64 KiB at most.
+# two pages at its beginning say that, of 64 KiB at most.
 _COPY: Final = """
 for try in 1 2 3 4 5; do
   head -c 131072 "$1" >"$2.head" && cp "$1" "$2" || exit 1

@@ -1,7 +1,7 @@
 """Applies the entries of a log as a Consul server does (agent/consul/fsm, agent/consul/state), keys and sessions.
 
 A key keeps its index when a write changes nothing. A transaction is done whole or not at all. A session that ends lets
-go of its keys, or removes them; it ends with its node, or with a check of its own that turns critical.
+go of its keys, or removes them; it ends with its node, or when one of its checks turns critical.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _PATH: Final = "/v1/status/leader"
 
 
 class Spares:
-    """Keeps up to `count` connections in the pool; to be told how calls end.
+    """Keeps up to `count` connections in the pool; needs to hear how calls end.
 
     They are opened behind the first answer, and again behind the first answer after losses: never while a call waits
     for a server that may be down.
@@ -50,7 +50,7 @@ class Spares:
                 await self._filling
 
     async def _fill(self) -> None:
-        """Make calls at the same time: each needs a connection of its own, and leaves it in the pool."""
+        """Make calls at the same time: each needs its own connection, and leaves it in the pool."""
         try:
             await asyncio.gather(*(self._call() for _ in range(self._count)))
         finally:

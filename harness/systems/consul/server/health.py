@@ -51,6 +51,16 @@ async def unserved(nodes: Sequence[Node], access: Access) -> str:
         return "; ".join(filter(None, await asyncio.gather(*(asked(node) for node in nodes))))
 
 
+async def leader(node: Node, access: Access) -> str:
+    """Return who leads by this server's own word, HOST:PORT; empty where it knows no leader, or does not answer."""
+    async with access.session(timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as http:
+        try:
+            async with _get(http, access, node, "/v1/status/leader") as answer:
+                return str(msgspec.json.decode(await answer.read())) if answer.status == _OK else ""
+        except (*_SILENT, msgspec.DecodeError):
+            return ""
+
+
 async def dump(nodes: Sequence[Node], access: Access, deadline_s: float) -> list[NodeDump]:
     """Dump every server, again until all that answer have applied equally much or the deadline has passed."""
     async with access.session(timeout=aiohttp.ClientTimeout(total=_DUMP_S)) as http:

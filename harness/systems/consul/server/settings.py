@@ -95,7 +95,7 @@ class ConsulSettings(AccessSettings, frozen=True):
 
     @property
     def client(self) -> ClientOptions:
-        """What clients are told of it."""
+        """What clients need to know of it."""
         return ClientOptions(
             spare_connections=self.spare_connections,
             reads=self.reads,

@@ -22,6 +22,7 @@ from quorate.harness.systems.access import Pems
 from quorate.harness.systems.consul.client.access import PORT, Access, place
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.operations import memberlogs
+from quorate.harness.systems.consul.operations.backups import BackupsOfConsul
 from quorate.harness.systems.consul.operations.damage import DamageOfConsul
 from quorate.harness.systems.consul.operations.membership import MembershipOfConsul
 from quorate.harness.systems.consul.server import adopted, health, securing
@@ -59,6 +60,7 @@ class Consul(Daemons[Installed]):
         self._clients = 0
         self.damage = DamageOfConsul(self.data)
         self.membership = MembershipOfConsul(self.daemon, self.start, lambda: self._access)
+        self.backups = BackupsOfConsul(self.installed, lambda: self._access)
         self._access = read_access(self._settings)  # the harness's own
         self._let_in = self._access  # the clients'
         self._nodes: Sequence[Node] = ()
@@ -105,7 +107,7 @@ class Consul(Daemons[Installed]):
             # A server that is stopped in good order must not take itself out of its cluster.
             "skip_leave_on_interrupt": True,
             "log_level": "INFO",
-            # No limit: all clients come from one address, each with connections of its own.
+            # No limit: all clients come from one address, each with its own connections.
             "limits": {"http_max_conns_per_client": 0},
             "ports": {"dns": -1, "grpc": -1},
             **(securing.tls_configuration(node.directory) if self._settings.tls else {}),

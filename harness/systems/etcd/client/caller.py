@@ -29,7 +29,7 @@ class Caller:
     """One logical client over one or several members, one operation at a time.
 
     With several members it talks to one and moves on to the next after an error that says another may do better; a
-    request is never sent twice. `name` tells the clients of a run apart (it makes keys unique where a recipe needs it).
+    request is never sent twice. `name` is unique among the clients of a run (recipes make unique keys of it).
     """
 
     def __init__(
@@ -98,7 +98,7 @@ def decode(stored: bytes) -> Any:
 
 
 def path(kind: str, key: str) -> bytes:
-    """Where a capability keeps a key; each has a prefix of its own, so workloads can run side by side."""
+    """Where a capability keeps a key; each has its own prefix, so workloads can run side by side."""
     return f"/{kind}/{key}".encode()
 
 

@@ -20,7 +20,7 @@ _CLOSE_S: Final = 0.5
 _RETRY_S: Final = 0.1
 _REPLY_MAX_BYTES: Final = 64 * 1024 * 1024
 
-# Each of these was learnt by running: channels to one address share a TCP connection unless told otherwise; gRPC
+# Each of these was learnt by running: channels to one address share a TCP connection by default; gRPC
 # retries by itself; its default backoff grows towards two minutes and would hide a recovery; what it calls the least
 # backoff is how long one attempt to connect may take, handshake included; etcd ends connections that ping more often
 # than every five seconds.

@@ -19,7 +19,7 @@ class ElectionsOfEtcd(LeasesOfEtcd):
         self._won: dict[str, Any] = {}
 
     async def campaign(self, key: str, value: Any) -> Reply:
-        """Wait in etcd's queue to be elected, until the deadline (then nobody knows: the candidacy may go on)."""
+        """Wait in etcd's queue to be elected, until the deadline (then unknown: the candidacy may continue)."""
         deadline = self.deadline()
         lease = await self.session_lease(deadline)
         request = pb.CampaignRequest(name=path("election", key), lease=lease.number, value=encode(value))
@@ -39,7 +39,7 @@ class ElectionsOfEtcd(LeasesOfEtcd):
         return self.reply(response, leadership.rev)
 
     async def leader(self, key: str) -> Reply:
-        """Ask who leads: the value is [its value, its token]; `Refused("nobody-elected")` where nobody does."""
+        """Ask who leads: the value is [its value, its token]; `Refused("nobody-elected")` where there is no leader."""
         response = await self.call("Leader", pb.LeaderRequest(name=path("election", key)))
         return self.reply(response, [decode(response.kv.value), response.kv.create_revision])
 

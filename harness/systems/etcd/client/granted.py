@@ -1,4 +1,4 @@
-"""Keys under leases of their own: granted, renewed by hand, revoked, and read all at once; numbers from revisions."""
+"""Keys under their own leases: granted, renewed by hand, revoked, and read all at once; numbers from revisions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class GrantedOfEtcd(LeasesOfEtcd):
 
 
 class NumbersOfEtcd(Caller):
-    """Every change of the store has a revision of its own."""
+    """Every change of the store has its own revision."""
 
     async def next_id(self, key: str) -> Reply:
         """Put the key; the value is the revision of that put."""

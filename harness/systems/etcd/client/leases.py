@@ -55,7 +55,7 @@ class LeasesOfEtcd(Caller):
         return self.reply(response, ttl)
 
     async def time_to_live(self, lease: int, *, keys: bool = False) -> Reply:
-        """The value is {"ttl": seconds left, -1 where there is no such lease, "granted": …, "keys": […]}."""
+        """The value is {"ttl": seconds left, -1 where the lease does not exist, "granted": …, "keys": […]}."""
         response = await self.call("LeaseTimeToLive", pb.LeaseTimeToLiveRequest(ID=lease, keys=keys))
         found = {"ttl": response.TTL, "granted": response.grantedTTL}
         return self.reply(
@@ -87,6 +87,7 @@ class LeasesOfEtcd(Caller):
         loop = asyncio.get_running_loop()
         patience_s = lease.ttl_s / 3
         pause_s = patience_s
+        # Not `until`: keep-alives, with pauses that depend on the last one.
         while lease.lost_at is None:
             await asyncio.sleep(pause_s)
             sent = loop.time()
@@ -98,7 +99,7 @@ class LeasesOfEtcd(Caller):
                     lease.lost_at = loop.time()
 
     async def _renew(self, lease: int, deadline: float) -> tuple[int, Any]:
-        """Renew over a stream of its own, which is how etcd offers it; return the time to live and the reply."""
+        """Renew over a separate stream, which is how etcd offers it; return the time to live and the reply."""
         connection = self.connection()
         await connection.ready(deadline)
         metadata = await connection.metadata(deadline)

@@ -76,7 +76,7 @@ class LocksOfEtcd(LeasesOfEtcd):
     async def _take_by_service(self, key: str, lease: Lease, deadline: float) -> Reply:
         """Wait in the service's queue. Once it said "yours" the lock counts as taken, whatever is found out later.
 
-        The grant is looked at as of its own revision: a key that was deleted after it was lost in the normal way, and
+        The grant is looked up as of its revision: a key that was deleted after it was lost in the normal way, and
         one that was gone by then was never held, which the reply's evidence says.
         """
         request = pb.LockRequest(name=path("lock", key), lease=lease.number)

@@ -1,4 +1,4 @@
-"""Keys kept below a prefix that nobody else's clients see: put before every key sent, taken off every key that comes.
+"""Keys kept below a prefix that no other client uses: put before every key sent, taken off every key that comes.
 
 As the namespace of etcd's own Go client does it (clientv3/namespace). A range to the end of the store ends at the end
 of the prefix.

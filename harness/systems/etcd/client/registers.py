@@ -19,7 +19,7 @@ _CREATE = pb.Compare.CREATE
 
 
 class RegistersOfEtcd(Caller):
-    """Read by range (linearizable unless told otherwise), write by put, compare-and-set by one transaction."""
+    """Read by range (linearizable by default), write by put, compare-and-set by one transaction."""
 
     async def read(self, key: str) -> Reply:
         """Return the value as the member sees it, in the read mode of the client."""

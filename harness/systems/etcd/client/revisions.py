@@ -76,7 +76,7 @@ class RevisionsOfEtcd(WatchesOfEtcd, KeysOfEtcd):
         seconds: float,
         progress: bool = False,  # noqa: FBT001, FBT002 - as the capability says
     ) -> Reply:
-        """One watch on a stream of its own; the standing one goes on where it failed, or where compaction left it."""
+        """One watch on its own stream; the standing one continues where it failed, or where compaction left it."""
         prefix = where(space, "").decode()
         watch, first = self._standing, self._standing_from
         if start is not None or watch is None:
@@ -138,7 +138,7 @@ def _shown(change: Change, cut: int) -> list[Any]:
 
 
 async def _ask(watch: Watch) -> None:
-    """Ask for progress again and again; where the stream has ended its reader tells."""
+    """Ask for progress again and again; where the stream has ended its reader says so."""
     with contextlib.suppress(Exception):
         while True:
             await watch.ask_progress()

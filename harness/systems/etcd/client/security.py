@@ -14,7 +14,7 @@ from quorate.harness.systems.etcd.protocol import Stubs, pb
 
 
 class Security(Pems, frozen=True):
-    """PEM texts and a user; nothing given: plain text, nobody."""
+    """PEM texts and a user; nothing given: plain text, no user."""
 
     user: str | None = None
     password: str = ""

@@ -30,7 +30,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """One message of a watch: `revision` is the member's when it was sent; without changes it tells progress."""
+    """One message of a watch: `revision` is the member's when it was sent; without changes it reports progress."""
 
     revision: int
     changes: tuple[Change, ...]
@@ -51,7 +51,7 @@ class Watch:
         Raises `Refused("compacted", version=…)` when events asked for are gone, `Refused("cancelled")` when the member
         ended the watch, `Unknown` when the connection was lost.
         """
-        # A read that is cancelled ends the whole stream in grpc.aio, so one that is late goes on for the next call.
+        # A read that is cancelled ends the whole stream in grpc.aio, so one that is late continues for the next call.
         reading = self._reading or asyncio.create_task(self._stream.read())
         self._reading = reading
         done, _ = await asyncio.wait({reading}, timeout=timeout_s)

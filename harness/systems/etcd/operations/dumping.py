@@ -21,7 +21,7 @@ _PAUSE_S: Final = 0.05
 _STATUS: Final = pb.StatusRequest()
 # Keys of the first page: of the longest values that are written a page stays below what a reply may have (64 MiB).
 _PAGE: Final = 50
-_SMALL_BYTES: Final = 4 << 20  # a page that is no larger is followed by one of twice as many keys
+_SMALL_BYTES: Final = 4 << 20  # a page that is not larger is followed by one of twice as many keys
 _PAGES_MAX: Final = 100_000
 
 
@@ -40,7 +40,7 @@ async def _dump(health: Health, node: Node) -> NodeDump:
     deadline = asyncio.get_running_loop().time() + _ATTEMPT_S
     try:
         before = _applied(await connection.call("Status", _STATUS, deadline))
-        revisions, kvs = await _everything(connection, deadline)
+        revisions, kvs = await everything(connection, deadline)
         after = _applied(await connection.call("Status", _STATUS, deadline))
     except OutcomeError as error:
         return NodeDump(node.name, error=str(error))
@@ -59,12 +59,17 @@ async def _dump(health: Health, node: Node) -> NodeDump:
     return NodeDump(node.name, position=after, contents=contents)
 
 
-async def _everything(connection: Connection, deadline: float) -> tuple[set[int], list[Any]]:
-    """Every key from what this member has applied, in pages, and the revisions that these were read at."""
+async def everything(
+    connection: Connection, deadline: float, revision: int = 0
+) -> tuple[set[int], list[Any]]:
+    """Every key from what this member has applied, in pages, and the revisions that these were read at.
+
+    With a `revision` as of that one; raises `Refused` where it is compacted, or not yet applied there.
+    """
     key, limit, kvs, revisions = b"\0", _PAGE, [], set()
     for _ in range(_PAGES_MAX):
         # To the end of all keys.
-        request = pb.RangeRequest(key=key, range_end=b"\0", serializable=True, limit=limit)
+        request = pb.RangeRequest(key=key, range_end=b"\0", serializable=True, limit=limit, revision=revision)
         found = await connection.call("Range", request, deadline)
         revisions.add(int(found.header.revision))
         kvs += found.kvs

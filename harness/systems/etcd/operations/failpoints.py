@@ -111,7 +111,7 @@ class FailpointsOfEtcd:
         if self._settings.binary is not None or all(
             "+failpoints" in part for part in (self._release or "").split(",")
         ):
-            return None  # a binary of one's own may have some: its servers tell
+            return None  # a user's own binary may have some: its servers list them
         asked = f"etcd@{self._release}" if self._release else "a plain etcd"
         plain = (self._release or "3.6.5").split(",")[0].partition("+")[0]
         return f"{asked} is built without failpoints; ask for etcd@{plain}+failpoints (etcd@3.6.5+failpoints was tried)"
@@ -125,7 +125,7 @@ class FailpointsOfEtcd:
         return {"GOFAIL_HTTP": f"0.0.0.0:{PORT}", **armed}
 
     def at_start(self, node: Node, armed: str) -> None:
-        """Arm this whenever the server on the node starts, until it is told otherwise."""
+        """Arm this whenever the server on the node starts, until changed."""
         self._at_start[node.name] = armed
 
     async def points(self, node: Node) -> Sequence[Point]:
@@ -181,7 +181,7 @@ class FailpointsOfEtcd:
             await self._watch(node)
 
     async def _touch_member(self, through: Node, node: Node) -> None:
-        """Change a member's address to what it is: an entry of its own kind, without any effect."""
+        """Change a member's address to what it is: an entry of a separate kind, without any effect."""
         members = await self._maintenance.members(through)
         mine = next((member for member in members if member.name == node.name), members[0])
         request = pb.MemberUpdateRequest(ID=mine.id, peerURLs=list(mine.peer_urls))

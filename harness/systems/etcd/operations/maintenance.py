@@ -25,7 +25,7 @@ _LONG_S = 60.0
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A member of the cluster, as a member tells it; `name` is empty until it has started."""
+    """A member of the cluster, as a member reports it; `name` is empty until it has started."""
 
     id: int
     name: str
@@ -71,7 +71,7 @@ class Maintenance:
         return int((await self.call(node, "Compact", request, _LONG_S)).header.revision)
 
     async def defragment(self, node: Node) -> None:
-        """Rewrite the member's store; it answers nobody meanwhile."""
+        """Rewrite the member's store; it answers no client meanwhile."""
         await self.call(node, "Defragment", pb.DefragmentRequest(), _LONG_S)
 
     async def move_leader(self, leader: Node, target: Node) -> None:
@@ -90,7 +90,7 @@ class Maintenance:
         connection = self._health.connection(node)
         await connection.ready(deadline)
         size = 0
-        with target.open("wb") as file:
+        with target.open("wb", buffering=0) as file:  # what came before a cut is there
             try:
                 metadata = await connection.metadata(asyncio.get_running_loop().time() + _LONG_S)
                 stream = connection.stubs.Snapshot(pb.SnapshotRequest(), timeout=_LONG_S, metadata=metadata)

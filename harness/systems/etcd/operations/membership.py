@@ -56,7 +56,7 @@ class MembershipOfEtcd:
         return self._joined.get(node.name)
 
     def joins(self, node: Node, members: Sequence[Place]) -> None:
-        """Remember that the node joins these members: on an empty disk it must never begin a cluster of its own."""
+        """Remember that the node joins these members: on an empty disk it must never bootstrap a new cluster."""
         self._joined[node.name] = tuple(members)
         self._away.discard(node.name)
 

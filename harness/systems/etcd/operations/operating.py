@@ -20,7 +20,7 @@ class OperatingEtcd:
         self._maintenance = maintenance
 
     async def defragment(self, node: Node) -> str:
-        """Rewrite the member's store; it answers nobody meanwhile."""
+        """Rewrite the member's store; it answers no client meanwhile."""
         await self._maintenance.defragment(node)
         return f"{node.name} has rewritten its store"
 

@@ -69,7 +69,7 @@ pb: Final[Any] = SimpleNamespace(**{name.rpartition(".")[2]: cls for name, cls i
 class Stubs:
     """Every method of every service on one channel: `stubs.Range(request, timeout=…)`.
 
-    Names are unique over the services but for `Lock.Lock`, `Election.Observe` and the like, which are no trouble:
+    Names are unique over the services except `Lock.Lock`, `Election.Observe` and the like, which do no harm:
     each method name occurs once.
     """
 

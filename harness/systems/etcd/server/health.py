@@ -14,7 +14,7 @@ from quorate.harness.systems.etcd.protocol import pb
 
 PROBE_S: Final = 0.3
 _ASK: Final = pb.StatusRequest()
-# A key that nobody writes: a linearizable read of it needs a leader and a quorum.
+# A key that is never written: a linearizable read of it needs a leader and a quorum.
 _READ: Final = pb.RangeRequest(key=b"/quorate/ready")
 
 
@@ -79,7 +79,7 @@ def describe(node: str, said: Any) -> NodeStatus:
         healthy=not errors,
         role=role,
         term=said.raftTerm or None,
-        # Releases before 3.4 do not tell the applied index; the raft index is what they have.
+        # Releases before 3.4 do not report the applied index; the raft index is what they have.
         applied=(said.raftAppliedIndex or said.raftIndex) or None,
         version=said.version,
         error="; ".join(errors) or None,

@@ -23,7 +23,7 @@ def log_path(node: Node) -> str:
 
 
 async def last_words(node: Node) -> str:
-    """The last lines of the node's log that tell of trouble, or else its last lines; never raises."""
+    """The last lines of the node's log that report trouble, or else its last lines; never raises."""
     try:
         done = await node.run(["tail", "-n", str(_READ_LINES), log_path(node)], check=False)
     except Broken as error:

@@ -36,7 +36,7 @@ def with_user(security: Security) -> Security:
 
 
 async def require_users(connection: Connection, security: Security) -> None:
-    """Make the root user and let nobody else in; done once, and again without harm."""
+    """Make the root user and require passwords; done once, and again without harm."""
     requests = (
         ("UserAdd", pb.AuthUserAddRequest(name=_ROOT, password=security.password)),
         ("RoleAdd", pb.AuthRoleAddRequest(name=_ROOT)),

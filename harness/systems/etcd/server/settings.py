@@ -120,7 +120,7 @@ class EtcdSettings(UserSettings, frozen=True):
 
     @property
     def client(self) -> ClientOptions:
-        """What clients are told of it."""
+        """What clients need to know of it."""
         return ClientOptions(
             serializable=self.reads == "serializable",
             lease_ttl_s=self.lease_ttl_s,

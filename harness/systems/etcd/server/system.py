@@ -21,6 +21,7 @@ from quorate.harness.systems.etcd.client.connection import CLIENT_PORT, Connecti
 from quorate.harness.systems.etcd.client.namespace import Namespace
 from quorate.harness.systems.etcd.client.security import Identity, Security
 from quorate.harness.systems.etcd.operations import keeping
+from quorate.harness.systems.etcd.operations.backups import BackupsOfEtcd
 from quorate.harness.systems.etcd.operations.damage import DamageOfEtcd
 from quorate.harness.systems.etcd.operations.dumping import dump
 from quorate.harness.systems.etcd.operations.failpoints import FailpointsOfEtcd
@@ -60,6 +61,9 @@ class Etcd(Daemons[Installed]):
         self._health = Health(self._connect)
         self.maintenance = Maintenance(self._health)
         self.operating = OperatingEtcd(self.maintenance)
+        self.backups = BackupsOfEtcd(
+            self.maintenance, lambda: self._servers.asked, self.installed, self._restored
+        )
         self.failpoints = FailpointsOfEtcd(self.asked, self._settings, self.maintenance)
         self.damage = DamageOfEtcd(self.data)
         self.membership = MembershipOfEtcd(
@@ -77,7 +81,7 @@ class Etcd(Daemons[Installed]):
         return SERIALIZABLE if self._settings.client.serializable else None
 
     async def install(self, cluster: Cluster) -> None:
-        """Put the server on every node, from the cache, a binary of one's own, or the image."""
+        """Put the server on every node, from the cache, the user's own binary, or the image."""
         if self.theirs:
             self._nodes, self._space = cluster.nodes, adopted.namespace(self._settings.prefix, cluster.run_id)
             self._installed = adopted.installed(await self._versions(cluster))
@@ -151,7 +155,7 @@ class Etcd(Daemons[Installed]):
         self._security, self._identity = security, Identity(security)
 
     async def _require_users(self, cluster: Cluster) -> None:
-        """With auth=yes, once: from then on nobody may do anything without a password."""
+        """With auth=yes, once: from then on every request needs a password."""
         if not self._settings.auth or self._security.user is not None:
             return
         security = securing.with_user(self._security)
@@ -165,6 +169,11 @@ class Etcd(Daemons[Installed]):
         return Connection(
             node.name, node.address, port, security=security, identity=self._identity, namespace=space
         )
+
+    def _restored(self, node: Node, port: int) -> Connection:
+        """Connect to a server that was restored from a backup: its users are those of the cluster."""
+        user = Security(user=self._security.user, password=self._security.password)
+        return Connection(f"{node.name}, restored", node.address, port, security=user)
 
     async def dump(self, cluster: Cluster, deadline_s: float = 5.0) -> list[NodeDump]:
         """Every member's whole store as it alone holds it, at equal applied indexes if they come in time."""

@@ -28,7 +28,7 @@ _NO_PROOF: Final = (SASLError, SASLProtocolException, AttributeError, KeyError, 
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Nothing given: plain text, nobody, and nodes that are everybody's. All nodes lie below `root`.
+    """Nothing given: plain text, no user, and nodes open to all. All nodes lie below `root`.
 
     On somebody else's servers clients are `fenced`: a request for another node is not sent.
     """

@@ -1,7 +1,7 @@
 """One connection to one server, with one session: explicit states, requests in order, no reconnection by itself.
 
 The codec's records are kazoo's (`kazoo.protocol.serialization`); states, deadlines and what is certain are ours. A
-request that was never written is told apart from one whose reply was lost: kazoo reports both as ConnectionLoss.
+request that was never written is distinguished from one whose reply was lost: kazoo reports both as ConnectionLoss.
 
 A request that its caller gives up on leaves the connection usable: replies come in the order of requests, so the late
 reply is recognised and dropped. A server that says nothing at all for two thirds of the session's time to live, pings
@@ -198,7 +198,7 @@ class Link(asyncio.Protocol):
             future.exception()
 
     def close(self, *, end_session: bool) -> None:
-        """Leave; with `end_session` the server is told to end the session, else it lives on until it times out."""
+        """Leave; with `end_session` the server is asked to end the session, else it lives on until it times out."""
         if self.state is State.LIVE and end_session:
             self._xid += 1
             self._write(_HEADER.pack(self._xid, CloseInstance.type))
@@ -284,7 +284,7 @@ class Link(asyncio.Protocol):
         if not self._ready.done():
             code = "session-expired" if state is State.EXPIRED else "not-connected"
             self._ready.set_exception(Refused(code, why))
-            # Nobody may be waiting any more: then the reason is told by the next request.
+            # No caller may be waiting any more: then the next request reports the reason.
             self._ready.exception()
         while self._waiting:
             _, record, future = self._waiting.popleft()

@@ -29,11 +29,12 @@ class ElectionCalls(Caller):
         self._stood: dict[str, str] = {}
 
     async def campaign(self, key: str, value: Any) -> Reply:
-        """Become a candidate and wait to be the lowest; at the deadline nobody knows what becomes of the candidacy."""
+        """Become a candidate and wait to be the lowest; at the deadline the fate of the candidacy is unknown."""
         async with self.operation("campaign") as link:
             where = self.path("election", key)
             answer = await self.create(link, f"{where}/c-", value, EPHEMERAL | SEQUENCE)
             mine = str(answer.value).rpartition("/")[2]
+            # Not `until`: the deadline is the connection's.
             while True:
                 names, stat = await self.children(link, where, fresh=False)
                 if mine not in names:

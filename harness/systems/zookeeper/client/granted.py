@@ -1,4 +1,4 @@
-"""Ephemeral nodes of sessions of their own: made, kept alive by hand, closed, and read all at once.
+"""Ephemeral nodes, each with a session: made, kept alive by hand, closed, and read all at once.
 
 Every session has a connection without pings. A renewal is a `sync`: the server asked takes note of the session at
 once, the leader confirms that it lives, and learns of the renewal itself with its next ping to that server.

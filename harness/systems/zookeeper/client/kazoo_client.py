@@ -1,6 +1,6 @@
 """Locks, queues, counters and elections through kazoo's own recipes, as applications run them (`recipes=kazoo`).
 
-What each promises, and what it does when a session is lost, is told in docs/systems/zookeeper.md.
+docs/systems/zookeeper.md says what each promises, and what it does when a session is lost.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ class KazooRecipes(KazooSession):
                 raise Unknown("timeout", "acquire: its place in the queue may be kept")
             raise Refused("held", "not in time", answer=ANSWERED)
         self._held[key] = (lock, losses)
-        # kazoo said yes: without a node's name there is no token, and the lock is taken all the same.
+        # kazoo said yes: without a node's name the token is unknown, but the lock is held.
         return self.reply(None if lock.node is None else int(lock.node[-_DIGITS:]))
 
     async def release(self, key: str) -> Reply:
-        """Leave; `Refused("not-held")` where kazoo has told that the session, and the lock with it, was lost."""
+        """Leave; `Refused("not-held")` where kazoo has reported that the session, and the lock with it, was lost."""
         lock, losses = self._held.get(key, (None, -1))
         if lock is None or losses != self.losses:
             self._forget(key)
@@ -155,7 +155,7 @@ class KazooRecipes(KazooSession):
         """Let the leadership function return."""
         term = self._term(key)
         over = await self.operation("resign", lambda: term.end(self.timeout_s * PATIENCE))
-        del self._terms[key]  # refused, it goes on
+        del self._terms[key]  # refused, it continues
         if not over:
             raise Unknown("timeout", "resign: not over in time")
         return self.reply()
@@ -195,7 +195,7 @@ class Term:
         self.losses = 0
 
     def begin(self, seconds: float) -> int | None:
-        """Wait to be elected and return the token; None, and no candidate any more as far as one can tell, if late."""
+        """Wait to be elected and return the token; None, and as far as known no longer a candidate, if late."""
         end = time.monotonic() + seconds
         self._thread.start()
         while not self._elected.wait(0.01) and not self._over.is_set():
@@ -222,7 +222,7 @@ class Term:
     def _run(self) -> None:
         try:
             self._election.run(self._lead)
-        except Exception as error:  # noqa: BLE001 - told by begin or end
+        except Exception as error:  # noqa: BLE001 - reported by begin or end
             self._error = error
         finally:
             self._over.set()

@@ -1,7 +1,7 @@
 """A session of kazoo's own client, as applications hold one: what its recipes stand on.
 
-kazoo reconnects by itself, with the same session while that lives, else with a new one. It tells its user of that by
-states: SUSPENDED (the connection is gone; nobody knows about the session) and LOST (the session is over, and with it
+kazoo reconnects by itself, with the same session while that lives, else with a new one. It reports that by
+states: SUSPENDED (the connection is gone; the session's fate is unknown) and LOST (the session is over, and with it
 every lock). By default it also repeats what failed, without end, whether or not the first try took effect; here that is
 off unless asked for, for an outcome must be one try's.
 """
@@ -98,7 +98,7 @@ class KazooSession:
         except Exception as error:
             found = outcome_of(error, what, reads=reads)
             if isinstance(found, Refused) and not reads and self.troubles != troubles:
-                # A recipe that repeats itself tells of its last try alone; an earlier one may have taken effect.
+                # A recipe that repeats itself reports only its last try; an earlier one may have taken effect.
                 raise outcomes.lost(what, f"{found.text}, after the connection was lost") from error
             raise found from error
 
@@ -119,12 +119,12 @@ class KazooSession:
             self.kazoo.sync(path)
 
     def reply(self, value: Any = None) -> Reply:
-        """Make the reply of an operation. Recipes tell no versions."""
+        """Make the reply of an operation. Recipes report no versions."""
         known = self.kazoo.client_id
         return Reply(value, None, self._member, f"0x{known[0] & (1 << 64) - 1:x}" if known else None)
 
     async def close(self) -> None:
-        """End the session in a thread of its own: kazoo waits for its threads, and longer if a server is silent."""
+        """End the session in a separate thread: kazoo waits for its threads, and longer if a server is silent."""
         loop, over = asyncio.get_running_loop(), asyncio.Event()
 
         def stop() -> None:
@@ -140,7 +140,7 @@ class KazooSession:
             await asyncio.wait_for(over.wait(), _CLOSE_S)
 
     def _changed(self, state: str) -> None:
-        """Called by kazoo in a thread of its own."""
+        """Called by kazoo in its own thread."""
         if state == KazooState.LOST:
             self.losses += 1
         if state != KazooState.CONNECTED:

@@ -1,7 +1,7 @@
 """Notices: watches that stand while a client listens, and everything that came on its connection, in its order.
 
 Only reads are sent, so nothing is ever left open. A call that fails ends the connection, and the watches with it: what
-it would have carried is lost, and no later call goes on from there.
+it would have carried is lost, and no later call continues from there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KINDS: Final = {1: "created", 2: "deleted", 3: "changed"}
 class Listening:
     """The watches of one connection in one space, and what was heard since the last call (`capabilities.Notices`).
 
-    Watches that the connection had in another space may still speak: they are nobody's any more.
+    Watches that the connection had in another space may still fire: they are ignored.
     """
 
     def __init__(self, link: Link, number: int, root: str, *, once: bool) -> None:
@@ -41,7 +41,7 @@ class Listening:
     def _hear(self, heard: Heard) -> None:
         match heard.record:
             case Notice(kind, node):
-                # A watch for good also tells of the space itself and, before 3.9, of its list of children.
+                # A persistent watch also reports the space itself and, before 3.9, its list of children.
                 if kind in _KINDS and node.startswith(self._below):
                     name = node.removeprefix(self._below)
                     self.items.append(["told", _KINDS[kind], name, heard.zxid])

@@ -30,7 +30,7 @@ _CONTAINER, _TTL = 4, 5
 
 
 class AddWatch(msgspec.Struct, frozen=True):
-    """Watch a node until told otherwise, `recursive` with all below it (from 3.6 on)."""
+    """Watch a node persistently, `recursive` with all below it (from 3.6 on)."""
 
     path: str
     recursive: bool = False

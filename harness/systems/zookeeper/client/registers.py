@@ -43,7 +43,7 @@ class RegisterCalls(Caller):
     async def cas(self, key: str, old: object, new: object) -> Reply:
         """Compare the value read (None: no node), then set under its version, or create the node.
 
-        A refusal does not tell what was seen: ZooKeeper reads, even after a sync, are not linearizable.
+        A refusal does not say what was seen: ZooKeeper reads, even after a sync, are not linearizable.
         """
         async with self.operation("cas") as link:
             node = self.path("register", key)
@@ -100,7 +100,7 @@ class CounterCalls(Caller):
             return self.reply(link, None, answer.value.mzxid)
 
     async def value(self, key: str) -> Reply:
-        """Read in the mode of the options; 0 where nobody added."""
+        """Read in the mode of the options; 0 where nothing was added."""
         async with self.operation("value") as link:
             value, stat = await self.get(link, self.path("counter", key))
             return self.reply(link, value or 0, stat.mzxid if stat else None)

@@ -32,7 +32,7 @@ class SessionCalls(Caller):
         return self._session
 
     def resume(self, session: Session, member: str | None = None) -> None:
-        """Go on with a session, one's own or a dropped one, on another server if named: at the next operation."""
+        """Resume a session, the client's own or a dropped one, on another server if named: at the next operation."""
         self._park()
         self._session = session
         if member is not None:

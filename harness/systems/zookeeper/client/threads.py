@@ -1,4 +1,4 @@
-"""Blocking calls of a library, in a thread of their own, under a deadline that the library does not know of."""
+"""Blocking calls of a library, in their own thread, under a deadline that the library does not know of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Call: TypeAlias = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.F
 class Worker:
     """One thread that runs calls one after another; the event loop is never blocked.
 
-    A call that is late goes on in its thread. Nothing is begun before it has come back: the next call waits for that,
+    A call that is late continues in its thread. Nothing is begun before it has come back: the next call waits for that,
     and is refused if it waits in vain. The thread is a daemon: a call that never comes back keeps no process alive.
     """
 
@@ -70,6 +70,6 @@ def _end(done: asyncio.Future[Any], result: Any, error: Exception | None) -> Non
 
 
 def _heard(done: asyncio.Future[Any]) -> None:
-    """Nobody may be waiting any more for what a late call raised."""
+    """Drop what a late call raised: no caller may be waiting for it any more."""
     if not done.cancelled():
         done.exception()

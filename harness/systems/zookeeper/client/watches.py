@@ -1,6 +1,6 @@
 """Watches: one-shot as ZooKeeper always had them, and persistent ones (from 3.6 on); events exactly as they come.
 
-An event tells that something changed, not what: changes between a one-shot event and the next registration are missed
+An event says that something changed, not what: changes between a one-shot event and the next registration are missed
 (documented). Watches end with their connection here: nothing registers them again behind a test's back.
 """
 
@@ -46,7 +46,7 @@ class WatchCalls(Caller):
             return self.reply(link, sorted(names), stat.pzxid)
 
     async def watch_for_good(self, node: str, *, recursive: bool = False) -> Reply:
-        """Watch until told otherwise, `recursive` with all nodes below (from 3.6 on)."""
+        """Watch persistently, `recursive` with all nodes below (from 3.6 on)."""
         async with self.operation("add watch") as link:
             await link.request(AddWatch(node, recursive))
             return self.reply(link)

@@ -40,7 +40,7 @@ class Ensemble(msgspec.Struct, frozen=True):
     version: int = 0
 
     def lines(self, *, plain: bool) -> list[str]:
-        """Write it as a dynamic configuration file has it; its version is told by the others."""
+        """Write it as a dynamic configuration file has it; the others supply its version."""
         return [seat.line(plain=plain) for seat in self.seats]
 
     def seat_of(self, node: Node) -> Seat | None:

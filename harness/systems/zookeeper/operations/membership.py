@@ -59,7 +59,7 @@ class MembershipOfZooKeeper:
         return frozenset(self._joining)
 
     def missing(self) -> str | None:
-        """Return why not: reconfiguration came with 3.5. A release that tells no number is believed to be new."""
+        """Return why not: reconfiguration came with 3.5. A release without a number is taken to be new."""
         old = [release for release in self._releases() if () < numbers(release) < _SINCE]
         if not old:
             return None
@@ -137,7 +137,7 @@ class MembershipOfZooKeeper:
             raise Broken("no-member", f"{node.name} was removed from the ensemble")
 
     async def _begin(self, cluster: Cluster, node: Node, ensemble: Ensemble, way: str) -> None:
-        """Start it: what still has a seat with what it has, what has none empty, told of those that have."""
+        """Start it: what still has a seat with what it has, what has none empty, configured with those that have."""
         if ensemble.seat_of(node) is None:
             await self._clear(cluster, node)
             mine = Seat(number_of(cluster.nodes, node), node.address, way)
@@ -156,7 +156,7 @@ class MembershipOfZooKeeper:
         await node.run(empty_command(f"{node.directory}/data"), timeout_s=_WIPE_S)
         files = identity(cluster.nodes, node)
         await unpack(node, files)
-        # Ours, not the server's: a power cut that takes it would be told as a crash of the server.
+        # Ours, not the server's: a power cut that takes it would be reported as a crash of the server.
         await node.run(["sync", *(f"{node.directory}/{name}" for name in files)], check=False)
 
     async def _told(self, cluster: Cluster, without: Sequence[str]) -> dict[str, Ensemble]:

@@ -18,7 +18,7 @@ _CONFIG: Final = "/zookeeper/config"
 _ASK_S: Final = 1.0
 _CHANGE_S: Final = 4.0
 _SESSION_MS: Final = 4000
-# Only a superuser may write the configuration: its access list says so, and nothing else is kept from anyone.
+# Only a superuser may write the configuration: its access list says so, and restricts only that.
 _CREDENTIALS: Final = "super:quorate"
 _WHY: Final = {
     -13: "no quorum of the new ensemble is connected and up to date",
@@ -34,7 +34,7 @@ def superuser() -> str:
 
 
 async def ask(node: Node, access: Access) -> Ensemble | None:
-    """Return the ensemble as one server has applied it; None where it serves nobody, or is older than 3.5.
+    """Return the ensemble as one server has applied it; None where it serves no client, or is older than 3.5.
 
     The session that is opened for that is a transaction that a majority has agreed on, and the server has applied it
     when it answers: whatever was changed before the question is seen, and a server that is cut off says nothing.

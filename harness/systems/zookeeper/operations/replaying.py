@@ -26,7 +26,7 @@ Contents = Mapping[str, list[Any]]
 class Replay(msgspec.Struct, frozen=True):
     """The paths that each transaction changed (None: not known, or skipped), and the state up to a position.
 
-    `wrong` is the first zxid after which the tree's digest was not the leader's; `whole` tells whether the state at the
+    `wrong` is the first zxid after which the tree's digest was not the leader's; `whole` says whether the state at the
     position rests on all that came before it.
     """
 

@@ -39,14 +39,14 @@ def first_files(nodes: Sequence[Node], node: Node, settings: ZooKeeperSettings) 
 
 
 def identity(nodes: Sequence[Node], node: Node) -> dict[str, str]:
-    """Return the file that tells a server its number; emptied disks lack it."""
+    """Return the file that gives a server its number; emptied disks lack it."""
     return {"data/myid": f"{number_of(nodes, node)}\n"}
 
 
 def dynamic_files(node: Node, ensemble: Ensemble, settings: ZooKeeperSettings) -> dict[str, str]:
     """Return the configuration of a server that begins with this ensemble, and follows its changes.
 
-    The ensemble is in a file of its own, which servers write anew with each version, and so are the clients' addresses.
+    The ensemble is in a separate file, which servers write anew with each version, and so are the clients' addresses.
     """
     lines = [
         *_common(node, settings),

@@ -43,7 +43,7 @@ async def status(nodes: Sequence[Node], access: Access) -> list[NodeStatus]:
 
 
 def voting(statuses: Sequence[NodeStatus], without: Collection[str]) -> list[NodeStatus]:
-    """Tell those that do not vote yet as learners: out of the ensemble, a server still calls itself a follower."""
+    """Report those that do not vote yet as learners: out of the ensemble, a server still calls itself a follower."""
     return [
         msgspec.structs.replace(one, role="learner")
         if one.node in without and one.role == "follower"
@@ -90,11 +90,11 @@ async def _opened(caller: Caller) -> None:
         async with caller.operation("open"):
             pass
     except OutcomeError:
-        return  # told again, with its reason, by the dump itself
+        return  # reported again, with its reason, by the dump itself
 
 
 async def _dump(caller: Caller) -> NodeDump:
-    """One server's tree at one zxid: every reply tells the server's zxid, and all must be the same."""
+    """One server's tree at one zxid: every reply carries the server's zxid, and all must be the same."""
     contents: dict[str, Any] = {}
     zxids: set[int] = set()
     try:

@@ -23,7 +23,7 @@ def drawn_password() -> str:
 
 
 def check_tls(releases: Sequence[str]) -> None:
-    """Raise `UsageError` for a release without TLS by PEM files; one that tells no number is believed to be new."""
+    """Raise `UsageError` for a release without TLS by PEM files; one without a number is taken to be new."""
     if old := [release for release in releases if () < numbers(release) < _PEM_SINCE]:
         raise UsageError(
             f"--set tls=yes: ZooKeeper {old[0]} has no TLS with PEM files, which came with 3.5.5"
@@ -55,13 +55,13 @@ def tls_lines(node: Node) -> list[str]:
 
 
 def jaas(password: str) -> dict[str, str]:
-    """Return the file that tells a server who may log in."""
+    """Return the file that lists who may log in."""
     module = "org.apache.zookeeper.server.auth.DigestLoginModule"
     return {JAAS: f'Server {{\n  {module} required\n  user_{USER}="{password}";\n}};\n'}
 
 
 def flags(directory: str) -> list[str]:
-    """Return the JVM's options: the servers let in, from 3.6 on, nobody who has not logged in."""
+    """Return the JVM's options: servers accept, from 3.6 on, only clients that have logged in."""
     return [
         f"-Djava.security.auth.login.config={directory}/{JAAS}",
         "-Dzookeeper.authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",

@@ -91,7 +91,7 @@ class ZooKeeperSettings(UserSettings, frozen=True):
 
     @property
     def client(self) -> ClientOptions:
-        """What clients are told of it."""
+        """What clients need to know of it."""
         return ClientOptions(
             reads=self.reads,
             session_ms=self.session_ms,

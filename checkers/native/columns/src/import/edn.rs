@@ -121,7 +121,7 @@ fn row(
     }
 }
 
-/// Porcupine's kv lines say get and put, with a key of their own.
+/// Porcupine's kv lines say get and put, with a key beside them.
 fn rename(draft: &mut Draft, texts: &mut Texts) {
     if draft.key.is_null() {
         return;

@@ -12,9 +12,9 @@ use crate::Texts;
 pub(crate) enum Found {
     /// An event, in the draft.
     Event,
-    /// Something that is no event: a comment, a log line, the bracket around the history.
+    /// Something that is not an event: a comment, a log line, the bracket around the history.
     Nothing,
-    /// Something that is no event and that does not belong into such a file; why.
+    /// Something that is not an event and that does not belong into such a file; why.
     Odd(String),
     /// Nothing but white space up to the end of the bytes.
     End,

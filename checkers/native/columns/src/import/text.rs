@@ -102,7 +102,7 @@ fn fields(
 }
 
 /// Whether a last line without a line's end can be no half of a longer one: `12` may have been cut off `123`, and a
-/// value may be missing altogether, but nothing goes on after a bracket, a quote or nil. What is no event tells nothing
+/// value may be missing altogether, but nothing follows a bracket, a quote or nil. What is not an event says nothing
 /// either way.
 pub(crate) fn is_whole(line: &[u8]) -> bool {
     let line = line.trim_ascii_end();

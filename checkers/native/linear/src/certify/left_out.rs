@@ -22,8 +22,8 @@
 //!   removal if nothing kept misses it.
 //! - *Locks*: all that one process did can be taken out. So can an acquire with all releases of its process up to the
 //!   process's next acquire, if the acquire surely happened or the process surely held nothing before (else a release
-//!   may have ended an earlier hold), or if there is no such release (what was taken was never given back).
-//! - *Counters, strings that are appended to*: nothing that changes them may be left out.
+//!   may have ended an earlier hold), or if no such release exists (what was taken was never given back).
+//! - *Counters, strings that are appended to, plain models*: nothing that changes them may be left out.
 
 use crate::hash::{Map, Set};
 use crate::ops::{Model, Op, Values, F, NEVER};
@@ -95,12 +95,14 @@ fn weaker(whole: &Op, part: &Op) -> bool {
         return part == whole;
     }
     let forgotten = match whole.f {
-        F::Dequeue => (0, 1),
-        F::Acquire => (whole.a, 0),
-        _ => (whole.a, whole.b),
+        F::Dequeue => (whole.f, 0, 1),
+        F::Acquire => (whole.f, whole.a, 0),
+        F::Changes(function) => (F::Unsure(function), whole.a, 0),
+        _ => (whole.f, whole.a, whole.b),
     };
-    let same = (part.a, part.b) == forgotten || (part.a, part.b) == (whole.a, whole.b) && whole.ret == NEVER;
-    (part.f, part.call) == (whole.f, whole.call) && same && !looks(part)
+    let unchanged = (part.f, part.a, part.b) == (whole.f, whole.a, whole.b) && whole.ret == NEVER;
+    let same = (part.f, part.a, part.b) == forgotten || unchanged;
+    part.call == whole.call && same && !looks(part)
 }
 
 fn register(left: &[(u32, &Op)], kept: &[(u32, Op)]) -> Option<u32> {

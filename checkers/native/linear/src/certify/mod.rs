@@ -24,7 +24,7 @@ use oracle::{State, Subject, Word};
 pub enum Second {
     /// It agrees; by name.
     Agrees(&'static str),
-    /// It does not: the part is no proof. A fault of the first judge.
+    /// It does not: the part proves nothing. A fault of the first judge.
     Refuses(String),
     /// It could not decide within the limits.
     Silent,

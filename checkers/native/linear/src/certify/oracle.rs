@@ -2,14 +2,15 @@
 //!
 //! A plain memoised search (Wing and Gong 1993, with the memory of Lowe 2017). At each step every operation that could
 //! be the next is tried: those called before the earliest return of what is not done yet. What was seen before (the
-//! same operations done, the same state) is not tried again. There is no other rule, but that of operations which are equal
-//! and of unknown outcome the one called first goes first (in any order the others can take its place, for none of them
-//! returns), that all strings which begin none that is seen are one state, for appending makes none of them one that
-//! does, and that nothing is looked for behind it while something is still to be seen and nothing overwrites. Nothing is shared with the engines but the decoded
-//! operations, so that a mistake in an engine is not made here a second time.
+//! same operations done, the same state) is not tried again. The other rules: of operations which are equal and of unknown
+//! outcome the one called first goes first (in any order the others can take its place, for none of them returns); all
+//! strings which begin none that is seen are one state, for appending makes none of them one that does, and nothing is
+//! looked for behind that state while something is still to be seen and nothing overwrites. Nothing is shared with the
+//! engines but the decoded operations, so that a mistake in an engine is not made here a second time.
 
 use crate::limits::Limits;
 use crate::ops::{Model, Op, Values, F, NEVER};
+use crate::stepped;
 use std::collections::{HashMap, HashSet};
 
 /// What the oracle says.
@@ -36,6 +37,8 @@ pub enum State {
     Total(i64),
     /// A lock's holder and the highest token so far.
     Held(Option<u32>, Option<i64>),
+    /// Of a plain model.
+    Plain(Vec<i64>),
 }
 
 /// The object that operations are tried on.
@@ -72,7 +75,7 @@ impl<'a> Subject<'a> {
 
 /// More operations than this are not tried: each step looks at all.
 const OPERATIONS: usize = 4_000;
-/// Operations looked at before the oracle gives up: at first, and where nobody else could say either.
+/// Operations looked at before the oracle gives up: at first, and where no other judge could say either.
 pub const A_LITTLE: usize = 4_000_000;
 /// See `A_LITTLE`.
 pub const LONG: usize = 200_000_000;
@@ -191,6 +194,7 @@ fn size(state: &State) -> usize {
     match state {
         State::Text(text) => text.as_ref().map_or(0, Vec::len),
         State::Items(items) => items.len() * 4,
+        State::Plain(words) => words.len() * 8,
         State::Value(_) | State::Total(_) | State::Held(..) => 0,
     }
 }
@@ -205,6 +209,7 @@ pub fn start(subject: &Subject<'_>, initial: u32, appends: bool) -> State {
         Model::Set | Model::Queue | Model::UnorderedQueue => State::Items(Vec::new()),
         Model::Counter => State::Total(values.number(initial).unwrap_or(0)),
         Model::Lock | Model::FencedLock => State::Held(None, None),
+        Model::Plain(model) => State::Plain(model.start.to_vec()),
     }
 }
 
@@ -251,6 +256,12 @@ fn after(subject: &Subject<'_>, state: &State, op: &Op) -> Vec<State> {
                 }
             }
             (F::Release, Some(owner)) if *owner == op.a => vec![State::Held(None, *highest)],
+            _ => Vec::new(),
+        },
+        State::Plain(words) => match subject.model {
+            Model::Plain(model) => {
+                stepped::after(model, subject.values, words, op).into_iter().map(State::Plain).collect()
+            }
             _ => Vec::new(),
         },
     }
@@ -306,7 +317,7 @@ fn of_queue(items: &[u32], op: &Op, ordered: bool) -> Vec<State> {
     }
 }
 
-/// A string's bytes, still escaped; no value is the empty string, and values that are no strings are equal to none.
+/// A string's bytes, still escaped; no value is the empty string, and values that are not strings are equal to none.
 fn text(values: &Values<'_>, value: u32) -> Vec<u8> {
     let json = values.json(value);
     match json.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {

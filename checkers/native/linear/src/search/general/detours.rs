@@ -1,6 +1,6 @@
 //! Detours: what turns out, when it must return, to have happened right before the last overwriting operation.
 //!
-//! A detour starts with an open overwriting operation (or is one operation that is never refused, by itself), goes on
+//! A detour starts with an open overwriting operation (or is one operation that is never refused, by itself), continues
 //! through others that were open then, and ends before the last one: what it leaves behind is overwritten, so the
 //! present state is not touched.
 
@@ -92,7 +92,7 @@ impl<M: Machine, const N: usize> General<'_, M, N> {
     }
 
     /// A step of this class was taken: what looks takes effect; the detour is one if it serves the goal and, with its
-    /// last step, anything at all; it may go on.
+    /// last step, anything at all; it may continue.
     fn arrive(
         &mut self,
         (state, class): (Option<u32>, u32),
@@ -113,7 +113,7 @@ impl<M: Machine, const N: usize> General<'_, M, N> {
                 out.push(next.clone());
             }
             // Nothing is read from a state that nothing sees on, and what is never refused is hidden by itself. Equal
-            // ends of detours go on alike.
+            // ends of detours continue alike.
             if !self.machine.unseen(to) && going.seen.insert((to, next.done, next.used.clone())) {
                 going.work.push((Some(to), next));
             }

@@ -31,7 +31,7 @@ pub trait Machine {
     fn resets(&self, _op: &Op) -> bool {
         false
     }
-    /// Whether the operation is never refused and tells nothing, in a machine that has operations that reset.
+    /// Whether the operation is never refused and reveals nothing, in a machine that has operations that reset.
     fn blind(&self, _op: &Op) -> bool {
         false
     }
@@ -68,7 +68,7 @@ pub struct General<'a, M, const N: usize> {
     /// Whether a detour was left untried.
     cut: bool,
     machine: M,
-    /// Class of each operation by what it does; open ones have classes of their own.
+    /// Class of each operation by what it does; open ones have separate classes.
     class_of: Map<(F, u32, u32, bool), u32>,
     samples: Vec<Op>,
     open: Vec<(u32, u32, usize)>,
@@ -258,7 +258,7 @@ impl<M: Machine, const N: usize> Space<N> for General<'_, M, N> {
             let (first, last) = self.successors(from.state, class);
             for next in first..last {
                 let state = self.states[next];
-                // R11: what nothing sees can wait for its own return: from any other state all goes on that goes on from
+                // R11: what nothing sees can wait for its own return: any other state can be followed by all that follows
                 // one that nothing sees, and if it was overwritten by then it can be hidden.
                 if id != goal && self.machine.blind(&op) && self.machine.unseen(state) {
                     continue;

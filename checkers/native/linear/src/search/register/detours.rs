@@ -43,7 +43,7 @@ impl<const N: usize> Register<'_, N> {
             let steps: Vec<(u32, Way)> = later.iter().rev().copied().collect();
             self.follow(from, &steps, trail, out);
             later.pop();
-            // R9: what leads to a free value is a detour of its own, hidden before this one, which nothing needs yet.
+            // R9: what leads to a free value is a separate detour, hidden before this one, which nothing needs yet.
             if matches!(way, Way::Free) {
                 return;
             }
@@ -100,7 +100,7 @@ impl<const N: usize> Register<'_, N> {
         trail: &mut Trail,
         out: &mut Vec<Config<N>>,
     ) {
-        // R9: what starts from a value that can be had for nothing needs no help; it finds its own way when it returns.
+        // R9: what starts from a value that is free needs no help; it finds its own way when it returns.
         if self.free(value, config.hides) || !self.more() {
             return;
         }

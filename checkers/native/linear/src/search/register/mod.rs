@@ -1,6 +1,6 @@
 //! The space of a register with read, write and compare-and-set, decided as late as possible.
 //!
-//! A write overwrites whatever was there, so any other open write may have happened right before it, seen by nobody.
+//! A write overwrites whatever was there, so any other open write may have happened right before it, unseen.
 //! Deciding that at once is what makes searches explode. Here it is left open: a configuration remembers the moment
 //! (`hides`) of the last write it let take effect, and an open operation called before that moment, and not done, may
 //! still turn out to have happened just before that write. So when an operation must return it can
@@ -71,7 +71,7 @@ pub struct Register<'a, const N: usize> {
     cut: Cell<bool>,
     /// Ways tried since the last look at the clock.
     tried: Cell<u32>,
-    /// Relaxed: from when on a value can be had for nothing.
+    /// Relaxed: from when on a value is free.
     free_since: Vec<u32>,
     around: Vec<Around<N>>,
     classes: Vec<Class>,
@@ -141,7 +141,7 @@ impl<'a, const N: usize> Register<'a, N> {
         }
     }
 
-    /// From now on `value` can be had for nothing, and so can what loose compare-and-sets make of it.
+    /// From now on `value` is free, and so is what loose compare-and-sets make of it.
     fn set_free(&mut self, value: u32, now: u32) {
         let mut todo = vec![value];
         while let Some(value) = todo.pop() {
@@ -154,7 +154,7 @@ impl<'a, const N: usize> Register<'a, N> {
         }
     }
 
-    /// Relaxed: whether `value` can be had for nothing by operations called before `by`.
+    /// Relaxed: whether `value` is free by operations called before `by`.
     fn free(&self, value: u32, by: u32) -> bool {
         self.relaxed && self.free_since[value as usize] < by
     }
@@ -292,7 +292,7 @@ impl<'a, const N: usize> Register<'a, N> {
 
     /// The values from which compare-and-sets lead to `value`, itself included.
     ///
-    /// R9: relaxed, nothing is sought behind a value that can be had for nothing: a write and compare-and-sets that
+    /// R9: relaxed, nothing is sought behind a value that is free: a write and compare-and-sets that
     /// lead to it can be hidden right before it is had. The values beside it stay, a write of `value` itself among
     /// them.
     fn leading_to(&self, value: u32, config: &Config<N>) -> Vec<u32> {
@@ -457,7 +457,7 @@ impl<const N: usize> Space<N> for Register<'_, N> {
 
     /// R6: all that can follow b can follow a. They have the same state and compare-and-sets. A read that only a has
     /// done asks for nothing. A write that only b has done was called before a's last write, so a hides it at its
-    /// return, and can use it until then. What b hides a can hide, for its last write is no earlier. Of each class of
+    /// return, and can use it until then. What b hides a can hide, for its last write is not earlier. Of each class of
     /// unknown outcome a has at least as many left. The costs matter to beams alone.
     fn dominates(&self, a: &Config<N>, b: &Config<N>) -> bool {
         if a.hides < b.hides || a.cost > b.cost || a.state != b.state {
