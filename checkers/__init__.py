@@ -132,7 +132,7 @@ def _by_rule(
         msg = f'{model} promises {chosen.guarantee} alone, not "{expect}"'
         raise ValueError(msg)
     if engine not in ("auto", "native"):
-        msg = f"{model} is judged by a rule of its own: leave out the engine {engine}"
+        msg = f"{model} is judged by its own rule: leave out the engine {engine}"
         raise ValueError(msg)
     if asked.initial is not None and not chosen.takes_initial:
         msg = f"{model} has no initial value: leave it out"

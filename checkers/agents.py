@@ -92,7 +92,7 @@ def _strangers(operations: Sequence[Operation], looks: Sequence[Look]) -> Iterat
     for look in looks:
         for service, value in look.catalog.items():
             if (service, value) not in asked:
-                text = f"the catalogue has {service} = {value} of {look.member}, which nobody announced"
+                text = f"the catalogue has {service} = {value} of {look.member}, which was never registered"
                 yield shown_by("catalogue shows what was not announced", text, look.ended)
 
 

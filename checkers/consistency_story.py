@@ -32,7 +32,7 @@ def impossible(history: History, one: Impossible) -> Anomaly:
     """A read of what was never written."""
     scope = None if one.element in (None, msgspec.UNSET) else [one.element]
     read = _told(history, one.call, scope)
-    why = (_NOT_WRITTEN if scope is None else _NOT_ADDED).get(one.name, "but nobody wrote it")
+    why = (_NOT_WRITTEN if scope is None else _NOT_ADDED).get(one.name, "but it was never written")
     index = int(history.columns.index[one.call])
     element = msgspec.UNSET if scope is None else one.element
     certificate = Certificate(kind="impossible", call=index, element=element)
@@ -48,12 +48,12 @@ def impossible(history: History, one: Impossible) -> Anomaly:
 
 
 _NOT_WRITTEN: Final[Mapping[str, str]] = {
-    "phantom value": "but nobody wrote that value",
+    "phantom value": "but that value was never written",
     "read from the future": "but only writes that its own session made later had that value",
     "aborted read": "but the only writes of that value failed",
 }
 _NOT_ADDED: Final[Mapping[str, str]] = {
-    "phantom value": "but nobody put it there so",
+    "phantom value": "but no write left it so",
     "read from the future": "but only its own session put it there, and later",
     "aborted read": "but all that tried to put it there failed",
 }

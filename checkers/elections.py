@@ -70,7 +70,7 @@ class OneLeaderAtATime:
             found += _sayings(key, operations, words)
             crowned = [each.outcome for each in operations if each.invoke.f == "crown"]
             vacant += [key] if crowned and "ok" not in crowned else []
-        reason = f"nobody could be elected in {', '.join(vacant)} after the last heal" if vacant else ""
+        reason = f"no client could be elected in {', '.join(vacant)} after the last heal" if vacant else ""
         if terms < _TERMS_MIN:
             reason = f"{terms} terms were seen, two are needed"
         result = Result(

@@ -85,7 +85,7 @@ class Facts:
         if known.value is not UNREAD and fact.value is not UNREAD:
             fits = fits and known.value == fact.value
         if not fits:
-            text = f"{say(known)} at {version:#x} is told of as {say(fact)}"
+            text = f"{say(known)} at {version:#x} is reported as {say(fact)}"
             self.anomalies.append(shown_by("notice contradicts the change", text, fact.event, known.event))
             return
         known.kind = known.kind or fact.kind
@@ -104,7 +104,7 @@ class Facts:
             unasked[fact.name, fact.does] += 1
             wrote = fact.value is UNREAD or (fact.name, fact.value) in self._maybe
             if not wrote or unasked[fact.name, fact.does] > self.open[fact.name, fact.does]:
-                text = f"{say(fact)} at {version:#x} is told of, and nobody can have done it"
+                text = f"{say(fact)} at {version:#x} is reported, and no client can have made it"
                 self.anomalies.append(shown_by("notice of nothing", text, fact.event))
 
     def between(self, low: int, high: int) -> list[int]:

@@ -281,7 +281,7 @@ class _Record:
         lease, call = self.leases.get(name) or Lease(name), look.call
         saw = f"{_who(call)} saw the key of lease {name} at {_at(call.done)}"
         if lease.grant is None and not lease.maybe:
-            return _anomaly("key without a lease", f"{saw}, which nobody was granted", lease, (call,), call)
+            return _anomaly("key without a lease", f"{saw}, which was never granted", lease, (call,), call)
         gone = self.gone.get(name)
         if gone is not None and gone.call.done < call.asked:
             if gone.version > look.version:

@@ -124,8 +124,8 @@ OBJECT_ALIASES: Final[Mapping[str, str]] = {
     "read-your-own-writes": "read-your-writes",
 }
 _ORDERED: Final = ("linearizable", "sequential")
-_QUEUES: Final = "a dequeue changes what it reads, so there is no telling which writes a session has seen"
-_LOCKS: Final = "a lock is never read, so there is no telling what a session has seen"
+_QUEUES: Final = "a dequeue changes what it reads, so it is unknown which writes a session has seen"
+_LOCKS: Final = "a lock is never read, so it is unknown what a session has seen"
 # What is decided for models that are not registers, and why the others are not.
 DECIDED: Final[Mapping[str, tuple[Collection[str], str]]] = {
     "counter": (

@@ -140,7 +140,7 @@ def _facts(events: Sequence[Event], seen: Sequence[Seen]) -> list[Anomaly]:
     for each in seen:
         for name, (value, version) in each.entries.items() if not each.late else ():
             if (name, value) not in wrote or (name, value) in refused:
-                text = f"p{each.event.process} saw {name} = {value}, which nobody wrote"
+                text = f"p{each.event.process} saw {name} = {value}, which was never written"
                 found.append(shown_by("poll shows what was not written", text, each.event))
             known, source = at.setdefault((name, version), (value, each.event))
             if known != value:

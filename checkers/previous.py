@@ -72,4 +72,4 @@ def _wrong(
             if place < since or place >= revision
             else ""
         )
-    return "" if (name, before) in asked else f"{told_as}, which nobody wrote"
+    return "" if (name, before) in asked else f"{told_as}, which was never written"

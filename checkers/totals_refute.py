@@ -52,6 +52,6 @@ def _too_low(
     for index in set(certificate.between):
         op = history.by_index(index)
         if op is None or op.at not in known or not since < op.at < read.at or level == _READS_ONLY:
-            return f"event {index} is no addition that the session must see"
+            return f"event {index} is not an addition that the session must see"
         least += plain(op.asked)
     return "the total is not too low" if plain(read.told) >= least else None

@@ -252,7 +252,7 @@ class _Case:
             return "some order of the versions gives a consistent view" if view else None
         base = self.name.removesuffix("-process").removesuffix("-realtime")
         if base not in ("cycle", "write-conflict"):
-            return f"{self.name} names no circle, and nothing else that can be confirmed"
+            return f"{self.name} names no cycle, and nothing that can be confirmed"
         suffix = self.name.removeprefix(base)
         named = [txn for index in self.indexes if self.story.happened(txn := self.story.txns[index])]
         for txns in (named, self._with_sources(named)):

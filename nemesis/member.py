@@ -158,7 +158,7 @@ def _roles(listed: Listing | None) -> dict[str, str]:
 
 def _told(listed: Listing | None) -> str:
     if listed is None:
-        return "nobody tells"
+        return "unknown"
     roles = sorted(listed.roles.items())
     names = ", ".join(name if role == VOTER else f"{name} ({role})" for name, role in roles)
     return f"{names} ({listed.source})" if listed.source else names

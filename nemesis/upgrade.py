@@ -115,7 +115,7 @@ class Upgrade(NodeFault):
         wrong = [name for name in plan.nodes if not _is(told.get(name), release)]
         leaders = [one.node for one in statuses if one.role == "leader"]
         words = ", ".join(f"{name} {version or 'silent'}" for name, version in sorted(told.items()))
-        text = f"versions as the servers tell them: {words}; led by {', '.join(leaders) or 'nobody'}"
+        text = f"versions as the servers report them: {words}; led by {', '.join(leaders) or 'nobody'}"
         data = {"versions": told, "steps": msgspec.to_builtins(self._steps)}
         return Proof(holds=not wrong and len(leaders) == 1, text=text, data=data)
 

@@ -15,7 +15,7 @@ def read(folder: Path, problems: list[str]) -> tuple[Operations, list[Injection]
     """Return a run's operations, and the faults that its nemesis recorded."""
     path = folder / HISTORY
     if path.exists() and not path.is_file():
-        problems.append(f"{HISTORY} is no regular file and was not read")
+        problems.append(f"{HISTORY} is not a regular file and was not read")
         return operations.none(), []
     if not path.exists():
         problems.append(f"{HISTORY} is not there: there are no operations to show")

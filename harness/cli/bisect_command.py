@@ -146,5 +146,5 @@ def _print(content: Summary, folder: Path, *, as_json: bool, quiet: bool) -> Non
     if not quiet:
         click.echo(f"\n{content.table()}\n")
         if not content.complete:
-            click.echo("the time ran out before all was asked: --resume goes on")
+            click.echo("the time ran out before all was asked: --resume continues")
         click.echo(f"summary: {folder / 'bisection.json'}")

@@ -113,7 +113,7 @@ def _base64(text: str) -> str:
 
 _HEAD: Final = """\
 #!/usr/bin/env bash
-# Shows an anomaly of etcd {release} with one server, curl, and nothing else. Found by
+# Shows an anomaly of etcd {release} with one server and curl. Found by
 #   {command}
 # Exits with 1 if the anomaly was seen, 0 if not, 2 if it could not be tried. ETCD names the binary, PORT a free port.
 set -uo pipefail
@@ -126,7 +126,7 @@ folder=$(mktemp -d)
 server=$!
 trap 'kill -9 $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$folder"' EXIT
 call() {{ curl -sS --fail --max-time 5 -X POST -d "$2" "$url/v3/$1" || exit 2; }}
-# A change, which must be the revision told.
+# A change, which must be the revision returned.
 txn() {{ call kv/txn "$2" | grep -q "\\"revision\\":\\"$1\\"" || {{ echo "no revision $1"; exit 2; }}; }}
 for _ in $(seq 100); do
   curl -s --max-time 1 "$url/health" 2>/dev/null | grep -q true && break

@@ -194,7 +194,7 @@ def markdown(found: Gated, base: Side, head: Side) -> str:
     words = {
         "worse": f"**worse**: {head.name} is worse than {base.name}",
         "not worse": f"**not worse** than {base.name} by {found.margin:.0%} with {found.confidence:.0%} confidence",
-        "not enough time": f"**not enough time** to tell {head.name} from {base.name}",
+        "not enough time": f"**not enough time** to decide {head.name} from {base.name}",
     }
     lines = [
         f"### quorate gate: {words[found.verdict]}",

@@ -129,7 +129,7 @@ def text(out: HandedOut) -> str:
     lines.append(f"without quorate  {out.summary.reproducer.words()}")
     lines.append(f"summary          {out.folder / SUMMARY}")
     if out.summary.out_of_time:
-        lines.append("the time ran out before all was tried: --resume goes on")
+        lines.append("the time ran out before all was tried: --resume continues")
     return "\n".join(lines)
 
 

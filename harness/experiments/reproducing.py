@@ -49,7 +49,9 @@ async def reproduce(test: Test, shown: Path | None, folder: Path, *, faults: int
     anomalies = [anomaly for result in reading.results(shown).guarantees for anomaly in result.anomalies]
     scripts = list(etcd_script.scripts(History.read(shown), anomalies, test))[:_VARIANTS_MAX]
     if not scripts:
-        return Reproducer(why="nothing that this run shows can be told as a few calls, one after the other")
+        return Reproducer(
+            why="nothing that this run shows can be written as a few calls, one after the other"
+        )
     try:
         server = await resolve_async(test.system_name, test.release)
     except Broken as error:
@@ -61,7 +63,7 @@ def _unfit(test: Test, shown: Path | None, faults: int) -> str:
     if test.system_name != "etcd":
         return f"scripts are made for etcd alone, not for {test.system_name}"
     if "binary" in test.settings or test.image is not None:
-        return "scripts are tried against releases, not against a binary or an image of one's own"
+        return "scripts are tried against releases, not against a user's own binary or image"
     if faults:
         return "the anomaly needs faults"
     return "" if shown is not None and shown.is_dir() else "no run of it is kept"

@@ -55,7 +55,7 @@ def open_experiment(folder: Path, *, resume: bool) -> Memo:
     """Return the answers of an experiment's folder; without `resume` those of an earlier one are dropped."""
     known = folder / DECISIONS
     if resume and not known.exists():
-        raise UsageError(f"{folder} holds nothing to go on with: leave --resume out")
+        raise UsageError(f"{folder} holds nothing to resume: leave --resume out")
     try:
         if not resume and folder.exists():
             shutil.rmtree(folder)

@@ -53,10 +53,10 @@ def read(path: Path) -> list[Waiver]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the waivers {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
     rows = content.pop("waiver", None)
     if content or not isinstance(rows, list):
-        raise UsageError(f"{path}: write [[waiver]] tables, and nothing else")
+        raise UsageError(f"{path}: write [[waiver]] tables only")
     found = []
     for number, row in enumerate(rows, 1):
         try:

@@ -40,7 +40,7 @@ class Unsettled(StrEnum):
     SEVERAL = "its entry is in the log more than once, or in parts"
     UNSURE = "the log alone does not decide what its entry did"
     SEEN = "no log has it, but a client saw it"
-    UNCALIBRATED = "no acknowledged operation of its kind shows how the log tells such an operation"
+    UNCALIBRATED = "no acknowledged operation of its kind shows how the log records such an operation"
     OPEN = "it was never answered"
 
 

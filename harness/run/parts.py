@@ -104,7 +104,7 @@ def _must_offer(system: System, workload: Workload, *, filled: bool) -> None:
     if lacking:
         raise UsageError(
             f"{system.name} has no {' and no '.join(lacking)} here, which {workload.name} needs "
-            "(docs/workloads.md tells what runs where)"
+            "(docs/workloads.md lists what runs where)"
         )
 
 

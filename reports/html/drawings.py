@@ -194,7 +194,7 @@ def intervals(rows: Sequence[Interval], label: str, marks: Sequence[Mark] = ()) 
     for row in rows:
         x, y = left + (row.begin_s - first) * scale, top + lane * lanes[_holder(row)] + 4
         until = left + ((row.end_s if row.end_s is not None else last) - first) * scale
-        ended = "nobody knows when" if row.end_s is None else seconds(row.end_s)
+        ended = "an unknown moment" if row.end_s is None else seconds(row.end_s)
         tip = f"{row.process} {row.kind} from {seconds(row.begin_s)} to {ended}"
         fits = int((until - x - 12) / 7)
         group = svg.tag(

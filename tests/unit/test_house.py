@@ -172,3 +172,17 @@ def test_no_benchmark_hides_a_package():
     """`python bench/x.py` puts bench/ first on the path: a file there named like a package would be imported for it."""
     taken = {path.stem for path in (ROOT / "bench").glob("*.py")} & {*PACKAGES, "docker"}
     assert taken == set()
+
+
+def test_pages_and_docstrings_name_files_that_exist():
+    named = re.compile(
+        r"\b(?:harness|workloads|nemesis|checkers|reports|bench|docs|tests/(?:unit|quality|cluster))/[\w/.-]+\.(?:py|rs|go|md|toml)\b"
+    )
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *sources()]
+    wrong = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages
+        for name in named.findall(page.read_text())
+        if not any((folder / name).exists() for folder in (ROOT, ROOT / "quorate", page.parent))
+    ]
+    assert wrong == []

@@ -64,7 +64,7 @@ class Noticing:
         if replica is None or self._node.replica is not replica:
             raise Refused("unread", f"{self._node.name} died")
         if replica.store.past.compacted > self._cursor + 1:
-            raise Refused("unread", "what the watch would tell is forgotten")
+            raise Refused("unread", "what the watch would report is forgotten")
         return replica
 
     def _cells(self, store: Any) -> list[tuple[str, Any]]:

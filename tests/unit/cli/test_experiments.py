@@ -42,7 +42,7 @@ def test_what_cannot_be_looked_for_is_told(monkeypatch, capsys, anomaly, tmp_pat
     like = ("--like", anomaly)
     for words, said in (
         (("shrink", anomaly, "--only", "phantom"), "does not show phantom; it shows linearizable"),
-        (("shrink", anomaly, "--resume"), "holds nothing to go on with"),
+        (("shrink", anomaly, "--resume"), "holds nothing to resume"),
         (("bisect", "simulated", *like), "give either a range of releases"),
         (("bisect", "simulated", "1.0..2.0", *like), "simulated has no releases"),
         (("bisect", "etcd", "3.5.1", *like), "is not a range: write A..B"),

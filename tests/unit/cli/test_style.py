@@ -85,6 +85,40 @@ def prose(path: Path) -> Iterator[str]:
         yield from re.findall(r"(?:^|\s)//.*", text)
 
 
+def messages(path: Path) -> Iterator[str]:
+    """The texts of a source file that are not docstrings: errors, findings, notes, reports."""
+    tree = ast.parse(path.read_text())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+# Kinds of anomalies, by which stored runs, waivers and campaigns know them.
+KINDS = {"made by nobody", "list is no snapshot", "refusal is no snapshot", "term goes on after resigning"}
+
+
+def test_messages_use_the_words_of_the_field() -> None:
+    product = [
+        path
+        for folder in ("checkers", "harness", "nemesis", "quorate", "reports", "workloads")
+        for path in (ROOT / folder).rglob("*.py")
+        if "target" not in path.parts and IN_PROSE.search(path.read_text())
+    ]
+    found = [
+        f"{path.relative_to(ROOT)}: {text.strip()}"
+        for path in product
+        for text in messages(path)
+        if " " in text.strip() and text.strip() not in KINDS and IN_PROSE.search(CODE.sub("", text))
+    ]
+    assert found == [], "docs/style.md has what to write instead"
+
+
 def test_comments_docstrings_and_pages_use_the_words_of_the_field() -> None:
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
     suffixes = {".py", ".rs", ".go", ".c", ".h", ".js", ".md"}

@@ -237,7 +237,7 @@ fn refusals(columns: &mut Columns) -> Option<String> {
     }
     let what = plural(count, "refused cas carries", "refused cas carry");
     (count > 0)
-        .then(|| format!("{what} a value that nobody wrote: taken as the reason, not as what was seen"))
+        .then(|| format!("{what} a value that was never written: taken as the reason, not as what was seen"))
 }
 
 /// The values that a register can have been set to.

@@ -44,7 +44,7 @@ pub fn spoil(model: Model, history: &mut History, random: &mut Rng) -> Option<&'
 /// A value that is never written.
 fn phantom(ops: &mut [Op], at: usize) -> Option<&'static str> {
     ops[at].a = integer(NEVER_USED);
-    Some("a value that nobody wrote was read")
+    Some("a value that was never written was read")
 }
 
 /// The value of a register before a write that had returned: whatever leaves it either returned before that write was

@@ -191,7 +191,7 @@ pub unsafe extern "C" fn quorate_history_text(
             for &handle in handles {
                 let text = Text(handle);
                 if !texts.holds(text) {
-                    return Err(format!("{handle} is no text of this history"));
+                    return Err(format!("{handle} is not a text of this history"));
                 }
                 bytes.extend_from_slice(&texts.json(text));
                 bytes.push(b'\n');

@@ -73,7 +73,7 @@ pub(crate) fn differing(txns: &Txns, list: &[u32], other: &[u32]) -> String {
 
 pub(crate) fn unwritten(columns: &Columns, txns: &Txns, reader: u32, key: u32, value: u32) -> Example {
     let sentence = format!(
-        "{} read {} in list {}, which nobody ever appended",
+        "{} read {} in list {}, which was never appended",
         call(columns, txns, reader),
         txns.json(value),
         txns.key_json(key)

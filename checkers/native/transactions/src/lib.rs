@@ -77,7 +77,7 @@ fn refusal(reason: &str) -> Value {
 
 fn read(request: &str) -> Result<Request, String> {
     let request =
-        json::parse(request.as_bytes()).map_err(|error| format!("the request is no JSON: {error}"))?;
+        json::parse(request.as_bytes()).map_err(|error| format!("the request is not JSON: {error}"))?;
     let text = |name: &str| request.get(name).and_then(Value::as_str);
     let model = match text("model") {
         None | Some("append" | "list-append") => txns::Model::Append,

@@ -25,7 +25,7 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         let text: String = String::from_utf8_lossy(self.bytes).chars().take(60).collect();
-        Err(Foreign(format!("{text} is no list like [[\"r\", key, null]]")))
+        Err(Foreign(format!("{text} is not a list like [[\"r\", key, null]]")))
     }
 
     pub fn open(&mut self) -> Result<(), Foreign> {

@@ -182,7 +182,7 @@ impl Registers {
             let call = findings.call(txns, number);
             findings.add("garbage-read", || Example {
                 sentence: format!(
-                    "{call} read {} of key {}, which nobody ever wrote",
+                    "{call} read {} of key {}, which was never written",
                     txns.json(mop.value),
                     txns.key_json(mop.key)
                 ),

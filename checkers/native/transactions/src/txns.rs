@@ -178,7 +178,7 @@ impl Txns {
                 }
                 _ => {
                     return Err(Foreign(format!(
-                        "\"{}\" is no such operation",
+                        "\"{}\" is not such an operation",
                         String::from_utf8_lossy(name)
                     )))
                 }

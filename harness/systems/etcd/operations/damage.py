@@ -15,7 +15,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "wal-bit": "one bit of the write-ahead log is wrong",
     "wal-cut": "the write-ahead log ends early",
     "snap-bit": "one bit of the newest raft snapshot is wrong (needs one: --set snapshot_count=50)",
-    "db-bit": "one bit of a value in the database is wrong: etcd has no checksum there unless told to compare members",
+    "db-bit": "one bit of a value in the database is wrong: etcd has no checksum there unless set to compare members",
 }
 _USUAL: Final = ("wal-tail", "wal-bit", "wal-cut")
 _FRAME: Final = 64  # bytes at the beginning of a log that say whose it is

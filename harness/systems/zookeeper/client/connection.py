@@ -225,7 +225,7 @@ class Link(asyncio.Protocol):
             self.tap(Heard(Notice(watch.type, watch.path), zxid if zxid > 0 else None))
         elif self.notices.qsize() >= _EVENTS_MAX:
             # Silently losing an event would look like the server's fault.
-            self._end(State.LOST, f"nobody read {_EVENTS_MAX} watch events")
+            self._end(State.LOST, f"{_EVENTS_MAX} watch events were not read")
         elif watch.type > 0:  # below are changes of the connection's state
             self.notices.put_nowait(Notice(watch.type, watch.path))
 
