@@ -71,7 +71,7 @@ def image():
 
 
 def written(folder):
-    """The file in a folder of a name of its own: compose calls the project so."""
+    """The file in a folder with another name than all others: compose calls the project so."""
     own = folder / f"shop{new_run_id()[1:]}"
     own.mkdir()
     return Path(shutil.copy(FILE, own / FILE.name))
@@ -248,7 +248,7 @@ def test_members_that_died_together_come_back_where_they_were(up):
             before = [node.address for node in cluster.nodes]
             await asyncio.gather(*(node.signal("etcd", signal.SIGKILL) for node in cluster.nodes))
             assert {await node.state("etcd") for node in cluster.nodes} == {ProcessState.DEAD}
-            await cluster.network.cut(frozenset({("n1", "n2")}))  # with nobody there to be cut off
+            await cluster.network.cut(frozenset({("n1", "n2")}))  # with no server there to be cut off
             await asyncio.gather(*(node.start(None) for node in reversed(cluster.nodes)))
             arrived = await cluster.network.probe([("n1", "n2"), ("n2", "n1")])
             return before, [node.address for node in cluster.nodes], arrived
@@ -369,7 +369,7 @@ def test_a_file_that_is_none_is_told(file, tmp_path, capsys):
 def test_a_network_that_is_others_too_is_not_cut(file, tmp_path, capsys):
     file.write_text(file.read_text().replace("networks: [coordination]", "network_mode: host"))
     assert refused(file, tmp_path, "-f", "partition", "--time", "20s") == 4
-    assert "etcd-a has no network of its own (network_mode host)" in capsys.readouterr().err
+    assert "etcd-a shares its network (network_mode host)" in capsys.readouterr().err
 
 
 def test_without_a_compose_program_the_command_that_mends_it_is_told(file, tmp_path, capsys, monkeypatch):

@@ -218,7 +218,7 @@ def test_the_same_wheel_serves_this_python(minor, wheel, place):
             f"NOT TRIED: no Python 3.{minor} on this machine, neither of the search path nor of pyenv"
         )
     venv = place / f"python-3.{minor}"
-    # Without a pip of its own, which takes longer to unpack than all else; the one that is here installs for it.
+    # Without its pip, which takes longer to unpack than all else; the one that is here installs for it.
     subprocess.run([PATHS[minor], "-m", "venv", "--without-pip", venv], check=True, timeout=120)
     pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin/python"), "install", "--quiet"]
     done = subprocess.run(

@@ -27,7 +27,7 @@ class Member(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """What was asked for: the file, its members, where their containers serve clients, and whether to enter them.
 
-    `patching` are faults that nobody could undo after a kill -9: they need a project that is up for the run alone.
+    `patching` are faults that could not be undone after a kill -9: they need a project that is up for the run alone.
     """
 
     file: Path
@@ -45,7 +45,7 @@ def members(texts: Sequence[str]) -> tuple[Member, ...]:
         raise UsageError(f"--service {','.join(texts)}: nodes are called {', '.join(wanted)}; {_EXAMPLE}")
     services = [one.service for one in found]
     if twice := sorted({one for one in services if services.count(one) > 1}):
-        raise UsageError(f"--service names {twice[0]} twice: each node is a service of its own")
+        raise UsageError(f"--service names {twice[0]} twice: each node is another service")
     return tuple(sorted(found, key=lambda one: wanted.index(one.node)))
 
 

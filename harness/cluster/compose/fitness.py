@@ -76,7 +76,7 @@ def check(members: Sequence[Container], asked: Asked) -> None:
 
 def _no_network(service: str, mode: str) -> str:
     return (
-        f"the service {service} has no network of its own (network_mode {mode}): {_WAYS}, and must not touch a network "
+        f"the service {service} shares its network (network_mode {mode}): {_WAYS}, and must not touch a network "
         "that is others' too"
     )
 

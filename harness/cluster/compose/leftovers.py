@@ -46,7 +46,7 @@ def remove(run_id: str, records: Sequence[Record]) -> list[str]:
 
 
 def remove_project(api: docker.APIClient, run_id: str, project: str) -> list[str]:
-    """Remove a project's containers, networks and volumes, once nobody makes any more of them."""
+    """Remove a project's containers, networks and volumes, once no process makes any more of them."""
     if not identity.is_run_id(project):  # all of a name is removed: it must be one of ours
         return [f"{project} is not the name of a project of quorate's"]
     processes.kill_all(lambda: processes.marked(f"{RUN_MARK}={run_id}"))

@@ -148,7 +148,7 @@ class ComposeNode(Node):
         self._refuse(f"put {source}")
 
     async def get(self, source: str, target: Path) -> None:
-        """Copy what the container has written since the run began; nothing else can be had."""
+        """Copy what the container has written since the run began; other files are not fetched."""
         if source not in self.logs:
             self._refuse(f"get {source}")
         said = (await self._log("all"))[-_LOG_MAX:]
@@ -216,7 +216,7 @@ class ComposeNode(Node):
         return ProcessState.STOPPED if now.paused else ProcessState.RUNNING
 
     async def ended(self, daemon: str) -> str | None:
-        """Say how it ended, as the engine was told."""
+        """Say how it ended, as the engine saw it."""
         del daemon
         now = await self._now()
         if now.running:

@@ -88,7 +88,7 @@ def network_modes(config: str) -> dict[str, str]:
 
 
 def find(file: Path) -> Compose:
-    """Return the program for a file; raises `UsageError` with the command that mends it where there is neither."""
+    """Return the program for a file; raises `UsageError` with the command that installs one where there is neither."""
     if not file.is_file():
         raise UsageError(f"--file {file}: no such file")
     words = installed()

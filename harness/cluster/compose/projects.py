@@ -32,7 +32,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Container(msgspec.Struct, frozen=True):
-    """A container as the engine tells of it now; `pid` is 0 while it does not run."""
+    """A container as the engine describes it now; `pid` is 0 while it does not run."""
 
     id: str
     service: str
@@ -138,7 +138,7 @@ def members(api: docker.APIClient, project: str, asked: Sequence[Member]) -> lis
 
 
 def inspect(api: docker.APIClient, container: str) -> Container:
-    """Return what the engine tells of a container now; raises `Broken` where it is gone."""
+    """Return what the engine says of a container now; raises `Broken` where it is gone."""
     with engine.translated(f"looking at the container {container[:12]}"):
         told = msgspec.convert(api.inspect_container(container), type=_Told)
     state, joined, mode = told.state, told.network_settings, told.host_config.network_mode

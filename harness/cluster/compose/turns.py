@@ -1,6 +1,6 @@
 """The order in which containers start again: lowest address first, for the engine gives the lowest that is free.
 
-So containers that died together come back where they were, and nobody's clients or cuts have to be told of a move.
+So containers that died together come back where they were, and no client and no cut has to follow a move.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def of(self, name: str, address: str) -> AsyncIterator[None]:
-        """Enter when nobody with a lower address waits."""
+        """Enter when no node with a lower address waits."""
         self._waiting[name] = address
         try:
             await asyncio.sleep(_TOGETHER_S)

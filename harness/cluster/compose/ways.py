@@ -16,7 +16,7 @@ from quorate.harness.core.outcome import Broken
 _SERVES_S: Final = 90.0
 _POLL_S: Final = 0.1
 _CONNECT_S: Final = 1.0
-_ANY: Final = "0.0.0.0"  # noqa: S104 - as the engine tells it
+_ANY: Final = "0.0.0.0"  # noqa: S104 - as the engine writes it
 
 Place = tuple[str, int]
 

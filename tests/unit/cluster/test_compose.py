@@ -72,7 +72,7 @@ def test_members_are_counted_and_the_command_repeats_it():
 )
 def test_what_makes_no_sense_is_wrong_usage(options, said):
     given = {"cluster": "compose", "file": "docker-compose.yml", "service": THREE, **options}
-    with pytest.raises(UsageError, match=re.escape(said)):  # noqa: PT012 - two places where it may be told
+    with pytest.raises(UsageError, match=re.escape(said)):  # noqa: PT012 - two places where it may be said
         test = Test(**given)
         test.validate()
         prepare(test)
