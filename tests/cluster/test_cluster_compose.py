@@ -67,7 +67,8 @@ def image():
             f'FROM {images.ensure_image("base")}\nCOPY etcd /usr/local/bin/etcd\nCMD ["etcd"]\n'
         )
         docker.from_env().images.build(path=folder, tag=IMAGE, rm=True)
-    return IMAGE
+    yield IMAGE
+    docker.from_env().images.remove(IMAGE, force=True)
 
 
 def written(folder):
