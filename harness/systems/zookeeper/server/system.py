@@ -20,7 +20,7 @@ from quorate.harness.systems.access import Pems
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.logs import tail
 from quorate.harness.systems.releases.way import numbers
-from quorate.harness.systems.zookeeper.client.access import Access, place
+from quorate.harness.systems.zookeeper.client.access import PORT, Access, place
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
@@ -49,6 +49,7 @@ class ZooKeeper(Daemons[Installed]):
 
     name = "zookeeper"
     daemon = "zookeeper"
+    client_port = PORT
     runtime = "jvm"
     image_kind = "jre"
     settings_type = ZooKeeperSettings
@@ -106,7 +107,7 @@ class ZooKeeper(Daemons[Installed]):
         await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
         self._java, self._installed = await asyncio.gather(java_of(nodes[0]), self._servers.install(nodes))
 
-    async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+    async def _start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
         self.membership.check(node)
         server = self.installed(node)
