@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from quorate.harness.core.clock import run_virtual, until
+from quorate.harness.core.clock import run_virtual, until, until_blocking
 
 
 def asked(answers: list[int], wanted: int, deadline_s: float) -> tuple[int, float, int]:
@@ -49,3 +50,21 @@ def test_at_the_deadline_the_last_answer_is_given():
 
 def test_without_time_it_is_asked_once():
     assert asked([2], 1, 0.0)[2] == 1
+
+
+def test_a_thread_waits_as_a_task_does():
+    answers = iter([3, 2, 1, 0])
+    assert until_blocking(lambda: next(answers), lambda one: one == 1, deadline_s=5.0, poll_s=0.001) == 1
+    assert next(answers) == 0, "it asks no further"
+
+
+def test_a_thread_asks_a_last_time_at_the_deadline():
+    asked: list[float] = []
+
+    def probe() -> int:
+        asked.append(time.monotonic())
+        return len(asked)
+
+    found = until_blocking(probe, lambda _: False, deadline_s=0.05, poll_s=0.02)
+    assert found == len(asked) >= 2
+    assert asked[-1] - asked[0] >= 0.05

@@ -1,10 +1,15 @@
-"""An unknown release is wrong usage, refused before anything starts, whichever system is asked."""
+"""Servers that run as one daemon a node, whichever system: releases are refused early, and stopping has an end."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
 from quorate.harness.core import registry
+from quorate.harness.core.clock import run_virtual
+from quorate.harness.core.node import ProcessState
+from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import SystemOptions
 from quorate.harness.core.test import UsageError
 
@@ -19,3 +24,27 @@ def test_an_unknown_release_is_wrong_usage(system, own):
         SystemOptions(release="nine", image="mine"),
     ):
         assert make(options).release == "nine"
+
+
+class Stuck:
+    """A node whose server hangs in the kernel: no signal ends it."""
+
+    name = "n1"
+
+    def __init__(self):
+        self.signals = []
+
+    async def signal(self, _daemon, number):
+        self.signals.append(number)
+
+    async def state(self, _daemon):
+        return ProcessState.RUNNING
+
+
+@pytest.mark.parametrize("system", ["etcd", "consul", "zookeeper"])
+def test_a_server_that_no_signal_ends_is_reported(system):
+    node = Stuck()
+    with pytest.raises(Broken, match=f"{system} on n1 still runs 10 s after SIGKILL"):
+        run_virtual(registry.find("systems", system)(SystemOptions()).stop(node))
+    assert node.signals[0] is signal.SIGTERM
+    assert set(node.signals[1:]) == {signal.SIGKILL}

@@ -9,6 +9,9 @@ use crate::plain::{self, Plain, Word};
 pub use crate::values::Values;
 use columns::{Columns, Kind, Text, NEMESIS, NONE, NO_VERSION};
 
+/// Of `Op::b` of a plain model: so many low bits are the function, the others the answer.
+pub const FUNCTION_BITS: u32 = 8;
+
 /// The moment of a completion that never came.
 pub const NEVER: u32 = u32::MAX;
 
@@ -46,19 +49,19 @@ pub enum F {
     Release,
     /// A model from outside: class `a`.
     Custom,
-    /// A plain model (`plain`), by the function's number: it never changes the object.
-    Looks(u8),
-    /// The same: it may change the object, and `b` is the answer.
-    Changes(u8),
-    /// The same, of unknown outcome.
-    Unsure(u8),
+    /// A plain model (`plain`): it never changes the object. `a` is the argument, `b` the function and its answer.
+    Looks,
+    /// The same: it may change the object.
+    Changes,
+    /// The same, of unknown outcome: `b` is the function alone.
+    Unsure,
 }
 
 impl F {
     /// Whether the operation never changes the object.
     #[must_use]
     pub fn looks_only(self) -> bool {
-        matches!(self, F::Read | F::Contains | F::Members | F::Total | F::Looks(_))
+        matches!(self, F::Read | F::Contains | F::Members | F::Total | F::Looks)
     }
 }
 
@@ -424,7 +427,7 @@ fn decode(
 fn decode_plain(
     model: &Plain,
     columns: &Columns,
-    values: &Values<'_>,
+    values: &mut Values<'_>,
     at: usize,
     end: Option<usize>,
     kind: Kind,
@@ -435,21 +438,23 @@ fn decode_plain(
         return Err(format!("event {at}: the model knows no function {}", String::from_utf8_lossy(&asked)));
     };
     let function = &model.functions[number];
-    let word = |word: Word, at: usize, value: Text| match word {
+    let word = |values: &Values<'_>, word: Word, at: usize, value: Text| match word {
         Word::Nothing => Ok(0),
         Word::Process => Ok(columns.process[at] as u32),
         Word::Value => Ok(value.0),
         Word::Integer if values.number(value.0).is_some() => Ok(value.0),
         Word::Integer => Err(format!("event {at}: {} goes with an integer", function.name)),
     };
-    let argument = word(function.argument, at, columns.value[at])?;
-    let number = number as u8;
+    let argument = word(values, function.argument, at, columns.value[at])?;
+    let number = number as u32;
     match (kind, end) {
         (Kind::Ok, Some(end)) => {
-            let answer = word(function.answer, end, columns.value[end])?;
-            Ok(Some((if function.looks { F::Looks(number) } else { F::Changes(number) }, argument, answer)))
+            let answer = word(values, function.answer, end, columns.value[end])?;
+            let answer = values.number_answer(answer).ok_or("more different answers than can be counted")?;
+            let f = if function.looks { F::Looks } else { F::Changes };
+            Ok(Some((f, argument, number | answer << FUNCTION_BITS)))
         }
         _ if function.looks => Ok(None),
-        _ => Ok(Some((F::Unsure(number), argument, 0))),
+        _ => Ok(Some((F::Unsure, argument, number))),
     }
 }

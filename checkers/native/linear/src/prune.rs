@@ -3,7 +3,7 @@
 
 use crate::decide::Object;
 use crate::hash::Map;
-use crate::ops::{Op, F, NEVER};
+use crate::ops::{Op, F, FUNCTION_BITS, NEVER};
 use crate::scope::Kept;
 
 /// The same with nothing known of its outcome.
@@ -11,7 +11,7 @@ pub(crate) fn weaker(op: Op) -> Op {
     match op.f {
         F::Dequeue => Op { ret: NEVER, a: 0, b: 1, ..op },
         F::Acquire => Op { ret: NEVER, b: 0, ..op },
-        F::Changes(function) => Op { ret: NEVER, f: F::Unsure(function), b: 0, ..op },
+        F::Changes => Op { ret: NEVER, f: F::Unsure, b: op.b & ((1 << FUNCTION_BITS) - 1), ..op },
         _ => Op { ret: NEVER, ..op },
     }
 }

@@ -1,20 +1,19 @@
 //! Plain models as state machines, and as the exhaustive oracle steps them.
 
 use crate::models::States;
-use crate::ops::{Op, Values, F};
+use crate::ops::{Op, Values, F, FUNCTION_BITS};
 use crate::plain::{Asked, Plain, State, Word};
 use crate::search::general::Machine;
 
 /// What can follow a state.
 #[must_use]
 pub fn after(model: &Plain, values: &Values<'_>, state: &[i64], op: &Op) -> Vec<State> {
-    let (F::Looks(number) | F::Changes(number) | F::Unsure(number)) = op.f else { return Vec::new() };
-    let function = &model.functions[usize::from(number)];
+    let function = &model.functions[(op.b & ((1 << FUNCTION_BITS) - 1)) as usize];
     let word = |word: Word, value: u32| match word {
         Word::Integer => values.number(value).unwrap_or(0),
         Word::Nothing | Word::Process | Word::Value => i64::from(value),
     };
-    let answer = (!matches!(op.f, F::Unsure(_))).then(|| word(function.answer, op.b));
+    let answer = (op.f != F::Unsure).then(|| word(function.answer, values.answer(op.b >> FUNCTION_BITS)));
     (model.step)(state, &Asked { f: function.name, argument: word(function.argument, op.a), answer })
 }
 
@@ -49,7 +48,7 @@ impl Machine for Stepped<'_> {
     }
 
     fn pure(&self, op: &Op) -> bool {
-        matches!(op.f, F::Looks(_))
+        op.f == F::Looks
     }
 
     fn bytes(&self) -> usize {

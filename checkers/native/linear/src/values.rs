@@ -12,7 +12,13 @@ pub struct Values<'a> {
     by_text: Map<Box<[u8]>, u32>,
     pairs: Map<u32, Option<(u32, u32)>>,
     lists: Map<u32, Option<Vec<u32>>>,
+    /// Answers of plain models' operations, and the number of each.
+    answers: Vec<u32>,
+    numbers: Map<u32, u32>,
 }
+
+/// So many different answers have numbers.
+const ANSWERS: usize = 1 << 24;
 
 /// Handles from here on (below the integers) are texts of `Values` itself.
 const EXTRA: u32 = 1 << 30;
@@ -28,6 +34,8 @@ impl<'a> Values<'a> {
             by_text: Map::default(),
             pairs: Map::default(),
             lists: Map::default(),
+            answers: Vec::new(),
+            numbers: Map::default(),
         };
         values.empty = values.intern(b"\"\"");
         values
@@ -90,6 +98,8 @@ impl<'a> Values<'a> {
             by_text: Map::default(),
             pairs: Map::default(),
             lists: Map::default(),
+            answers: Vec::new(),
+            numbers: Map::default(),
         }
     }
 
@@ -111,6 +121,23 @@ impl<'a> Values<'a> {
             return Some(&[]);
         }
         self.lists.get(&value)?.as_deref()
+    }
+
+    /// Give an answer a number of 24 bits, the same for equal ones; none where these are used up.
+    pub fn number_answer(&mut self, value: u32) -> Option<u32> {
+        if let Some(&number) = self.numbers.get(&value) {
+            return Some(number);
+        }
+        let number = u32::try_from(self.answers.len()).ok().filter(|_| self.answers.len() < ANSWERS)?;
+        self.answers.push(value);
+        self.numbers.insert(value, number);
+        Some(number)
+    }
+
+    /// The answer with this number.
+    #[must_use]
+    pub fn answer(&self, number: u32) -> u32 {
+        self.answers[number as usize]
     }
 
     /// The integer that a handle stands for.

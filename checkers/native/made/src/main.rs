@@ -172,6 +172,6 @@ fn written(op: &Op, values: &Values<'_>) -> (&'static str, String, String) {
         F::Increment => same("add", op.number().to_string()),
         F::Total => ("read", nothing(), op.number().to_string()),
         F::Acquire => ("acquire", nothing(), text(op.b)),
-        F::Release | F::Custom | F::Looks(_) | F::Changes(_) | F::Unsure(_) => same("release", nothing()),
+        F::Release | F::Custom | F::Looks | F::Changes | F::Unsure => same("release", nothing()),
     }
 }

@@ -93,7 +93,7 @@ pub fn after(model: Model, values: &Values<'_>, state: &State, op: &Op) -> Vec<S
             next.holder = 0;
             state.holder == u64::from(op.a) + 1
         }
-        (_, F::Append | F::Custom | F::Looks(_) | F::Changes(_) | F::Unsure(_)) => false,
+        (_, F::Append | F::Custom | F::Looks | F::Changes | F::Unsure) => false,
     };
     if fits {
         vec![next]

@@ -183,7 +183,7 @@ impl World<'_, '_, '_> {
             }
             F::Release if state.holder != u64::from(a) + 1 => return None,
             F::Release => state.holder = 0,
-            F::Custom | F::Looks(_) | F::Changes(_) | F::Unsure(_) => return None,
+            F::Custom | F::Looks | F::Changes | F::Unsure => return None,
         }
         Some((a, b))
     }

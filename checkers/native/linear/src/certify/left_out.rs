@@ -26,7 +26,7 @@
 //! - *Counters, strings that are appended to, plain models*: nothing that changes them may be left out.
 
 use crate::hash::{Map, Set};
-use crate::ops::{Model, Op, Values, F, NEVER};
+use crate::ops::{Model, Op, Values, F, FUNCTION_BITS, NEVER};
 
 /// A part of a history, as it is handed out.
 pub struct Claim<'a> {
@@ -97,7 +97,7 @@ fn weaker(whole: &Op, part: &Op) -> bool {
     let forgotten = match whole.f {
         F::Dequeue => (whole.f, 0, 1),
         F::Acquire => (whole.f, whole.a, 0),
-        F::Changes(function) => (F::Unsure(function), whole.a, 0),
+        F::Changes => (F::Unsure, whole.a, whole.b & ((1 << FUNCTION_BITS) - 1)),
         _ => (whole.f, whole.a, whole.b),
     };
     let unchanged = (part.f, part.a, part.b) == (whole.f, whole.a, whole.b) && whole.ret == NEVER;
