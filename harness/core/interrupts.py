@@ -32,9 +32,10 @@ def as_one() -> Iterator[None]:
     """
     before = {}
     for signum in ending():
-        handler = signal.default_int_handler if signum is signal.SIGINT else _as_ctrl_c
         with contextlib.suppress(ValueError):
-            before[signum] = signal.signal(signum, handler)
+            before[signum] = signal.signal(
+                signum, signal.default_int_handler if signum is signal.SIGINT else _as_ctrl_c
+            )
     try:
         yield
     finally:
