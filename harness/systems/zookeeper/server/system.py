@@ -25,6 +25,7 @@ from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
 from quorate.harness.systems.zookeeper.operations import memberlogs
+from quorate.harness.systems.zookeeper.operations.backups import BackupsOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.ensemble import ELECTIONS, PEERS
 from quorate.harness.systems.zookeeper.operations.membership import MembershipOfZooKeeper
@@ -59,6 +60,7 @@ class ZooKeeper(Daemons[Installed]):
     knobs = KNOBS
     channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"data": (PEERS,), "election": (ELECTIONS,)}
     membership: MembershipOfZooKeeper
+    backups: BackupsOfZooKeeper
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read(ZooKeeperSettings, options.settings)
@@ -72,6 +74,13 @@ class ZooKeeper(Daemons[Installed]):
         self.damage = DamageOfZooKeeper(self.data)
         self._access = read_access(self._settings)
         self._nodes: Sequence[Node] = ()
+        self.backups = BackupsOfZooKeeper(
+            self._releases,
+            self.installed,
+            self._clients_options,
+            lambda: self._java,
+            secured=self._settings.auth,
+        )
         self.membership = MembershipOfZooKeeper(
             self.daemon, self.start, self._settings, self._releases, lambda: self._access
         )
@@ -109,7 +118,7 @@ class ZooKeeper(Daemons[Installed]):
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-Duser.timezone=UTC",  # the dates of its log have no zone
-            "-Dzookeeper.admin.enableServer=false",
+            *self.backups.flags(node),
             "-Dzookeeper.4lw.commands.whitelist=*",
             "-Dzookeeper.extendedTypesEnabled=true",
             f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
@@ -117,7 +126,7 @@ class ZooKeeper(Daemons[Installed]):
             *([superuser()] if self.membership.prepared else []),
             *(securing.flags(root) if self._settings.auth else []),
             "-cp",
-            f"{root}/conf:{server.jars}/*",
+            f"{root}/conf:{server.jars}/*{self.backups.jars(node)}",
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
             f"{root}/conf/zoo.cfg",
         )
