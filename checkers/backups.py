@@ -37,25 +37,32 @@ class Taken(msgspec.Struct, frozen=True):
     received_ns: float
 
 
-def judge(operations: Sequence[Operation], taken: Sequence[Taken]) -> Result:
-    """Judge the backups of a run; unknown where none came back that anything could be compared with."""
+def judge(operations: Sequence[Operation], taken: Sequence[Taken], time_s: float = 60.0) -> Result:
+    """Judge the backups of a run; unknown where none came back that anything could be compared with.
+
+    Begins with no other backup after `time_s`; without an anomaly the answer is then unknown.
+    """
     started = time.perf_counter()
     anomalies: list[Anomaly] = []
-    compared, restored, asked = 0, 0, 0
+    compared, restored, asked, judged = 0, 0, 0, 0
     for one in taken:
+        if time.perf_counter() - started > time_s:
+            break
+        judged += 1
         back = one.backup.restored
         found = _Judged(one, operations if back is not None else [])
         anomalies += found.anomalies()
         restored += back is not None
         compared += bool(found.facts) or (back is not None and bool(back.compared))
         asked += len({fact.operation.invoke.index for fact in found.facts})
-    verdict = Verdict.INVALID if anomalies else Verdict.VALID if compared else Verdict.UNKNOWN
+    enough = compared and judged == len(taken)
+    verdict = Verdict.INVALID if anomalies else Verdict.VALID if enough else Verdict.UNKNOWN
     refused = sum(bool(one.backup.refused) for one in taken)
     return Result(
         GUARANTEE,
         verdict,
         engine="comparison",
-        reason=_why(len(taken), restored) if verdict is Verdict.UNKNOWN else "",
+        reason=_why(len(taken), restored, judged) if verdict is Verdict.UNKNOWN else "",
         operations=asked,
         anomalies=anomalies,
         time_s=time.perf_counter() - started,
@@ -63,9 +70,11 @@ def judge(operations: Sequence[Operation], taken: Sequence[Taken]) -> Result:
     )
 
 
-def _why(taken: int, restored: int) -> str:
+def _why(taken: int, restored: int, judged: int) -> str:
     if not taken:
         return "no backup was taken"
+    if judged < taken:
+        return f"{judged} of {taken} backups were judged before the time ended"
     if not restored:
         return f"none of {taken} backups was restored"
     return f"none of {restored} restored backups held anything to compare"
@@ -136,7 +145,7 @@ class _Judged:
             else:
                 why = f"{what}, which {_who(one.refused)} was refused to write"
                 yield self._told("refused write in backup", why, one.refused, key=one.held.key)
-        late = [one for one in back.held if one.version > back.position]
+        late = [one for one in back.held if one.version > back.position and back.exact]
         if late:
             yield self._told("backup beyond its position", _beyond(late[0]), key=late[0].key)
 
@@ -198,7 +207,7 @@ class _Judged:
             at = _version(one)
             if late_ms > 0:
                 why = f"invoked {late_ms:.3f} ms after it had been received"
-            elif at is not None and at > back.position:
+            elif back.exact and at is not None and at > back.position:
                 why = f"of position {at}"
             else:
                 continue

@@ -44,6 +44,7 @@ class ClientPartition(NodeFault):
     """Cut clients from servers, in one or both directions; servers reach each other all the time."""
 
     name = "client-partition"
+    on_theirs = "inside"
     settings_type = ClientPartitionSettings
 
     def __init__(self, options: ClientPartitionSettings) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 
 from quorate.harness.core.fault import Plan, Proof, Scene
+from quorate.harness.core.system import System
 from quorate.nemesis import processes
 from quorate.nemesis.nodes import ServerFault
 from quorate.nemesis.triggers import Trigger, TriggerSettings
@@ -18,11 +19,16 @@ class Kill(ServerFault):
     """Kill servers with SIGKILL, and start them again with the data on their disks."""
 
     name = "kill"
+    on_theirs = "outside"
     settings_type = TriggerSettings
 
     def __init__(self, options: TriggerSettings) -> None:
         super().__init__(options)
         self._trigger = Trigger(options)
+
+    def suits(self, system: System) -> None:
+        """Raise `UsageError` where the log that it is to wait for cannot be watched."""
+        self._trigger.suits(system)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Kill at once, or each the moment its log says what it was asked to wait for."""

@@ -17,6 +17,7 @@ from quorate.harness.core.fault import Fault, Plan, Proof, Scene
 from quorate.harness.core.finding import Finding
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.settings import Seconds, about
+from quorate.harness.core.system import System
 from quorate.nemesis.flapping import Flapping
 from quorate.nemesis.grudges import ALIASES, SHAPES, split
 from quorate.nemesis.targets import ANY, check_names, leader_of, names_of, present
@@ -55,6 +56,7 @@ class Partition(Fault):
     """
 
     name = "partition"
+    on_theirs = "inside"
     targets = (ANY, *SHAPES, *ALIASES)
     holds = True
     settings_type = PartitionSettings
@@ -74,6 +76,10 @@ class Partition(Fault):
         if count < least:
             return f"a partition of {target} needs at least {least} nodes, the cluster has {count}"
         return None
+
+    def suits(self, system: System) -> None:
+        """Raise `UsageError` where the log that it is to wait for cannot be watched."""
+        self._trigger.suits(system)
 
     def probes(self) -> Sequence[Callable[[], Finding]]:
         """Return what it asks of this machine."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from quorate.harness.core.fault import Plan, Proof, Scene
 from quorate.harness.core.node import ProcessState
+from quorate.harness.core.system import System
 from quorate.nemesis import processes
 from quorate.nemesis.nodes import NodeFault
 from quorate.nemesis.triggers import Trigger, TriggerSettings
@@ -24,12 +25,17 @@ class Pause(NodeFault):
     """Freeze servers with SIGSTOP, and resume them as if no time had passed."""
 
     name = "pause"
+    on_theirs = "outside"
     settings_type = TriggerSettings
     holds = True
 
     def __init__(self, options: TriggerSettings) -> None:
         super().__init__(options)
         self._trigger = Trigger(options)
+
+    def suits(self, system: System) -> None:
+        """Raise `UsageError` where the log that it is to wait for cannot be watched."""
+        self._trigger.suits(system)
 
     async def inject(self, scene: Scene, plan: Plan) -> None:
         """Freeze at once, or each the moment a log says what it was asked to wait for."""

@@ -76,7 +76,7 @@ def told(found: dict[str, ProcessState]) -> str:
 
 async def log_tail(scene: Scene, node: Node, characters: int = _TAIL_CHARACTERS) -> str:
     """Return the last lines of the server's log on a node, or why there are none."""
-    for path in scene.system.log_files(node):
+    for path in scene.system.logs(node):
         with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
             copy = Path(folder) / "log"
             try:

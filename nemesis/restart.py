@@ -34,6 +34,7 @@ class Restart(ServerFault):
     """Restart servers in good order, one after the other."""
 
     name = "restart"
+    on_theirs = "outside"
     targets = ("all", *(target for target in NODE_TARGETS if target != "all"))
     deadline_s = 120.0  # nodes are restarted in turn
     settings_type = AftermathSettings

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 
-from quorate.harness.core.fault import STEP_S, Fault, NemesisOutcome, Plan, Proof, Scene, make
+from quorate.harness.core import registry
+from quorate.harness.core.fault import STEP_S, Fault, NemesisOutcome, Plan, Proof, Scene, make, registered
 from quorate.harness.core.injection import HEAL, INJECT, NemesisRecord, decoded
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import about, read
 from quorate.harness.core.system import System
 from quorate.harness.core.workload import Workload
@@ -132,6 +133,10 @@ class Nemesis:
     def suit(self, system: System) -> None:
         """Raise `UsageError` for a fault that this system, or this release of it, can never have; touches no host."""
         for fault in self._faults.values():
+            if system.theirs and fault.on_theirs is None:
+                raise UsageError(
+                    f"-f {fault.name}: not on servers that are not quorate's (there: {', '.join(_on_theirs())})"
+                )
             fault.suits(system)
 
     def fit(self, system: System, workload: Workload) -> None:
@@ -374,3 +379,8 @@ async def _within(step: Awaitable[T], what: str, deadline_s: float = STEP_S) -> 
         await asyncio.wait({task}, timeout=_CANCELLED_S)
         raise Broken("timeout", f"{what} did not end within {deadline_s:g} s")
     return await task
+
+
+def _on_theirs() -> list[str]:
+    """Return the faults that servers of somebody else's can have."""
+    return [name for name in sorted(registry.names("faults")) if registered(name).on_theirs is not None]

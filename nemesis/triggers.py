@@ -12,8 +12,9 @@ from typing import Annotated
 import msgspec
 
 from quorate.harness.core.fault import Scene
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, UsageError
 from quorate.harness.core.settings import Seconds, about
+from quorate.harness.core.system import System
 from quorate.nemesis import processes
 from quorate.nemesis.logs import wait_for_text
 
@@ -51,6 +52,11 @@ class Trigger:
         self._within_s = settings.within
         self._after_s = settings.after
         self._any = settings.heard == "any"
+
+    def suits(self, system: System) -> None:
+        """Raise `UsageError` where there is no log to watch: an engine keeps what somebody else's server says."""
+        if self._on is not None and system.theirs:
+            raise UsageError(f'on="{self._on}": logs of servers that are not quorate\'s are not watched')
 
     @property
     def told(self) -> str:

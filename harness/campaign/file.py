@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 _TOP: Final = ("name", "seed", "defaults", "matrix", "include", "exclude", "budget")
 _BUDGET: Final = ("time", "runs")
-_FILES: Final = ("schedule", "inventory")
+_FILES: Final = ("schedule", "inventory", "file")
 _CELLS_MAX: Final = 100_000
 
 

@@ -23,7 +23,7 @@ Examples:
   quorate campaign nightly --budget 2h --resume
 """,
 )
-@click.argument("file")
+@click.argument("matrix", metavar="FILE")
 @test_options
 @jobs_option
 @click.option("--resume", is_flag=True, help="Continue the newest campaign of these cells in --store.")
@@ -55,7 +55,7 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print only campaign.json and the folder.")
 @click.option("--quiet", is_flag=True, help="Print only the summary.")
-def command(file: str, **options: Any) -> int:
+def command(matrix: str, **options: Any) -> int:
     """Run every cell of FILE and say which kept their promises.
 
     FILE is a path, or the name of one that comes with quorate (`quorate list campaigns`). Options of `test` override
@@ -71,7 +71,7 @@ def command(file: str, **options: Any) -> int:
     own = {key: options.pop(key) for key in _OWN}
     overrides = given(options)
     root = Path(overrides.pop("store", "store"))
-    path = located(file)
+    path = located(matrix)
     campaign = load(path, overrides)
     if own["where"]:
         from quorate.harness.campaign.dask import check_address  # noqa: PLC0415 - an optional extra

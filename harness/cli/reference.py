@@ -20,6 +20,7 @@ _OF_CELLS: Final = {
     "settings": "settings of system, workload, faults and gates, as `--set KEY=VALUE`",
     "schedule": "file with exact faults at exact times, relative to this file",
     "inventory": 'file with the hosts for `cluster = "ssh"`, relative to this file',
+    "file": 'Docker Compose file for `cluster = "compose"`, relative to this file',
     "expect": "`valid`, `invalid` (a known bug) or `any` [valid]",
     "link": "address of the known bug's issue, shown in every report",
     "repeat": "runs of the cell, with seeds that follow each other [1]",
@@ -28,6 +29,7 @@ _OF_CELLS: Final = {
 _FORMS: Final = {
     "workload": 'text, or a list for several side by side: `["register", "set"]`',
     "endpoints": 'text with commas, or a list: `["db1:2379", "db2:2379"]`',
+    "service": 'text with commas, or a list: `["n1=etcd-a", "n2=etcd-b"]`',
     "faults": 'text with commas, or a list: `"partition:leader,kill"`',
     "settings": 'table: `{ reads = "serializable" }`',
     "check_memory": 'number of bytes or text: `"1GiB"`',

@@ -95,6 +95,15 @@ def engine() -> Finding:
     return Finding("Docker engine", ok=True, reason=f"version {version}")
 
 
+def compose() -> Finding:
+    """Whether there is a program that reads compose files, for clusters that somebody else wrote."""
+    from quorate.harness.cluster.compose import program  # noqa: PLC0415 - loads what talks to programs
+
+    words = program.installed()
+    reason = program.MISSING if words is None else " ".join(words)
+    return Finding("Docker Compose (--cluster compose)", words is not None, reason, program.MEND)
+
+
 def enterable_containers() -> Finding:
     """Whether containers can be entered from here, or everything goes through the engine: tried with one."""
     name = "containers entered from this host"
@@ -237,6 +246,7 @@ PROBES: tuple[Callable[[], Finding], ...] = (
     namespaces,
     user_namespaces,
     engine,
+    compose,
     enterable_containers,
     image_builder,
     cuts,

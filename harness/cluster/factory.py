@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from quorate.harness.cluster.compose.asked import Asked
 from quorate.harness.cluster.local import LocalCluster
 from quorate.harness.cluster.running import RunningCluster
 from quorate.harness.core.node import Cluster
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 
-KINDS = ("auto", "docker", "local", "ssh", "running")
+KINDS = ("auto", "docker", "local", "ssh", "running", "compose")
 MOST_NODES = 99
 _ENGINE_TIMEOUT_S = 5
 
@@ -27,6 +28,7 @@ def make_cluster(
     progress: Callable[[str], None] | None = None,
     inventory: Path | None = None,
     endpoints: Sequence[str] = (),
+    compose: Asked | None = None,
 ) -> Cluster:
     """Return a cluster that is not up yet.
 
@@ -34,8 +36,8 @@ def make_cluster(
     own, else the node image of `image_kind` ("base", or "jre" for servers on the JVM) is taken and built where it is
     missing, as reported to `progress`; `force_exec` reaches nodes through the engine only. For SSH: the first
     `count` hosts of `inventory`, a TOML file (harness.cluster.ssh.hosts). For a cluster that is already there: its
-    `endpoints`. Raises `UsageError` for
-    what makes no sense, `Broken` with the fix where this machine cannot.
+    `endpoints`; for one of a compose file: `compose`. Raises `UsageError` for what makes no sense, `Broken` with the
+    fix where this machine cannot.
     """
     if not 1 <= count <= MOST_NODES:
         raise UsageError(f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
@@ -50,6 +52,10 @@ def make_cluster(
         )
     if kind == "running":
         return RunningCluster(run_id, endpoints)
+    if kind == "compose" and compose is not None:
+        from quorate.harness.cluster.compose.cluster import ComposeCluster  # noqa: PLC0415 - loads the SDK
+
+        return ComposeCluster(run_id, compose)
     if kind == "ssh":
         return _over_ssh(run_id, count, inventory)
     if image is not None:

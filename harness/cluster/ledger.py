@@ -24,6 +24,8 @@ from quorate.harness.core.outcome import Broken
 OWNER, KEPT = "owner", "kept"
 NETNS, LINK, DIRECTORY, PROCESS, SUBNET = "netns", "link", "directory", "process", "subnet"
 CONTAINER, DOCKER_NETWORK, HOST = "container", "docker-network", "host"
+# Of Docker Compose: a project that is ours, a container of somebody else's, and one of those that was ended.
+PROJECT, GUEST, ENDED = "compose-project", "compose-guest", "compose-ended"
 # Of clusters that wait for a campaign's next run (harness.cluster.slots): what they are, waiting, and in use again.
 SLOT, PARKED, TAKEN = "slot", "parked", "taken"
 

@@ -55,6 +55,7 @@ class RunningNode:
         self.port: int | None = where.port
         self.directory = ""
         self.netns: str | None = None
+        self.logs: Sequence[str] = ()
 
     async def run(
         self, argv: Sequence[str], *, timeout_s: float = 10.0, stdin: bytes = b"", check: bool = True

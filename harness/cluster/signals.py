@@ -36,12 +36,17 @@ async def deliver(process: Handle, signum: int, mark: str, reapers: Collection[i
     """
     processes.signal_family(process, signum, mark, reapers)
     if signum == signal.SIGKILL:
-        if not await _until(process, {ProcessState.DEAD}, _DEATH_S):
-            raise Broken("would-not-die", f"process {process.pid} survived SIGKILL for {_DEATH_S:g} s")
+        await await_death(process)
     elif signum == signal.SIGSTOP:
         await _until(process, {ProcessState.STOPPED, ProcessState.DEAD}, _STOP_S)
     elif signum == signal.SIGCONT:
         await _until(process, {ProcessState.RUNNING, ProcessState.DEAD}, _STOP_S)
+
+
+async def await_death(process: Handle) -> None:
+    """Return once a process that was killed is dead; raise `Broken` where it is not within ten seconds."""
+    if not await _until(process, {ProcessState.DEAD}, _DEATH_S):
+        raise Broken("would-not-die", f"process {process.pid} survived SIGKILL for {_DEATH_S:g} s")
 
 
 async def _until(process: Handle, wanted: set[ProcessState], deadline_s: float) -> bool:

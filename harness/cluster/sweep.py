@@ -20,6 +20,7 @@ _WORDS = {
     ledger.LINK: ("link", "links"),
     ledger.DIRECTORY: ("directory", "directories"),
     ledger.HOST: ("host over SSH", "hosts over SSH"),
+    ledger.PROJECT: ("compose project", "compose projects"),
 }
 
 
@@ -83,9 +84,17 @@ def _leave_hosts(dead: DeadRun) -> list[str]:
     return leftovers.remove_run(dead.run_id, [msgspec.json.decode(host, type=Host) for host in hosts])
 
 
+def _leave_compose(dead: DeadRun) -> list[str]:
+    if not any(record.kind in (ledger.PROJECT, ledger.GUEST) for record in dead.records):
+        return []
+    from quorate.harness.cluster.compose import leftovers  # noqa: PLC0415 - loads the SDK
+
+    return leftovers.remove(dead.run_id, dead.records)
+
+
 def remove(dead: DeadRun) -> list[str]:
     """Remove everything of a dead run; return a sentence."""
-    left = _remove_containers(dead) + _leave_hosts(dead)
+    left = _remove_containers(dead) + _leave_hosts(dead) + _leave_compose(dead)
     left += remove_local(dead.run_id, dead.records)
     if left:
         return [f"{dead.run_id}: not all could be removed: {'; '.join(left)}"]
@@ -93,4 +102,6 @@ def remove(dead: DeadRun) -> list[str]:
     kinds = [record.kind for record in dead.records]
     counts = {words: kinds.count(kind) for kind, words in _WORDS.items() if kind in kinds}
     told = [f"{count} {one if count == 1 else several}" for (one, several), count in counts.items()]
+    if guests := kinds.count(ledger.GUEST):
+        return [f"{dead.run_id}: left {guests} containers of somebody's compose project as they were"]
     return [f"{dead.run_id}: removed {', '.join(told)}" if told else f"{dead.run_id}: it had made nothing"]

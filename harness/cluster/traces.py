@@ -21,6 +21,8 @@ def traces_of(run_id: str, *, engine: bool = True) -> list[str]:
     namespaces = state_directory() / "netns" / run_id
     found += [f"namespace {path}" for path in (namespaces, *namespaces.glob("*")) if path.exists()]
     found += [f"mount {path}" for path in mounts_below(namespaces)]
+    doors = state_directory() / "doors" / run_id
+    found += [f"directory {doors}"] if doors.exists() else []
     data = data_directory() / run_id
     found += [f"mount {path}" for path in mounts_below(data)]
     found += [f"loop device on {path}" for path in _looped() if run_id in path]
@@ -39,9 +41,13 @@ def _of_engine(run_id: str) -> list[str]:
     except Broken:
         return []
     wanted = {"label": f"{engine.RUN_LABEL}={run_id}"}
+    composed = {"label": f"com.docker.compose.project={run_id}"}
     with engine.translated("looking for traces"):
         containers = [f"container {one['Id'][:12]}" for one in api.containers(all=True, filters=wanted)]
-        return containers + [f"network {one['Name']}" for one in api.networks(filters=wanted)]
+        containers += [f"container {one['Id'][:12]}" for one in api.containers(all=True, filters=composed)]
+        volumes = [f"volume {one['Name']}" for one in api.volumes(filters=composed)["Volumes"] or ()]
+        networks = [*api.networks(filters=wanted), *api.networks(filters=composed)]
+        return containers + volumes + [f"network {one['Name']}" for one in networks]
 
 
 def _looped() -> list[str]:

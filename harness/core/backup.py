@@ -55,6 +55,9 @@ class Difference(msgspec.Struct, frozen=True):
 class Restored(msgspec.Struct, frozen=True):
     """What came back: all that is `held` at `position`, and what was `verified` of the file, in words.
 
+    Where that is not `exact` the backup holds everything up to its position, and may hold some of what came while it
+    was written.
+
     `compared` is how many keys the cluster's own state at that position had, None where the service does not keep old
     states or could not be asked; `differences` are the first that differ.
     """
@@ -62,6 +65,7 @@ class Restored(msgspec.Struct, frozen=True):
     position: int
     held: tuple[Held, ...] = ()
     verified: str = ""
+    exact: bool = True
     compared: int | None = None
     differences: tuple[Difference, ...] = ()
 

@@ -67,6 +67,14 @@ def _places(test: Test, own_server: str) -> None:
                 "--cluster running takes no faults, no release and no --build: its servers are not quorate's",
             ),
             (
+                (test.cluster == "compose") == bool(test.file) == bool(test.service),
+                "--cluster compose, --file docker-compose.yml and --service n1=SERVICE,… belong together",
+            ),
+            (
+                test.cluster != "compose" or not (test.release or test.build),
+                "--cluster compose takes no release and no --build: the file says what runs",
+            ),
+            (
                 test.cluster != "ssh" or test.inventory is not None,
                 "--cluster ssh needs --inventory FILE.toml",
             ),

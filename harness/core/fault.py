@@ -75,6 +75,10 @@ class Fault(abc.ABC):
     crashes: ClassVar[Literal["own", "any"] | None] = (
         None  # servers end themselves: its targets, or others too
     )
+    # On servers that somebody else set up, in containers: their ends and starts are enough for it; it enters them; or
+    # it changes their very processes, not to be undone after a kill -9: those must be up for the run alone.
+    # None: it works with what only servers of quorate's have, and is refused there.
+    on_theirs: ClassVar[Literal["outside", "inside", "patching"] | None] = None
     needs_majority: ClassVar[bool] = False  # healing needs most servers: other faults are healed before it
     downs: bool = False  # servers of its targets are dead, or may be, while it is in force
 

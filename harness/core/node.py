@@ -70,6 +70,11 @@ class Node(Protocol):
         """A path on this host to the node's network namespace, or None where this process cannot enter it."""
         ...
 
+    @property
+    def logs(self) -> Sequence[str]:
+        """What `get` knows as the logs of a server that somebody else set up; none where it cannot fetch any."""
+        return ()
+
     async def run(
         self, argv: Sequence[str], *, timeout_s: float = 10.0, stdin: bytes = b"", check: bool = True
     ) -> Completed:

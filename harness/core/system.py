@@ -96,10 +96,11 @@ class System(abc.ABC):
     virtual: ClassVar[bool] = False  # it runs in this process, in virtual time, on `own_cluster`
     image_kind: ClassVar[Literal["base", "jre"]] = "base"  # what node images must have for its servers
     runtime: ClassVar[Literal["go", "jvm"]] = "go"  # what its clocks may be skewed like
+    client_port: ClassVar[int] = 0  # where servers of somebody else's serve clients unless it is said
     own_server: ClassVar[str] = "binary"  # the setting that gives a server of the user's own
     of_clients: ClassVar[frozenset[str]] = (
         frozenset()
-    )  # settings that make sense with --cluster running alone
+    )  # settings that make sense alone where the servers are not quorate's
     knobs: ClassVar[tuple[Knob, ...]] = ()  # what `--set tuning=` turns
     channels: ClassVar[
         Mapping[str, tuple[int, ...]]
@@ -116,7 +117,7 @@ class System(abc.ABC):
     operating: Operating | None = None
     backups: Backups | None = None
 
-    # Whether the servers are somebody else's (`adopt`): none is started, none dumped, no log of theirs is fetched.
+    # Whether the servers are somebody else's (`adopt`): none is started before the load, and none dumped.
     theirs: bool = False
 
     # Before the run: no host may be touched.
@@ -130,13 +131,13 @@ class System(abc.ABC):
         return {}
 
     def adopt(self, workloads: Sequence[str]) -> None:
-        """Take note that the cluster was there before (--cluster running).
+        """Take note that the servers are not quorate's (--cluster running, --cluster compose).
 
-        Nothing is installed or started then, and nothing outside a prefix is touched. Raises `UsageError` for a
+        Nothing is installed or configured then, and nothing outside a prefix is touched. Raises `UsageError` for a
         workload that cannot keep to a prefix, and for settings of a server.
         """
         del workloads
-        raise UsageError(f"--cluster running: {self.name} cannot be tested so yet")
+        raise UsageError(f"--cluster running, compose: {self.name} cannot be tested so yet")
 
     @property
     def weak_reads(self) -> WeakReads | None:
@@ -234,6 +235,10 @@ class System(abc.ABC):
     @abc.abstractmethod
     def log_files(self, node: Node) -> Sequence[str]:
         """Paths on the node that are worth keeping, the server's own log first."""
+
+    def logs(self, node: Node) -> Sequence[str]:
+        """Return what `node.get` can fetch of its server's words: `log_files`, or what somebody else's node offers."""
+        return node.logs if self.theirs else self.log_files(node)
 
     async def keep_log(self, node: Node, folder: Path) -> None:
         """Copy the log of one member, dead or alive, into a folder of this host; raise `Broken` where that fails.

@@ -16,9 +16,10 @@ from quorate.harness.core.store import unfit
 if TYPE_CHECKING:
     from quorate.harness.core.system import System
 
-__all__ = ["CLUSTERS", "Test", "UsageError"]
+__all__ = ["CLUSTERS", "THEIRS", "Test", "UsageError"]
 
-CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "simulated")
+CLUSTERS: Final = ("auto", "docker", "local", "ssh", "running", "compose", "simulated")
+THEIRS: Final = frozenset({"running", "compose"})  # whose servers are not quorate's
 
 
 def _registered(system: str) -> type[System]:
@@ -106,7 +107,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         str,
         Option(
             Kind.TEXT,
-            "Where servers run: auto, docker, local, ssh or running.",
+            "Where servers run: auto, docker, local, ssh, running or compose.",
             metavar="KIND",
             wrong=_cluster,
         ),
@@ -117,6 +118,17 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Option(
             Kind.NAMES,
             "HOST:PORT,… of a cluster that is already there, for --cluster running.",
+            metavar="LIST",
+        ),
+    ] = ()
+    file: Annotated[
+        str | None, Option(Kind.FILE, "Docker Compose file of a cluster, for --cluster compose.")
+    ] = None
+    service: Annotated[
+        tuple[str, ...],
+        Option(
+            Kind.NAMES,
+            "Services of that file that are members, n1=SERVICE[:PORT],…, for --cluster compose.",
             metavar="LIST",
         ),
     ] = ()
@@ -177,8 +189,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                     msgspec.structs.force_setattr(self, option.field, option.from_file(value))
                 except ValueError as error:
                     raise UsageError(f"{option.field}: {error}") from error
-        if self.endpoints:
-            msgspec.structs.force_setattr(self, "nodes", len(self.endpoints))
+        if named := self.endpoints or self.service:
+            msgspec.structs.force_setattr(self, "nodes", len(named))
 
     @property
     def system_name(self) -> str:
@@ -229,7 +241,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if option.positional:
                 continue
             value = getattr(self, option.field)
-            counted = option.field == "nodes" and self.endpoints  # by the endpoints
+            counted = option.field == "nodes" and (self.endpoints or self.service)  # by them
             if not counted and (option.always or value != getattr(usual, option.field)):
                 words += option.words(value)
         return shlex.join(words)

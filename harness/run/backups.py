@@ -17,11 +17,11 @@ FAULT: Final = "backup"
 _NS: Final = 1e9
 
 
-def judge(folder: Path, history: History, faults_asked: Sequence[str]) -> Result | None:
+def judge(folder: Path, history: History, faults_asked: Sequence[str], time_s: float) -> Result | None:
     """Judge the backups of a run; None where it was to take none."""
     if FAULT not in faults_asked:
         return None
-    return judge_taken(history.operations(), taken(folder, history))
+    return judge_taken(history.operations(), taken(folder, history), time_s)
 
 
 def taken(folder: Path, history: History) -> list[Taken]:

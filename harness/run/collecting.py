@@ -20,13 +20,12 @@ _LOGS_S: Final = 20.0
 
 async def collect(system: System, cluster: Cluster, folder: Path) -> None:
     """Copy each node's logs into the run's folder, all nodes at once; what cannot be fetched is logged."""
-    if system.theirs:
-        return
     with contextlib.suppress(Broken):
-        wanted = [(node, path) for node in cluster.nodes for path in system.log_files(node)]
+        wanted = [(node, path) for node in cluster.nodes for path in system.logs(node)]
+        ours = () if system.theirs else cluster.nodes
         await asyncio.gather(
             *(_fetch(node, path, folder) for node, path in wanted),
-            *(member_logs.keep(system, node, folder) for node in cluster.nodes),
+            *(member_logs.keep(system, node, folder) for node in ours),
         )
 
 

@@ -74,7 +74,7 @@ def judge(
     figures = _figures(history, conducted)
     end_s = figures.end_s
     results += _beside_the_checkers(test, folder, figures, conducted)
-    found = backups.judge(folder, history, faults_asked)
+    found = backups.judge(folder, history, faults_asked, limits.time_s)
     results += [] if found is None else [found]
     passed = gates(
         figures.numbers,

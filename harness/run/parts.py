@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from quorate.harness.cluster import make_cluster
+from quorate.harness.cluster.compose.asked import Asked, members
 from quorate.harness.core import registry
 from quorate.harness.core.capabilities import Registers
 from quorate.harness.core.clock import Clock
 from quorate.harness.core.node import Cluster
 from quorate.harness.core.settings import read
 from quorate.harness.core.system import System, SystemOptions, registered
-from quorate.harness.core.test import Test, UsageError
+from quorate.harness.core.test import THEIRS, Test, UsageError
 from quorate.harness.core.tuning import DEFAULT, SETTING
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.core.workload import Workload, WorkloadOptions
@@ -64,7 +65,7 @@ def assemble(test: Test, run_id: str, clock: Clock) -> Parts:
         nemesis.fit(system, workload)
     return Parts(
         system=system,
-        cluster=_cluster(test, system, run_id, clock),
+        cluster=_cluster(test, system, nemesis, run_id, clock),
         workload=workload,
         nemesis=nemesis,
         thresholds=thresholds(settings),
@@ -87,10 +88,10 @@ def _tuning(test: Test, system: System) -> dict[str, str]:
 
 
 def _adopt(test: Test, system: System) -> None:
-    """Hand the system a cluster that was there before; raise `UsageError` where it cannot work so."""
-    if test.cluster != "running":
+    """Hand the system servers that are not quorate's; raise `UsageError` where it cannot work so."""
+    if test.cluster not in THEIRS:
         if wrong := sorted(system.of_clients.intersection(test.settings)):
-            raise UsageError(f"--set {wrong[0]} is for --cluster running")
+            raise UsageError(f"--set {wrong[0]} is for --cluster running and --cluster compose")
         return
     system.adopt(test.workload)
 
@@ -107,7 +108,17 @@ def _must_offer(system: System, workload: Workload, *, filled: bool) -> None:
         )
 
 
-def _cluster(test: Test, system: System, run_id: str, clock: Clock) -> Cluster:
+def composed(test: Test, system: System, nemesis: Nemesis | None) -> Asked | None:
+    """Return what is asked of a compose file, None where the cluster is another; raises `UsageError`."""
+    if test.file is None:
+        return None
+    faults = nemesis.faults if nemesis is not None else ()
+    entered = any(fault.on_theirs != "outside" for fault in faults)
+    patching = tuple(fault.name for fault in faults if fault.on_theirs == "patching")
+    return Asked(Path(test.file), members(test.service), system.client_port, entered, patching)
+
+
+def _cluster(test: Test, system: System, nemesis: Nemesis | None, run_id: str, clock: Clock) -> Cluster:
     assert test.seed is not None
     if system.virtual:
         names = [f"n{number}" for number in range(1, test.nodes + 1)]
@@ -117,6 +128,8 @@ def _cluster(test: Test, system: System, run_id: str, clock: Clock) -> Cluster:
         options["image"] = test.image
     if test.endpoints:
         options["endpoints"] = test.endpoints
+    if (compose := composed(test, system, nemesis)) is not None:
+        options["compose"] = compose
     if test.inventory is not None:
         options["inventory"] = Path(test.inventory)
     return make_cluster(test.cluster, run_id=run_id, count=test.nodes, **options)

@@ -14,7 +14,7 @@ from quorate.harness.core.outcome import Broken
 from quorate.harness.core.platform import Platform, wanting
 from quorate.harness.core.system import registered
 from quorate.harness.core.test import Test, UsageError
-from quorate.harness.run.parts import Parts
+from quorate.harness.run.parts import Parts, composed
 from quorate.harness.systems.releases import SYSTEMS, understood, unknown_release, unpublished
 
 _ENGINE_S: Final = 5
@@ -33,6 +33,10 @@ def require(test: Test, parts: Parts) -> None:
     if parts.system.virtual:
         return
     check_releases([test])
+    if (compose := composed(test, parts.system, parts.nemesis)) is not None:
+        from quorate.harness.cluster.compose.fitness import examine  # noqa: PLC0415 - loads the SDK
+
+        examine(compose)
     lacking = [finding.in_words() for finding in _findings(test, parts) if not finding.ok]
     if lacking:
         raise Broken("not-here", f"{CANNOT}: {'; '.join(lacking)}")
@@ -64,6 +68,7 @@ def _releases(test: Test) -> Iterator[str]:
 
 def _findings(test: Test, parts: Parts) -> Iterator[Finding]:
     kind = kind_of(test.cluster, test.image)
+    faults = parts.nemesis.faults if parts.nemesis is not None else ()
     if kind == "running":
         for where in test.endpoints:
             why = running.unreachable(where)
@@ -78,8 +83,11 @@ def _findings(test: Test, parts: Parts) -> Iterator[Finding]:
             yield doctor.java()
     # Containers are entered by root alone; behind the engine's exec, faults work with what the nodes have.
     if kind == "local" or (kind == "docker" and os.geteuid() == 0):
-        faults = parts.nemesis.faults if parts.nemesis is not None else ()
         yield from (probe() for probe in _probes(faults))
+    if kind == "compose":
+        inside = [fault for fault in faults if fault.on_theirs != "outside"]
+        yield from (probe() for probe in _probes(inside))
+        return
     with wanting(_platform(kind)):
         if (why := parts.system.unobtainable()) is not None:
             yield Finding("server", ok=False, reason=why)

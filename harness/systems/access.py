@@ -86,6 +86,8 @@ class Pems(msgspec.Struct, frozen=True):
             return None
         try:
             made = ssl.create_default_context(cadata=self.ca.decode())
+            # From 3.13 on Python refuses certificates without extensions that the services' own clients do not ask for.
+            made.verify_flags &= ~ssl.VERIFY_X509_STRICT
             if self.cert is not None and self.key is not None:
                 # The ssl module reads the pair from a file alone; it is unlinked once it has been read.
                 with tempfile.NamedTemporaryFile(prefix="quorate-pem-") as file:

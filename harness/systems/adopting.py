@@ -14,28 +14,33 @@ from quorate.harness.core.system import NodeStatus
 
 _LOOK_S: Final = 15.0
 _POLL_S: Final = 0.1
+_UNFIT: Final = {
+    "tls": "for servers of quorate's; how clients are let in by these say ca, cert and key",
+    "auth": "for servers of quorate's; what clients show to these say user and password_file, or token_file",
+}
 
 
 class Adopting(msgspec.Struct, frozen=True):
     """What a system's clients can do on servers that are not quorate's.
 
-    `settings` are all of the system's, `of_clients` those that mean something there. `beyond` says of each workload
-    that reaches beyond a prefix why it does. `denied` are words of refusals that waiting does not change.
+    `settings` are all of the system's, `of_clients` those that mean something there; `unfit` says of others that are
+    not the servers' why they do not. `beyond` says of each workload that reaches beyond a prefix why it does. `denied`
+    are words of refusals that waiting does not change.
     """
 
     settings: type[msgspec.Struct]
     of_clients: frozenset[str]
     beyond: Mapping[str, str]
     denied: tuple[str, ...]
+    unfit: Mapping[str, str] = {}
 
     def check(self, workloads: Sequence[str], given: Mapping[str, str]) -> None:
-        """Raise `UsageError` for what reaches beyond the prefix, and for settings of servers."""
+        """Raise `UsageError` for what reaches beyond the prefix, and for settings that cannot be kept."""
         for name in sorted(self.beyond.keys() & set(workloads)):
-            raise UsageError(f"-w {name} {self.beyond[name]}: not on a cluster that is already there")
-        if wrong := sorted((set(described(self.settings)) - self.of_clients).intersection(given)):
-            raise UsageError(
-                f"--set {wrong[0]}: a setting of servers, and those of --cluster running are not quorate's"
-            )
+            raise UsageError(f"-w {name} {self.beyond[name]}: not on servers that are not quorate's")
+        for name in sorted((set(described(self.settings)) - self.of_clients).intersection(given)):
+            why = {**_UNFIT, **self.unfit}.get(name, "a setting of servers, and these are not quorate's")
+            raise UsageError(f"--set {name}: {why}")
 
     async def look(
         self,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Generic
 
 from quorate.harness.core import tuning
 from quorate.harness.core.clock import until
-from quorate.harness.core.node import Cluster, Node, ProcessState
+from quorate.harness.core.node import Cluster, Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.system import NodeStatus, System, SystemOptions
 from quorate.harness.systems.adopting import Adopting
@@ -119,9 +119,16 @@ class Daemons(System, Generic[Server]):
             raise Broken("not-ready", f"{self.name} was not ready after {deadline_s:g} s: {why}\n{said}")
         return statuses
 
-    @abc.abstractmethod
     async def start(self, cluster: Cluster, node: Node) -> None:
-        """Start the server on one node with its data as it is."""
+        """Start the server on one node with its data as it is; how somebody else's is started, its node knows."""
+        if self.theirs:
+            await node.start(Daemon(self.daemon, (), ""))
+        else:
+            await self._start(cluster, node)
+
+    @abc.abstractmethod
+    async def _start(self, cluster: Cluster, node: Node) -> None:
+        """Start a server of quorate's."""
 
     @abc.abstractmethod
     async def status(self, cluster: Cluster) -> list[NodeStatus]:

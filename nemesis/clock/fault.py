@@ -65,6 +65,7 @@ class Clock(NodeFault):
     """Skew the clocks of single servers: jumps, drifts and strobes, wall clock or both. No host clock moves."""
 
     name = "clock"
+    on_theirs = "patching"
     settings_type = ClockSettings
 
     def __init__(self, options: ClockSettings) -> None:

@@ -92,6 +92,7 @@ class Packet(NodeFault):
     """Make packets between servers slow, lossy or flaky; clients are spared."""
 
     name = "packet"
+    on_theirs = "inside"
     settings_type = PacketSettings
 
     def __init__(self, options: PacketSettings) -> None:
@@ -231,6 +232,19 @@ class Packet(NodeFault):
         )
         holds = last_ms - first_ms >= _RAMP_SHARE * behaviour.delay_ms
         return Proof(holds=holds, text=text, data={"delay_ms_first": first_ms, "delay_ms_last": last_ms})
+
+    async def renew(self, scene: Scene, plan: Plan) -> None:
+        """Hand packets to a listener anew where a container came back with a network that knows of none."""
+        network = scene.cluster.network
+        if plan.detail["mode"] == "lossy" or not isinstance(network, EnteredNetwork):
+            return
+        living = [name for name in plan.nodes if network.stands(name)]
+        if all([await network.holds(name) for name in living]):
+            return
+        self._counts = await self._queueing.stop(network, living) or self._counts
+        peers = {name: addresses for name, addresses in _peers(scene, plan).items() if name in living}
+        behaviour = behaviours.of(plan.detail["behaviour"])
+        await self._queueing.start(network, peers, behaviour, int(plan.detail["seed"]))
 
     async def heal(self, scene: Scene, plan: Plan) -> None:
         """Take the rules out and end the listener."""

@@ -71,6 +71,38 @@ def test_backups_of_consul_are_prefixes(quorate_test: Any) -> None:
     assert any(one["restored"]["held"] for one in kept(found))
 
 
+def test_backups_of_zookeeper_hold_all_up_to_where_they_begin(quorate_test: Any) -> None:
+    words = [
+        "-w",
+        "append",
+        "--cluster",
+        "local",
+        "-f",
+        "backup,kill",
+        "--fault-interval",
+        "2s",
+        "--time",
+        "24s",
+    ]
+    code, found = quorate_test("zookeeper@3.9.5", *words, "--seed", "2")
+    assert (code, found["verdict"]) == (0, "valid"), found["reason"]
+    assert guarantee(found)["stats"]["compared"] >= 1
+    assert any(one["restored"]["held"] and one["reached"].get("confirmed") for one in kept(found))
+
+
+def test_after_an_upgrade_the_tool_of_the_new_release_restores(quorate_test: Any, tmp_path: Path) -> None:
+    schedule = tmp_path / "plan.toml"
+    fault = '[[fault]]\nat = "{}s"\nfor = "1s"\nfault = "{}"\n{}\n'
+    schedule.write_text(
+        fault.format(2, "upgrade", 'detail = { release = "3.5.16" }')
+        + fault.format(20, "backup", 'nodes = ["n1"]')
+    )
+    words = ["--cluster", "local", "--schedule", str(schedule), "--time", "30s", "--seed", "3"]
+    code, found = quorate_test("etcd@3.4.23", *words)
+    assert (code, found["verdict"]) == (0, "valid"), found["reason"]
+    assert guarantee(found)["stats"]["compared"] == 1
+
+
 def test_a_transfer_that_a_kill_cut_short_is_refused_and_no_anomaly(quorate_test: Any) -> None:
     words = ["--cluster", "local", "-f", "backup", "--fault-interval", "2s", "--time", "16s", "--seed", "2"]
     more = ["--set", "backup.then=kill", "--set", "backup.after=30ms", "--set", "store_size=40MB"]

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+LEAST = 11
 NOBODY = 65534
 # What any machine has; no cc, no cargo, no go.
 PROGRAMS = (
@@ -66,6 +68,28 @@ def wheel(place):
     assert done.returncode == 0, done.stderr[-3000:]
     (found,) = (place / "dist").glob("*.whl")
     return found
+
+
+def _paths():
+    """Every Python of this machine by its version, 3.11 and later: of the search path, and of pyenv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    folders = [Path(sys.base_prefix) / "bin", *map(Path, os.environ["PATH"].split(os.pathsep))]
+    folders += sorted(pyenv.glob("versions/*/bin"), reverse=True)
+    found = {}
+    for folder in folders:
+        for path in folder.glob("python3.*"):
+            _, _, minor = path.name.partition("python3.")
+            if minor.isdecimal() and int(minor) >= LEAST and "shims" not in path.parts:
+                found.setdefault(int(minor), path)
+    return found
+
+
+PATHS = _paths()
+DECLARED = {
+    int(line.rpartition(".")[2])
+    for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    if line.startswith("Programming Language :: Python :: 3.")
+}
 
 
 class Bare:
@@ -185,6 +209,46 @@ def test_servers_come_from_an_archive_of_a_mirror(bare, place):
         vendors.close()
     assert "from the release archive at" in told
     assert "sha256 verified" in told
+
+
+@pytest.mark.parametrize("minor", sorted(DECLARED | set(PATHS)), ids=lambda minor: f"3.{minor}")
+def test_the_same_wheel_serves_this_python(minor, wheel, place):
+    if minor not in PATHS:
+        pytest.skip(
+            f"NOT TRIED: no Python 3.{minor} on this machine, neither of the search path nor of pyenv"
+        )
+    venv = place / f"python-3.{minor}"
+    # Without its pip, which takes longer to unpack than all else; the one that is here installs for it.
+    subprocess.run([PATHS[minor], "-m", "venv", "--without-pip", venv], check=True, timeout=120)
+    pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin/python"), "install", "--quiet"]
+    done = subprocess.run(
+        [*pip, "--no-compile", "--only-binary=:all:", str(wheel)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if done.returncode != 0 and (
+        "No matching distribution" in done.stderr or "Could not fetch" in done.stderr
+    ):
+        pytest.skip(f"NOT TRIED: the requirements for 3.{minor} cannot be had: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+
+    def quorate(*words):
+        # As whoever runs the tests: root's own Pythons may be out of an ordinary user's reach.
+        command = [str(venv / "bin/quorate"), *words]
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(venv), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            command, cwd=venv, env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    assert quorate("--version").startswith("quorate ")
+    assert "VALID" in quorate("test", "simulated", "-f", "partition,kill", "--time", "10s")
+    assert "valid" in quorate("check", "store/latest").lower()
+    quorate("report", "store/latest")
+    assert (venv / "store/latest/report.html").stat().st_size > 1000
 
 
 def _helper():

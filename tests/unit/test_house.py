@@ -37,6 +37,7 @@ SEEN_BY_PLUGS = {
 # Who may ask for the date, and why.
 WALL_CLOCK = {
     "harness/cluster/identity.py": "run ids sort by date",
+    "harness/cluster/compose/node.py": "an engine is asked for what a container has said since a date",
     "harness/cluster/docker/leftovers.py": "a ledger of another process tells when it was written",
     "nemesis/clock/tool.py": "the host's wall clock must be shown not to move",
 }

@@ -6,6 +6,7 @@ The table stays, with an empty set, when all is healed; it dies with the namespa
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 
 from quorate.harness.cluster.network import clients, rules
@@ -109,6 +110,10 @@ class EnteredNetwork:
     def namespace(self, name: str) -> str:
         """Return the path of a node's network namespace."""
         return self._firewalls[name].netns
+
+    def stands(self, name: str) -> bool:
+        """Whether the node has a network now: a container that ended has none."""
+        return os.path.exists(self._firewalls[name].netns)  # noqa: PTH110 - a magic link, no file
 
     async def release(self, name: str) -> None:
         """Hand no more packets to a queue; safe to call twice."""

@@ -15,7 +15,7 @@ from quorate.harness.cluster.kernel import in_netns
 from quorate.harness.cluster.netlink import NETLINK_NETFILTER, Message, Netlink
 from quorate.harness.cluster.network import expressions as nft
 from quorate.harness.cluster.network.expressions import Family, Hook
-from quorate.harness.cluster.network.rules import PARTS, Drop, Hold
+from quorate.harness.cluster.network.rules import PARTS, QUEUE_TABLE, TABLES, Drop, Hold
 from quorate.harness.core.outcome import Broken
 
 _NO_QUEUE = (errno.ENOENT, errno.EOPNOTSUPP)  # the kernel's answers for an expression that it does not have
@@ -70,6 +70,14 @@ class Firewall:
     def remove(self, table: str, family: Family = Family.INET) -> None:
         """Remove a table; nothing happens where there is none."""
         self._commit([nft.add_table(family, table), nft.delete_table(family, table)])
+
+    def clear(self) -> None:
+        """Remove every table of quorate's."""
+        for table in TABLES:
+            if self.has(table):
+                self.remove(table)
+        if self.has(QUEUE_TABLE, Family.IPV4):
+            self.remove(QUEUE_TABLE, Family.IPV4)
 
     def has(self, table: str, family: Family = Family.INET) -> bool:
         """Whether there is such a table."""

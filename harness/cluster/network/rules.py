@@ -17,6 +17,7 @@ REQUESTS_TABLE: Final = "quorate_requests"
 ANSWERS_TABLE: Final = "quorate_answers"
 ALONE_TABLE: Final = "quorate_alone"
 PORTS_TABLE: Final = "quorate_ports"
+TABLES: Final = (CUT_TABLE, LOSS_TABLE, REQUESTS_TABLE, ANSWERS_TABLE, ALONE_TABLE, PORTS_TABLE)  # of INET
 PARTS: Final = 10_000  # a share of packets is counted in these
 
 # Before connection tracking and before every rule of others: established connections are cut as well.

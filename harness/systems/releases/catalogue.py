@@ -132,6 +132,20 @@ TOOLS: Final[dict[str, Catalogue]] = {
         defaults=(),
         own="an etcd of a release that is published",
     ),
+    "zookeeper-admin": Catalogue(  # Jetty, for the admin server of ZooKeeper's jars from Maven
+        ways=(
+            Maven(
+                Artifact(
+                    name="org.eclipse.jetty:jetty-servlet",
+                    known=("9.4.57.v20241219",),
+                    oldest="9.4.0",
+                    extras=(Extra((9,), ("com.fasterxml.jackson.core:jackson-databind:2.15.2",)),),
+                )
+            ),
+        ),
+        defaults=(),
+        own="ZooKeeper's own archive, which has them (--set jars=PATH)",
+    ),
     "etcdctl": Catalogue(
         ways=(
             Archive(layouts.ETCDCTL),

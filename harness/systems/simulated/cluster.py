@@ -75,6 +75,7 @@ class SimulatedNode:
         self.address = f"198.18.0.{number}"
         self.directory = f"/simulated/{name}"
         self.netns: str | None = None
+        self.logs: Sequence[str] = ()
         self.port: int | None = None
         self.replica: Replica | None = None
         self.disk = Disk()

@@ -139,7 +139,7 @@ def test_a_cluster_that_is_already_there_is_tested_below_a_prefix(theirs, tmp_pa
         )
     )  # fmt: skip
     assert done.verdict == "valid", done.results.reason
-    assert "a cluster that is already there" in (done.folder / "test.json").read_text()
+    assert "set up by somebody else" in (done.folder / "test.json").read_text()
     assert token not in (done.folder / "test.json").read_text()
     assert theirs.keys() == ["theirs/1"]
 

@@ -177,7 +177,7 @@ def test_workloads_are_valid_and_leave_nothing(theirs, certificates, tmp_path, m
     )  # fmt: skip
     done = run(test)
     assert done.verdict == "valid", done.results.reason
-    assert "a cluster that is already there" in (done.folder / "test.json").read_text()
+    assert "set up by somebody else" in (done.folder / "test.json").read_text()
     assert PASSWORD not in (done.folder / "test.json").read_text()
     assert _everything(theirs[0], certificates) == {b"/theirs/1": b"kept"}
 

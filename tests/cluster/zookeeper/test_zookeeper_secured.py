@@ -113,7 +113,7 @@ def test_a_cluster_that_is_already_there_is_tested_below_a_node(theirs, files, t
         )
     )  # fmt: skip
     assert done.verdict == "valid", done.results.reason
-    assert "a cluster that is already there" in (done.folder / "test.json").read_text()
+    assert "set up by somebody else" in (done.folder / "test.json").read_text()
     assert theirs[1].password not in (done.folder / "test.json").read_text()
     assert "mine" not in ask(theirs, GetChildren2("/", False))[0]
     assert ask(theirs, GetData("/theirs", False))[0] == b"kept"

@@ -228,6 +228,23 @@ def test_without_anything_to_compare_nothing_is_known():
     assert judged([operation(1, "read", "k1", None, 0, 10)], backup(held("k1", 1))).verdict == "unknown"
 
 
+def test_one_that_may_hold_what_came_while_it_was_written_is_held_to_the_rest():
+    def fuzzy(*cells):
+        restored = Restored(5, tuple(cells), exact=False)
+        return Taken("0001", Backup("n1", 0.0, 0.01, 0.0, restored=restored), 50 * MS, 60 * MS)
+
+    first, second = write(1, "k1", 1, 0, 25, version=5), write(2, "k2", 2, 20, 30, version=6)
+    assert judged([first, second], fuzzy(held("k1", 1, 5), held("k2", 2, 6))).verdict == "valid"
+    assert judged([first, second], fuzzy(held("k1", 1, 5))).verdict == "valid"
+    assert names(judged([first, second], fuzzy(held("k2", 2, 6)))) == ["lost from backup"]
+    assert names(judged([A, B], fuzzy(held("k2", 2, 6)))) == ["torn backup"]
+
+
+def test_when_the_time_ends_what_was_not_judged_is_unknown():
+    result = judge([A], [backup(held("k1", 1))], time_s=-1.0)
+    assert (result.verdict, result.reason) == ("unknown", "0 of 1 backups were judged before the time ended")
+
+
 def test_what_the_cluster_held_at_the_same_position():
     same = Restored(7, compared=3)
     other = Restored(7, compared=3, differences=(Difference("/lock/a", "missing", '"x"'),))

@@ -47,6 +47,7 @@ NARROWER = {
     "faults": st.sampled_from([(), ("kill",), ("partition:leader", "clock")]),
     "cluster": st.sampled_from(["auto", "local"]),
     "endpoints": st.sampled_from([(), ("db1:2379", "db2:2379")]),
+    "service": st.sampled_from([(), ("n1=etcd-a", "n2=etcd-b:12379")]),
     "clients": st.integers(1, 100_000),
     "seed": st.none() | st.integers(0, 2**63),
     "settings": st.dictionaries(st.sampled_from(["reads", "gate.ok", "binary"]), WORD),

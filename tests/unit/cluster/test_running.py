@@ -58,6 +58,17 @@ def test_its_members_are_counted_and_the_command_repeats_it():
         ({"cluster": "running", "endpoints": WHERE, "settings": {"user": "me"}}, "QUORATE_PASSWORD"),
         ({"cluster": "running", "endpoints": WHERE, "settings": {"prefix": "/"}}, "prefix for the run alone"),
         ({"cluster": "running", "endpoints": WHERE, "settings": {"cert": "/nowhere"}}, "belong together"),
+        (
+            {
+                "cluster": "running",
+                "endpoints": WHERE,
+                "system": "zookeeper",
+                "settings": {"recipes": "kazoo"},
+            },
+            "kazoo's clients keep to no prefix",
+        ),
+        ({"cluster": "running", "endpoints": WHERE, "settings": {"tls": "yes"}}, "ca, cert and key"),
+        ({"cluster": "running", "endpoints": WHERE, "settings": {"auth": "yes"}}, "user and password_file"),
         ({"cluster": "local", "settings": {"prefix": "/mine/"}}, "for --cluster running"),
     ],
 )

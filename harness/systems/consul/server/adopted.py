@@ -40,10 +40,7 @@ def below(found: Access, run_id: str) -> Access:
 
 def installed(versions: Mapping[str, str]) -> dict[str, Installed]:
     """Return what runs on each node, of which nothing is known but its version."""
-    return {
-        node: Installed("", f"{version} (a cluster that is already there)")
-        for node, version in versions.items()
-    }
+    return {node: Installed("", f"{version} (set up by somebody else)") for node, version in versions.items()}
 
 
 async def remove(nodes: Sequence[Node], found: Access) -> None:

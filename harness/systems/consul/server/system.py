@@ -19,7 +19,7 @@ from quorate.harness.core.system import NodeDump, NodeStatus, SystemOptions
 from quorate.harness.core.weak import WeakReads
 from quorate.harness.systems import access
 from quorate.harness.systems.access import Pems
-from quorate.harness.systems.consul.client.access import Access, place
+from quorate.harness.systems.consul.client.access import PORT, Access, place
 from quorate.harness.systems.consul.client.client import ConsulClient
 from quorate.harness.systems.consul.operations import memberlogs
 from quorate.harness.systems.consul.operations.backups import BackupsOfConsul
@@ -43,6 +43,7 @@ class Consul(Daemons[Installed]):
 
     name = "consul"
     daemon = "consul"
+    client_port = PORT
     runtime = "go"
     client_type = ConsulClient
     settings_type = ConsulSettings
@@ -129,7 +130,7 @@ class Consul(Daemons[Installed]):
         )
         return often if trailing is None else {**often, "raft_trailing_logs": trailing}
 
-    async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+    async def _start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the agent with its data as it is."""
         self.membership.check(node)
         root = node.directory

@@ -77,7 +77,7 @@ class BackupsOfEtcd:
         self._asked = asked
         self._installed = installed
         self._connect = connect
-        self._tools: dict[str, str] = {}  # by node
+        self._tools: set[tuple[str, str]] = set()  # nodes, and where on them
 
     def missing(self) -> str | None:
         """The tool of a release that was never published."""
@@ -87,15 +87,21 @@ class BackupsOfEtcd:
     async def prepare(self, cluster: Cluster) -> None:
         """Put the tool of its release on every node."""
         for node in cluster.nodes:
-            release = _plain(self._installed(node).release)
-            tool = tool_of(release)
+            await self._tool_on(node)
+
+    async def _tool_on(self, node: Node) -> str:
+        """Put the tool on a node, once for each release that runs there: upgrades bring others."""
+        release = _plain(self._installed(node).release)
+        tool = tool_of(release)
+        target = f"{node.directory}/bin/{tool}-{release}"
+        if (node.name, target) not in self._tools:
             try:
                 found = await resolve_async(tool, release)
             except Broken as error:
                 raise Broken("no-tool", f"backups of etcd {release} need its {tool}: {error.text}") from error
-            target = f"{node.directory}/bin/{tool}-{release}"
             await node.put(found.folder / tool, target, mode=0o755)
-            self._tools[node.name] = target
+            self._tools.add((node.name, target))
+        return target
 
     async def reached(self, node: Node) -> Reached:
         """Ask the member for a linearizable read; where that is not confirmed, for what it has by itself."""
@@ -147,13 +153,11 @@ class BackupsOfEtcd:
         try:
             return msgspec.json.decode(said, type=_Status).revision
         except msgspec.DecodeError as error:
-            raise Broken(
-                "no-status", f"{self._tools[node.name]} snapshot status: {error}: {said[:200]!r}"
-            ) from error
+            raise Broken("no-status", f"etcd's tool gives no status: {error}: {said[:200]!r}") from error
 
     async def _tool(self, node: Node, *words: str) -> str:
         """Run the tool; raise `NotRestorableError` where it finds the snapshot damaged."""
-        tool = self._tools[node.name]
+        tool = await self._tool_on(node)
         api = () if self._installed(node).numbers >= (3, 4) else ("env", "ETCDCTL_API=3")
         done = await node.run([*api, tool, "snapshot", *words], timeout_s=_TOOL_S, check=False)
         if done.code == 0:

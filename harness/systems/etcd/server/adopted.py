@@ -38,7 +38,7 @@ def namespace(prefix: str | None, run_id: str) -> Namespace:
 def installed(versions: Mapping[str, str]) -> dict[str, Installed]:
     """Return what runs on each node, of which nothing is known but its version."""
     return {
-        node: Installed("", version, f"{version} (a cluster that is already there)")
+        node: Installed("", version, f"{version} (set up by somebody else)")
         for node, version in versions.items()
     }
 

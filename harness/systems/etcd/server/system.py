@@ -43,6 +43,7 @@ class Etcd(Daemons[Installed]):
 
     name = "etcd"
     daemon = "etcd"
+    client_port = CLIENT_PORT
     poll_s = 0.03
     same_term = True
     client_type = EtcdClient
@@ -90,7 +91,7 @@ class Etcd(Daemons[Installed]):
             pems = await access.give_certificates(cluster.nodes)
             self._be_known(Security(**msgspec.structs.asdict(pems)))
 
-    async def start(self, cluster: Cluster, node: Node) -> None:
+    async def _start(self, cluster: Cluster, node: Node) -> None:
         """Start the member on one node with its data as it is; returns once the process runs."""
         server = self.installed(node)
         if node.name in self.membership.away:

@@ -27,6 +27,7 @@ ADOPTING: Final = Adopting(
     of_clients=OF_CLIENTS | {"reads", "session", "value_size"},
     beyond={},
     denied=("not-authenticated", "denied", "certificate"),
+    unfit={"recipes": "kazoo's clients keep to no prefix, so not on servers that are not quorate's"},
 )
 _REMOVE_S: Final = 30.0
 _NODES_MAX: Final = 1_000_000
@@ -40,7 +41,7 @@ def below(found: Access, run_id: str) -> Access:
 def installed(versions: Mapping[str, str]) -> dict[str, Installed]:
     """Return what runs on each node, of which nothing is known but its version."""
     return {
-        node: Installed("", f"{version} (a cluster that is already there)", version)
+        node: Installed("", f"{version} (set up by somebody else)", version)
         for node, version in versions.items()
     }
 

@@ -79,7 +79,6 @@ def _common(node: Node, settings: ZooKeeperSettings) -> list[str]:
         "maxClientCnxns=0",
         "maxSessionTimeout=60000",
         "4lw.commands.whitelist=*",
-        "admin.enableServer=false",
     ]
     if not settings.force_sync:
         lines.append("forceSync=no")

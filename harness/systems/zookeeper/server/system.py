@@ -20,11 +20,12 @@ from quorate.harness.systems.access import Pems
 from quorate.harness.systems.daemons import Daemons
 from quorate.harness.systems.logs import tail
 from quorate.harness.systems.releases.way import numbers
-from quorate.harness.systems.zookeeper.client.access import Access, place
+from quorate.harness.systems.zookeeper.client.access import PORT, Access, place
 from quorate.harness.systems.zookeeper.client.caller import ClientOptions
 from quorate.harness.systems.zookeeper.client.client import ZooKeeperClient
 from quorate.harness.systems.zookeeper.client.kazoo_client import KazooRecipes
 from quorate.harness.systems.zookeeper.operations import memberlogs
+from quorate.harness.systems.zookeeper.operations.backups import BackupsOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.damage import DamageOfZooKeeper
 from quorate.harness.systems.zookeeper.operations.ensemble import ELECTIONS, PEERS
 from quorate.harness.systems.zookeeper.operations.membership import MembershipOfZooKeeper
@@ -48,6 +49,7 @@ class ZooKeeper(Daemons[Installed]):
 
     name = "zookeeper"
     daemon = "zookeeper"
+    client_port = PORT
     runtime = "jvm"
     image_kind = "jre"
     settings_type = ZooKeeperSettings
@@ -58,6 +60,7 @@ class ZooKeeper(Daemons[Installed]):
     knobs = KNOBS
     channels: ClassVar[Mapping[str, tuple[int, ...]]] = {"data": (PEERS,), "election": (ELECTIONS,)}
     membership: MembershipOfZooKeeper
+    backups: BackupsOfZooKeeper
 
     def __init__(self, options: SystemOptions) -> None:
         self._settings = read(ZooKeeperSettings, options.settings)
@@ -71,6 +74,13 @@ class ZooKeeper(Daemons[Installed]):
         self.damage = DamageOfZooKeeper(self.data)
         self._access = read_access(self._settings)
         self._nodes: Sequence[Node] = ()
+        self.backups = BackupsOfZooKeeper(
+            self._releases,
+            self.installed,
+            self._clients_options,
+            lambda: self._java,
+            secured=self._settings.auth,
+        )
         self.membership = MembershipOfZooKeeper(
             self.daemon, self.start, self._settings, self._releases, lambda: self._access
         )
@@ -97,7 +107,7 @@ class ZooKeeper(Daemons[Installed]):
         await asyncio.gather(*(unpack(node, first_files(nodes, node, self._settings)) for node in nodes))
         self._java, self._installed = await asyncio.gather(java_of(nodes[0]), self._servers.install(nodes))
 
-    async def start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
+    async def _start(self, cluster: Cluster, node: Node) -> None:  # noqa: ARG002 - the interface's signature
         """Start the JVM with the data as it is."""
         self.membership.check(node)
         server = self.installed(node)
@@ -108,7 +118,7 @@ class ZooKeeper(Daemons[Installed]):
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-Duser.timezone=UTC",  # the dates of its log have no zone
-            "-Dzookeeper.admin.enableServer=false",
+            *self.backups.flags(node),
             "-Dzookeeper.4lw.commands.whitelist=*",
             "-Dzookeeper.extendedTypesEnabled=true",
             f"-Dznode.container.checkIntervalMs={self._settings.container_check_ms}",
@@ -116,7 +126,7 @@ class ZooKeeper(Daemons[Installed]):
             *([superuser()] if self.membership.prepared else []),
             *(securing.flags(root) if self._settings.auth else []),
             "-cp",
-            f"{root}/conf:{server.jars}/*",
+            f"{root}/conf:{server.jars}/*{self.backups.jars(node)}",
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
             f"{root}/conf/zoo.cfg",
         )
