@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quorate.checkers.doubts import settled
 from quorate.checkers.expected import by_guarantee, guarantee, judge_object
 from quorate.checkers.initial import UNSTATED, judged, refuse
 from quorate.checkers.linearizable import Linearizable
@@ -119,9 +120,15 @@ def _object(
         result = check_history(history, model, limits, initial=initial)
         if result.verdict is not Verdict.INVALID:
             return result
-        return confirmed(result, Linearizable(model, initial=initial).check(history, limits))
-    way = "search" if engine == "search" else "auto"
-    return Linearizable(model, engine=way, initial=initial).check(history, limits)
+        found = confirmed(result, Linearizable(model, initial=initial).check(history, limits))
+        return settled(
+            history, model, found, lambda other: check_history(other, model, limits, initial=initial)
+        )
+
+    def search(history: History) -> Result:
+        return Linearizable(model, engine="search", initial=initial).check(history, limits)
+
+    return settled(history, model, search(history), search)
 
 
 def _by_rule(

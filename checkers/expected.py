@@ -10,18 +10,17 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from quorate.checkers.consistency import LINEARIZABLE, Consistency
+from quorate.checkers.doubts import settled
 from quorate.checkers.linearizable import Linearizable
 from quorate.checkers.names import OBJECT_ALIASES, OBJECT_CONSISTENCY, UnknownNameError, unknown
 from quorate.checkers.names import object_consistency_named as named
-from quorate.checkers.normal import distinct
 from quorate.checkers.versions import VersionsNeverRegress
 from quorate.harness.core import registry
 from quorate.harness.core.verdict import Limits, Result, Verdict
 from quorate.harness.history import History
-from quorate.harness.history.columns import NO_VERSION, OK
+from quorate.harness.history.columns import NO_VERSION
 
 # Models whose replies may carry the version of the key that they are about.
 _VERSIONED: Final = ("register", "cas-register", "kv")
@@ -62,17 +61,25 @@ def judge_object(
         return by_guarantee(history, expect, limits), ()
     level = LINEARIZABLE if expect is None else _level(expect, model)
     if level != LINEARIZABLE:
-        result, order = Consistency(level, model, initial=initial).judge(history, limits)
+
+        def weaker(history: History) -> tuple[Result, Sequence[int]]:
+            return Consistency(level, model, initial=initial).judge(history, limits)
+
+        result, order = weaker(history)
+        result = settled(history, model, result, lambda other: weaker(other)[0])
         return _by_stronger(history, model, result, limits, initial), ((None, order),) if order else ()
     found = Linearizable(model, initial=initial).judge(history, limits)
-    if model == "set" and found.result.verdict is Verdict.INVALID and _silent(history).any():
-        return _without_silence(history, limits, found.result), ()
+    result = settled(
+        history, model, found.result, lambda other: Linearizable(model, initial=initial).check(other, limits)
+    )
     orders = [(one.key, one.order) for one in found.witnesses]
+    if result is not found.result:
+        return result, ()
     if expect is None and model in _VERSIONED and found.result.verdict is not Verdict.INVALID:
         regressed = _regressed(history, model, limits)
         if regressed is not None:
             return regressed, ()
-    return found.result, orders
+    return result, orders
 
 
 def _level(expect: str, model: str) -> str:
@@ -114,30 +121,3 @@ def _regressed(history: History, model: str, limits: Limits) -> Result | None:
         return None
     result = VersionsNeverRegress().check(history, limits)
     return msgspec.structs.replace(result, model=model) if result.verdict is Verdict.INVALID else None
-
-
-def _silent(history: History) -> NDArray[np.bool_]:
-    """Which completions are reads of a set that answered null: an empty set to some clients, no answer to others."""
-    columns = history.columns
-    reads = [handle for handle in distinct(columns.f) if columns.text(handle) == "read"]
-    chosen: NDArray[np.bool_] = np.isin(columns.f, reads) & (columns.kind == OK) & (columns.value == 0)
-    return chosen
-
-
-def _without_silence(history: History, limits: Limits, result: Result) -> Result:
-    """Judge without the reads that answered null: `unknown` where only these, taken as empty sets, are wrong."""
-    silent = {int(index) for index in history.columns.index[_silent(history)]}
-    if not any(silent.intersection(one.events) for one in result.anomalies):
-        return result
-    events = [
-        msgspec.structs.replace(event, type="info") if event.index in silent else event
-        for event in history.events()
-    ]
-    again = Linearizable("set").check(History.of(events), limits)
-    if again.verdict is Verdict.INVALID:
-        return again
-    reason = (
-        f"{len(silent)} reads answered null, which may mean an empty set or no answer: "
-        "taken as empty sets they contradict the rest"
-    )
-    return msgspec.structs.replace(again, verdict=Verdict.UNKNOWN, reason=reason)

@@ -67,12 +67,16 @@ class Record:
 
 
 class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The name of an anomaly, and the indexes of the events that show it; `strict` is how leases were judged."""
+    """The name of an anomaly, and the indexes of the events that show it.
+
+    `strict` is how leases were judged, `initial` what the object was stated to have started with.
+    """
 
     kind: str
     key: Any
     events: Sequence[int]
     strict: bool = False
+    initial: Any = None
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -82,6 +86,7 @@ class Case(msgspec.Struct, frozen=True):
     replies: Sequence[Reply]
     calls: Sequence[Event]
     strict: bool = False
+    initial: Any = None
 
     @classmethod
     def of(cls, record: Record, certificate: Certificate) -> Case:
@@ -95,6 +100,7 @@ class Case(msgspec.Struct, frozen=True):
             replies=sorted(replies, key=lambda reply: reply.end.index),
             calls=[call for call in record.calls if call.index in named],
             strict=certificate.strict,
+            initial=certificate.initial,
         )
 
     @property

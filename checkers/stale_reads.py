@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from quorate.checkers.replays import replayed, shown_by
+from quorate.checkers.replies import confirmed
 from quorate.checkers.weak_states import STATES, Line, Update
 from quorate.harness.core.injection import injections
 from quorate.harness.core.results import Behind
@@ -70,7 +71,7 @@ class StaleReads:
         judged = _Pass(self, history)
         found = judged.run()
         ages = [age for _, age in judged.ages]
-        return replayed(
+        result = replayed(
             self.name,
             found,
             "" if ages else "no read carried a version",
@@ -83,6 +84,7 @@ class StaleReads:
                 "by_fault": [msgspec.to_builtins(row) for row in _by_fault(history, judged.ages)],
             },
         )
+        return confirmed(result, history, model=self.model)
 
 
 def staleness(ages: Sequence[float]) -> Staleness:

@@ -14,8 +14,9 @@ from quorate.checkers.custom.model import Model
 from quorate.checkers.custom.search import Budget, Operation, Search
 from quorate.harness.core.verdict import Verdict
 
-# No single decision on the way takes longer.
+# No single decision on the way takes longer, and no contradiction: who waits for a verdict wants it more than that.
 _ONE_S: Final = 1.0
+_ALL_S: Final = 5.0
 
 
 class Sub(NamedTuple):
@@ -31,6 +32,7 @@ class _Reducer:
         self.model = model
         self.budget = budget
         self.complete = True
+        self.until = time.perf_counter() + _ALL_S
 
     def judged(self, operations: Sequence[Operation]) -> Search | None:
         """Return the search that shows these invalid; none where they are not, or it takes too long."""
@@ -51,7 +53,7 @@ class _Reducer:
                 if self.judged(rest):
                     kept, changed = rest, True
                 first += chunk
-                if self.budget.over():
+                if self.budget.over(self.until):
                     self.complete = False
                     return kept
             if chunk == 1 and not changed:

@@ -1,16 +1,22 @@
-"""The just-in-time search over a user's model: a small one, in Python, exact only."""
+"""The just-in-time search over a user's model: a small one, in Python.
+
+Exact, or narrow: with a width no more than so many configurations are kept at each return, the cheapest. What a narrow
+search finds is an order; where it finds none, nothing is known.
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import time
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from quorate.checkers.custom.model import Model
+from quorate.checkers.custom.model import Looks, Model
 from quorate.harness.core.verdict import Limits, Verdict
 from quorate.harness.history import Event
 
@@ -29,12 +35,15 @@ class Operation(msgspec.Struct, frozen=True):
     event: Event
     result: Any
     kind: int
+    looks: bool = False
 
     @classmethod
-    def of(cls, call: int, end: int | None, event: Event, result: Any) -> Operation:
-        """Make one; equal kinds do the same."""
+    def of(
+        cls, call: int, end: int | None, event: Event, result: Any, looks: Looks | None = None
+    ) -> Operation:
+        """Make one; equal kinds do the same. `looks` is the model's."""
         kind = hash(msgspec.json.encode([event.f, event.value, result, end is None]))
-        return cls(call, end, event, result, kind)
+        return cls(call, end, event, result, kind, looks is not None and looks(event.f, event.value))
 
     def weaker(self) -> Operation:
         """Return the same with nothing known of its outcome."""
@@ -70,12 +79,19 @@ class Search:
     """Keep what may be the case; at each return only that in which the operation took effect."""
 
     def __init__(
-        self, model: Model, operations: Sequence[Operation], budget: Budget, deadline: float = float("inf")
+        self,
+        model: Model,
+        operations: Sequence[Operation],
+        budget: Budget,
+        deadline: float = float("inf"),
+        width: int | None = None,
     ) -> None:
         self.model = model
         self.operations = operations
         self.budget = budget
         self.deadline = deadline
+        self.width = width
+        """No more than so many are kept: an order that is found is one, and finding none says nothing."""
         self.explained = 0
         self.reason = ""
         self.changing: set[int] = set()
@@ -103,6 +119,9 @@ class Search:
             following = self._expand(frontier, number)
             if following is None:
                 return Verdict.UNKNOWN, None
+            if not following and self.width is not None:
+                self.reason = "no order among the few that were looked at"
+                return Verdict.UNKNOWN, None
             if not following:
                 return Verdict.INVALID, number
             self._open.remove(number)
@@ -126,22 +145,44 @@ class Search:
                 self.changing.add(operation.kind)
         return known
 
-    def _expand(self, frontier: set[_Config], goal: int) -> set[_Config] | None:
+    def _expand(self, frontier: set[_Config], goal: int) -> Collection[_Config] | None:
         results = _Front()
         reached = _Front()
-        work = deque(config for config in frontier if goal not in config[1])
-        for config in frontier:
-            (results if goal in config[1] else reached).admit(config)
-        while work:
+        work = _Work(self._cost if self.width is not None else None)
+        for config in map(self._looked, frontier):
+            if goal in config[1]:
+                results.admit(config)
+            elif reached.admit(config):
+                work.put(config)
+        while work.waits() and (self.width is None or results.count < self.width):
             self.reason = self.budget.over(self.deadline)
             if self.reason:
                 return None
-            for config in self._moves(work.popleft()):
+            for config in map(self._looked, self._moves(work.get())):
                 if goal in config[1]:
                     results.admit(config)
                 elif reached.admit(config):
-                    work.append(config)
-        return results.configs()
+                    work.put(config)
+        found = results.configs()
+        return found if self.width is None else sorted(found, key=self._cost)[: self.width]
+
+    def _cost(self, config: _Config) -> tuple[int, int, int]:
+        """What was used up that may be needed later, changes of unknown outcome first; what only looks never is."""
+        _, done, used = config
+        changes = sum(not self.operations[number].looks for number in done)
+        return sum(count for _, count in used), changes, changes - len(done)
+
+    def _looked(self, config: _Config) -> _Config:
+        """The same with every open operation done that only looks, and fits: whatever follows is possible then, too."""
+        if self.model.looks is None:
+            return config
+        state, done, used = config
+        fits = [
+            number
+            for number in self._open
+            if number not in done and self.operations[number].looks and self._step(state, number) == [state]
+        ]
+        return (state, done.union(fits), used) if fits else config
 
     def _moves(self, config: _Config) -> Iterable[_Config]:
         state, done, used = config
@@ -162,11 +203,34 @@ class Search:
                         yield following, done, frozenset({**counts, kind: count + 1}.items())
 
 
+class _Work:
+    """Configurations to extend: in turn, or the cheapest first where a cost is given."""
+
+    def __init__(self, cost: Callable[[_Config], tuple[int, int, int]] | None) -> None:
+        self._cost = cost
+        self._heap: list[tuple[tuple[int, int, int], int, _Config]] = []
+        self._queue: deque[_Config] = deque()
+        self._count = itertools.count()
+
+    def put(self, config: _Config) -> None:
+        if self._cost is not None:
+            heapq.heappush(self._heap, (self._cost(config), next(self._count), config))
+        else:
+            self._queue.append(config)
+
+    def waits(self) -> bool:
+        return bool(self._heap or self._queue)
+
+    def get(self) -> _Config:
+        return self._queue.popleft() if self._cost is None else heapq.heappop(self._heap)[2]
+
+
 class _Front:
     """Configurations; with equal states and effects, having used fewer operations of unknown outcome is never worse."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[Any, frozenset[int]], list[_Used]] = {}
+        self.count = 0
 
     def admit(self, config: _Config) -> bool:
         """Take it in unless one that is as good is there."""
@@ -176,6 +240,7 @@ class _Front:
         if any(all(counts.get(kind, 0) >= count for kind, count in other) for other in group):
             return False
         group.append(used)
+        self.count += 1
         return True
 
     def configs(self) -> set[_Config]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from quorate.checkers.replies import confirmed
 from quorate.checkers.words import moment, say
 from quorate.harness.core.verdict import Anomaly, Limits, Result, Verdict, proven
 from quorate.harness.history import Event, History, Operation
@@ -119,13 +120,24 @@ class ObjectModel(msgspec.Struct, frozen=True):
 
     def check(self, history: History, limits: Limits, asked: Asked | None = None) -> Result:
         """Judge; keeps the time given; never raises for a bad history."""
-        if self.judge is not None:
-            return self.judge(history, limits, asked or Asked())
+        asked = asked or Asked()
+        found = (
+            self.judge(history, limits, asked)
+            if self.judge is not None
+            else self._ruled(history, limits, asked)
+        )
+        result = confirmed(found, history, model=self.name, initial=asked.initial)
+        if result.verdict is not Verdict.INVALID or result.confirmed_by or self.judge is not None:
+            return result
+        reason = f"{result.reason}, which by its definition is not certain; this is a bug in the rule, please report it"
+        return msgspec.structs.replace(result, verdict=Verdict.UNKNOWN, reason=reason)
+
+    def _ruled(self, history: History, limits: Limits, asked: Asked) -> Result:
         started, cpu = time.perf_counter(), time.process_time()
         seen = Seen(history, time.monotonic() + limits.search_s)
         try:
             self._known(seen)
-            found = self.rule(seen, asked or Asked())
+            found = self.rule(seen, asked)
         except Foreign as foreign:
             found = Found(missing=str(foreign))
         except OutOfTimeError:

@@ -23,13 +23,19 @@ _State = tuple[tuple[str, str], ...]
 def _step(state: _State, f: str, argument: Any, result: Any, known: bool) -> Iterable[_State]:  # noqa: FBT001 - the search's signature
     del f
     registers = dict(state)
-    for kind, key, value in result if known and result is not None else argument:
+    told = known and result is not None
+    for kind, key, value in result if told else argument:
         name, text = json.dumps(key), json.dumps(value, sort_keys=True)
         if kind.startswith("w"):
             registers[name] = text
-        elif known and registers.get(name, "null") != text:
+        elif told and registers.get(name, "null") != text:
             return []
     return [tuple(sorted(registers.items()))]
+
+
+def _looks(f: str, argument: Any) -> bool:
+    del f
+    return all(not kind.startswith("w") for kind, *_ in argument)
 
 
 def _judge(history: History, limits: Limits, asked: Asked) -> Result:
@@ -41,7 +47,7 @@ def _judge(history: History, limits: Limits, asked: Asked) -> Result:
     if wrong is not None:
         reason = f'event {wrong.index}: {wrong.f} is not of micro-operations like [["read", "x", null]]'
         return Result("linearizable", Verdict.UNKNOWN, model=MODEL.name, reason=reason)
-    model = Model(name=MODEL.name, initial=first, step=_step)
+    model = Model(name=MODEL.name, initial=first, step=_step, looks=_looks)
     plain = History.of(events)
     plain.timed = history.timed
     return check_custom(plain, model, limits)

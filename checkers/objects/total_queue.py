@@ -55,6 +55,9 @@ def _note(queue: _Queue, operation: Operation) -> None:
         return
     if operation.outcome == "fail" and kind == "drain":
         return
+    if kind == "drain" and done.value is None:
+        queue.loose = float("inf")  # it does not say what it took
+        return
     values = _elements(done) if done.type == "ok" else []
     if kind == "drain" or (done.type == "ok" and not values):
         queue.emptied = operation
@@ -128,8 +131,6 @@ def _lost(
 def _elements(done: Event) -> list[Any]:
     if done.f != "drain":
         return [] if done.value is None else [done.value]
-    if done.value is None:
-        return []
     if not isinstance(done.value, list):
         raise Foreign(done, "a drain that answers a list of elements")
     return done.value

@@ -54,6 +54,7 @@ def check_file(path: Path, options: CheckOptions) -> Checked:
             original, settled = resolve(run_folder(path), original)
         question = _question(path, original, options)
         plain = normal(original, question.model)
+        original.notes = (*original.notes, *plain.notes)
     except ModelError as error:
         if error.doubtful:
             return _doubted(original, error)

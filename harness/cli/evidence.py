@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import numpy as np
 
-from quorate.harness.core import counterexample
 from quorate.harness.core.outcome import Broken
 from quorate.harness.core.test import UsageError
 from quorate.harness.core.verdict import Limits, Result, Verdict
@@ -237,5 +236,7 @@ def write_witness(judged: Judged, path: Path) -> Path:
 
 def write_counterexample(history: History, result: Result, path: Path) -> Path:
     """Write the minimal sub-history of the first anomaly in the exchange format."""
-    path.write_bytes(counterexample.encoded(history, result.anomalies[0]))
+    from quorate.checkers.transactions_counterexample import encoded  # noqa: PLC0415 - keeps --help quick
+
+    path.write_bytes(encoded(history, result, result.anomalies[0]))
     return path

@@ -45,8 +45,17 @@ def _positions(history: History, indexes: Iterable[int]) -> Iterator[int]:
 
 
 def encoded(history: History, anomaly: Anomaly) -> bytes:
-    """The same in the exchange format."""
-    return b"".join(msgspec.json.encode(event) + b"\n" for event in events(history, anomaly))
+    """The same in the exchange format.
+
+    A refusal that says what it saw gets an error beside it: without the rest of the history, which may write that
+    value, it could be taken for the error itself.
+    """
+    return b"".join(msgspec.json.encode(_plain(event)) + b"\n" for event in events(history, anomaly))
+
+
+def _plain(event: Event) -> Event:
+    refused = event.type == "fail" and event.f == "cas" and event.value is not None and event.error is None
+    return msgspec.structs.replace(event, error=["refused", ""]) if refused else event
 
 
 def scope_of(anomaly: Anomaly) -> Sequence[Any] | None:

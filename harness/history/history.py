@@ -37,11 +37,15 @@ class History:
     `truncated` says that the file ended in the middle (a killed writer): what was whole before it is all here.
     `format` is the syntax it came in (`jsonl`, `edn`, `text`), `source` where it came from. Positions count from 0;
     an event's `index` equals its position unless the history is a part of another. `timed` says whether any event had
-    a time (without, times only count events), `notes` what is to be said of how the file was read.
+    a time (without, times only count events), `notes` what is to be said of how the file was read, `own` whether every
+    field means what the exchange format says, as in a journal of ours.
     """
 
-    def __init__(self, handle: Handle, about: About, *, truncated: bool = False, source: str = "") -> None:
+    def __init__(
+        self, handle: Handle, about: About, *, truncated: bool = False, source: str = "", own: bool = False
+    ) -> None:
         """Wrap a finished native history; use `read` or `of`."""
+        self.own = own
         self.handle = handle
         self.truncated = truncated or about.truncated
         self.format = about.format
@@ -83,7 +87,7 @@ class History:
             about = handle.finish()
         except HistoryError as error:
             raise HistoryError(error.text, error.line, source.name) from None
-        return cls(handle, about, truncated=source.truncated, source=source.name)
+        return cls(handle, about, truncated=source.truncated, source=source.name, own=source.is_journal)
 
     @classmethod
     def _of_reports(cls, text: bytes, source: str) -> Self:
@@ -114,7 +118,7 @@ class History:
         encoder = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
         for start in range(0, len(items), _EVENTS_PER_CHUNK):
             handle.feed(encoder.encode_lines(items[start : start + _EVENTS_PER_CHUNK]))
-        return cls(handle, handle.finish(), source="events")
+        return cls(handle, handle.finish(), source="events", own=not settled)
 
     def __len__(self) -> int:
         """Return the number of events."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from quorate.harness.core import counterexample, statistics, store
+from quorate.harness.core import statistics, store
 from quorate.harness.core.exits import Exit
 from quorate.harness.core.results import FaultRow, Gate, Outages, Results, Statistics
 from quorate.harness.core.test import Test
@@ -227,6 +227,8 @@ def _lag(conducted: Conducted) -> Mapping[str, float]:
 
 def _write_counterexample(folder: Path, history: History, results: Sequence[Result]) -> None:
     """Write the events of the first anomaly in the exchange format; a run without one leaves no such file."""
+    from quorate.checkers.transactions_counterexample import encoded  # noqa: PLC0415 - only where something is judged
+
     path = folder / store.COUNTEREXAMPLE
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
@@ -234,7 +236,7 @@ def _write_counterexample(folder: Path, history: History, results: Sequence[Resu
         for anomaly in result.anomalies:
             if anomaly.events:
                 try:
-                    path.write_bytes(counterexample.encoded(history, anomaly))
+                    path.write_bytes(encoded(history, result, anomaly))
                 except OSError as error:
                     log.error("cannot write %s: %s", path, error)
                 return

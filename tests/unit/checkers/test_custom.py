@@ -9,8 +9,10 @@ import pytest
 
 from quorate.checkers import check
 from quorate.checkers.custom import Model, check_custom, minimal
+from quorate.checkers.custom import check as check_module
+from quorate.checkers.custom.search import Budget, Operation, Search
 from quorate.harness.core.verdict import Limits, Verdict
-from quorate.harness.history import Event
+from quorate.harness.history import Event, History
 from tests.quality import oracle
 from tests.quality.histories import Maker
 
@@ -29,8 +31,15 @@ def spread(seed: int) -> list[Event]:
     return [Event(at, at, e["process"], e["type"], e["f"], None, e["value"]) for at, e in enumerate(events)]
 
 
+def operations_of(events: list[Event]) -> list[Operation]:
+    model = Model(name="mine", initial=None, step=register, looks=lambda f, _: f == "read")
+    history = History.of(events)
+    return check_module._parts(history, model, check_module._order(history)).get("null", [])
+
+
 def test_it_agrees_with_the_built_in_register() -> None:
     model = Model(name="mine", initial=None, step=register)
+    looking = msgspec.structs.replace(model, looks=lambda f, _: f == "read")
     seen = set()
     for seed in range(300):
         # What a refused compare saw is known to the built-in model alone.
@@ -40,6 +49,11 @@ def test_it_agrees_with_the_built_in_register() -> None:
             continue
         mine, built_in = check_custom(events, model), check(events, model="cas-register")
         assert mine.verdict is built_in.verdict, seed
+        assert check_custom(events, looking).verdict is built_in.verdict, seed
+        for width in (1, 3):
+            all_of_it, _ = Search(looking, operations_of(events), Budget(Limits())).run()
+            few, _ = Search(looking, operations_of(events), Budget(Limits()), width=width).run()
+            assert few in {Verdict.UNKNOWN, all_of_it}, seed
         seen.add(mine.verdict)
     assert seen >= {Verdict.VALID, Verdict.INVALID}
     assert oracle.initial("cas-register") is None
@@ -127,15 +141,24 @@ def test_a_long_history_is_told_by_the_few_operations_that_contradict_each_other
     assert len(whole) <= 3
 
 
-def test_memory_is_kept_where_states_are_large() -> None:
-    def step(state: tuple[Any, ...], f: str, argument: Any, result: Any, known: bool) -> list[Any]:  # noqa: FBT001
-        if f == "enqueue":
-            return [(*state, argument)]
-        return [state[1:]] if state and (not known or state[0] == result) else []
+def queue(state: tuple[Any, ...], f: str, argument: Any, result: Any, known: bool) -> list[Any]:  # noqa: FBT001
+    if f == "enqueue":
+        return [(*state, argument)]
+    return [state[1:]] if state and (not known or state[0] == result) else []
 
-    events = [Event(at, at, at, "invoke", "enqueue", None, at) for at in range(40)]
-    events += [Event(40 + at, 40 + at, at, "ok", "enqueue", None, at) for at in range(40)]
-    limits = Limits(time_s=60.0, memory_bytes=32 << 20)
-    result = check_custom(events, Model(name="mine", initial=(), step=step), limits)
+
+AT_ONCE = [Event(at, at, at, "invoke", "enqueue", None, at) for at in range(40)]
+AT_ONCE += [Event(40 + at, 40 + at, at, "ok", "enqueue", None, at) for at in range(40)]
+
+
+def test_an_order_is_found_among_few_where_there_are_too_many_to_try_all() -> None:
+    result = check_custom(AT_ONCE, Model(name="mine", initial=(), step=queue), Limits(time_s=30.0))
+    assert result.verdict is Verdict.VALID
+
+
+def test_memory_is_kept_where_states_are_large() -> None:
+    events = [*AT_ONCE, Event(80, 80, 1, "invoke", "dequeue"), Event(81, 81, 1, "ok", "dequeue", None, 99)]
+    limits = Limits(time_s=20.0, memory_bytes=32 << 20)
+    result = check_custom(events, Model(name="mine", initial=(), step=queue), limits)
     assert result.verdict is Verdict.UNKNOWN
-    assert "memory limit" in result.reason
+    assert "limit" in result.reason

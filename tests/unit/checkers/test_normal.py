@@ -47,6 +47,17 @@ def made(*operations):
             "valid",
         ),
         ("unordered-queue", [(1, "enqueue", 1, 1), (2, "drain", None, [1, 1])], "invalid"),
+        ("unordered-queue", [(1, "enqueue", 1, 1), (2, "drain", None, [])], "invalid"),
+        ("queue", [(1, "enqueue", 1, 1), (2, "drain", None, []), (1, "enqueue", 2, 2)], "invalid"),
+        ("queue", [(1, "enqueue", 1, 1), (2, "drain", None, None), (1, "dequeue", None, None)], "valid"),
+        ("queue", [(1, "enqueue", None, None), (1, "dequeue", None, None)], "unknown"),
+        ("lock", [(1, "acquire", None, True), (2, "acquire", None, False)], "valid"),
+        ("lock", [(1, "acquire", None, True), (2, "acquire", None, True)], "invalid"),
+        (
+            "lock",
+            [(1, "acquire", None, True), (1, "release", None, False), (2, "lock", None, True)],
+            "invalid",
+        ),
     ],
 )
 def test_other_names_mean_the_same(model, operations, verdict):
@@ -71,6 +82,20 @@ def test_a_history_without_times_has_events_and_no_seconds_whatever_its_function
     )
     (anomaly,) = check(path, model).anomalies
     assert "read 18 in event 3" in anomaly.sentence
+
+
+@pytest.mark.parametrize("end", ["info", None])
+@pytest.mark.parametrize("model", ["queue", "unordered-queue"])
+def test_a_drain_of_unknown_outcome_may_have_taken_what_was_there(model, end):
+    before = [Event(0, 0, 1, "invoke", "enqueue", "k", 1), Event(1, 1, 1, "ok", "enqueue", "k", 1)]
+    drain = [Event(2, 2, 2, "invoke", "drain", "k")] + [Event(3, 3, 2, "info", "drain", "k")] * (
+        end == "info"
+    )
+    after = [Event(4, 4, 3, "invoke", "dequeue", "k"), Event(5, 5, 3, "ok", "dequeue", "k", None)]
+    assert check([*before, *drain, *after], model).verdict == "valid"
+    assert check([*before, Event(2, 2, 2, "invoke", "drain", "other"), *after], model).verdict == "invalid"
+    refused = [Event(2, 2, 2, "invoke", "drain", "k"), Event(3, 3, 2, "fail", "drain", "k")]
+    assert check([*before, *refused, *after], model).verdict == "invalid"
 
 
 def test_a_drains_elements_are_shown_by_the_drains_own_events():

@@ -10,6 +10,8 @@ import pytest
 
 from quorate.checkers import check
 from quorate.checkers.objects import object_models
+from quorate.checkers.replies import refute
+from quorate.checkers.replies_record import Certificate
 from quorate.harness.core.counterexample import events as evidence_of
 from quorate.harness.history import Event, History
 
@@ -116,6 +118,7 @@ NOTHING_PROVED = [
         [(0, "enqueue", 1, "ok", 1), (1, "dequeue", None, "info", None), (1, "drain", None, "ok", [])],
     ),
     ("total-queue", [(0, "enqueue", 1, "ok", 1)]),
+    ("total-queue", [(0, "enqueue", 1, "ok", 1), (1, "drain", None, "ok", None)]),
     ("bank", [(0, "read", None, "ok", [1, 2])]),
 ]
 
@@ -319,3 +322,43 @@ def test_of_numbers_written_without_knowing_of_each_other_neither_comes_first():
     assert check(made(*chain, (3, "read", None, "ok", 1)), "causal").verdict == "invalid"
     less = check(made((0, "write", 2, "ok", 2), (0, "write", 1, "ok", 1)), "causal")
     assert (less.verdict, "which its client knew of" in less.reason) == ("unknown", True)
+
+
+@pytest.mark.parametrize(("model", "operations", "name", "events"), BROKEN)
+def test_what_breaks_a_model_is_confirmed_by_its_definition(model, operations, name, events):
+    del events
+    history = made(*operations)
+    result = check(history, model)
+    assert result.confirmed_by == "definitions"
+    certificate = msgspec.convert(result.anomalies[0].detail.certificate, Certificate)
+    assert (certificate.kind, refute(history, [certificate])) == (f"{model}: {name}", None)
+    for lie in (made(*sound) for other, sound in SOUND if other == model):
+        last = lie.events()[-1].index
+        forged = msgspec.structs.replace(certificate, events=list(range(last + 1)))
+        assert refute(lie, [forged]) is not None, "no definition holds of a sound history"
+
+
+def test_what_is_stated_of_the_start_is_part_of_the_certificate():
+    history = made(*reads({"a": 3, "b": 1}))
+    result = check(history, "bank", initial=5)
+    (certificate,) = msgspec.convert([result.anomalies[0].detail.certificate], list[Certificate])
+    assert (certificate.initial, refute(history, [certificate])) == (5, None)
+    assert refute(history, [msgspec.structs.replace(certificate, initial=4)]) is not None
+
+
+def test_registers_that_are_read_in_one_step_are_not_ordered_by_ties():
+    write, read = [["write", "x", 1]], [["read", "x", None]]
+    tied = [Event(0, 5, 0, "invoke", "txn", None, write), Event(1, 5, 0, "ok", "txn", None, write)]
+    tied += [Event(2, 5, 1, "invoke", "txn", None, read), Event(3, 6, 1, "ok", "txn", None, read)]
+    assert check(tied, "multi-register").verdict == "valid"
+    tied[2] = Event(2, 6, 1, "invoke", "txn", None, read)
+    assert check(tied, "multi-register").verdict == "invalid"
+
+
+def test_registers_of_which_nothing_was_answered_show_nothing():
+    write, read = [["write", "x", 1]], [["read", "x", None]]
+    silent = [(0, "txn", write, "ok", write), (1, "txn", read, "ok", None)]
+    assert check(made(*silent), "multi-register").verdict == "valid"
+    told = (1, "txn", read, "ok", read)
+    result = check(made(*silent, told), "multi-register")
+    assert (result.verdict, result.confirmed_by) == ("invalid", "definitions")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from quorate.checkers.replies import refute
+from quorate.checkers.replies_record import Certificate
 from quorate.checkers.stale_reads import StaleReads
 from quorate.harness.core.verdict import Limits, Verdict
 from quorate.harness.history import Event, History
@@ -65,6 +67,8 @@ def test_what_is_promised_is_held_and_what_is_not_is_quiet(
     bound = 1.5 if "bound_s" in promise else None
     full = StaleReads(bound_s=bound).check(history(*steps), Limits())
     assert [one.name for one in full.anomalies] == [name]
+    # No reply says what the bound is.
+    assert full.confirmed_by == ("definitions" if name != "staler than promised" else None)
     if promise:
         weak = StaleReads(**promise).check(history(*steps), Limits())
         assert weak.verdict is Verdict.VALID
@@ -164,3 +168,31 @@ def test_staleness_is_told_by_fault() -> None:
         ("partition", "leader", 1, 1),
         ("none", "", 1, 0),
     ]
+
+
+ADDED = [(0, "add", 1, 1), (0, "add", 2, 2), (0, "add", 4, None)]
+
+
+@pytest.mark.parametrize(
+    ("model", "broken", "sound"),
+    [
+        ("register", (1, "read", 1, 2), (1, "read", 2, 2)),
+        ("register", (1, "read", 9, None), (1, "read", 4, None)),
+        ("set", (1, "read", [2], 2), (1, "read", [1, 4], 1)),
+        ("set", (1, "read", [2], None), (1, "read", [1, 2], None)),
+        ("counter", (1, "read", 2, 2), (1, "read", 7, 2)),
+        ("counter", (1, "read", 9, None), (1, "read", 5, None)),
+    ],
+)
+def test_a_state_that_never_was_is_confirmed_and_one_that_was_is_not(model, broken, sound) -> None:
+    """The definition speaks of the same sums and elements as the checker, and shares no code with it."""
+    steps = [(who, "write" if model == "register" else f, value, version) for who, f, value, version in ADDED]
+    told = history(*steps, broken)
+    result = StaleReads(model=model).check(told, Limits())
+    assert ([one.name for one in result.anomalies], result.confirmed_by) == (
+        ["state that never was"],
+        "definitions",
+    )
+    for name in ("state that never was", "read went back", "own write unseen"):
+        forged = Certificate(f"{model}: {name}", "k", list(range(8)))
+        assert refute(history(*steps, sound), [forged]) is not None

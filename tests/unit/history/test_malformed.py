@@ -33,6 +33,13 @@ MALFORMED = [
     ("f is a number", '{"process":0,"type":"invoke","f":3}', 1, "f must be a name"),
     ("asked twice", INVOKE + INVOKE.replace('x":0', 'x":1'), 2, "asked again before"),
     ("completed twice", INVOKE + 2 * '{"process":0,"type":"ok","f":"read"}\n', 3, "had not begun"),
+    ("an unknown write, not begun", INVOKE + '{"process":7,"type":"info","f":"write"}\n', 2, "had not begun"),
+    (
+        "a client by name, not begun",
+        INVOKE + '{"process":"c","type":"ok","f":"read"}\n',
+        2,
+        'process "c" comp',
+    ),
     ("completed, not begun", '{"process":1,"type":"ok","f":"read"}\n' + INVOKE, 2, "had not begun"),
     ("another f", INVOKE + '{"process":0,"type":"ok","f":"write"}', 2, "had asked for"),
     (
@@ -295,3 +302,18 @@ def test_a_compressed_file_that_does_not_fit_is_refused_with_what_it_needs(tmp_p
     needed = float(re.search(r"about ([\d.]+) GiB", str(refused.value))[1]) * 2**30
     assert needed < 200 << 20
     assert len(History.read(path, memory_bytes=round(needed))) == 400_000
+
+
+@pytest.mark.parametrize("f", ["crash", "read"])
+def test_an_info_that_ends_nothing_and_changed_nothing_is_passed_over(tmp_path, f):
+    path = tmp_path / "history.jsonl"
+    done = '{"process":0,"type":"ok","f":"read"}\n'
+    path.write_text(INVOKE + f'{{"process":7,"type":"info","f":"{f}"}}\n' + done)
+    history = History.read(path)
+    assert [len(history), "nothing under way" in history.notes[0]] == [2, True]
+
+
+def test_a_nemesis_is_one_in_either_spelling(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text(INVOKE + '{"process":":nemesis","type":"info","f":"kill"}\n')
+    assert [event.process for event in History.read(path).events()] == [0, "nemesis"]

@@ -77,7 +77,11 @@ impl Builder {
             self.split_tuple(draft);
         }
         let index = draft.index.unwrap_or(i64::from(position));
-        let (process, pair) = match self.who(draft) {
+        let who = self.who(draft);
+        if kind == Kind::Info && who.is_some_and(|process| self.ends_nothing(process, f, draft)) {
+            return Ok(Taken::Odd("the process had nothing under way that this could be the end of".into()));
+        }
+        let (process, pair) = match who {
             Some(process) => (process, self.paired(draft, position, process, kind, f)?),
             None => match self.paired_without_process(draft, position, kind, f)? {
                 Some(found) => found,
@@ -165,6 +169,44 @@ impl Builder {
         }
     }
 
+    /// Whether an `info` says nothing: of a client that had nothing under way, and of nothing that could have changed
+    /// anything. Else its invocation may be missing, which is an error.
+    fn ends_nothing(&self, process: i64, f: Text, draft: &Draft) -> bool {
+        const CHANGES: [&[u8]; 26] = [
+            b"\"write\"",
+            b"\"put\"",
+            b"\"set\"",
+            b"\"w\"",
+            b"\"cas\"",
+            b"\"delete\"",
+            b"\"append\"",
+            b"\"add\"",
+            b"\"remove\"",
+            b"\"increment\"",
+            b"\"inc\"",
+            b"\"decrement\"",
+            b"\"dec\"",
+            b"\"enqueue\"",
+            b"\"enq\"",
+            b"\"dequeue\"",
+            b"\"deq\"",
+            b"\"push\"",
+            b"\"pop\"",
+            b"\"drain\"",
+            b"\"acquire\"",
+            b"\"lock\"",
+            b"\"release\"",
+            b"\"unlock\"",
+            b"\"txn\"",
+            b"\"transfer\"",
+        ];
+        process != NEMESIS
+            && self.facts.invocations > 0
+            && draft.index_of_invoke.is_none()
+            && self.pairing.idle(process)
+            && !CHANGES.contains(&&*self.columns.texts.json(f))
+    }
+
     fn is_read(&self, f: Text) -> bool {
         matches!(
             &*self.columns.texts.json(f),
@@ -205,7 +247,15 @@ impl Builder {
             return Ok(NONE);
         }
         self.no_orphans()?;
-        let pair = self.pairing.pair(&self.columns, position, process, kind, f, draft.index_of_invoke)?;
+        let pair = self.pairing.pair(&self.columns, position, process, kind, f, draft.index_of_invoke);
+        let pair = pair.map_err(|text| match draft.process {
+            // Until the end a process that has a name has a number that no file can have written.
+            Some(Who::Name(name)) => {
+                let name = String::from_utf8_lossy(&self.columns.texts.json(name)).into_owned();
+                text.replace(&format!("process {process} "), &format!("process {name} "))
+            }
+            _ => text,
+        })?;
         if self.facts.doubt.is_none() {
             self.facts.doubt = self.pairing.doubt.take();
         }

@@ -153,7 +153,7 @@ fn moment(json: &[u8]) -> Result<Option<Moment>, String> {
 fn process(json: &[u8], texts: &mut Texts) -> Result<Option<Who>, String> {
     match json {
         b"null" => return Ok(None),
-        b"\"nemesis\"" => return Ok(Some(Who::Number(NEMESIS))),
+        b"\"nemesis\"" | b"\":nemesis\"" => return Ok(Some(Who::Number(NEMESIS))),
         _ if is_string(json) => return Ok(Some(Who::Name(texts.intern(json)))),
         _ => {}
     }

@@ -88,6 +88,11 @@ impl Pairing {
         open.copied().filter(|&open| open != NONE)
     }
 
+    /// Whether a process has nothing under way, and nothing that may still be answered.
+    pub fn idle(&self, process: i64) -> bool {
+        self.open(process).is_none() && !self.unanswered.contains_key(&process)
+    }
+
     fn several(&self, process: i64) -> bool {
         !self.more.is_empty() && self.more.get(&process).is_some_and(|more| !more.is_empty())
     }

@@ -385,6 +385,9 @@ fn decode(
             }
         }
         (Model::Set, Name::Read) => Ok(None),
+        (Model::Queue | Model::UnorderedQueue, Name::Enqueue) if asked.is_null() => Err(format!(
+            "event {at}: what is enqueued must not be null, which a dequeue answers where nothing is there"
+        )),
         (Model::Queue | Model::UnorderedQueue, Name::Enqueue) => Ok(Some((F::Enqueue, asked.0, 0))),
         (Model::Queue | Model::UnorderedQueue, Name::Dequeue) => {
             Ok(Some((F::Dequeue, if ok { told.0 } else { 0 }, u32::from(!ok))))
