@@ -158,9 +158,9 @@ def test_a_correct_history_comes_with_a_witness_that_replays() -> None:
 
 
 def test_a_refused_compare_that_says_what_it_saw_is_a_read() -> None:
-    steps = [(1, "write", 1), (2, "cas", [7, 9], 5, "fail")]
+    steps = [(1, "write", 1), (1, "write", 2), (2, "cas", [7, 9], 1, "fail")]
     assert check(told(*steps), model="cas-register").verdict is Verdict.INVALID
-    steps[1] = (2, "cas", [7, 9], [7, 9], "fail")
+    steps[2] = (2, "cas", [7, 9], [7, 9], "fail")
     assert check(told(*steps), model="cas-register").verdict is Verdict.VALID
 
 

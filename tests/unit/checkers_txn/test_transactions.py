@@ -209,12 +209,12 @@ def test_the_limits_are_kept_and_told():
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ([["append", 1]], "no list like"),
-        ([["inc", 1, 2]], '"inc" is no such operation'),
-        ([["w", 1, 2]], '"w" is no such operation'),
-        ({"a": 1}, "no list like"),
-        ("text", "no list like"),
-        ([["r", 1, 5]], "no list like"),
+        ([["append", 1]], "is not a list like"),
+        ([["inc", 1, 2]], '"inc" is not an operation of this model'),
+        ([["w", 1, 2]], '"w" is not an operation of this model'),
+        ({"a": 1}, "is not a list like"),
+        ("text", "is not a list like"),
+        ([["r", 1, 5]], "is not a list like"),
     ],
 )
 def test_what_is_no_transaction_is_unknown_with_its_index(value, reason):

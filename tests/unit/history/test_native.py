@@ -47,9 +47,9 @@ def test_what_is_absent():
 
 
 def test_a_handle_of_another_history_is_refused():
-    with pytest.raises(HistoryError, match="no text"):
+    with pytest.raises(HistoryError, match="is not a text"):
         history().columns.text(10_000)
-    with pytest.raises(HistoryError, match="no text"):
+    with pytest.raises(HistoryError, match="is not a text"):
         history().columns.texts(np.array([1, 10_000], dtype=np.uint32))
 
 

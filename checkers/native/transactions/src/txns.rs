@@ -178,7 +178,7 @@ impl Txns {
                 }
                 _ => {
                     return Err(Foreign(format!(
-                        "\"{}\" is not such an operation",
+                        "\"{}\" is not an operation of this model",
                         String::from_utf8_lossy(name)
                     )))
                 }
