@@ -21,7 +21,7 @@ from quorate.harness.cluster.network import EnteredNetwork, ExecutedNetwork, net
 from quorate.harness.core.fault import Scene
 from quorate.harness.core.node import Cluster, Daemon, Network, Node, ProcessState
 from quorate.harness.core.outcome import Broken
-from quorate.harness.core.system import NodeStatus
+from quorate.harness.core.system import NodeStatus, System
 from quorate.nemesis import Nemesis, parse
 from quorate.nemesis.logs import wait_for_text
 from tests.cluster.needs import program
@@ -44,6 +44,8 @@ class Echo:
 
     name = daemon = "echo"
     membership = None
+    theirs = False
+    logs = System.logs
 
     def __init__(self) -> None:
         self.argv: tuple[str, ...] = ("/usr/bin/perl", "-e", SERVER)
@@ -368,8 +370,9 @@ def test_one_kind_of_connection_dies_and_the_others_live():
 async def talking(source: Node, target: Node) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """Hold a connection to port 2888 from within a node; each question says whether a byte is acknowledged."""
     script = (
-        "use IO::Socket::INET; use Socket qw(IPPROTO_TCP); $| = 1; my $c = IO::Socket::INET->new("
-        f"PeerAddr => '{target.address}', PeerPort => 2888, Proto => 'tcp') or die;"
+        "use IO::Socket::INET; use Socket qw(IPPROTO_TCP); $| = 1; my $c;"
+        f"for (1..100) {{ $c = IO::Socket::INET->new(PeerAddr => '{target.address}', PeerPort => 2888, Proto => 'tcp')"
+        " and last; select undef, undef, undef, .05 } $c or die;"  # the listener may have just begun
         "while (<STDIN>) { $c->send('x'); select undef, undef, undef, .15;"
         # TCP_INFO: byte 24 on are the packets that were not acknowledged
         "print unpack('x24 L', getsockopt($c, IPPROTO_TCP, 11)) ? qq(no\n) : qq(yes\n) }"

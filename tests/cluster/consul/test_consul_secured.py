@@ -30,7 +30,7 @@ SECURED = {"tls": "yes", "auth": "yes"}
     ("workload", "faults", "settings"),
     [
         (("register", "lock"), ("kill", "partition"), {"reads": "consistent"}),
-        (("lease", "discovery"), (), {}),
+        (("lease", "discovery"), (), {"revoke_share": "0.6"}),
         (("register",), ("member",), {"reads": "consistent"}),
     ],
 )

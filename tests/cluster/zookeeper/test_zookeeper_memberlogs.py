@@ -24,8 +24,11 @@ def test_what_the_log_gives_is_what_the_servers_hold(quorate_test, release, work
     logs = reading.read(folder)
     assert [log.member for log in logs] == ["n1", "n2", "n3"]
     notes = [(log.explained, log.complete, log.skipped, log.notes) for log in logs]
-    assert all(log.explained and not log.skipped for log in logs), notes
-    if not more:
+    # A server that was given a snapshot by the leader has no log of what came before, and says so.
+    behind = [log for log in logs if any("got them in a snapshot" in note for note in log.notes)]
+    assert len(behind) <= 1, notes
+    assert all(log.explained and not log.skipped for log in logs if log not in behind), notes
+    if not more and not behind:
         _, settled = settle(History.read(folder), logs, 3)
         assert all(log.complete for log in logs), notes
         assert settled.reason == ""
