@@ -122,7 +122,7 @@ def test_mounts_of_a_killed_run_are_swept(tmp_path: Path) -> None:
     assert mounted
     (run_id,) = mine
     sweep()
-    end = time.monotonic() + 10  # a test beside this one may be at it: its sweep holds the dead run's lock
+    end = time.monotonic() + 60  # a test beside this one may be at it: its sweep holds the dead run's lock
     while traces_of(run_id) and time.monotonic() < end:
         time.sleep(0.1)
     assert traces_of(run_id) == []
