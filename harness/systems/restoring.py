@@ -1,16 +1,19 @@
-"""A server that is started aside from a backup: awaited, and removed with its files, whatever the system."""
+"""A backup received over HTTP, and a server that is started aside from it and removed again, whatever the system."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
+
+import aiohttp
 
 from quorate.harness.core.backup import NotRestorableError
 from quorate.harness.core.clock import until
 from quorate.harness.core.node import Node, ProcessState
-from quorate.harness.core.outcome import Broken
+from quorate.harness.core.outcome import Broken, Unknown
 
 FOLDER: Final = "restored"  # below a node's directory
 COMPARED: Final = frozenset(
@@ -22,6 +25,9 @@ _DEATH_S: Final = 5.0
 _POLL_S: Final = 0.1
 _LINES: Final = "5"
 _LOG_MOST: Final = 600
+_SERVED: Final = 200
+_PIECE: Final = 1 << 16  # bytes
+_SAID_MOST: Final = 300
 # A server that ends so says nothing of what it was started from.
 _OF_THE_MACHINE: Final = (
     "address already in use",
@@ -29,6 +35,16 @@ _OF_THE_MACHINE: Final = (
     "no space left",
     "No space left",
 )
+
+
+async def received(answer: aiohttp.ClientResponse, target: Path) -> None:
+    """Write the body of an answer to a file, piece by piece; raise `Unknown` where the server refuses to give one."""
+    if answer.status != _SERVED:
+        said = (await answer.text(errors="replace")).strip()[:_SAID_MOST]
+        raise Unknown("not-saved", f"HTTP {answer.status}: {said}")
+    with target.open("wb", buffering=0) as file:
+        async for piece in answer.content.iter_chunked(_PIECE):
+            file.write(piece)
 
 
 async def ready(node: Node, daemon: str, log: str, asked: Callable[[], Awaitable[str]]) -> None:

@@ -37,7 +37,6 @@ DAEMON: Final = "consul-restored"
 _SAVE_S: Final = 60.0
 _READ_S: Final = 20.0
 _OK, _MISSING = 200, 404
-_PIECE: Final = 1 << 16
 _FILE_MOST: Final = 256 << 20
 _SAID: Final = 300
 _SILENT: Final = (aiohttp.ClientError, TimeoutError, OSError)
@@ -82,12 +81,7 @@ class BackupsOfConsul:
                 confirmed = before is not None and not await health.unserved([node], access)
                 where = f"{access.of(node)}/v1/snapshot"
                 async with http.get(where, server_hostname=access.pems.name) as answer:
-                    if answer.status != _OK:
-                        said = (await answer.text(errors="replace")).strip()[:_SAID]
-                        raise Unknown("not-saved", f"HTTP {answer.status}: {said}")
-                    with target.open("wb", buffering=0) as file:
-                        async for piece in answer.content.iter_chunked(_PIECE):
-                            file.write(piece)
+                    await restoring.received(answer, target)
         except _SILENT as error:
             raise Unknown("cut-short", str(error) or type(error).__name__) from None
         if not await self.is_whole(target):

@@ -49,7 +49,6 @@ _RESTORE_S: Final = 40.0
 _READ_S: Final = 20.0
 _ASK_S: Final = 2.0
 _OK: Final = 200
-_PIECE: Final = 1 << 16
 _AT_ONCE: Final = 200
 _NODES_MAX: Final = 200_000
 _SAID: Final = 300
@@ -127,13 +126,8 @@ class BackupsOfZooKeeper:
                 aiohttp.ClientSession(timeout=timeout, headers=_HEADERS) as http,
                 http.get(_url(node, ADMIN, "snapshot?streaming=true")) as answer,
             ):
-                if answer.status != _OK:
-                    said = (await answer.text(errors="replace")).strip()[:_SAID]
-                    raise Unknown("not-saved", f"HTTP {answer.status}: {said}")
+                await restoring.received(answer, target)
                 self._zxids[target] = int(answer.headers.get("last_zxid", "0"), 16)
-                with target.open("wb", buffering=0) as file:
-                    async for piece in answer.content.iter_chunked(_PIECE):
-                        file.write(piece)
         except _SILENT as error:
             raise Unknown("cut-short", str(error) or type(error).__name__) from None
         if not await self.is_whole(target):
