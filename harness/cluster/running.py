@@ -6,11 +6,12 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 
-from quorate.harness.core.node import Completed, Daemon, ProcessState
+from quorate.harness.cluster.theirs import TheirNode
+from quorate.harness.core.node import Daemon, ProcessState
 from quorate.harness.core.outcome import Broken, UsageError
 
 _CONNECT_S: Final = 3.0
@@ -46,7 +47,7 @@ def unreachable(text: str) -> str | None:
     return None
 
 
-class RunningNode:
+class RunningNode(TheirNode):
     """A member that the user runs: only its address is known."""
 
     def __init__(self, name: str, where: Endpoint) -> None:
@@ -57,31 +58,24 @@ class RunningNode:
         self.netns: str | None = None
         self.logs: Sequence[str] = ()
 
-    async def run(
-        self, argv: Sequence[str], *, timeout_s: float = 10.0, stdin: bytes = b"", check: bool = True
-    ) -> Completed:
-        """Not possible."""
-        del timeout_s, stdin, check
-        self._refuse(f"run {' '.join(argv[:1])}")
-
-    async def put(self, source: Path, target: str, *, mode: int = 0o644) -> None:
-        """Not possible."""
-        del target, mode
-        self._refuse(f"put {source}")
+    @property
+    def called(self) -> str:
+        """Its name and address."""
+        return f"{self.name} ({self.address})"
 
     async def get(self, source: str, target: Path) -> None:
         """Not possible."""
         del target
-        self._refuse(f"get {source}")
+        self.refuse(f"get {source}")
 
     async def start(self, daemon: Daemon) -> None:
         """Not possible."""
-        self._refuse(f"start {daemon.name}")
+        self.refuse(f"start {daemon.name}")
 
     async def signal(self, daemon: str, signum: int) -> None:
         """Not possible."""
         del signum
-        self._refuse(f"signal {daemon}")
+        self.refuse(f"signal {daemon}")
 
     async def state(self, daemon: str) -> ProcessState:
         """Say that it runs: whether it does is seen by its clients alone."""
@@ -95,9 +89,6 @@ class RunningNode:
     async def pid(self, daemon: str) -> None:
         """Not seen from here."""
         del daemon
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise Broken("not-ours", f"{self.name} ({self.address}) is not quorate's: cannot {what} there")
 
 
 class RunningNetwork:

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 
 import docker
 
@@ -24,14 +24,15 @@ from quorate.harness.cluster.compose.projects import Container
 from quorate.harness.cluster.compose.turns import Turns
 from quorate.harness.cluster.docker.engine import Engine
 from quorate.harness.cluster.processes import Handle
-from quorate.harness.core.node import Completed, Daemon, Node, ProcessState
+from quorate.harness.cluster.theirs import TheirNode
+from quorate.harness.core.node import Daemon, Node, ProcessState
 from quorate.harness.core.outcome import Broken
 
 _LOG_MAX: Final = 64 << 20  # bytes
 _LAST_LINES: Final = 12
 
 
-class ComposeNode(Node):
+class ComposeNode(TheirNode, Node):
     """One container of a compose project; satisfies the protocol `Node`.
 
     `door` is a path that leads to the container's network namespace while it runs, kept right by this node; None
@@ -69,6 +70,11 @@ class ComposeNode(Node):
     def name(self) -> str:
         """Short name, unique in the cluster."""
         return self._name
+
+    @property
+    def called(self) -> str:
+        """Its name and its service."""
+        return f"{self._name} ({self.service})"
 
     @property
     def service(self) -> str:
@@ -135,22 +141,10 @@ class ComposeNode(Node):
         """What the container has written to its outputs, as the engine keeps it."""
         return (f"{self.service}.log",)
 
-    async def run(
-        self, argv: Sequence[str], *, timeout_s: float = 10.0, stdin: bytes = b"", check: bool = True
-    ) -> Completed:
-        """Not done: the container is somebody else's."""
-        del timeout_s, stdin, check
-        self._refuse(f"run {' '.join(argv[:1])}")
-
-    async def put(self, source: Path, target: str, *, mode: int = 0o644) -> None:
-        """Not done."""
-        del target, mode
-        self._refuse(f"put {source}")
-
     async def get(self, source: str, target: Path) -> None:
         """Copy what the container has written since the run began; other files are not fetched."""
         if source not in self.logs:
-            self._refuse(f"get {source}")
+            self.refuse(f"get {source}")
         said = (await self._log("all"))[-_LOG_MAX:]
 
         def keep() -> None:
@@ -200,7 +194,7 @@ class ComposeNode(Node):
         elif signum in (signal.SIGSTOP, signal.SIGCONT):
             await self._freeze(frozen=signum == signal.SIGSTOP)
         else:
-            self._refuse(f"send {signal.Signals(signum).name}")
+            self.refuse(f"send {signal.Signals(signum).name}")
 
     async def state(self, daemon: str) -> ProcessState:
         """Read the state from the process table, else from the engine.
@@ -275,6 +269,3 @@ class ComposeNode(Node):
         draft.symlink_to(f"/proc/{found.pid or 'none'}/ns/net")
         os.replace(draft, self._door)  # noqa: PTH105 - one step
         self.restarted(self._name)
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise Broken("not-ours", f"{self._name} ({self.service}) is not quorate's: cannot {what} there")
