@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -68,7 +69,8 @@ def image():
         )
         docker.from_env().images.build(path=folder, tag=IMAGE, rm=True)
     yield IMAGE
-    docker.from_env().images.remove(IMAGE, force=True)
+    with contextlib.suppress(docker.errors.ImageNotFound):  # another worker made it too, and was done first
+        docker.from_env().images.remove(IMAGE, force=True)
 
 
 def written(folder):
